@@ -1,0 +1,151 @@
+"""Strict reading and writing of the configuration dataclasses; no torch.
+
+Every rule about *types* lives here (unknown keys, wrong types, dotted paths); every rule about
+*values* lives in the dataclass that owns the value.
+"""
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from diffrec.errors import UserError, nearest
+
+ConfigT = TypeVar("ConfigT")
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Return the dataclass as nested dictionaries of JSON values; tuples become lists."""
+    return {f.name: _plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
+
+
+def from_dict(cls: type[ConfigT], values: Mapping[str, Any], *, path: str = "") -> ConfigT:
+    """Build `cls` from nested dictionaries, refusing unknown keys and wrong types.
+
+    Raises:
+        UserError: a key is unknown (the nearest known one is named), a value has the wrong type,
+            or the dataclass itself refuses the value.
+    """
+    hints = typing.get_type_hints(cls)
+    for key in values:
+        if key not in hints:
+            raise UserError(
+                f"{cls.__name__} has no field {_join(path, key)!r}{nearest(key, hints)}."
+            )
+    read = {key: _read(hints[key], value, _join(path, key)) for key, value in values.items()}
+    try:
+        return cls(**read)
+    except TypeError as error:  # a field without a default was left out
+        raise UserError(f"{cls.__name__} is incomplete: {error}; give the missing field.") from None
+
+
+def field_types(cls: type, *, path: str = "") -> dict[str, Any]:
+    """Map every dotted path below `cls` to its type; optional parts are entered too."""
+    found: dict[str, Any] = {}
+    for name, hint in typing.get_type_hints(cls).items():
+        nested = nested_class(hint)
+        if nested is None:
+            found[_join(path, name)] = hint
+        else:
+            found |= field_types(nested, path=_join(path, name))
+    return found
+
+
+def replace_paths(config: ConfigT, values: Mapping[str, Any]) -> ConfigT:
+    """Return a copy of `config` with dotted paths replaced, checked like `from_dict`.
+
+    Raises:
+        UserError: a path is unknown, leads into a part that this configuration does not have, or
+            its value is refused.
+    """
+    tree = to_dict(config)
+    known = field_types(type(config))
+    for path, value in values.items():
+        if path not in known:
+            raise UserError(
+                f"{type(config).__name__} has no field {path!r}{nearest(path, known)}."
+            )
+        *parents, leaf = path.split(".")
+        node = tree
+        for depth, parent in enumerate(parents):
+            node = node[parent]
+            if node is None:
+                raise UserError(
+                    f"`{path}` has no meaning here: this configuration has no "
+                    f"`{'.'.join(parents[: depth + 1])}` part; choose a variant that has one."
+                )
+        node[leaf] = value
+    return from_dict(type(config), tree)
+
+
+def check_type(hint: Any, value: Any, path: str) -> None:
+    """Raise UserError where `value` is not of the field's type."""
+    _read(hint, value, path)
+
+
+def nested_class(hint: Any) -> type | None:
+    """Return the dataclass inside `hint` (itself or `X | None`), or None."""
+    options = typing.get_args(hint) if _is_union(hint) else (hint,)
+    return next((o for o in options if dataclasses.is_dataclass(o) and isinstance(o, type)), None)
+
+
+def _read(hint: Any, value: Any, path: str) -> Any:
+    if _is_union(hint):
+        options = typing.get_args(hint)
+        if value is None and type(None) in options:
+            return None
+        return _read(next(o for o in options if o is not type(None)), value, path)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if isinstance(value, hint):
+            return value
+        if not isinstance(value, Mapping):
+            raise UserError(f"`{path}` must be a group of fields, but got {value!r}.")
+        return from_dict(hint, value, path=path)
+    origin = typing.get_origin(hint)
+    if origin is typing.Literal:
+        allowed = typing.get_args(hint)
+        if value not in allowed or isinstance(value, bool):
+            known = ", ".join(map(repr, allowed))
+            hinted = nearest(str(value), map(str, allowed))
+            raise UserError(f"`{path}` must be one of {known}, but got {value!r}{hinted}.")
+        return value
+    if origin is tuple:
+        return _read_tuple(hint, value, path)
+    return _read_scalar(hint, value, path)
+
+
+def _read_tuple(hint: Any, value: Any, path: str) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise UserError(f"`{path}` must be a list, but got {value!r}; write [200, 600], say.")
+    item = typing.get_args(hint)[0]
+    return tuple(_read(item, v, f"{path}[{i}]") for i, v in enumerate(value))
+
+
+def _read_scalar(hint: type, value: Any, path: str) -> Any:
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            raise UserError(f"`{path}` must be a finite number, but got {value!r}.")
+        return float(value)
+    if type(value) is hint:
+        return value
+    raise UserError(
+        f"`{path}` must be of type {hint.__name__}, but got {value!r} ({type(value).__name__})."
+    )
+
+
+def _is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return to_dict(value)
+    if isinstance(value, tuple | list):
+        return [_plain(v) for v in value]
+    return value
