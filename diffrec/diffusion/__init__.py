@@ -1,0 +1,1 @@
+"""The Gaussian diffusion: noise schedules, forward and reverse process, timestep samplers."""

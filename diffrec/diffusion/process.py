@@ -1,0 +1,182 @@
+"""The Gaussian process: q(x_t | x_0), the posterior q(x_{t-1} | x_t, x_0), losses, reverse chain.
+
+Steps are zero-based: t = 0 is the paper's step 1. Coefficients are computed in float64 and kept as
+buffers, so that they travel with `state_dict` and `.to(device)`.
+
+Source: Wang et al., "Diffusion Recommender Model", SIGIR 2023, sections 3.1 to 3.4.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from diffrec.config import DiffusionConfig
+from diffrec.diffusion.schedules import betas
+
+Denoise = Callable[[Tensor, Tensor], Tensor]
+"""f_theta: (x_t of shape (batch, dim), t of shape (batch,)) -> (batch, dim)."""
+
+
+class DiffusionLoss(NamedTuple):
+    """Loss per row, shape (batch,), and the estimate of x_0, shape (batch, dim)."""
+
+    per_row: Tensor
+    x_0_hat: Tensor
+
+
+class GaussianProcess(nn.Module):
+    """Forward and reverse diffusion over vectors of any size.
+
+    Without noise (noise_scale = 0) the posterior is taken at its limit: x_{t-1} = x_0_hat.
+    """
+
+    alpha_bar: Tensor
+    posterior_variance: Tensor
+    posterior_coef_x_0: Tensor
+    posterior_coef_x_t: Tensor
+    loss_weight: Tensor
+
+    def __init__(self, config: DiffusionConfig) -> None:
+        super().__init__()
+        self.num_steps = config.num_steps
+        self.prediction_target = config.prediction_target
+        self.num_inference_noise_steps = config.num_inference_noise_steps
+        self.stochastic_sampling = config.stochastic_sampling
+        self._uniform = config.loss_weighting == "uniform"
+        beta = betas(config)
+        alpha = 1 - beta
+        alpha_bar = np.cumprod(alpha)
+        alpha_bar_prev = np.concatenate(([1.0], alpha_bar[:-1]))
+        noisy = alpha_bar < 1
+        variance = np.where(noisy, 1 - alpha_bar, 1.0)
+        buffers = {
+            "alpha_bar": alpha_bar,
+            "posterior_variance": beta * (1 - alpha_bar_prev) / variance,
+            "posterior_coef_x_0": np.where(noisy, beta * np.sqrt(alpha_bar_prev) / variance, 1.0),
+            "posterior_coef_x_t": np.where(
+                noisy, (1 - alpha_bar_prev) * np.sqrt(alpha) / variance, 0.0
+            ),
+            "loss_weight": np.ones_like(beta)
+            if self._uniform
+            else elbo_weights(beta, self.prediction_target),
+        }
+        for name, value in buffers.items():
+            self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(value)))
+
+    def q_sample(self, x_0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """Draw x_t ~ q(x_t | x_0): keep sqrt(alpha_bar_t) of the history, add the rest as noise.
+
+        Args:
+            x_0: clean vectors, shape (batch, dim).
+            t: zero-based steps, shape (batch,).
+            noise: standard normal, shape (batch, dim).
+        """
+        return self._at(self.alpha_bar.sqrt(), t, x_0) * x_0 + (
+            self._at((1 - self.alpha_bar).sqrt(), t, x_0) * noise
+        )
+
+    def posterior_mean(self, x_0: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
+        """Return the mean of q(x_{t-1} | x_t, x_0), shape (batch, dim) (equation 7)."""
+        return self._at(self.posterior_coef_x_0, t, x_t) * x_0 + (
+            self._at(self.posterior_coef_x_t, t, x_t) * x_t
+        )
+
+    def x_0_from_epsilon(self, x_t: Tensor, t: Tensor, epsilon: Tensor) -> Tensor:
+        """Invert the forward step: the x_0 of which x_t is the noised version."""
+        return (
+            self._at(self.alpha_bar.rsqrt(), t, x_t) * x_t
+            - self._at((1 / self.alpha_bar - 1).sqrt(), t, x_t) * epsilon
+        )
+
+    def training_loss(
+        self, denoise: Denoise, x_0: Tensor, target: Tensor, t: Tensor, noise: Tensor
+    ) -> DiffusionLoss:
+        """Return the weighted squared error of each row, before any division by p_t.
+
+        Args:
+            denoise: the network.
+            x_0: vectors to noise, shape (batch, dim).
+            target: what x_0_hat is compared with, shape (batch, dim); the same as x_0 except where
+                temporal weights touch only one of the two.
+            t: zero-based steps, shape (batch,).
+            noise: standard normal, shape (batch, dim).
+        """
+        x_t = self.q_sample(x_0, t, noise)
+        output = denoise(x_t, t)
+        if self.prediction_target == "x_0":
+            loss = self.loss_weight[t].to(x_0.dtype) * _mean_square(target - output)
+            return DiffusionLoss(loss, output)
+        x_0_hat = self.x_0_from_epsilon(x_t, t, output)
+        loss = self.loss_weight[t].to(x_0.dtype) * _mean_square(noise - output)
+        if not self._uniform:  # at t = 0 the bound has a likelihood of x_0 instead
+            loss = torch.where(t == 0, _mean_square(target - x_0_hat) / 2, loss)
+        return DiffusionLoss(loss, x_0_hat)
+
+    def noise_history(self, x_0: Tensor) -> Tensor:
+        """Return the x_T that the reverse chain starts from: x_0 noised for T' steps, or itself."""
+        if self.num_inference_noise_steps == 0:
+            return x_0
+        t = x_0.new_full((len(x_0),), self.num_inference_noise_steps - 1, dtype=torch.long)
+        return self.q_sample(x_0, t, torch.randn_like(x_0))
+
+    def reverse_chain(self, denoise: Denoise, x_t: Tensor) -> Tensor:
+        """Denoise from x_T to x_0_hat, shape (batch, dim) (section 3.4).
+
+        The chain always runs all T steps, even when only T' < T noising steps were applied; this
+        is the paper's choice, kept on purpose.
+        """
+        for step in reversed(range(self.num_steps)):
+            t = x_t.new_full((len(x_t),), step, dtype=torch.long)
+            output = denoise(x_t, t)  # 1. predict
+            x_0_hat = (
+                output
+                if self.prediction_target == "x_0"
+                else self.x_0_from_epsilon(x_t, t, output)
+            )
+            mean = self.posterior_mean(x_0_hat, x_t, t)  # 2. mean of q(x_{t-1} | x_t, x_0)
+            if self.stochastic_sampling and step > 0:  # 3. no noise on the last step
+                mean = mean + self.posterior_variance[step].sqrt().to(mean.dtype) * (
+                    torch.randn_like(mean)
+                )
+            x_t = mean
+        return x_t
+
+    def linear_steps(self) -> tuple[Tensor, Tensor]:
+        """Return (a, b), each (num_steps,), such that step t is x_{t-1} = a_t x_t + b_t f(x_t).
+
+        Holds without noise in the chain, for both prediction targets.
+        """
+        if self.prediction_target == "x_0":
+            return self.posterior_coef_x_t, self.posterior_coef_x_0
+        scale = self.posterior_coef_x_0
+        return (
+            scale * self.alpha_bar.rsqrt() + self.posterior_coef_x_t,
+            -scale * (1 / self.alpha_bar - 1).sqrt(),
+        )
+
+    @staticmethod
+    def _at(values: Tensor, t: Tensor, like: Tensor) -> Tensor:
+        return values[t].to(like.dtype).unsqueeze(-1)
+
+
+def elbo_weights(beta: np.ndarray, prediction_target: str) -> np.ndarray:
+    """Return each step's weight in the evidence bound, shape (num_steps,), float64.
+
+    For x_0: SNR(t-1) - SNR(t), halved by nothing, 1 at t = 0 (equations 9 and 10 as released).
+    For epsilon: (1 - alpha_bar_t) / ((1 - alpha_bar_{t-1})^2 (1 - beta_t)), 1 at t = 0.
+    """
+    alpha_bar = np.cumprod(1 - beta)
+    weights = np.ones_like(beta)
+    now, before = alpha_bar[1:], alpha_bar[:-1]
+    if prediction_target == "x_0":
+        weights[1:] = before / (1 - before) - now / (1 - now)
+    else:
+        weights[1:] = (1 - now) / ((1 - before) ** 2 * (1 - beta[1:]))
+    return weights
+
+
+def _mean_square(difference: Tensor) -> Tensor:
+    return difference.square().mean(dim=-1)

@@ -1,0 +1,87 @@
+"""How training draws its steps t: uniformly, or where the loss is large.
+
+Source: Nichol and Dhariwal, "Improved Denoising Diffusion Probabilistic Models", 2021 (section
+3.3), as used by DiffRec.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+WINDOW = 10
+UNIFORM_SHARE = 0.001
+
+
+class Timesteps(NamedTuple):
+    """Steps t, shape (batch,), int64, and T * p_t of each, float64: divide the loss by it."""
+
+    t: Tensor
+    importance: Tensor
+
+
+class UniformTimestepSampler(nn.Module):
+    """Every step with probability 1 / T."""
+
+    def __init__(self, num_steps: int) -> None:
+        super().__init__()
+        self.num_steps = num_steps
+        self.register_buffer("_device_anchor", torch.zeros(()), persistent=False)
+
+    def sample(self, batch_size: int) -> Timesteps:
+        """Draw `batch_size` steps."""
+        device = self._device_anchor.device
+        t = torch.randint(self.num_steps, (batch_size,), device=device)
+        return Timesteps(t, torch.ones(batch_size, dtype=torch.float64, device=device))
+
+    def update(self, t: Tensor, loss: Tensor) -> None:
+        """Uniform sampling learns nothing from the losses."""
+
+
+class ImportanceTimestepSampler(nn.Module):
+    """Sample t with p_t proportional to the RMS of the last ten losses seen at t.
+
+    Uniform until every step has ten losses. Dividing the loss by T * p_t keeps its expectation
+    unchanged. The memory is in `state_dict`.
+    """
+
+    history: Tensor
+    seen: Tensor
+
+    def __init__(self, num_steps: int, window: int = WINDOW) -> None:
+        super().__init__()
+        self.num_steps, self.window = num_steps, window
+        self.register_buffer("history", torch.zeros(num_steps, window, dtype=torch.float64))
+        self.register_buffer("seen", torch.zeros(num_steps, dtype=torch.long))
+
+    def probabilities(self) -> Tensor:
+        """Return p_t, shape (num_steps,), float64."""
+        uniform = torch.full_like(self.history[:, 0], 1 / self.num_steps)
+        rms = self.history.square().mean(dim=1).sqrt()
+        total = rms.sum()
+        weighted = (1 - UNIFORM_SHARE) * rms / total + UNIFORM_SHARE * uniform
+        # one expression for both phases: asking `if` here would stall a GPU at every batch
+        warm = (self.seen.min() >= self.window) & (total > 0)
+        return torch.where(warm, weighted, uniform)
+
+    def sample(self, batch_size: int) -> Timesteps:
+        """Draw `batch_size` steps."""
+        p = self.probabilities()
+        t = torch.multinomial(p, batch_size, replacement=True)
+        return Timesteps(t, p[t] * self.num_steps)
+
+    @torch.no_grad()
+    def update(self, t: Tensor, loss: Tensor) -> None:
+        """Remember the losses, shape (batch,), seen at steps t; the newest ten of each survive."""
+        order = torch.argsort(t, stable=True)
+        t, loss = t[order], loss[order].to(self.history.dtype)
+        group = torch.zeros_like(self.seen).index_add_(0, t, torch.ones_like(t))
+        rank = torch.arange(len(t), device=t.device) - (group.cumsum(0) - group)[t]
+        slot = (self.seen[t] + rank) % self.window
+        # Older losses of the group would land on a slot that a newer one needs: send them to a
+        # spare row instead of selecting, which would make the shape depend on the data.
+        newest = rank >= group[t] - self.window
+        padded = torch.cat([self.history, self.history[:1]])
+        padded[torch.where(newest, t, self.num_steps), slot] = loss
+        self.history.copy_(padded[:-1])
+        self.seen += group

@@ -1,0 +1,1 @@
+"""Full-ranking evaluation: rankings with seen items masked, and the metrics of them."""

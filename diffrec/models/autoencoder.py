@@ -1,0 +1,148 @@
+"""L-DiffRec's compression: an encoder per cluster of items, a decoder back to the items.
+
+Items keep their own order at both ends (the released code ranks in cluster order and maps back):
+each encoder reads its cluster's columns, each decoder's output is put back in place.
+
+Source: Wang et al., "Diffusion Recommender Model", SIGIR 2023, section 3.5; Liang et al. 2018 for
+the multinomial likelihood.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from diffrec.config import AutoencoderConfig
+from diffrec.errors import UserError
+
+_ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "tanh": nn.Tanh,
+    "relu": nn.ReLU,
+    "sigmoid": nn.Sigmoid,
+    "leaky_relu": nn.LeakyReLU,
+}
+
+
+class Encoded(NamedTuple):
+    """Latent (batch, latent_dim), KL to the standard normal (scalar), the dropped-out input."""
+
+    latent: Tensor
+    kl: Tensor
+    x_0: Tensor
+
+
+class ClusteredAutoencoder(nn.Module):
+    """Encoders per cluster, one Gaussian latent shared in proportion to the clusters' sizes.
+
+    The encoder ends in its activation, as released: with tanh, mean and log-variance lie in
+    (-1, 1). Empty clusters have no part in the model.
+    """
+
+    cluster_ids: Tensor
+    columns: Tensor
+    restore: Tensor
+
+    def __init__(self, config: AutoencoderConfig, cluster_ids: np.ndarray) -> None:
+        super().__init__()
+        num_items = len(cluster_ids)
+        sizes = [int(n) for n in np.bincount(cluster_ids) if n]
+        order = np.argsort(cluster_ids, kind="stable")
+        self.register_buffer("cluster_ids", torch.from_numpy(cluster_ids.copy()))
+        self.register_buffer("columns", torch.from_numpy(order.copy()))
+        self.register_buffer("restore", torch.from_numpy(np.argsort(order)))
+        self.cluster_sizes = sizes
+        self.latent_dims = share(config.latent_dim, sizes, "latent_dim")
+        self.variational = config.variational
+        self.dropout = nn.Dropout(config.dropout)
+        self.encoders = self._build_encoders(config)
+        self.decoders = self._build_decoders(config, num_items)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_normal_(module.weight)
+                nn.init.zeros_(module.bias)
+
+    def encode(self, x_0: Tensor) -> Encoded:
+        """Compress histories, shape (batch, num_items); in training the latent is sampled."""
+        dropped = self.dropout(x_0)
+        parts = [
+            encoder(part).chunk(2, dim=-1)
+            for encoder, part in zip(self.encoders, self._split(dropped), strict=True)
+        ]
+        mu = torch.cat([mu for mu, _ in parts], dim=-1)
+        log_variance = torch.cat([log_variance for _, log_variance in parts], dim=-1)
+        latent = mu
+        if self.training and self.variational:
+            latent = mu + (log_variance / 2).exp() * torch.randn_like(mu)
+        kl = -0.5 * (1 + log_variance - mu.square() - log_variance.exp()).sum(dim=-1).mean()
+        return Encoded(latent, kl, dropped)
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """Return item scores (logits), shape (batch, num_items), in the items' own order."""
+        if len(self.decoders) == 1:
+            return self.decoders[0](latent)
+        parts = latent.split(self.latent_dims, dim=-1)
+        scores = [decoder(part) for decoder, part in zip(self.decoders, parts, strict=True)]
+        return torch.cat(scores, dim=-1)[:, self.restore]
+
+    def _split(self, x_0: Tensor) -> tuple[Tensor, ...]:
+        if len(self.cluster_sizes) == 1:
+            return (x_0,)
+        return x_0[:, self.columns].split(self.cluster_sizes, dim=-1)
+
+    def _build_encoders(self, config: AutoencoderConfig) -> nn.ModuleList:
+        hidden = [
+            share(dim, self.cluster_sizes, "encoder_hidden_dims")
+            for dim in config.encoder_hidden_dims
+        ]
+        return nn.ModuleList(
+            _mlp([size, *(h[i] for h in hidden), 2 * latent], config.activation, at_end=True)
+            for i, (size, latent) in enumerate(
+                zip(self.cluster_sizes, self.latent_dims, strict=True)
+            )
+        )
+
+    def _build_decoders(self, config: AutoencoderConfig, num_items: int) -> nn.ModuleList:
+        if not config.decoder_per_cluster or len(self.cluster_sizes) == 1:
+            sizes = [config.latent_dim, *config.decoder_hidden_dims, num_items]
+            return nn.ModuleList([_mlp(sizes, config.activation)])
+        hidden = [
+            share(dim, self.cluster_sizes, "decoder_hidden_dims")
+            for dim in config.decoder_hidden_dims
+        ]
+        return nn.ModuleList(
+            _mlp([latent, *(h[i] for h in hidden), size], config.activation)
+            for i, (size, latent) in enumerate(
+                zip(self.cluster_sizes, self.latent_dims, strict=True)
+            )
+        )
+
+
+def share(units: int, sizes: list[int], name: str) -> list[int]:
+    """Split `units` in proportion to `sizes`: at least 1 each, the last takes the rest.
+
+    Raises:
+        UserError: nothing is left for the last one.
+    """
+    total = sum(sizes)
+    shares = [max(1, size * units // total) for size in sizes[:-1]]
+    rest = units - sum(shares)
+    if rest < 1:
+        raise UserError(
+            f"`autoencoder.{name}` = {units} is too small for clusters of {sizes} items; "
+            "enlarge it or use fewer clusters."
+        )
+    return [*shares, rest]
+
+
+def multinomial_nll(scores: Tensor, x_0: Tensor) -> Tensor:
+    """Return the mean over users of -sum_i x_0[i] log softmax(scores)[i]."""
+    return -(F.log_softmax(scores, dim=-1) * x_0).sum(dim=-1).mean()
+
+
+def _mlp(sizes: list[int], activation: str, *, at_end: bool = False) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for a, b in zip(sizes[:-1], sizes[1:], strict=True):
+        layers += [nn.Linear(a, b), _ACTIVATIONS[activation]()]
+    return nn.Sequential(*(layers if at_end else layers[:-1]))

@@ -1,0 +1,81 @@
+"""Which cluster each item belongs to: seeded, cached, tolerant of empty and one-item clusters."""
+
+import hashlib
+import logging
+import warnings
+
+import numpy as np
+import psutil
+from sklearn.cluster import AgglomerativeClustering, KMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
+
+from diffrec.config import Clustering
+from diffrec.errors import UserError
+from diffrec.seeding import derive_seed, generator
+
+logger = logging.getLogger(__name__)
+
+_CACHE: dict[tuple[str, str, int, int], np.ndarray] = {}
+
+
+def cluster_items(
+    embeddings: np.ndarray, method: Clustering | None, num_clusters: int, seed: int
+) -> np.ndarray:
+    """Return the cluster of each item, shape (num_items,), int64, values in [0, num_clusters).
+
+    A cluster may be empty (fewer distinct embeddings than clusters). Results are kept per process,
+    so trials that differ in other settings share them.
+
+    Args:
+        embeddings: item embeddings, shape (num_items, dim).
+        method: the algorithm; None for a single cluster. `random` deals the items out at random
+            into clusters of the sizes that k-means finds: the control for any effect of clustering.
+        num_clusters: how many clusters.
+        seed: root seed; the draws are named "clustering".
+
+    Raises:
+        UserError: there are fewer items than clusters, or the method does not fit into memory.
+    """
+    num_items = len(embeddings)
+    if num_clusters > num_items:
+        raise UserError(
+            f"`autoencoder.num_clusters <= number of items` must hold, but got {num_clusters} "
+            f"clusters for {num_items} items; use fewer clusters."
+        )
+    if method is None or num_clusters == 1:
+        return np.zeros(num_items, dtype=np.int64)
+    data = np.ascontiguousarray(embeddings, dtype=np.float32)
+    key = (hashlib.sha256(data).hexdigest(), method, num_clusters, seed)
+    if key not in _CACHE:
+        with warnings.catch_warnings():
+            # fewer distinct points than clusters: legal here, the spare clusters stay empty
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            _CACHE[key] = _fit(data, method, num_clusters, seed).astype(np.int64)
+        sizes = np.bincount(_CACHE[key], minlength=num_clusters)
+        logger.debug("%s with %d clusters: sizes %s", method, num_clusters, sizes.tolist())
+    return _CACHE[key].copy()
+
+
+def _fit(data: np.ndarray, method: Clustering, num_clusters: int, seed: int) -> np.ndarray:
+    random_state = derive_seed(seed, "clustering", method) % 2**32
+    if method == "kmeans":
+        return KMeans(num_clusters, n_init=10, random_state=random_state).fit_predict(data)
+    if method == "gaussian_mixture":
+        mixture = GaussianMixture(num_clusters, random_state=random_state)
+        return mixture.fit_predict(data.astype(np.float64))
+    if method == "agglomerative":
+        _check_memory(len(data))
+        return AgglomerativeClustering(num_clusters, linkage="ward").fit_predict(data)
+    labels = _fit(data, "kmeans", num_clusters, seed)
+    return generator(seed, "clustering", "random").permutation(labels)
+
+
+def _check_memory(num_items: int) -> None:
+    """Refuse ward's condensed distance matrix where it cannot fit, before it kills the process."""
+    needed, free = num_items * (num_items - 1) // 2 * 8, psutil.virtual_memory().available
+    if needed > free:
+        raise UserError(
+            f"Agglomerative clustering of {num_items} items needs {needed / 2**30:.1f} GiB for its "
+            f"distances, but {free / 2**30:.1f} GiB are free; use kmeans or gaussian_mixture."
+        )

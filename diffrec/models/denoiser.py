@@ -1,0 +1,103 @@
+"""The network f_theta(x_t, t): an MLP over the noised vector and a step embedding.
+
+Source: Wang et al., "Diffusion Recommender Model", SIGIR 2023, section 3.3.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from diffrec.config import DenoiserConfig
+
+
+class Denoiser(nn.Module):
+    """f([dropout(x_t), W tau(t)]) with tanh between layers and none on the output.
+
+    `hidden_dims` [200, 600] means dim -> 600 -> 200 -> 600 -> dim.
+    """
+
+    def __init__(self, dim: int, config: DenoiserConfig) -> None:
+        super().__init__()
+        self.dim = dim
+        self.normalize_input = config.normalize_input
+        self.dropout = nn.Dropout(config.dropout)
+        embedding_dim = config.timestep_embedding_dim
+        self.timestep_embedding_dim = embedding_dim
+        self.timestep_layer = nn.Linear(embedding_dim, embedding_dim)
+        sizes = [*reversed(config.hidden_dims), *config.hidden_dims[1:], dim]
+        # The released first layer reads [x_t, embedding]; its two blocks of columns are kept
+        # apart, so that the collapsed chain has W_x at hand and no gradient is sliced.
+        self.input_layer = nn.Linear(dim, sizes[0])
+        self.timestep_to_hidden = nn.Linear(embedding_dim, sizes[0], bias=False)
+        self.layers = nn.ModuleList(
+            nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True)
+        )
+        self._initialise(config.bias_init_std)
+
+    def _initialise(self, bias_std: float) -> None:
+        joint_std = math.sqrt(
+            2 / (self.dim + self.timestep_embedding_dim + self.input_layer.out_features)
+        )
+        for layer in (self.input_layer, self.timestep_to_hidden):
+            nn.init.normal_(layer.weight, std=joint_std)
+        for layer in (self.timestep_layer, *self.layers):
+            assert isinstance(layer, nn.Linear)
+            nn.init.xavier_normal_(layer.weight)  # N(0, 2 / (fan_in + fan_out))
+        for layer in (self.input_layer, self.timestep_layer, *self.layers):
+            nn.init.normal_(layer.bias, std=bias_std)  # type: ignore[arg-type]
+
+    def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """Return the prediction, shape (batch, dim).
+
+        Args:
+            x_t: noised vectors, shape (batch, dim).
+            t: zero-based steps, shape (batch,).
+        """
+        if self.normalize_input:
+            x_t = F.normalize(x_t)
+        product = F.linear(self.dropout(x_t), self.input_weight)
+        return self._last(self.hidden(product, t))
+
+    def hidden(self, product: Tensor, t: Tensor) -> Tensor:
+        """Return the last hidden layer, (batch, last_hidden), from W_x x_t (batch, first_hidden)."""
+        embedded = self.timestep_layer(self._sinusoids(t, product.dtype))
+        hidden = torch.tanh(
+            product + self.timestep_to_hidden(embedded) + self.input_layer.bias
+        )
+        for layer in list(self.layers)[:-1]:
+            hidden = torch.tanh(layer(hidden))
+        return hidden
+
+    @property
+    def input_weight(self) -> Tensor:
+        """W_x: the part of the first layer that sees x_t, shape (first_hidden, dim)."""
+        return self.input_layer.weight
+
+    @property
+    def output_weight(self) -> Tensor:
+        """W_o, shape (dim, last_hidden)."""
+        return self._last.weight
+
+    @property
+    def output_bias(self) -> Tensor:
+        """b_o, shape (dim,)."""
+        return self._last.bias
+
+    @property
+    def _last(self) -> nn.Linear:
+        layer = self.layers[-1]
+        assert isinstance(layer, nn.Linear)
+        return layer
+
+    def _sinusoids(self, t: Tensor, dtype: torch.dtype) -> Tensor:
+        half = self.timestep_embedding_dim // 2
+        frequencies = torch.exp(
+            -math.log(10_000) * torch.arange(half, dtype=torch.float32, device=t.device) / half
+        )
+        angles = t[:, None].float() * frequencies
+        embedding = torch.cat([angles.cos(), angles.sin()], dim=-1)
+        if self.timestep_embedding_dim % 2:
+            embedding = F.pad(embedding, (0, 1))
+        return embedding.to(dtype)

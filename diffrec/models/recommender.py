@@ -1,0 +1,175 @@
+"""The four published variants and their extensions: one class, composed of parts.
+
+DiffRec diffuses item vectors; with an autoencoder (L-) the latent of one; with temporal weights
+(T-) weighted vectors; LT- does both.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from diffrec.config import RecommenderConfig
+from diffrec.data.batches import dense_rows
+from diffrec.data.interactions import Interactions
+from diffrec.diffusion.chain import collapsed_chain, finish_chain
+from diffrec.diffusion.process import GaussianProcess
+from diffrec.diffusion.timesteps import ImportanceTimestepSampler, UniformTimestepSampler
+from diffrec.models.autoencoder import ClusteredAutoencoder, multinomial_nll
+from diffrec.models.denoiser import Denoiser
+from diffrec.models.temporal import interaction_weights
+
+
+class DiffusionRecommender(nn.Module):
+    """Denoises a user's history into a score per item.
+
+    Everything a run needs to continue is in `state_dict`: weights, diffusion coefficients, the loss
+    memory of the timestep sampler, the cluster order, the batches seen.
+    """
+
+    batches_seen: Tensor
+
+    def __init__(
+        self, config: RecommenderConfig, num_items: int, cluster_ids: np.ndarray | None = None
+    ) -> None:
+        """Build with fresh weights from torch's global generator.
+
+        Args:
+            config: what to build.
+            num_items: width of the interaction vectors.
+            cluster_ids: cluster of each item, shape (num_items,); needed with an autoencoder.
+        """
+        super().__init__()
+        self.config, self.num_items = config, num_items
+        self.autoencoder = None
+        dim = num_items
+        if config.autoencoder is not None:
+            assert cluster_ids is not None
+            assert len(cluster_ids) == num_items
+            self.autoencoder = ClusteredAutoencoder(config.autoencoder, cluster_ids)
+            dim = config.autoencoder.latent_dim
+        self.denoiser = Denoiser(dim, config.denoiser)
+        self.process = GaussianProcess(config.diffusion)
+        sampler = {
+            "importance": ImportanceTimestepSampler,
+            "uniform": UniformTimestepSampler,
+        }[config.diffusion.timestep_sampler]
+        self.timestep_sampler = sampler(config.diffusion.num_steps)
+        self.register_buffer("batches_seen", torch.zeros((), dtype=torch.long))
+
+    def training_weights(self, history: Interactions) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Return the weights of (input, target), each (nnz,) or None for ones."""
+        temporal = self.config.temporal
+        weights = interaction_weights(temporal, history)
+        return (
+            weights if temporal.weigh_training_input else None,
+            weights if temporal.weigh_training_target else None,
+        )
+
+    def training_loss(self, x_0: Tensor, target: Tensor, epoch: int) -> Tensor:
+        """Return the loss of a batch, a scalar.
+
+        Args:
+            x_0: histories to learn from, shape (batch, num_items).
+            target: what they are compared with, same shape; the same tensor unless temporal
+                weights touch only one of the two.
+            epoch: zero-based epoch, for the annealing of L-DiffRec's diffusion weight.
+        """
+        self.batches_seen += 1
+        if self.autoencoder is None:
+            return self._diffusion_loss(x_0, target)[0]
+        encoded = self.autoencoder.encode(x_0)
+        # The target latent carries gradient into the encoder, as released (docs/deviations.md).
+        diffusion, x_0_hat = self._diffusion_loss(encoded.latent, encoded.latent)
+        # As released, the likelihood is of the dropped-out history that was encoded.
+        nll_target = encoded.x_0 if target is x_0 else target
+        reconstruction = multinomial_nll(self.autoencoder.decode(x_0_hat), nll_target)
+        autoencoder_loss = reconstruction + self._kl_weight() * encoded.kl
+        weight = self._diffusion_weight(epoch)
+        if self.config.diffusion.loss_weighting == "elbo":
+            return weight * diffusion + autoencoder_loss
+        return diffusion + weight * autoencoder_loss
+
+    @torch.no_grad()
+    def scores(self, history: Interactions, users: np.ndarray) -> Tensor:
+        """Return x_0_hat: a score per item, shape (len(users), num_items).
+
+        Args:
+            history: what all users did.
+            users: rows of `history` to score, shape (batch,).
+        """
+        rows = history.select_users(users)
+        temporal = self.config.temporal
+        weights = interaction_weights(temporal, rows) if temporal.weigh_inference else None
+        if self._is_sparse_start:
+            return self._scores_from_sparse(rows, weights)
+        x_0 = self._dense(rows, weights)
+        if self.autoencoder is None:
+            return self._denoise(x_0)
+        return self.autoencoder.decode(self._denoise(self.autoencoder.encode(x_0).latent))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return self.batches_seen.device
+
+    @property
+    def _is_exactly_linear(self) -> bool:
+        """Whether the reverse chain may run in the hidden layer (diffusion/chain.py)."""
+        return not (self.process.stochastic_sampling or self.denoiser.normalize_input)
+
+    @property
+    def _is_sparse_start(self) -> bool:
+        """Whether the chain starts from the sparse history itself."""
+        start = self.process.num_inference_noise_steps == 0 and self.autoencoder is None
+        return start and self._is_exactly_linear
+
+    def _diffusion_loss(self, x_0: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        timesteps = self.timestep_sampler.sample(len(x_0))
+        loss = self.process.training_loss(
+            self.denoiser, x_0, target, timesteps.t, torch.randn_like(x_0)
+        )
+        self.timestep_sampler.update(timesteps.t, loss.per_row.detach())
+        return (loss.per_row / timesteps.importance.to(x_0.dtype)).mean(), loss.x_0_hat
+
+    def _diffusion_weight(self, epoch: int) -> float:
+        config = self.config.autoencoder
+        assert config is not None
+        fall = config.diffusion_weight_anneal_epochs
+        remaining = 1 - epoch / fall if fall else 1.0
+        return max(remaining * config.diffusion_weight, config.diffusion_weight_min)
+
+    def _kl_weight(self) -> Tensor | float:
+        config = self.config.autoencoder
+        assert config is not None
+        rise = config.kl_weight_anneal_batches
+        if not rise:
+            return config.kl_weight_max
+        return ((self.batches_seen - 1) / rise).clamp(max=config.kl_weight_max)
+
+    def _denoise(self, x_0: Tensor) -> Tensor:
+        x_t = self.process.noise_history(x_0)
+        if not self._is_exactly_linear:
+            return self.process.reverse_chain(self.denoiser, x_t)
+        product = F.linear(x_t, self.denoiser.input_weight)
+        return finish_chain(
+            self.denoiser, collapsed_chain(self.process, self.denoiser, product), x_t
+        )
+
+    def _scores_from_sparse(self, rows: Interactions, weights: np.ndarray | None) -> Tensor:
+        device = self.device
+        values = None if weights is None else torch.from_numpy(weights).to(device)
+        product = F.embedding_bag(
+            torch.from_numpy(rows.indices.astype(np.int64)).to(device),
+            self.denoiser.input_weight.T,
+            torch.from_numpy(rows.indptr[:-1].copy()).to(device),
+            mode="sum",
+            per_sample_weights=values,
+        )
+        end = collapsed_chain(self.process, self.denoiser, product)
+        x_t = None if end.history_scale == 0 else self._dense(rows, weights)
+        return finish_chain(self.denoiser, end, x_t)
+
+    def _dense(self, rows: Interactions, weights: np.ndarray | None) -> Tensor:
+        dense = dense_rows(rows, np.arange(rows.num_users), weights)
+        return torch.from_numpy(dense).to(self.device)

@@ -1,0 +1,1 @@
+"""The training run: epochs that are yielded, validation, patience, the best state, resuming."""

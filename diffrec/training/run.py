@@ -1,0 +1,227 @@
+"""One training run that whoever consumes it may stop, save and continue after any epoch.
+
+The run sees a `TuningSplit`, which has no test interactions; `test_metrics` opens those once, after
+the run, from the best-validation state.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from diffrec.config import RecommenderConfig
+from diffrec.data.batches import dense_rows, user_batches
+from diffrec.data.interactions import Interactions, TuningSplit
+from diffrec.evaluation.ranking import evaluate
+from diffrec.models.clustering import cluster_items
+from diffrec.models.recommender import DiffusionRecommender
+from diffrec.seeding import derive_seed, generator
+from diffrec.training.patience import PatienceRule
+
+OBJECTIVE = "valid/recall@20"
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss of an epoch is NaN or infinite; `epoch` is one-based."""
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__(f"The loss is not finite in epoch {epoch}; lower the learning rate.")
+        self.epoch = epoch
+
+
+@dataclass(frozen=True, slots=True)
+class EpochReport:
+    """What one epoch was like."""
+
+    epoch: int
+    """One-based."""
+
+    loss: float
+    """Mean training loss over the batches."""
+
+    seconds: float
+    """Of training, without validation."""
+
+    metrics: dict[str, float] | None
+    """`valid/recall@20` and so on; None between validations."""
+
+    is_best: bool
+    """Whether this validation is the best so far."""
+
+    finished: bool
+    """Whether the run ends here (patience or the last epoch)."""
+
+
+class TrainingRun:
+    """Trains one recommender, epoch by epoch.
+
+    Every random draw comes from a seed named after the config's root seed, its purpose and the
+    epoch, so a resumed run equals an uninterrupted one to the bit.
+    """
+
+    def __init__(
+        self, config: RecommenderConfig, split: TuningSplit, *, device: str = "cpu"
+    ) -> None:
+        self.config, self.split = config, split
+        self.epoch = 0
+        self.finished = False
+        self.best_metrics: dict[str, float] = {}
+        self._history: list[tuple[int, float]] = []
+        self._best_state: dict[str, torch.Tensor] = {}
+        self._rule = PatienceRule(config.training.patience)
+        cluster_ids = None
+        if (latent := config.autoencoder) is not None:
+            cluster_ids = cluster_items(
+                split.item_embeddings, latent.clustering, latent.num_clusters, config.seed
+            )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(config.seed, "init"))
+            model = DiffusionRecommender(config, split.train.num_items, cluster_ids)
+        self.model = model.to(device)
+        self._optimizer = build_optimizer(config, self.model)
+        self._weights = self.model.training_weights(split.train)
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch of the best validation, one-based; 0 before any."""
+        return self._rule.best(self._history)[0]
+
+    def epochs(self) -> Iterator[EpochReport]:
+        """Yield epochs until the run is finished."""
+        while not self.finished:
+            yield self.next_epoch()
+
+    def next_epoch(self) -> EpochReport:
+        """Train one epoch; validate where it is due.
+
+        Raises:
+            NonFiniteLossError: the mean loss is NaN or infinite.
+        """
+        assert not self.finished
+        started = time.perf_counter()
+        loss = self._train_epoch()
+        seconds = time.perf_counter() - started
+        self.epoch += 1
+        if not math.isfinite(loss):
+            raise NonFiniteLossError(self.epoch)
+        training = self.config.training
+        at_end = self.epoch >= training.max_epochs
+        metrics, is_best = None, False
+        if self.epoch % training.eval_every == 0 or at_end:
+            metrics = self._validate()
+            self._history.append((self.epoch, metrics[OBJECTIVE]))
+            is_best = self.best_epoch == self.epoch
+            if is_best:
+                self.best_metrics = metrics
+                self._best_state = {k: v.clone() for k, v in self.model.state_dict().items()}
+        self.finished = at_end or self._rule.should_stop(self._history)
+        return EpochReport(self.epoch, loss, seconds, metrics, is_best, self.finished)
+
+    def restore_best(self) -> None:
+        """Put the best-validation weights into `model`."""
+        self.model.load_state_dict(self._best_state)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything the run needs to go on; safe for `torch.load(weights_only=True)`."""
+        return {
+            "config": self.config.to_dict(),
+            "epoch": self.epoch,
+            "finished": self.finished,
+            "history": self._history,
+            "best_metrics": self.best_metrics,
+            "best_state": self._best_state,
+            "model": self.model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state`, which must come from a run with the same configuration.
+
+        Raises:
+            ValueError: the configurations differ.
+        """
+        if state["config"] != self.config.to_dict():
+            raise ValueError("The checkpoint was written with another configuration.")
+        self.model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self.epoch, self.finished = state["epoch"], state["finished"]
+        self._history = [(int(epoch), float(value)) for epoch, value in state["history"]]
+        self.best_metrics = dict(state["best_metrics"])
+        self._best_state = dict(state["best_state"])
+
+    def _train_epoch(self) -> float:
+        """Pass once over the users with a history; return the mean loss."""
+        model, train, seed = self.model, self.split.train, self.config.seed
+        device = model.device
+        model.train()
+        users = np.flatnonzero(train.lengths > 0)
+        rng = generator(seed, "shuffle", self.epoch)
+        total, batches = torch.zeros((), dtype=torch.float64, device=device), 0
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(derive_seed(seed, "epoch", self.epoch))
+            for rows in user_batches(len(users), self.config.training.batch_size, rng):
+                x_0, target = self._batch(users[rows])
+                loss = model.training_loss(x_0, target, self.epoch)
+                self._optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                self._optimizer.step()
+                total += loss.detach()
+                batches += 1
+        return float(total) / max(batches, 1)
+
+    def _batch(self, users: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        inputs, targets = self._weights
+        x_0 = torch.from_numpy(dense_rows(self.split.train, users, inputs)).to(self.model.device)
+        if inputs is targets:
+            return x_0, x_0
+        target = torch.from_numpy(dense_rows(self.split.train, users, targets))
+        return x_0, target.to(self.model.device)
+
+    def _validate(self) -> dict[str, float]:
+        train, valid = self.split.train, self.split.valid
+        metrics = evaluate(self.model, history=train, target=valid, seen=[train])
+        return {f"valid/{name}": value for name, value in metrics.items()}
+
+
+def build_run(
+    config: RecommenderConfig, split: TuningSplit, *, device: str = "cpu"
+) -> TrainingRun:
+    """Return a fresh run of whatever family `config` belongs to."""
+    return TrainingRun(config, split, device=device)
+
+
+def test_metrics(run: TrainingRun, test: Interactions) -> dict[str, float]:
+    """Score the best-validation state once on the test interactions: `test/recall@20` and so on.
+
+    History is the training list; training and validation items are masked (the published
+    protocol).
+    """
+    run.restore_best()
+    train, valid = run.split.train, run.split.valid
+    metrics = evaluate(run.model, history=train, target=test, seen=[train, valid])
+    return {f"test/{name}": value for name, value in metrics.items()}
+
+
+def build_optimizer(config: RecommenderConfig, model: DiffusionRecommender) -> torch.optim.AdamW:
+    """Return AdamW with a group per part: the denoiser and, where there is one, the autoencoder."""
+    training = config.training
+    groups: list[dict[str, Any]] = [
+        {
+            "params": list(model.denoiser.parameters()),
+            "lr": training.learning_rate,
+            "weight_decay": training.weight_decay,
+        }
+    ]
+    if model.autoencoder is not None and config.autoencoder is not None:
+        groups.append(
+            {
+                "params": list(model.autoencoder.parameters()),
+                "lr": config.autoencoder.learning_rate,
+                "weight_decay": config.autoencoder.weight_decay,
+            }
+        )
+    return torch.optim.AdamW(groups, fused=True)
