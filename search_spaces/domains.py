@@ -1,0 +1,230 @@
+"""What values a hyperparameter may take. Every bound is inclusive, everywhere.
+
+Data only: the engines that draw from a domain live in `tune_runner`. A relative domain is measured
+against another parameter, so that a constraint between the two holds by construction.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from diffrec.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Scalar = str | int | float | bool | None
+
+
+def _check_bounds(kind: str, low: float, high: float) -> None:
+    if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+        raise UserError(
+            f"{kind} needs finite bounds with low <= high, but got low={low} and high={high}; "
+            "exchange or change them."
+        )
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Choice:
+    """One of the values given, in the order given."""
+
+    values: tuple[Any, ...]
+
+    def __init__(self, *values: Any) -> None:
+        if not values:
+            raise UserError("Choice needs at least one value, but got none; list the values.")
+        if any(value in values[:i] for i, value in enumerate(values)):
+            raise UserError(f"Choice needs distinct values, but got {values}; drop the repeated.")
+        object.__setattr__(self, "values", values)
+
+    def __contains__(self, value: object) -> bool:
+        return any(value == known and type(value) is type(known) for known in self.values)
+
+    @property
+    def labels(self) -> tuple[Scalar, ...]:
+        """The values as scalars, for engines that know no lists: a list becomes its JSON text."""
+        return tuple(
+            v if v is None or isinstance(v, str | int | float) else json.dumps(v)
+            for v in self.values
+        )
+
+    def sample(self, rng: "np.random.Generator") -> Any:
+        """Draw one value, all equally likely."""
+        return self.values[int(rng.integers(len(self.values)))]
+
+    def corners(self) -> tuple[Any, ...]:
+        """Return the values whose configurations must all be valid: every one."""
+        return self.values
+
+    def grid(self) -> tuple[Any, ...] | None:
+        """Return every value."""
+        return self.values
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the domain as JSON values."""
+        return {"kind": "choice", "values": [_plain(value) for value in self.values]}
+
+
+@dataclass(frozen=True, slots=True)
+class Uniform:
+    """Uniform on the closed interval [low, high]."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        _check_bounds("Uniform", self.low, self.high)
+
+    def __contains__(self, value: object) -> bool:
+        return _is_number(value) and self.low <= value <= self.high  # type: ignore[operator]
+
+    def sample(self, rng: "np.random.Generator") -> float:
+        """Draw one value."""
+        return min(self.high, float(rng.uniform(self.low, self.high)))
+
+    def corners(self) -> tuple[float, ...]:
+        """Return both ends."""
+        return (self.low, self.high)
+
+    def grid(self) -> None:
+        """Return None: an interval has no finite list of values."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the domain as JSON values."""
+        return {"kind": "uniform", "low": self.low, "high": self.high}
+
+
+@dataclass(frozen=True, slots=True)
+class LogUniform:
+    """Log-uniform on the closed interval [low, high], low > 0."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        _check_bounds("LogUniform", self.low, self.high)
+        if self.low <= 0:
+            raise UserError(f"LogUniform needs low > 0, but got low={self.low}; raise it.")
+
+    def __contains__(self, value: object) -> bool:
+        return _is_number(value) and self.low <= value <= self.high  # type: ignore[operator]
+
+    def sample(self, rng: "np.random.Generator") -> float:
+        """Draw one value; the exponential's rounding is clipped back into the interval."""
+        drawn = math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
+        return min(self.high, max(self.low, drawn))
+
+    def corners(self) -> tuple[float, ...]:
+        """Return both ends."""
+        return (self.low, self.high)
+
+    def grid(self) -> None:
+        """Return None: an interval has no finite list of values."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the domain as JSON values."""
+        return {"kind": "log_uniform", "low": self.low, "high": self.high}
+
+
+@dataclass(frozen=True, slots=True)
+class IntUniform:
+    """Integers from low to high, both included; `log` makes every doubling equally likely."""
+
+    low: int
+    high: int
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        _check_bounds("IntUniform", self.low, self.high)
+        if type(self.low) is not int or type(self.high) is not int:
+            raise UserError(f"IntUniform needs whole bounds, but got {self.low} and {self.high}.")
+        if self.log and self.low < 1:
+            raise UserError(
+                f"IntUniform with log=True needs low >= 1, but got {self.low}; raise it."
+            )
+
+    def __contains__(self, value: object) -> bool:
+        return type(value) is int and self.low <= value <= self.high
+
+    def sample(self, rng: "np.random.Generator") -> int:
+        """Draw one value."""
+        if not self.log:
+            return int(rng.integers(self.low, self.high, endpoint=True))
+        drawn = math.exp(rng.uniform(math.log(self.low - 0.5), math.log(self.high + 0.5)))
+        return min(self.high, max(self.low, round(drawn)))
+
+    def corners(self) -> tuple[int, ...]:
+        """Return both ends."""
+        return (self.low, self.high)
+
+    def grid(self) -> tuple[int, ...] | None:
+        """Return every integer of the range."""
+        return tuple(range(self.low, self.high + 1))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the domain as JSON values."""
+        return {"kind": "int_uniform", "low": self.low, "high": self.high, "log": self.log}
+
+
+PlainDomain = Choice | Uniform | LogUniform | IntUniform
+
+
+@dataclass(frozen=True, slots=True)
+class ScaledFrom:
+    """The value of parameter `path` times a factor; a factor >= 1 keeps it at or above `path`."""
+
+    path: str
+    factor: PlainDomain
+
+    def value(self, base: float, factor: float) -> float:
+        """Return the parameter's value, given that of `path` and the factor drawn."""
+        return base * factor
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the domain as JSON values."""
+        return {"kind": "scaled_from", "path": self.path, "factor": self.factor.to_dict()}
+
+
+@dataclass(frozen=True, slots=True)
+class FractionOf:
+    """A whole number from 0 to the value of parameter `path`, both included, by a fraction."""
+
+    path: str
+    factor: PlainDomain = Uniform(0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        if not all(0 <= corner <= 1 for corner in self.factor.corners()):
+            raise UserError(
+                f"FractionOf needs fractions between 0 and 1, but got {self.factor.corners()}."
+            )
+
+    def value(self, base: int, factor: float) -> int:
+        """Return the parameter's value; every whole number is equally likely."""
+        return min(base, int(factor * (base + 1)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the domain as JSON values."""
+        return {"kind": "fraction_of", "path": self.path, "factor": self.factor.to_dict()}
+
+
+RelativeDomain = ScaledFrom | FractionOf
+Domain = PlainDomain | RelativeDomain
+
+
+def drawn_domain(domain: Domain) -> PlainDomain:
+    """Return what is drawn: the domain itself, or the factor of a relative one."""
+    return domain.factor if isinstance(domain, RelativeDomain) else domain
+
+
+def coordinate_name(path: str, domain: Domain) -> str:
+    """Return the name under which a draw is kept: a ratio is not called by its parameter's name."""
+    return f"{path} / {domain.path}" if isinstance(domain, RelativeDomain) else path
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,53 @@
+"""Search spaces by name, and spaces of the user's own from a Python file."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+from diffrec.errors import UserError, nearest
+from search_spaces import clustering_ablation, smoke
+from search_spaces.space import SearchSpace
+
+SPACES: dict[str, SearchSpace] = {
+    module.SPACE.name: module.SPACE for module in (clustering_ablation, smoke)
+}
+
+
+def get_space(name_or_path: str) -> SearchSpace:
+    """Return the shipped space of this name, or the `SPACE` of a Python file.
+
+    Raises:
+        UserError: there is no such space or file, or the file is at fault.
+    """
+    if name_or_path.endswith(".py"):
+        return _read_file(Path(name_or_path))
+    if name_or_path not in SPACES:
+        raise UserError(
+            f"No search space named {name_or_path!r}{nearest(name_or_path, SPACES)}; "
+            f"known: {', '.join(sorted(SPACES))}, or a path to a .py file."
+        )
+    return SPACES[name_or_path]
+
+
+def _read_file(path: Path) -> SearchSpace:
+    if not path.is_file():
+        raise UserError(f"No space file at {str(path)!r}; give the path of a .py file.")
+    spec = importlib.util.spec_from_file_location(f"user_space_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{str(path)!r} is no Python file; give the path of a .py file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses and pickle look their module up there
+    try:
+        spec.loader.exec_module(module)
+    except UserError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the user's own code may raise anything
+        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        raise UserError(f"Space file {str(path)!r} cannot be run ({reason}); mend it.") from None
+    space = getattr(module, "SPACE", None)
+    if not isinstance(space, SearchSpace):
+        raise UserError(
+            f"Space file {str(path)!r} must define SPACE = SearchSpace(...), but has "
+            f"{'none' if space is None else f'a {type(space).__name__}'}."
+        )
+    return space
