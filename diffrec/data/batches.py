@@ -1,0 +1,70 @@
+"""User batches and their dense rows, cut from compressed rows without a Python loop over users."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from diffrec.data.interactions import Interactions
+
+
+def user_batches(
+    num_users: int, batch_size: int, rng: np.random.Generator | None = None
+) -> Iterator[np.ndarray]:
+    """Yield int64 arrays of `batch_size` user ids, every user once; the last may be shorter.
+
+    Users come shuffled by `rng`, or in ascending order without one (evaluation).
+    """
+    if batch_size < 1:
+        raise ValueError(f"`batch_size >= 1` must hold, but got {batch_size}.")
+    users = np.arange(num_users) if rng is None else rng.permutation(num_users)
+    for start in range(0, num_users, batch_size):
+        yield users[start : start + batch_size]
+
+
+def dense_rows(
+    interactions: Interactions,
+    users: np.ndarray,
+    values: np.ndarray | None = None,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return float32 (len(users), num_items): the rows of `users`, zero where nothing happened.
+
+    Args:
+        interactions: Whose rows to take.
+        users: Integer user ids, in any order.
+        values: One weight per interaction, (nnz,), in the order of `interactions.indices`; ones if
+            left out.
+        out: A C-contiguous float32 buffer of at least len(users) rows, overwritten and returned cut
+            to size: a loop over batches then allocates once.
+    """
+    if values is not None and values.shape != (interactions.nnz,):
+        raise ValueError(
+            f"`values` must hold one weight for each of the {interactions.nnz} interactions, "
+            f"but got shape {values.shape}."
+        )
+    rows = _blank_rows(len(users), interactions.num_items, out)
+    slots = interactions.slots(users)
+    row_of_slot = np.repeat(np.arange(len(users)), interactions.lengths[users])
+    # One flat index takes 0.11 ms a batch of ML-1M, a pair of index arrays 0.28 ms.
+    cells = row_of_slot * interactions.num_items + interactions.indices[slots]
+    rows.reshape(-1)[cells] = 1.0 if values is None else values[slots]
+    return rows
+
+
+def _blank_rows(num_rows: int, num_items: int, out: np.ndarray | None) -> np.ndarray:
+    if out is None:
+        return np.zeros((num_rows, num_items), dtype=np.float32)
+    if (
+        out.dtype != np.float32
+        or out.ndim != 2
+        or len(out) < num_rows
+        or out.shape[1] != num_items
+        or not out.flags.c_contiguous
+    ):
+        raise ValueError(
+            f"`out` must be C-contiguous float32 of at least {num_rows} rows and {num_items} "
+            f"columns, but got {out.dtype} of shape {out.shape}."
+        )
+    rows = out[:num_rows]
+    rows[...] = 0.0
+    return rows
