@@ -1,0 +1,66 @@
+"""Reading one `.npy` file with every way it can be broken said in one sentence."""
+
+import math
+from pathlib import Path
+from tokenize import TokenError
+from typing import BinaryIO
+
+import numpy as np
+from numpy.lib import format as npy_format
+
+from diffrec.errors import UserError
+
+
+def read_npy(path: Path) -> np.ndarray:
+    """Return the array of a `.npy` file, without pickle; any fault is a `UserError`.
+
+    The header is read first and compared with the file's size, so that a corrupt one can neither
+    ask for a huge array nor end in a half-read one.
+    """
+    try:
+        with path.open("rb") as file:
+            shape, dtype = _read_header(path, file)
+            if dtype.hasobject:
+                raise UserError(
+                    f"{path} must hold plain numbers, but it holds pickled Python objects, which "
+                    "are never loaded because they can run code; save it with an integer or float "
+                    "dtype."
+                )
+            expected = math.prod(shape) * dtype.itemsize
+            found = path.stat().st_size - file.tell()
+            if found != expected:
+                raise UserError(
+                    f"{path} must hold {expected} bytes of data by its own header, but it holds "
+                    f"{found}; the file is truncated or corrupt, fetch it again."
+                )
+        return np.load(path, allow_pickle=False)
+    except FileNotFoundError as fault:
+        raise UserError(
+            f"{path} is missing; a dataset needs it, so complete the folder."
+        ) from fault
+    except OSError as fault:
+        reason = fault.strerror or type(fault).__name__
+        raise UserError(
+            f"{path} must be readable, but it is not ({reason}); check its permissions."
+        ) from fault
+
+
+def _read_header(path: Path, file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+    try:
+        version = npy_format.read_magic(file)
+    except ValueError as fault:
+        raise UserError(
+            f"{path} must be a NumPy .npy file, but it does not begin like one; save it with "
+            "np.save."
+        ) from fault
+    read = (
+        npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
+    )
+    try:
+        shape, _, dtype = read(file)
+    except (ValueError, SyntaxError, TypeError, TokenError) as fault:  # all of these are NumPy's
+        raise UserError(
+            f"{path} must have a valid .npy header, but it cannot be read; the file is truncated "
+            "or corrupt, fetch it again."
+        ) from fault
+    return shape, dtype
