@@ -1,0 +1,115 @@
+"""From a dataset's name to the dataset: known names, and where their folders are sought."""
+
+import os
+from pathlib import Path
+from typing import get_args
+
+from diffrec.data.assembly import assemble
+from diffrec.data.interactions import Dataset, Protocol
+from diffrec.data.released import holds_dataset, read_released
+from diffrec.data.synthetic import SyntheticConfig, generate
+from diffrec.errors import UserError, nearest
+
+EMBEDDED_NAME = "embedded"
+RELEASED_NAMES = (
+    "ml-1m_clean",
+    "ml-1m_noisy",
+    "yelp_clean",
+    "yelp_noisy",
+    "amazon-book_clean",
+    "amazon-book_noisy",
+)
+"""The datasets of the DiffRec release. Any other folder of the same format loads as well."""
+
+DATA_DIR_VARIABLE = "DIFFREC_DATA"
+DEFAULT_DIRS = (Path("data"), Path("datasets"), Path("../shared/datasets"))
+
+
+def load_dataset(
+    name: str, data_dir: Path | None = None, protocol: Protocol = "published"
+) -> Dataset:
+    """Return the dataset `name`, complete with item embeddings, fingerprint and notes.
+
+    Args:
+        name: `embedded`, which is generated and needs no folder, or the name of a folder.
+        data_dir: Where the folder lies, or the folder itself. If left out, the environment variable
+            DIFFREC_DATA; without that `./data`, `./datasets` and `../shared/datasets`.
+        protocol: `published` takes the lists as they are; `chronological` exchanges the valid and
+            test lists, which the public release has in the wrong order of time. The embedded
+            dataset is in time order already, and the same under both.
+    """
+    if protocol not in get_args(Protocol):
+        raise UserError(
+            f"The protocol must be published or chronological, but got {protocol!r}"
+            f"{nearest(protocol, get_args(Protocol))}."
+        )
+    if name == EMBEDDED_NAME:
+        return generate(SyntheticConfig(), name=name, protocol=protocol)
+    found = read_released(find_folder(name, data_dir))
+    return assemble(
+        name, found.train, found.valid, found.test, found.item_embeddings, protocol=protocol
+    )
+
+
+def find_folder(name: str, data_dir: Path | None = None) -> Path:
+    """Return the folder of the dataset `name`; see `load_dataset` for where it is sought."""
+    if name in ("", "..") or Path(name).name != name:
+        raise UserError(
+            f"A dataset's name must be the plain name of a folder, but got {name!r}; "
+            "give the folder it lies in as the data directory."
+        )
+    given = _given_dir(data_dir)
+    places = DEFAULT_DIRS if given is None else (given,)
+    for place in places:
+        if (place / name).is_dir():  # if files are missing in it, the reader says which
+            return place / name
+    if given is not None and holds_dataset(given):
+        _refuse_other_name(name, given)
+        return given
+    raise UserError(_not_found(name, given, places))
+
+
+def available_datasets(data_dir: Path | None = None) -> tuple[str, ...]:
+    """Return the names that `load_dataset` finds now, the embedded one first."""
+    given = _given_dir(data_dir)
+    places = DEFAULT_DIRS if given is None else (given,)
+    names = {
+        folder.name
+        for place in places
+        if place.is_dir()
+        for folder in place.iterdir()
+        if holds_dataset(folder)
+    }
+    return (EMBEDDED_NAME, *sorted(names - {EMBEDDED_NAME}))
+
+
+def _given_dir(data_dir: Path | None) -> Path | None:
+    """Return the directory the user named, by argument or environment, if any."""
+    if data_dir is None and os.environ.get(DATA_DIR_VARIABLE):
+        data_dir = Path(os.environ[DATA_DIR_VARIABLE])
+    return None if data_dir is None else Path(data_dir).expanduser()
+
+
+def _refuse_other_name(name: str, folder: Path) -> None:
+    """Refuse to take ml-1m_clean's folder for ml-1m_noisy: results would bear the wrong name."""
+    own_name = folder.resolve().name
+    if own_name != name and own_name in RELEASED_NAMES:
+        raise UserError(
+            f"Dataset {name!r} was asked for, but {folder} holds {own_name!r}; ask for that, or "
+            "give another data directory."
+        )
+
+
+def _not_found(name: str, given: Path | None, places: tuple[Path, ...]) -> str:
+    """Return the sentence for a dataset that lies in none of `places`."""
+    if given is not None and not given.is_dir():
+        return f"The data directory must be a folder, but {given} is none; check the path."
+    sought = ", ".join(str(place) for place in places)
+    if name in RELEASED_NAMES:
+        return (
+            f"Dataset {name!r} was not found in {sought}; put its folder there, or say where it is "
+            f"with the data directory or the environment variable {DATA_DIR_VARIABLE}."
+        )
+    available = available_datasets(given)
+    hint = nearest(name, dict.fromkeys((*available, *RELEASED_NAMES)))
+    return f"Dataset {name!r} was not found in {sought}; known are {', '.join(available)}{hint}."
