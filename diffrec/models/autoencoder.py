@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from diffrec.config import AutoencoderConfig
 from diffrec.errors import UserError
+from diffrec.models.dropout import Dropout
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
@@ -55,7 +56,7 @@ class ClusteredAutoencoder(nn.Module):
         self.cluster_sizes = sizes
         self.latent_dims = share(config.latent_dim, sizes, "latent_dim")
         self.variational = config.variational
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.encoders = self._build_encoders(config)
         self.decoders = self._build_decoders(config, num_items)
         for module in self.modules():

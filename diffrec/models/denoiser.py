@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diffrec.config import DenoiserConfig
+from diffrec.models.dropout import Dropout
 
 
 class Denoiser(nn.Module):
@@ -22,7 +23,7 @@ class Denoiser(nn.Module):
         super().__init__()
         self.dim = dim
         self.normalize_input = config.normalize_input
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         embedding_dim = config.timestep_embedding_dim
         self.timestep_embedding_dim = embedding_dim
         self.timestep_layer = nn.Linear(embedding_dim, embedding_dim)

@@ -17,6 +17,7 @@ from diffrec.config import RecommenderConfig
 from diffrec.data.batches import dense_rows, user_batches
 from diffrec.data.interactions import Interactions, TuningSplit
 from diffrec.evaluation.ranking import evaluate
+from diffrec.memory import keep_freed_memory
 from diffrec.models.clustering import cluster_items
 from diffrec.models.recommender import DiffusionRecommender
 from diffrec.seeding import derive_seed, generator
@@ -66,6 +67,7 @@ class TrainingRun:
     def __init__(
         self, config: RecommenderConfig, split: TuningSplit, *, device: str = "cpu"
     ) -> None:
+        keep_freed_memory()
         self.config, self.split = config, split
         self.epoch = 0
         self.finished = False
