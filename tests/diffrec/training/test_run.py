@@ -1,0 +1,169 @@
+import io
+
+import numpy as np
+import pytest
+import torch
+
+from diffrec.data import Dataset
+from diffrec.data.sources import load_dataset
+from diffrec.presets import VARIANTS, preset
+from diffrec.training import run as training_run
+from diffrec.training.patience import PatienceRule
+from diffrec.training.run import NonFiniteLossError, TrainingRun, build_run
+
+QUICK = {
+    "training.max_epochs": 6,
+    "training.eval_every": 2,
+    "training.batch_size": 64,
+    "denoiser.hidden_dims": [12],
+}
+variants = pytest.mark.parametrize("variant", VARIANTS)
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    return load_dataset("embedded")
+
+
+def quick_run(variant: str, dataset: Dataset, **changes) -> TrainingRun:
+    config = preset(variant, "embedded").config
+    latent = {"autoencoder.latent_dim": 10} if config.autoencoder else {}
+    changes = {k.replace("__", "."): v for k, v in changes.items()}
+    return build_run(config.replace_values(QUICK | latent | changes), dataset.tuning_split())
+
+
+def losses(run: TrainingRun) -> list[float]:
+    return [report.loss for report in run.epochs()]
+
+
+@variants
+def test_same_seed_gives_equal_losses_to_the_bit(variant, dataset):
+    first, second = quick_run(variant, dataset), quick_run(variant, dataset)
+    assert losses(first) == losses(second)
+    assert first.best_metrics == second.best_metrics
+    assert quick_run(variant, dataset, seed=2).next_epoch().loss != quick_run(
+        variant, dataset
+    ).next_epoch().loss
+
+
+@variants
+@pytest.mark.parametrize("stop_after", [1, 2, 5])
+def test_a_resumed_run_equals_an_uninterrupted_one(variant, stop_after, dataset):
+    whole = quick_run(variant, dataset)
+    expected = [(r.epoch, r.loss, r.metrics) for r in whole.epochs()]
+    broken = quick_run(variant, dataset)
+    reports = [broken.next_epoch() for _ in range(stop_after)]
+    file = io.BytesIO()
+    torch.save(broken.state_dict(), file)
+    torch.manual_seed(12345)  # whatever happens to the process's own generator
+    resumed = quick_run(variant, dataset)
+    file.seek(0)
+    resumed.load_state_dict(torch.load(file, weights_only=True))
+    reports += list(resumed.epochs())
+    assert [(r.epoch, r.loss, r.metrics) for r in reports] == expected
+    assert resumed.best_epoch == whole.best_epoch
+    assert training_run.test_metrics(resumed, dataset.test) == training_run.test_metrics(whole, dataset.test)
+
+
+def test_two_runs_in_one_process_do_not_disturb_each_other(dataset):
+    alone = losses(quick_run("DiffRec", dataset))
+    one, other = quick_run("DiffRec", dataset), quick_run("L-DiffRec", dataset)
+    interleaved = []
+    while not one.finished:
+        interleaved.append(one.next_epoch().loss)
+        other.next_epoch()
+    assert interleaved == alone
+
+
+def test_training_leaves_the_callers_generator_alone(dataset):
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    quick_run("L-DiffRec", dataset).next_epoch()
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_validation_comes_when_due_and_at_the_end(dataset):
+    reports = list(
+        quick_run("DiffRec", dataset, training__max_epochs=5, training__eval_every=2).epochs()
+    )
+    assert [r.epoch for r in reports if r.metrics] == [2, 4, 5]
+    assert [r.finished for r in reports] == [False] * 4 + [True]
+    assert all(name.startswith("valid/") for name in reports[1].metrics)
+
+
+def test_patience_ends_the_run(dataset):
+    run = quick_run(
+        "DiffRec",
+        dataset,
+        training__learning_rate=1e-12,  # nothing ever gets better
+        training__max_epochs=50,
+        training__eval_every=1,
+        training__patience=3,
+    )
+    assert [r.epoch for r in run.epochs()] == [1, 2, 3, 4]
+
+
+def test_test_metrics_come_from_the_best_validation_state(dataset):
+    run = quick_run("DiffRec", dataset, training__max_epochs=4, training__eval_every=1)
+    states = {}
+    for report in run.epochs():
+        states[report.epoch] = {k: v.clone() for k, v in run.model.state_dict().items()}
+    found = training_run.test_metrics(run, dataset.test)
+    assert set(found) >= {"test/recall@20", "test/ndcg@10", "test/mrr@100", "test/precision@50"}
+    kept = run.model.state_dict()
+    assert all(torch.equal(kept[k], v) for k, v in states[run.best_epoch].items())
+
+
+def test_a_run_holds_no_test_interactions(dataset):
+    run = quick_run("DiffRec", dataset)
+    assert not hasattr(run.split, "test")
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_its_epoch(dataset):
+    run = quick_run("DiffRec", dataset)
+    run.next_epoch()
+    with torch.no_grad():
+        run.model.denoiser.output_bias.fill_(float("nan"))
+    with pytest.raises(NonFiniteLossError, match="epoch 2"):
+        run.next_epoch()
+
+
+def test_another_configurations_state_is_refused(dataset):
+    state = quick_run("DiffRec", dataset).state_dict()
+    with pytest.raises(ValueError, match="another configuration"):
+        quick_run("DiffRec", dataset, training__patience=7).load_state_dict(state)
+
+
+def test_learning_beats_popularity(dataset):
+    run = build_run(preset("DiffRec", "embedded").config, dataset.tuning_split())
+    for _ in range(40):
+        run.next_epoch()
+    popular = np.bincount(dataset.train.indices, minlength=dataset.num_items)
+
+    class Popularity:
+        def scores(self, history, users):
+            return torch.from_numpy(popular).float().repeat(len(users), 1)
+
+    from diffrec.evaluation.ranking import evaluate
+
+    baseline = evaluate(
+        Popularity(), history=dataset.train, target=dataset.valid, seen=[dataset.train]
+    )
+    assert run.best_metrics["valid/recall@20"] > 1.5 * baseline["recall@20"]
+
+
+@pytest.mark.parametrize(
+    ("patience", "history", "stops"),
+    [
+        (20, [], False),
+        (20, [(5, 0.1)], False),
+        (20, [(5, 0.3), (10, 0.2), (15, 0.2), (20, 0.2)], False),
+        (20, [(5, 0.3), (10, 0.2), (15, 0.2), (20, 0.2), (25, 0.2)], True),
+        (20, [(5, 0.3), (10, 0.2), (15, 0.31), (20, 0.2), (30, 0.2)], False),
+        (20, [(5, 0.3), (25, 0.3)], True),  # an equal value is not better
+        (1, [(1, 0.3), (2, 0.4)], False),
+    ],
+)
+def test_patience_rule(patience, history, stops):
+    assert PatienceRule(patience).should_stop(history) is stops
