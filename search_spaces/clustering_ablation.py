@@ -22,8 +22,8 @@ SPACE = SearchSpace(
     ),
     variant="L-DiffRec",
     domains={
-        "autoencoder.num_clusters": Choice(1, 2, 3, 4, 5),
         "autoencoder.clustering": Choice("kmeans", "gaussian_mixture", "agglomerative", "random"),
+        "autoencoder.num_clusters": Choice(1, 2, 3, 4, 5),
     },
     conditions={
         "autoencoder.clustering": Condition("autoencoder.num_clusters", IntUniform(2, 5)),

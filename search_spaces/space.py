@@ -115,27 +115,35 @@ class SearchSpace:
         """Choose a point: `draw(path, domain)` is asked for every active parameter, in order."""
         params: Params = {}
         for path in self.ordered_paths():
-            domain = self.domains[path]
-            if not self.is_active(path, params) or not self._has_base(domain, params):
-                continue
-            drawn = draw(path, drawn_domain(domain))
-            relative = isinstance(domain, RelativeDomain)
-            params[path] = domain.value(params[domain.path], drawn) if relative else drawn
+            if self._can_draw(path, params):
+                params[path] = self._value(path, draw(path, self.drawn(path)), params)
         return params
 
-    def cells(self) -> list[Params]:
-        """Return every point of the grid, a parameter without meaning left out.
+    def values_of(self, draws: Mapping[str, Any]) -> Params:
+        """Return the parameters that a set of draws stands for."""
+        return self.assemble(lambda path, _: draws[path])
+
+    def drawn(self, path: str) -> PlainDomain:
+        """Return the domain that is drawn from for `path`."""
+        return drawn_domain(self.domains[path])
+
+    def grid_draws(self) -> list[Params]:
+        """Return the draws of every point of the grid; what has no meaning is left out.
 
         Raises:
             UserError: a domain is an interval, which no grid can exhaust.
         """
-        for path, domain in self.domains.items():
-            if drawn_domain(domain).grid() is None:
+        for path in self.domains:
+            if self.drawn(path).grid() is None:
                 raise UserError(
                     f"A grid needs finite domains, but `{path}` is an interval in space "
                     f"{self.name!r}; use --sampler tpe or a Choice."
                 )
         return list(self.tree(lambda domain: domain.grid() or ()))
+
+    def cells(self) -> list[Params]:
+        """Return the parameters of every point of the grid."""
+        return [self.values_of(draws) for draws in self.grid_draws()]
 
     def grid_points(self, seeds: Sequence[int]) -> list[tuple[Params, int]]:
         """Return every cell with every seed, all cells of the first seed first."""
@@ -143,24 +151,25 @@ class SearchSpace:
         return [(dict(cell), seed) for seed in seeds for cell in cells]
 
     def tree(self, options: Callable[[PlainDomain], Sequence[Any]]) -> Iterator[Params]:
-        """Yield the points made of `options(domain)`, branching only where a path is active."""
+        """Yield what may be drawn from `options(domain)`, branching only where a path is active.
+
+        A draw is the value itself or, of a relative domain, its factor: see `values_of`.
+        """
         paths = self.ordered_paths()
 
-        def grow(depth: int, params: Params) -> Iterator[Params]:
+        def grow(depth: int, draws: Params, params: Params) -> Iterator[Params]:
             if depth == len(paths):
-                yield params
+                yield draws
                 return
             path = paths[depth]
-            domain = self.domains[path]
-            if not self.is_active(path, params) or not self._has_base(domain, params):
-                yield from grow(depth + 1, params)
+            if not self._can_draw(path, params):
+                yield from grow(depth + 1, draws, params)
                 return
-            for drawn in options(drawn_domain(domain)):
-                relative = isinstance(domain, RelativeDomain)
-                value = domain.value(params[domain.path], drawn) if relative else drawn
-                yield from grow(depth + 1, {**params, path: value})
+            for drawn in options(self.drawn(path)):
+                value = self._value(path, drawn, params)
+                yield from grow(depth + 1, {**draws, path: drawn}, {**params, path: value})
 
-        return grow(0, {})
+        return grow(0, {}, {})
 
     def resolve(
         self,
@@ -201,7 +210,8 @@ class SearchSpace:
 
     def corner_points(self, limit: int) -> list[Params]:
         """Return points at the corners of the space: all, or `limit` of a large one's."""
-        return list(islice(self.tree(lambda domain: domain.corners()), limit))
+        draws = islice(self.tree(lambda domain: domain.corners()), limit)
+        return [self.values_of(d) for d in draws]
 
     def check_corners(self, points: Sequence[Params], dataset: str = FALLBACK_DATASET) -> None:
         """Build the configuration of each point; raise the first fault with its point."""
@@ -211,5 +221,13 @@ class SearchSpace:
             except UserError as error:
                 raise UserError(f"Space {self.name!r} cannot build {params}: {error}") from None
 
-    def _has_base(self, domain: Domain, params: Mapping[str, Any]) -> bool:
-        return not isinstance(domain, RelativeDomain) or domain.path in params
+    def _can_draw(self, path: str, params: Mapping[str, Any]) -> bool:
+        domain = self.domains[path]
+        has_base = not isinstance(domain, RelativeDomain) or domain.path in params
+        return has_base and self.is_active(path, params)
+
+    def _value(self, path: str, drawn: Any, params: Mapping[str, Any]) -> Any:
+        domain = self.domains[path]
+        if isinstance(domain, RelativeDomain):
+            return domain.value(params[domain.path], drawn)
+        return drawn

@@ -1,0 +1,8 @@
+"""`python -m tune_runner`."""
+
+import sys
+
+from tune_runner.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

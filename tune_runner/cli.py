@@ -1,0 +1,127 @@
+"""The command line: arguments to one StudyConfig, one call. Hyperparameters are never flags.
+
+`--help`, `--list` and `--dry-run` answer at once: nothing here imports an engine.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from diffrec.errors import UserError
+from search_spaces import get_space
+from tune_runner import announce
+from tune_runner.folder import StudyFolder
+from tune_runner.placement import Wish
+from tune_runner.settings import PRUNERS, SAMPLERS, StudyConfig, make_plan
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, like every other fault."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise UserError(f"{message}; see --help.")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command's arguments."""
+    made = _Parser(
+        prog="python -m tune_runner",
+        description="Run a study: what a search space asks, on one machine or a cluster.",
+        allow_abbrev=False,
+    )
+    what = made.add_argument_group("what to study")
+    what.add_argument("--space", help="name of a search space, or path of a .py file")
+    what.add_argument("--list", action="store_true", help="show the search spaces and stop")
+    what.add_argument("--dry-run", action="store_true", help="show the trials and stop")
+    what.add_argument("--resume", metavar="NAME", help="go on with a study")
+    what.add_argument("--name", help="of the study (default: space, dataset and time)")
+    data = made.add_argument_group("data")
+    data.add_argument("--dataset", default="embedded", help="name of a dataset")
+    data.add_argument("--data-dir", help="folder of the datasets, or of this one")
+    data.add_argument("--protocol", default="published", help="published or chronological")
+    search = made.add_argument_group("search")
+    search.add_argument("--trials", type=int, help="trials in total")
+    search.add_argument("--seeds", type=int, help="replicates of every point")
+    search.add_argument("--seed", type=int, default=1, help="root seed; replicates count from it")
+    search.add_argument("--max-epochs", type=int, help="epochs of a trial at most")
+    search.add_argument("--sampler", help=", ".join(SAMPLERS))
+    search.add_argument("--pruner", help=", ".join(PRUNERS))
+    where = made.add_argument_group("where it runs")
+    where.add_argument("--max-concurrent", type=int, help="trials at a time at most")
+    where.add_argument("--cpus-per-trial", type=float, help="CPUs of a trial")
+    where.add_argument("--gpus-per-trial", type=float, help="GPUs of a trial, 0.25 say")
+    where.add_argument("--address", help="Ray cluster to use (auto, or ray://host:port)")
+    where.add_argument("--runs-dir", default="runs", help="folder of the studies")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 2 for a fault of the user's, in one sentence."""
+    try:
+        return _run(parser().parse_args(arguments))
+    except UserError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted before the first trial.\n")
+        return 130
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.list:
+        sys.stdout.write(announce.list_spaces() + "\n")
+        return 0
+    config = _resumed(args) if args.resume else _new(args)
+    if args.dry_run:
+        space = get_space(config.space)
+        sys.stdout.write(announce.dry_run(config, space, make_plan(config, space)) + "\n")
+        return 0
+    from tune_runner.study import run_study
+
+    return run_study(config, resume=bool(args.resume))
+
+
+def _wish(args: argparse.Namespace) -> Wish:
+    return Wish(args.cpus_per_trial, args.gpus_per_trial, args.max_concurrent)
+
+
+def _new(args: argparse.Namespace) -> StudyConfig:
+    if args.space is None:
+        raise UserError("Nothing to study: give --space NAME (see --list), or --resume NAME.")
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    name = args.name
+    if name is None:
+        name = f"{Path(args.space).stem}-{args.dataset}-{stamp}"
+    return StudyConfig(
+        space=args.space,
+        name=name,
+        dataset=args.dataset,
+        data_dir=args.data_dir,
+        protocol=args.protocol,
+        trials=args.trials,
+        seeds=args.seeds,
+        seed=args.seed,
+        max_epochs=args.max_epochs,
+        pruner=args.pruner,
+        sampler=args.sampler,
+        address=args.address,
+        runs_dir=args.runs_dir,
+        wish=_wish(args),
+    )
+
+
+def _resumed(args: argparse.Namespace) -> StudyConfig:
+    """Take everything but the means (where and with how much) from the study itself."""
+    default = parser().parse_args([])
+    means = ("resume", "address", "runs_dir", "max_concurrent", "cpus_per_trial", "gpus_per_trial")
+    for flag, value in vars(args).items():
+        if value != getattr(default, flag) and flag not in (*means, "dry_run"):
+            raise UserError(
+                f"--{flag.replace('_', '-')} cannot be changed with --resume: it is the study's "
+                "own; leave it out."
+            )
+    kept = StudyFolder(Path(args.runs_dir), args.resume).read()["settings"]
+    kept |= {"address": args.address, "runs_dir": args.runs_dir, "wish": _wish(args)}
+    return StudyConfig(**kept)

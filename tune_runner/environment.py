@@ -1,0 +1,33 @@
+"""Settings that Ray and MLflow read once, from the environment, before they are imported.
+
+A variable that the user has set is left alone. Why each: see the comments, and docs/stack.md.
+"""
+
+import os
+
+_SETTINGS = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # Tune prints nothing; tune_runner.progress does
+    "RAY_USAGE_STATS_ENABLED": "0",  # no call home
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # workers stay in the user's working directory
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, no TensorBoard: twice the trials a second
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "TUNE_GLOBAL_CHECKPOINT_S": "600",  # Tune's own snapshots are never read
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # tune_runner.tracking retries, without blocking
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+}
+
+
+def prepare(*, local: bool) -> None:
+    """Set what is not set yet. Call before Ray or MLflow is imported.
+
+    Args:
+        local: Ray is started on this machine, on loopback only, for this user's one study. Its
+            token authentication is switched off then, or the dashboard's API would answer 401.
+    """
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    if local:
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")

@@ -1,0 +1,256 @@
+"""The one truth of a study: what was proposed, reported, pruned, failed, completed (Optuna).
+
+Only the driver writes here. A trial's seed is an attribute, not a parameter: a sampler must not
+learn seeds. A trial that a dead driver left running is taken up again under its own number.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from search_spaces.domains import Choice, IntUniform, LogUniform, PlainDomain, coordinate_name
+from search_spaces.space import SearchSpace
+from tune_runner.reports import FinalState
+
+SEED, POINT, RETRY_OF, ERROR = "seed", "point", "retry_of", "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much a study may try."""
+
+    trials: int
+    """Trials in total, replicates included."""
+
+    seeds: tuple[int, ...]
+    sampled: bool
+    """Whether points are drawn by the sampler once the queue is empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A trial to run."""
+
+    number: int
+    params: Mapping[str, Any]
+    seed: int
+    last_epoch: int
+    retry_of: int | None
+
+
+class Ledger:
+    """An Optuna study and the trials in flight."""
+
+    def __init__(self, study: optuna.Study, space: SearchSpace, budget: Budget) -> None:
+        self._study, self._space, self._budget = study, space, budget
+        self._live: dict[int, optuna.Trial] = {}
+        self._epochs: dict[int, set[int]] = {}
+        self._revivable = [
+            t.number for t in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        ]
+
+    def enqueue_grid(self) -> None:
+        """Queue the points of the grid that the study does not hold yet, up to the budget."""
+        known = [(t.user_attrs.get(POINT), t.user_attrs.get(SEED)) for t in self._trials()]
+        points = list(enumerate(self._space.grid_draws()))
+        wanted = [(i, draws, seed) for seed in self._budget.seeds for i, draws in points]
+        for index, draws, seed in wanted[: self._budget.trials]:
+            if (index, seed) not in known:
+                self._study.enqueue_trial(
+                    self._coordinates(draws), user_attrs={SEED: seed, POINT: index}
+                )
+
+    def enqueue_failed(self) -> int:
+        """Queue every failed trial again that was not yet; return how many."""
+        trials = self._trials()
+        retried = {t.user_attrs.get(RETRY_OF) for t in trials}
+        failed = [t for t in trials if t.state is TrialState.FAIL and t.number not in retried]
+        for trial in failed:
+            attrs = {k: v for k, v in trial.user_attrs.items() if k in (SEED, POINT)}
+            attrs[RETRY_OF] = trial.number
+            self._study.enqueue_trial(dict(trial.params), user_attrs=attrs)
+        return len(failed)
+
+    def propose(self) -> Proposal | None:
+        """Return the next trial to run; None when the budget is spent."""
+        if self._revivable:
+            frozen = self._trials()[self._revivable.pop(0)]
+            # Optuna has no public way to take up a running trial again; what was suggested
+            # before is suggested again.
+            trial = optuna.Trial(self._study, frozen._trial_id)
+            return self._take(trial, set(frozen.intermediate_values))
+        if not self._trials(TrialState.WAITING) and not self._may_sample():
+            return None
+        return self._take(self._study.ask(), set())
+
+    def report(self, number: int, epoch: int, value: float) -> bool:
+        """Record an intermediate value once; return whether the pruner gives the trial up.
+
+        An epoch that is already known (a retry repeats it) is not recorded again; only the newest
+        one is judged.
+        """
+        trial, known = self._live[number], self._epochs[number]
+        if epoch not in known:
+            trial.report(value, epoch)
+            known.add(epoch)
+        return epoch >= max(known) and trial.should_prune()
+
+    def complete(self, number: int, value: float) -> None:
+        """Close a trial with its score."""
+        self._study.tell(self._live.pop(number), value)
+
+    def prune(self, number: int) -> None:
+        """Close a trial as pruned; its intermediate values stay, it has no score."""
+        self._study.tell(self._live.pop(number), state=TrialState.PRUNED)
+
+    def fail(self, number: int, error: str) -> None:
+        """Close a trial as failed, with the reason; it has no score."""
+        trial = self._live.pop(number)
+        trial.set_user_attr(ERROR, error)
+        self._study.tell(trial, state=TrialState.FAIL)
+
+    def planned(self) -> int:
+        """Return how many trials the study will hold when it is complete."""
+        trials = self._trials()
+        retries = sum(RETRY_OF in t.user_attrs for t in trials)
+        return self._budget.trials + retries
+
+    def ended(self) -> dict[FinalState, int]:
+        """Return how many trials ended in each way."""
+        return {
+            "complete": len(self._trials(TrialState.COMPLETE)),
+            "pruned": len(self._trials(TrialState.PRUNED)),
+            "failed": len(self._trials(TrialState.FAIL)),
+        }
+
+    def best(self) -> tuple[int, float] | None:
+        """Return number and score of the best complete trial."""
+        if not self._trials(TrialState.COMPLETE):
+            return None
+        best = self._study.best_trial
+        return best.number, float(best.value or 0.0)
+
+    def pruned_epochs(self) -> list[int]:
+        """Return the epoch at which each pruned trial was given up."""
+        return [t.last_step or 0 for t in self._trials(TrialState.PRUNED)]
+
+    def failures(self) -> dict[int, str]:
+        """Return the reason of each failed trial."""
+        return {t.number: str(t.user_attrs.get(ERROR, "")) for t in self._trials(TrialState.FAIL)}
+
+    def finished(self) -> bool:
+        """Say whether nothing is left to run."""
+        open_states = (TrialState.RUNNING, TrialState.WAITING)
+        return not self._trials(*open_states) and not self._may_sample()
+
+    def _trials(self, *states: TrialState) -> Sequence[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False, states=states or None)
+
+    def _room(self) -> int:
+        """How many trials may still be added; a retry does not count twice."""
+        return self._budget.trials - sum(RETRY_OF not in t.user_attrs for t in self._trials())
+
+    def _may_sample(self) -> bool:
+        return self._budget.sampled and self._room() > 0
+
+    def _take(self, trial: optuna.Trial, known: set[int]) -> Proposal:
+        params = self._space.assemble(
+            lambda path, domain: self._suggest(trial, self._coordinate(path), domain)
+        )
+        if SEED not in trial.user_attrs:
+            self._plan_replicates(trial)
+        self._live[trial.number], self._epochs[trial.number] = trial, known
+        attrs = trial.user_attrs
+        ordered = {path: params[path] for path in self._space.domains if path in params}
+        return Proposal(
+            trial.number, ordered, attrs[SEED], max(known, default=0), attrs.get(RETRY_OF)
+        )
+
+    def _plan_replicates(self, trial: optuna.Trial) -> None:
+        """Queue a sampled point with the other seeds, then give it the first.
+
+        The seed comes last: a driver that dies in between does this again, adding nothing twice.
+        """
+        first, *others = self._budget.seeds
+        planned = [
+            t.user_attrs.get(SEED)
+            for t in self._trials()
+            if t.user_attrs.get(POINT) == trial.number
+        ]
+        for seed in others:
+            if seed not in planned and self._room() > 0:
+                attrs = {SEED: seed, POINT: trial.number}
+                self._study.enqueue_trial(dict(trial.params), user_attrs=attrs)
+        trial.set_user_attr(POINT, trial.number)
+        trial.set_user_attr(SEED, first)
+
+    def _coordinate(self, path: str) -> str:
+        return coordinate_name(path, self._space.domains[path])
+
+    def _coordinates(self, draws: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            self._coordinate(path): _label(self._space.drawn(path), value)
+            for path, value in draws.items()
+        }
+
+    def _suggest(self, trial: optuna.Trial, name: str, domain: PlainDomain) -> Any:
+        if isinstance(domain, Choice):
+            return self._value(domain, trial.suggest_categorical(name, list(domain.labels)))
+        if isinstance(domain, IntUniform):
+            return trial.suggest_int(name, domain.low, domain.high, log=domain.log)
+        log = isinstance(domain, LogUniform)
+        return trial.suggest_float(name, domain.low, domain.high, log=log)
+
+    @staticmethod
+    def _value(domain: PlainDomain, kept: Any) -> Any:
+        """Return the value behind what Optuna keeps: a list is kept as its JSON text."""
+        if not isinstance(domain, Choice):
+            return kept
+        return domain.values[domain.labels.index(kept)]
+
+
+def _label(domain: PlainDomain, value: Any) -> Any:
+    return domain.labels[domain.values.index(value)] if isinstance(domain, Choice) else value
+
+
+def open_storage(url: str) -> optuna.storages.BaseStorage:
+    """Open `journal:///path` (an append-only file) or any RDB URL.
+
+    A crash in the middle of a write leaves half a line, after which every later write would fail;
+    it is cut off first. The caller holds the study's lock, so a lock of the file itself is stale.
+    """
+    if not url.startswith("journal://"):
+        return optuna.storages.RDBStorage(url)
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    path = Path(url.removeprefix("journal://"))
+    Path(f"{path}.lock").unlink(missing_ok=True)
+    if path.exists():
+        with path.open("rb+") as file:
+            text = file.read()
+            file.truncate(text.rfind(b"\n") + 1)
+            os.fsync(file.fileno())
+    return JournalStorage(JournalFileBackend(str(path)))
+
+
+def open_study(
+    url: str,
+    name: str,
+    direction: Literal["maximize", "minimize"],
+    pruner: optuna.pruners.BasePruner,
+) -> optuna.Study:
+    """Open the study `name`, new or known."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna.create_study(
+        study_name=name,
+        storage=open_storage(url),
+        direction=direction,
+        pruner=pruner,
+        load_if_exists=True,
+    )

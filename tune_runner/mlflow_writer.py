@@ -1,0 +1,185 @@
+"""The only module that speaks to MLflow: applies the tracker's messages, each harmless twice.
+
+Runs are found again by their tags, so a study that goes on writes into the same runs; epochs that a
+run already has are skipped.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from tune_runner import records
+from tune_runner.outbox import Message
+
+_BATCH = 1000
+"""Metrics in one request: MLflow's limit."""
+
+_TAG_LENGTH = 4000
+
+
+class MlflowWriter:
+    """Writes one study: a parent run, a child for each trial."""
+
+    def __init__(self, uri: str, study: str) -> None:
+        self._study = study
+        self._client = MlflowClient(uri)
+        self._experiment = _experiment(self._client, uri)
+        self._parent = ""
+        self._runs: dict[int, str] = {}
+        self._epochs: dict[int, int] = {}
+        self._pending: dict[int, list[Metric]] = {}
+        self._handlers = {
+            "study": self._begin_study,
+            "start": self._start,
+            "metrics": self._metrics,
+            "end": self._end,
+            "close": self._close,
+        }
+
+    def apply(self, messages: list[Message]) -> None:
+        """Send the messages in order, metrics of one trial together."""
+        self._pending.clear()  # of an attempt that failed: its messages come again
+        self._parent = self._parent or self._find("study")
+        for message in messages:
+            self._handlers[message["what"]](message)
+        for trial in list(self._pending):
+            self._flush(trial)
+
+    def _begin_study(self, message: Message) -> None:
+        tags = {**message["tags"], records.STATE: "running"}
+        if not self._parent:
+            run = self._client.create_run(
+                self._experiment, _millis(message), run_name=self._study, tags=tags
+            )
+            self._parent = run.info.run_id
+        else:
+            self._client.update_run(self._parent, status="RUNNING")
+            self._tag(self._parent, tags)
+        for name, content in message["artifacts"].items():
+            self._client.log_text(self._parent, json.dumps(content, indent=2) + "\n", name)
+
+    def _start(self, message: Message) -> None:
+        trial, tags = message["trial"], {records.STATE: "running"}
+        run = self._run(trial)
+        if run:
+            self._client.update_run(run, status="RUNNING")
+            self._tag(run, tags)
+            return
+        tags |= {
+            records.KIND: "trial",
+            records.PARENT: self._parent,
+            records.STUDY: self._study,
+            records.TRIAL_NUMBER: str(trial),
+            records.VARIANT: message["variant"],
+        }
+        if message["retry_of"] is not None:
+            tags[records.RETRY_OF] = str(message["retry_of"])
+        created = self._client.create_run(
+            self._experiment, _millis(message), run_name=message["name"], tags=tags
+        )
+        run = self._runs[trial] = created.info.run_id
+        params = [Param(key, _text(value)) for key, value in message["params"].items()]
+        self._client.log_batch(run, params=params)
+        self._client.log_text(run, json.dumps(message["config"], indent=2), records.CONFIG_FILE)
+
+    def _metrics(self, message: Message) -> None:
+        trial = message["trial"]
+        run = self._run(trial)
+        rows = self._pending.setdefault(trial, [])
+        for key, metrics in message["epochs"].items():
+            if int(key) > self._last_epoch(trial, run):
+                rows += _metrics(metrics, _millis(message), int(key))
+
+    def _end(self, message: Message) -> None:
+        trial, state = message["trial"], message["state"]
+        run = self._run(trial)
+        self._flush(trial)
+        rows = _metrics(message["metrics"], _millis(message), message["epoch"])
+        if rows:
+            self._client.log_batch(run, metrics=rows)
+        tags = {records.STATE: state}
+        if state == "pruned":
+            tags[records.PRUNED_AT] = str(message["epoch"])
+        if message["error"]:
+            tags[records.ERROR] = message["error"]
+        self._tag(run, tags)
+        status = "FAILED" if state == "failed" else "FINISHED"
+        self._client.set_terminated(run, status=status, end_time=_millis(message))
+
+    def _close(self, message: Message) -> None:
+        for trial in list(self._pending):
+            self._flush(trial)
+        running = f"tags.`{records.PARENT}` = '{self._parent}' and attributes.status = 'RUNNING'"
+        for run in self._client.search_runs([self._experiment], running, max_results=5000):
+            # interrupted; its trial can go on another time
+            self._client.set_terminated(run.info.run_id, "KILLED", _millis(message))
+        self._tag(self._parent, {records.STATE: message["state"]})
+        status = "FINISHED" if message["state"] == "complete" else "KILLED"
+        self._client.set_terminated(self._parent, status=status, end_time=_millis(message))
+
+    def _flush(self, trial: int) -> None:
+        rows = self._pending.pop(trial, [])
+        for start in range(0, len(rows), _BATCH):
+            self._client.log_batch(self._runs[trial], metrics=rows[start : start + _BATCH])
+        if rows:
+            self._epochs[trial] = max(row.step for row in rows)
+
+    def _run(self, trial: int) -> str:
+        """Return the run of a trial; an empty string before it was begun."""
+        if trial not in self._runs:
+            found = self._find("trial", f" and tags.{records.TRIAL_NUMBER} = '{trial}'")
+            if not found:
+                return ""
+            self._runs[trial] = found
+        return self._runs[trial]
+
+    def _last_epoch(self, trial: int, run: str) -> int:
+        """Return the last epoch that the run has; asked once for each trial."""
+        if trial not in self._epochs:
+            history = self._client.get_metric_history(run, records.TRAIN_LOSS)
+            self._epochs[trial] = max((metric.step for metric in history), default=0)
+        return self._epochs[trial]
+
+    def _tag(self, run: str, tags: Mapping[str, Any]) -> None:
+        self._client.log_batch(run, tags=[RunTag(k, str(v)[:_TAG_LENGTH]) for k, v in tags.items()])
+
+    def _find(self, kind: str, condition: str = "") -> str:
+        tags = f"tags.{records.STUDY} = '{self._study}' and tags.{records.KIND} = '{kind}'"
+        found = self._client.search_runs([self._experiment], tags + condition, max_results=1)
+        return found[0].info.run_id if found else ""
+
+
+def _experiment(client: MlflowClient, uri: str) -> str:
+    """Return the experiment's id; a new one in a local database keeps its files beside it."""
+    found = client.get_experiment_by_name(records.EXPERIMENT)
+    if found is not None:
+        return found.experiment_id
+    place = None
+    if uri.startswith("sqlite:"):
+        database = Path(urlparse(uri).path.removeprefix("/")).resolve()
+        place = (database.parent / "mlruns" / records.EXPERIMENT).as_uri()
+    try:
+        return client.create_experiment(records.EXPERIMENT, artifact_location=place)
+    except MlflowException:  # another study was faster
+        found = client.get_experiment_by_name(records.EXPERIMENT)
+        if found is None:
+            raise
+        return found.experiment_id
+
+
+def _metrics(metrics: Mapping[str, float], time: int, step: int) -> list[Metric]:
+    return [Metric(records.mlflow_name(key), value, time, step) for key, value in metrics.items()]
+
+
+def _millis(message: Message) -> int:
+    return int(message["time"] * 1000)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,63 @@
+"""What MLflow is to be told, kept on disk until it was: one JSON line for each message.
+
+The study never waits for MLflow, and a driver that dies loses nothing that it had to say: the next
+one sends what the mark does not cover yet. Every message may be sent twice without harm.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+Message = dict[str, Any]
+
+
+class Outbox:
+    """An append-only file of messages and a mark of how far they were delivered, in bytes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._mark = path.with_suffix(".mark")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("ab+")
+        self._cut_torn_line()
+
+    def append(self, message: Mapping[str, Any]) -> int:
+        """Keep a message; return where it ends."""
+        self._file.write(json.dumps(message).encode() + b"\n")
+        self._file.flush()
+        return self._file.tell()
+
+    def delivered(self) -> int:
+        """Return up to where the messages were delivered."""
+        if not self._mark.exists():
+            return 0
+        text = self._mark.read_text().strip()
+        # A mark beyond the end, or none that can be read, means: send all again, which does no harm
+        return int(text) if text.isdigit() and int(text) <= self._file.tell() else 0
+
+    def mark_delivered(self, end: int) -> None:
+        """Remember that everything up to `end` was delivered."""
+        new = self._mark.with_suffix(".new")
+        new.write_text(str(end))
+        new.replace(self._mark)
+
+    def messages(self, start: int = 0) -> Iterator[tuple[Message, int]]:
+        """Yield the messages from byte `start` on, each with its end."""
+        with self._path.open("rb") as file:
+            file.seek(start)
+            for line in file:
+                yield json.loads(line), (start := start + len(line))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _cut_torn_line(self) -> None:
+        """Drop half a line that a crash in the middle of a write left behind."""
+        self._file.seek(0)
+        text = self._file.read()
+        if not text.endswith(b"\n"):
+            self._file.truncate(text.rfind(b"\n") + 1)
+        self._file.seek(0, os.SEEK_END)

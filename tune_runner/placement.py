@@ -1,0 +1,133 @@
+"""Where trials run: CPUs and shares of GPUs for each, how many at a time, which Ray.
+
+Ray's shares of a GPU are bookkeeping only, so each worker holds itself to its share here.
+"""
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from diffrec.errors import UserError
+
+_RESERVE = 0.95
+"""Part of a GPU share that torch may use; the rest is for the process's CUDA context."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What every trial of a study is given."""
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+    max_concurrent: int = 1
+
+    @property
+    def resources(self) -> dict[str, float]:
+        """The request in Ray's words."""
+        return {"cpu": self.cpus, "gpu": self.gpus}
+
+    def describe(self) -> str:
+        """Return the placement as a phrase."""
+        gpus = f" and {self.gpus:g} GPU" if self.gpus else ", no GPU"
+        return f"{self.max_concurrent} at a time, each with {self.cpus:g} CPU{gpus}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user asked for; None leaves it to `place`."""
+
+    cpus: float | None = None
+    gpus: float | None = None
+    max_concurrent: int | None = None
+
+
+def place(wish: Wish, *, cpus: float, gpus: float, trials: int) -> Placement:
+    """Fit a wish to the machine: no GPU means CPU, and as many trials at a time as fit.
+
+    Args:
+        wish: what the user asked for.
+        cpus: CPUs that there are.
+        gpus: GPUs that there are.
+        trials: trials to run; more at a time would be of no use.
+
+    Raises:
+        UserError: more is asked for than there is.
+    """
+    for name, asked, there in (("CPUs", wish.cpus, cpus), ("GPUs", wish.gpus, gpus)):
+        if asked is not None and asked > there:
+            raise UserError(
+                f"{asked:g} {name} per trial were asked for, but there are {there:g}; ask for less."
+            )
+    if wish.gpus is not None and wish.gpus > 1 and wish.gpus != int(wish.gpus):
+        raise UserError(f"More than one GPU per trial must be whole, but got {wish.gpus:g}.")
+    share = wish.gpus if wish.gpus is not None else min(gpus, 1.0)
+    each = (
+        wish.cpus if wish.cpus is not None else (max(1.0, cpus // max(gpus, 1)) if share else 1.0)
+    )
+    fit = cpus / each if each else float("inf")
+    if share:
+        # A share never spans two GPUs: three of 0.4 do not fit on one, nor two on two halves.
+        fit = min(fit, gpus // share if share >= 1 else int(gpus) * int(1 / share + 1e-9))
+    fit = max(1, int(min(fit, trials)))
+    return Placement(each, share, min(fit, wish.max_concurrent or fit))
+
+
+def local_resources() -> tuple[float, float]:
+    """Return the CPUs and GPUs of this machine that this process may use, without any engine."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        gpus = len([name for name in visible.split(",") if name.strip() not in ("", "-1")])
+    else:
+        driver = Path("/proc/driver/nvidia/gpus")
+        gpus = len(list(driver.iterdir())) if driver.is_dir() else 0
+    return float(len(os.sched_getaffinity(0))), float(gpus)
+
+
+def start_ray(address: str | None) -> tuple[Any, str | None]:
+    """Start Ray on this machine, on loopback, or join the cluster at `address`.
+
+    Returns:
+        Ray's module, and the dashboard's URL where there is one.
+
+    Raises:
+        UserError: no cluster answers at `address`.
+    """
+    import ray
+
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
+    if ray.is_initialized():  # a test, or a notebook
+        return ray, None
+    if address is None:
+        context = ray.init(dashboard_host="127.0.0.1", include_dashboard=has_dashboard(), **quiet)
+    else:
+        try:
+            context = ray.init(address=address, **quiet)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise UserError(
+                f"No Ray cluster answers at {address!r} ({reason}); start one or leave out "
+                "--address."
+            ) from None
+    url = getattr(context, "dashboard_url", None)
+    return ray, f"http://{url}" if url else None
+
+
+def has_dashboard() -> bool:
+    """Say whether Ray was installed with its dashboard."""
+    from importlib.util import find_spec
+
+    return all(find_spec(name) is not None for name in ("aiohttp", "aiohttp_cors", "colorful"))
+
+
+def hold_to_share(placement: Placement) -> str:
+    """Keep this worker to what it was given; return torch's name of its device."""
+    import torch
+
+    torch.set_num_threads(max(1, int(placement.cpus)))
+    if not placement.gpus or not torch.cuda.is_available():
+        return "cpu"
+    torch.cuda.set_per_process_memory_fraction(_RESERVE * min(1.0, placement.gpus))
+    return "cuda"

@@ -1,0 +1,68 @@
+"""What a study is called where it is recorded: the names that `analysis` reads in MLflow.
+
+No engine is imported here. Everything that another room must spell the same way lives in this file.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+EXPERIMENT = "diffrec"
+"""The MLflow experiment of every study."""
+
+StudyState = Literal["running", "complete", "interrupted"]
+TrialState = Literal["running", "complete", "pruned", "failed"]
+
+KIND = "kind"
+"""Tag: "study" on a parent run, "trial" on its children."""
+
+STUDY = "study"
+STATE = "state"
+SPACE = "space"
+OBJECTIVE = "objective"
+DIRECTION = "direction"
+TRIAL_NUMBER = "trial_number"
+VARIANT = "variant"
+PRUNED_AT = "pruned_at_epoch"
+ERROR = "error"
+RETRY_OF = "retry_of"
+PARENT = "mlflow.parentRunId"
+
+TRAIN_LOSS = "train/loss"
+EPOCH_SECONDS = "train/epoch_seconds"
+BEST_EPOCH = "best/epoch"
+COST_SECONDS = "cost/seconds"
+
+SPACE_FILE = "space.json"
+ENVIRONMENT_FILE = "environment.json"
+CONFIG_FILE = "config.json"
+
+
+def mlflow_name(name: str) -> str:
+    """Return a metric's name as MLflow accepts it: `valid/recall@20` is `valid/recall_at_20`."""
+    return name.replace("@", "_at_")
+
+
+def from_mlflow_name(name: str) -> str:
+    """Return the metric's own name; inverse of `mlflow_name`."""
+    return name.replace("_at_", "@")
+
+
+def trial_name(number: int, params: Mapping[str, Any], seed: int) -> str:
+    """Return a trial's name for people, such as `0007 kmeans·3·seed1`."""
+    parts = [*(_short(value) for value in params.values()), f"seed{seed}"]
+    return f"{number:04d} {'·'.join(parts)}"
+
+
+def default_tracking_uri() -> str:
+    """Return `MLFLOW_TRACKING_URI`, or the database that a bare `mlflow ui` opens here."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if isinstance(value, tuple | list):
+        return "x".join(map(str, value))
+    return str(value)

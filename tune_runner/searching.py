@@ -1,0 +1,118 @@
+"""Ray Tune asks here for trials: samplers by name, and the searcher that passes proposals on.
+
+In Tune's words this is the `search_alg`. It holds no state of its own that would be worth saving:
+the study does (see ledger), so Tune's snapshots of it are husks.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+from ray.tune.search import Searcher
+
+from tune_runner.conductor import Conductor
+from tune_runner.reports import TrialReport
+
+REPORT = "report"
+"""Key of the `TrialReport` in a Tune result."""
+
+ASSIGNMENT = "assignment"
+"""Key of the `Assignment` in a Tune configuration."""
+
+
+def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
+    """Return the sampler `name` (a grid is queued, so its sampler never draws)."""
+    if name == "tpe":
+        return optuna.samplers.TPESampler(seed=seed, warn_independent_sampling=False)
+    return optuna.samplers.RandomSampler(seed=seed)
+
+
+class StudySearcher(Searcher):
+    """Hands the conductor's trials to Tune, and their ends back."""
+
+    def __init__(self, conductor: Conductor, max_concurrent: int) -> None:
+        super().__init__()
+        self._conductor, self._max_concurrent = conductor, max_concurrent
+
+    def set_search_properties(
+        self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
+    ) -> bool:
+        """Accept Tune's settings: the study has its own metric and direction."""
+        return True
+
+    def set_max_concurrency(self, max_concurrent: int) -> bool:
+        """Keep the limit here; Tune's own limiter forgets trials that it did not start."""
+        self._max_concurrent = max_concurrent
+        return True
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """Return the next trial's configuration, None to wait, or FINISHED."""
+        if len(self._conductor.active) >= self._max_concurrent:
+            return None
+        assignment = self._conductor.next_trial(trial_id)
+        if assignment is None:
+            return Searcher.FINISHED  # type: ignore[return-value] - Ray's own annotation lacks it
+        return {ASSIGNMENT: assignment}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Do nothing: the scheduler, which is asked first, has passed the report on."""
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Settle the trial; a last report bypasses the scheduler and is taken here."""
+        report = (result or {}).get(REPORT)
+        if isinstance(report, TrialReport) and trial_id in self._conductor.active and not error:
+            self._conductor.report(trial_id, report)
+        self._conductor.end(trial_id, failed=error)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def save(self, checkpoint_path: str) -> None:
+        """Leave an empty mark where Tune wants a snapshot."""
+        Path(checkpoint_path).touch()
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Refuse: a study goes on from its ledger, never from Tune's snapshot."""
+        raise NotImplementedError("A study goes on by --resume, not by Tuner.restore.")
+
+
+class StudyGuard(Callback):
+    """Tells the conductor what Tune tells no searcher: starts, and trials that ended in silence.
+
+    A failed reset of a reused worker ends a trial without a word; its slot would be held for ever.
+    """
+
+    def __init__(self, conductor: Conductor, tick: Callable[[], None]) -> None:
+        self._conductor, self._tick = conductor, tick
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Pass the start on."""
+        if trial.trial_id in self._conductor.active:
+            self._conductor.started(trial.trial_id)
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Settle trials that are over and that nobody settled; let the view breathe."""
+        self._tick()
+        active = self._conductor.active
+        for trial in trials if active else ():
+            if trial.trial_id in active and trial.is_finished():
+                self._conductor.note_error(trial.trial_id, last_error(trial))
+                self._conductor.end(trial.trial_id, failed=True)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+def last_error(trial: Trial) -> str:
+    """Return the last line of a trial's error, which names the exception."""
+    path = trial.error_file
+    lines = Path(path).read_text().splitlines() if path and Path(path).exists() else []
+    lines = [line.strip() for line in lines if line.strip()]
+    return lines[-1] if lines else "the worker was lost"

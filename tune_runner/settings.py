@@ -1,0 +1,105 @@
+"""One study as the user asked for it; the command line fills this in. No engine is imported."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from diffrec.errors import UserError, nearest
+from search_spaces.space import SearchSpace
+from tune_runner.placement import Wish
+
+PRUNERS = ("median", "hyperband", "successive-halving", "percentile", "patient", "none")
+SAMPLERS = ("grid", "tpe", "random")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StudyConfig:
+    """What to study, on what, with which means."""
+
+    space: str
+    """Name of a shipped space, or path of a .py file."""
+
+    name: str
+    """Of the study; also the name of its folder."""
+
+    dataset: str = "embedded"
+    data_dir: str | None = None
+    protocol: str = "published"
+    trials: int | None = None
+    """Trials in total; None: every point of a grid, or the space's own number."""
+
+    seeds: int | None = None
+    """Replicates of every point; None: the space's own number."""
+
+    seed: int = 1
+    """Root seed: replicates are seeded with it and the numbers after it."""
+
+    max_epochs: int | None = None
+    pruner: str | None = None
+    sampler: str | None = None
+    address: str | None = None
+    runs_dir: str = "runs"
+    wish: Wish = field(default_factory=Wish)
+
+    def __post_init__(self) -> None:
+        _known("pruner", self.pruner, PRUNERS)
+        _known("sampler", self.sampler, SAMPLERS)
+        for name in ("trials", "seeds", "max_epochs"):
+            _at_least_one(name, getattr(self, name))
+        _at_least_one("max_concurrent", self.wish.max_concurrent)
+        if self.seed < 0:
+            raise UserError(f"--seed must be 0 or more, but got {self.seed}; give another.")
+        if self.wish.cpus is not None and self.wish.cpus <= 0:
+            raise UserError(f"--cpus-per-trial must be above 0, but got {self.wish.cpus:g}.")
+        if self.wish.gpus is not None and self.wish.gpus < 0:
+            raise UserError(f"--gpus-per-trial must be 0 or more, but got {self.wish.gpus:g}.")
+        if not self.name or Path(self.name).name != self.name or self.name.startswith("."):
+            raise UserError(
+                f"A study's name must be a plain folder name, but got {self.name!r}; "
+                "leave out slashes and leading dots."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The settings with the space's own defaults filled in."""
+
+    sampler: str
+    pruner: str
+    seeds: tuple[int, ...]
+    trials: int
+    overrides: dict[str, Any]
+
+
+def make_plan(config: StudyConfig, space: SearchSpace) -> Plan:
+    """Fill in what the user left to the space.
+
+    Raises:
+        UserError: a grid was asked of a space that has intervals, or a value does not fit.
+    """
+    sampler = config.sampler or space.strategy
+    count = config.seeds or space.replicates
+    seeds = tuple(range(config.seed, config.seed + count))
+    overrides = {} if config.max_epochs is None else {"training.max_epochs": config.max_epochs}
+    if sampler == "grid":
+        there = len(space.grid_draws()) * count
+        trials = min(config.trials or there, there)
+    else:
+        # A sampler on a space made for a grid tries as many points as the grid has.
+        own = space.trials if space.trials is not None else len(space.grid_draws()) * count
+        trials = config.trials or own
+    space.resolve(space.corner_points(1)[0], config.dataset, overrides=overrides)
+    return Plan(sampler, config.pruner or space.pruner, seeds, trials, overrides)
+
+
+def _known(what: str, value: str | None, known: tuple[str, ...]) -> None:
+    if value is not None and value not in known:
+        raise UserError(
+            f"No {what} named {value!r}{nearest(value, known)}; known: {', '.join(known)}."
+        )
+
+
+def _at_least_one(what: str, value: int | None) -> None:
+    if value is not None and value < 1:
+        flag = "--" + what.replace("_", "-")
+        raise UserError(f"{flag} must be 1 or more, but got {value}; give a larger number.")
