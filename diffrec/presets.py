@@ -17,6 +17,7 @@ from diffrec.config import (
     TrainingConfig,
 )
 from diffrec.errors import UserError, nearest
+from diffrec.presets_baselines import BASELINES, baseline_config
 
 VARIANTS = ("DiffRec", "L-DiffRec", "T-DiffRec", "LT-DiffRec")
 FALLBACK_DATASET = "ml-1m_clean"
@@ -30,7 +31,9 @@ _OURS = "ours, for the embedded dataset"
 class Preset:
     """A published configuration and where it comes from."""
 
-    config: RecommenderConfig
+    config: Any
+    """Of the family that the variant belongs to (`diffrec.families.AnyConfig`)."""
+
     source: str
 
 
@@ -131,7 +134,7 @@ _TABLE = _ROWS | _LATENT_ROWS | _EMBEDDED_LATENT
 
 
 def preset(variant: str, dataset: str) -> Preset:
-    """Return the configuration published for `variant` on `dataset`.
+    """Return the configuration published for `variant`, a baseline's too, on `dataset`.
 
     A dataset without one (your own, say) starts from the values of ml-1m_clean, and `source` says
     so; the caller shows that sentence.
@@ -139,10 +142,12 @@ def preset(variant: str, dataset: str) -> Preset:
     Raises:
         UserError: no such variant.
     """
+    if variant in BASELINES:
+        return Preset(*baseline_config(variant, dataset))
     if variant not in VARIANTS:
+        known = (*VARIANTS, *BASELINES)
         raise UserError(
-            f"No variant named {variant!r}{nearest(variant, VARIANTS)}; "
-            f"known: {', '.join(VARIANTS)}."
+            f"No variant named {variant!r}{nearest(variant, known)}; known: {', '.join(known)}."
         )
     row = _TABLE.get((variant, dataset))
     if row is not None:

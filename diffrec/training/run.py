@@ -7,23 +7,30 @@ the run, from the best-validation state.
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
 from diffrec.config import RecommenderConfig
+from diffrec.config_baselines import MultVAEConfig
 from diffrec.data.batches import dense_rows, user_batches
 from diffrec.data.interactions import Interactions, TuningSplit
 from diffrec.evaluation.ranking import evaluate
+from diffrec.families import AnyConfig
 from diffrec.memory import keep_freed_memory
+from diffrec.models.baselines.mult_vae import MultVAE
 from diffrec.models.clustering import cluster_items
 from diffrec.models.recommender import DiffusionRecommender
 from diffrec.seeding import derive_seed, generator
+from diffrec.training.closed_form import ClosedFormRun
 from diffrec.training.patience import PatienceRule
+from diffrec.training.reports import EpochReport
 
 OBJECTIVE = "valid/recall@20"
+
+TrainedConfig = RecommenderConfig | MultVAEConfig
+"""Families that are trained by gradient, epoch after epoch."""
 
 
 class NonFiniteLossError(RuntimeError):
@@ -34,29 +41,6 @@ class NonFiniteLossError(RuntimeError):
         self.epoch = epoch
 
 
-@dataclass(frozen=True, slots=True)
-class EpochReport:
-    """What one epoch was like."""
-
-    epoch: int
-    """One-based."""
-
-    loss: float
-    """Mean training loss over the batches."""
-
-    seconds: float
-    """Of training, without validation."""
-
-    metrics: dict[str, float] | None
-    """`valid/recall@20` and so on; None between validations."""
-
-    is_best: bool
-    """Whether this validation is the best so far."""
-
-    finished: bool
-    """Whether the run ends here (patience or the last epoch)."""
-
-
 class TrainingRun:
     """Trains one recommender, epoch by epoch.
 
@@ -64,9 +48,7 @@ class TrainingRun:
     epoch, so a resumed run equals an uninterrupted one to the bit.
     """
 
-    def __init__(
-        self, config: RecommenderConfig, split: TuningSplit, *, device: str = "cpu"
-    ) -> None:
+    def __init__(self, config: TrainedConfig, split: TuningSplit, *, device: str = "cpu") -> None:
         keep_freed_memory()
         self.config, self.split = config, split
         self.epoch = 0
@@ -75,14 +57,7 @@ class TrainingRun:
         self._history: list[tuple[int, float]] = []
         self._best_state: dict[str, torch.Tensor] = {}
         self._rule = PatienceRule(config.training.patience)
-        cluster_ids = None
-        if (latent := config.autoencoder) is not None:
-            cluster_ids = cluster_items(
-                split.item_embeddings, latent.clustering, latent.num_clusters, config.seed
-            )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive_seed(config.seed, "init"))
-            model = DiffusionRecommender(config, split.train.num_items, cluster_ids)
+        model = build_model(config, split)
         self.model = model.to(device)
         self._optimizer = build_optimizer(config, self.model)
         self._weights = self.model.training_weights(split.train)
@@ -189,14 +164,31 @@ class TrainingRun:
         return {f"valid/{name}": value for name, value in metrics.items()}
 
 
-def build_run(
-    config: RecommenderConfig, split: TuningSplit, *, device: str = "cpu"
-) -> TrainingRun:
+Run = TrainingRun | ClosedFormRun
+
+
+def build_run(config: AnyConfig, split: TuningSplit, *, device: str = "cpu") -> Run:
     """Return a fresh run of whatever family `config` belongs to."""
-    return TrainingRun(config, split, device=device)
+    if isinstance(config, TrainedConfig):
+        return TrainingRun(config, split, device=device)
+    return ClosedFormRun(config, split, device=device)
 
 
-def test_metrics(run: TrainingRun, test: Interactions) -> dict[str, float]:
+def build_model(config: TrainedConfig, split: TuningSplit) -> DiffusionRecommender | MultVAE:
+    """Return the recommender of `config` with its seed's initial weights, on the CPU."""
+    cluster_ids = None
+    if isinstance(config, RecommenderConfig) and (latent := config.autoencoder) is not None:
+        cluster_ids = cluster_items(
+            split.item_embeddings, latent.clustering, latent.num_clusters, config.seed
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(config.seed, "init"))
+        if isinstance(config, MultVAEConfig):
+            return MultVAE(config, split.train.num_items)
+        return DiffusionRecommender(config, split.train.num_items, cluster_ids)
+
+
+def test_metrics(run: Run, test: Interactions) -> dict[str, float]:
     """Score the best-validation state once on the test interactions: `test/recall@20` and so on.
 
     History is the training list; training and validation items are masked (the published
@@ -208,22 +200,29 @@ def test_metrics(run: TrainingRun, test: Interactions) -> dict[str, float]:
     return {f"test/{name}": value for name, value in metrics.items()}
 
 
-def build_optimizer(config: RecommenderConfig, model: DiffusionRecommender) -> torch.optim.AdamW:
+def build_optimizer(
+    config: TrainedConfig, model: DiffusionRecommender | MultVAE
+) -> torch.optim.AdamW:
     """Return AdamW with a group per part: the denoiser and, where there is one, the autoencoder."""
     training = config.training
+    main = model if isinstance(model, MultVAE) else model.denoiser
     groups: list[dict[str, Any]] = [
         {
-            "params": list(model.denoiser.parameters()),
+            "params": list(main.parameters()),
             "lr": training.learning_rate,
             "weight_decay": training.weight_decay,
         }
     ]
-    if model.autoencoder is not None and config.autoencoder is not None:
+    if (
+        isinstance(model, DiffusionRecommender)
+        and model.autoencoder is not None
+        and model.config.autoencoder is not None
+    ):
         groups.append(
             {
                 "params": list(model.autoencoder.parameters()),
-                "lr": config.autoencoder.learning_rate,
-                "weight_decay": config.autoencoder.weight_decay,
+                "lr": model.config.autoencoder.learning_rate,
+                "weight_decay": model.config.autoencoder.weight_decay,
             }
         )
     return torch.optim.AdamW(groups, fused=True)

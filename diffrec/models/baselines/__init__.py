@@ -1,0 +1,1 @@
+"""Baselines with the interface of every recommender: `scores(history, users)`."""

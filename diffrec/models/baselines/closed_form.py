@@ -1,0 +1,123 @@
+"""Recommenders solved in one pass: popularity, ItemKNN, EASE, each with what it needs in buffers.
+
+Asked with weights 0.5 ** (age / half_life), ItemKNN and EASE know what the user did lately. No
+rescaling to the norm of the binary history is needed: scores are linear in it, rankings unchanged.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from diffrec.config_baselines import ClosedFormConfig, EASEConfig, ItemKNNConfig, PopularityConfig
+from diffrec.data.interactions import Interactions
+from diffrec.models.baselines import gram
+
+
+class Popularity(nn.Module):
+    """Scores items by their number of train interactions, the same for every user."""
+
+    counts: Tensor
+
+    def __init__(self, config: PopularityConfig, num_items: int) -> None:
+        super().__init__()
+        self.register_buffer("counts", torch.zeros(num_items))
+
+    def fit(self, train: Interactions) -> None:
+        """Count."""
+        counts = np.bincount(train.indices, minlength=train.num_items).astype(np.float32)
+        self.counts.copy_(torch.from_numpy(counts))
+
+    def scores(self, history: Interactions, users: np.ndarray) -> Tensor:
+        """Return a score per item, shape (len(users), num_items)."""
+        return self.counts.repeat(len(users), 1)
+
+
+class ItemKNN(nn.Module):
+    """Sums, over the history, the shrunk cosine to each candidate's nearest items.
+
+    s_ij = |U_i ∩ U_j| / (sqrt(|U_i| |U_j|) + shrinkage), for the `num_neighbours` items j with the
+    largest s_ij of each candidate i, where U_i is the set of users of item i.
+    """
+
+    neighbours: Tensor
+    similarities: Tensor
+
+    def __init__(self, config: ItemKNNConfig, num_items: int) -> None:
+        super().__init__()
+        self.config, self.num_items = config, num_items
+        shape = (num_items, min(config.num_neighbours, num_items))
+        self.register_buffer("neighbours", torch.zeros(shape, dtype=torch.int32))
+        self.register_buffer("similarities", torch.zeros(shape))
+
+    def fit(self, train: Interactions) -> None:
+        """Find each item's nearest."""
+        found = gram.nearest_items(train, self.neighbours.shape[1], self.config.shrinkage)
+        self.neighbours.copy_(torch.from_numpy(found[0]))
+        self.similarities.copy_(torch.from_numpy(found[1]))
+
+    def scores(self, history: Interactions, users: np.ndarray) -> Tensor:
+        """Return a score per item, shape (len(users), num_items)."""
+        rows = history.select_users(users)
+        asked = gram.weighted_csr(rows, recency_weights(rows, self.config.half_life))
+        scores = gram.score_neighbours(
+            asked, self.neighbours.cpu().numpy(), self.similarities.cpu().numpy()
+        )
+        return torch.from_numpy(scores).to(self.neighbours.device)
+
+
+class EASE(nn.Module):
+    """Predicts every item from all others, linearly: B = I - P / diag(P), P = (X'X + λI)^-1.
+
+    Source: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, equation 8.
+    """
+
+    weights: Tensor
+
+    def __init__(self, config: EASEConfig, num_items: int) -> None:
+        super().__init__()
+        gram.require_memory(num_items)
+        self.config = config
+        self.register_buffer("weights", torch.zeros(num_items, num_items))
+
+    def fit(self, train: Interactions) -> None:
+        """Solve, in float64."""
+        weights = gram.ease_weights(train, self.config.regularization, self.weights.device)
+        self.weights.copy_(weights)
+
+    @torch.no_grad()
+    def scores(self, history: Interactions, users: np.ndarray) -> Tensor:
+        """Return a score per item, shape (len(users), num_items)."""
+        rows = history.select_users(users)
+        weights = recency_weights(rows, self.config.half_life)
+        device = self.weights.device
+        return F.embedding_bag(
+            torch.from_numpy(rows.indices.astype(np.int64)).to(device),
+            self.weights,
+            torch.from_numpy(rows.indptr[:-1].copy()).to(device),
+            mode="sum",
+            per_sample_weights=None if weights is None else torch.from_numpy(weights).to(device),
+        )
+
+
+ClosedForm = Popularity | ItemKNN | EASE
+
+
+def build_closed_form(config: ClosedFormConfig, num_items: int) -> ClosedForm:
+    """Return the unfitted recommender of `config`.
+
+    Raises:
+        UserError: EASE's matrices do not fit into memory.
+    """
+    if isinstance(config, PopularityConfig):
+        return Popularity(config, num_items)
+    if isinstance(config, ItemKNNConfig):
+        return ItemKNN(config, num_items)
+    return EASE(config, num_items)
+
+
+def recency_weights(history: Interactions, half_life: float | None) -> np.ndarray | None:
+    """Return 0.5 ** (age / half_life) per interaction, shape (nnz,), float32; None means ones."""
+    if half_life is None:
+        return None
+    return (0.5 ** (history.ages() / half_life)).astype(np.float32)

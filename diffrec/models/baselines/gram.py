@@ -1,0 +1,88 @@
+"""What item-to-item models have in common: the Gram matrix X'X of train, and what becomes of it."""
+
+import numpy as np
+import psutil
+import torch
+from scipy.sparse import csr_array
+
+from diffrec.data.interactions import Interactions
+from diffrec.errors import UserError
+
+_CELLS_PER_BLOCK = 2**25
+"""Cells of the Gram matrix made dense at a time: 256 MiB in float64."""
+
+
+def weighted_csr(history: Interactions, weights: np.ndarray | None) -> csr_array:
+    """Return the history as a float32 matrix with one weight per interaction; None means ones."""
+    if weights is None:
+        return history.to_csr()
+    shape = (history.num_users, history.num_items)
+    return csr_array((weights, history.indices, history.indptr), shape=shape)
+
+
+def bytes_for_ease(num_items: int) -> int:
+    """Return the peak bytes of solving EASE: Gram matrix and inverse in float64, the float32 B."""
+    return num_items**2 * (8 + 8 + 4)
+
+
+def require_memory(num_items: int) -> None:
+    """Refuse an EASE whose dense matrices would not fit into the free memory, with their size."""
+    needed, free = bytes_for_ease(num_items), psutil.virtual_memory().available
+    if needed > free:
+        raise UserError(
+            f"EASE needs {needed / 2**30:.1f} GiB for its dense matrices of {num_items} x "
+            f"{num_items} items, but {free / 2**30:.1f} GiB are free; use a machine with more "
+            "memory, or ItemKNN, which keeps only each item's nearest."
+        )
+
+
+def ease_weights(
+    train: Interactions, regularization: float, device: torch.device | None = None
+) -> torch.Tensor:
+    """Return EASE's item-to-item matrix B, float64 (num_items, num_items), zero diagonal."""
+    X = train.to_csr(np.float64)
+    gram = torch.from_numpy((X.T @ X).toarray()).to(device or "cpu")
+    gram.diagonal().add_(regularization)
+    # The matrix is symmetric and positive definite: Cholesky takes half of an LU's work.
+    P = torch.cholesky_inverse(torch.linalg.cholesky(gram, out=gram))
+    del gram
+    P /= -P.diagonal().clone()  # by column: B_ij = -P_ij / P_jj
+    P.fill_diagonal_(0.0)
+    return P
+
+
+def nearest_items(
+    train: Interactions, num_neighbours: int, shrinkage: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return each item's nearest, by shrunk cosine, and how near: int32 and float32 arrays.
+
+    Both have shape (num_items, num_neighbours); places without a neighbour have similarity 0. Of
+    equally near items the smaller ids are kept. The Gram matrix is made in blocks of rows.
+    """
+    X = train.to_csr(np.float64)
+    transposed = csr_array(X.T)
+    norms = np.sqrt(np.bincount(train.indices, minlength=train.num_items))
+    neighbours = np.zeros((train.num_items, num_neighbours), dtype=np.int32)
+    similarities = np.zeros((train.num_items, num_neighbours), dtype=np.float32)
+    block = max(1, _CELLS_PER_BLOCK // train.num_items)
+    for start in range(0, train.num_items, block):
+        rows = np.arange(start, min(start + block, train.num_items))
+        near = np.asarray((transposed[rows] @ X).toarray())
+        near /= np.maximum(np.outer(norms[rows], norms) + shrinkage, 1e-12)
+        near[np.arange(len(rows)), rows] = 0.0
+        kept = np.argsort(-near, axis=1, kind="stable")[:, :num_neighbours]
+        neighbours[rows] = kept
+        similarities[rows] = np.take_along_axis(near, kept, axis=1)
+    return neighbours, similarities
+
+
+def score_neighbours(
+    asked: csr_array, neighbours: np.ndarray, similarities: np.ndarray
+) -> np.ndarray:
+    """Return dense float32 scores: row u, item i has the sum over i's neighbours j of asked_uj."""
+    num_items, width = neighbours.shape
+    starts = np.arange(num_items + 1) * width
+    matrix = csr_array(
+        (similarities.ravel(), neighbours.ravel(), starts), shape=(num_items, num_items)
+    )
+    return np.asarray((asked @ matrix.T).toarray(), dtype=np.float32)

@@ -1,0 +1,80 @@
+"""MultVAE: a variational autoencoder whose decoder is a multinomial over all items.
+
+Source: Liang et al., "Variational Autoencoders for Collaborative Filtering", WWW 2018.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from diffrec.config_baselines import MultVAEConfig
+from diffrec.data.batches import dense_rows
+from diffrec.data.interactions import Interactions
+from diffrec.models.autoencoder import multinomial_nll
+from diffrec.models.dropout import Dropout
+
+
+class MultVAE(nn.Module):
+    """Encodes a normalised history into a Gaussian, decodes its mean into a score per item."""
+
+    batches_seen: Tensor
+
+    def __init__(self, config: MultVAEConfig, num_items: int) -> None:
+        """Build with fresh weights from torch's global generator."""
+        super().__init__()
+        self.config, self.num_items = config, num_items
+        inward = [num_items, *config.hidden_dims]
+        self.dropout = Dropout(config.dropout)
+        self.encoder = _mlp([*inward, 2 * config.latent_dim])
+        self.decoder = _mlp([config.latent_dim, *reversed(inward)])
+        self.register_buffer("batches_seen", torch.zeros((), dtype=torch.long))
+
+    def training_weights(self, history: Interactions) -> tuple[None, None]:
+        """Return the weights of (input, target): None, both are binary."""
+        return None, None
+
+    def training_loss(self, x_0: Tensor, target: Tensor, epoch: int) -> Tensor:
+        """Return the negative evidence lower bound of a batch, its KL term weighed, a scalar.
+
+        Args:
+            x_0: histories, shape (batch, num_items).
+            target: what they are compared with, same shape.
+            epoch: zero-based epoch; the KL weight rises by batches and does not need it.
+        """
+        self.batches_seen += 1
+        mu, log_variance = self._encode(self.dropout(F.normalize(x_0)))
+        latent = mu + (log_variance / 2).exp() * torch.randn_like(mu)
+        kl = -0.5 * (1 + log_variance - mu.square() - log_variance.exp()).sum(dim=-1).mean()
+        return multinomial_nll(self.decoder(latent), target) + self._kl_weight() * kl
+
+    @torch.no_grad()
+    def scores(self, history: Interactions, users: np.ndarray) -> Tensor:
+        """Return a score per item, shape (len(users), num_items)."""
+        x_0 = torch.from_numpy(dense_rows(history, users)).to(self.device)
+        return self.decoder(self._encode(F.normalize(x_0))[0])
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return self.batches_seen.device
+
+    def _encode(self, x_0: Tensor) -> tuple[Tensor, ...]:
+        return self.encoder(x_0).chunk(2, dim=-1)
+
+    def _kl_weight(self) -> Tensor | float:
+        highest, rise = self.config.kl_weight_max, self.config.kl_weight_anneal_batches
+        return highest * (self.batches_seen / rise).clamp(max=1) if rise else highest
+
+
+def _mlp(sizes: list[int]) -> nn.Sequential:
+    """Return linear layers with tanh between them, Xavier-normal, biases of deviation 0.001."""
+    layers: list[nn.Module] = []
+    for num_in, num_out in pairwise(sizes):
+        linear = nn.Linear(num_in, num_out)
+        nn.init.xavier_normal_(linear.weight)
+        nn.init.trunc_normal_(linear.bias, std=0.001)
+        layers += [linear, nn.Tanh()]
+    return nn.Sequential(*layers[:-1])
