@@ -7,6 +7,7 @@ read is passed over for the older one.
 import logging
 import os
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -38,6 +39,6 @@ def load(folder: Path) -> dict[str, Any] | None:
             continue
         try:
             return torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, OSError, EOFError, ValueError) as error:
+        except (RuntimeError, OSError, EOFError, ValueError, UnpicklingError) as error:
             logger.warning("Checkpoint %s cannot be read (%s); trying an older one.", path, error)
     return None

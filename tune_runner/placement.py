@@ -63,15 +63,19 @@ def place(wish: Wish, *, cpus: float, gpus: float, trials: int) -> Placement:
     if wish.gpus is not None and wish.gpus > 1 and wish.gpus != int(wish.gpus):
         raise UserError(f"More than one GPU per trial must be whole, but got {wish.gpus:g}.")
     share = wish.gpus if wish.gpus is not None else min(gpus, 1.0)
-    each = (
-        wish.cpus if wish.cpus is not None else (max(1.0, cpus // max(gpus, 1)) if share else 1.0)
-    )
-    fit = cpus / each if each else float("inf")
-    if share:
-        # A share never spans two GPUs: three of 0.4 do not fit on one, nor two on two halves.
-        fit = min(fit, gpus // share if share >= 1 else int(gpus) * int(1 / share + 1e-9))
-    fit = max(1, int(min(fit, trials)))
+    slots = _gpu_slots(share, gpus)
+    each = wish.cpus
+    if each is None:  # a trial on a GPU gets its part of the CPUs
+        each = max(1.0, cpus // slots) if share else 1.0
+    fit = max(1, min(int(cpus / each + 1e-9), trials, slots if share else trials))
     return Placement(each, share, min(fit, wish.max_concurrent or fit))
+
+
+def _gpu_slots(share: float, gpus: float) -> int:
+    """Return how many trials the GPUs hold: a share never spans two of them."""
+    if share == 0:
+        return 0
+    return int(gpus // share) if share >= 1 else int(gpus) * int(1 / share + 1e-9)
 
 
 def local_resources() -> tuple[float, float]:

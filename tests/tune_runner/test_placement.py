@@ -1,0 +1,44 @@
+"""Where trials go: the machine's size, the user's wish, whole and shared GPUs."""
+
+import pytest
+
+from diffrec.errors import UserError
+from tune_runner.placement import Placement, Wish, place
+
+
+@pytest.mark.parametrize(
+    ("wish", "cpus", "gpus", "trials", "placed"),
+    [
+        (Wish(), 2, 0, 50, Placement(1, 0, 2)),
+        (Wish(), 8, 0, 3, Placement(1, 0, 3)),
+        (Wish(max_concurrent=1), 8, 0, 50, Placement(1, 0, 1)),
+        (Wish(cpus=2), 8, 0, 50, Placement(2, 0, 4)),
+        (Wish(), 16, 2, 50, Placement(8, 1, 2)),
+        (Wish(gpus=0), 16, 2, 50, Placement(1, 0, 16)),
+        (Wish(cpus=1, gpus=0.25), 16, 2, 50, Placement(1, 0.25, 8)),
+        (Wish(cpus=1, gpus=0.4), 16, 2, 50, Placement(1, 0.4, 4)),
+        (Wish(cpus=1, gpus=0.25), 3, 2, 50, Placement(1, 0.25, 3)),
+        (Wish(cpus=1, gpus=2), 16, 5, 50, Placement(1, 2, 2)),
+        (Wish(max_concurrent=9), 2, 0, 50, Placement(1, 0, 2)),
+    ],
+)
+def test_place(wish, cpus, gpus, trials, placed):
+    assert place(wish, cpus=cpus, gpus=gpus, trials=trials) == placed
+
+
+def test_a_share_of_a_gpu_gets_a_share_of_the_cpus():
+    placed = place(Wish(gpus=0.25), cpus=16, gpus=2, trials=50)
+    assert placed == Placement(2, 0.25, 8)
+
+
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        (Wish(gpus=3), "3 GPUs per trial were asked for, but there are 2"),
+        (Wish(cpus=17), "17 CPUs per trial were asked for, but there are 16"),
+        (Wish(gpus=1.5), "must be whole"),
+    ],
+)
+def test_more_than_there_is_is_refused(wish, words):
+    with pytest.raises(UserError, match=words):
+        place(wish, cpus=16, gpus=2, trials=5)
