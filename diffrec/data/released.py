@@ -51,9 +51,7 @@ def holds_dataset(folder: Path) -> bool:
 
 def read_released(folder: Path) -> Released:
     """Read and check a dataset folder; the first broken rule is a `UserError` of one sentence."""
-    if not folder.is_dir():
-        raise UserError(f"A dataset must be a folder, but {folder} is none; check the path.")
-    lists = {name: _read_list(folder / list_file(name)) for name in LIST_NAMES}
+    lists = read_lists(folder)
     embeddings = _read_embeddings(folder / EMBEDDINGS_FILE)
     num_items = _count_items(folder, lists, embeddings)
     num_users = _count_users(folder, lists)
@@ -62,6 +60,13 @@ def read_released(folder: Path) -> Released:
         Interactions.from_pairs(lists[name], num_users, num_items) for name in LIST_NAMES
     )
     return Released(train, valid, test, embeddings)
+
+
+def read_lists(folder: Path) -> dict[str, np.ndarray]:
+    """Return the rows of each list, int64 (n, 2), readable but not yet compared with each other."""
+    if not folder.is_dir():
+        raise UserError(f"A dataset must be a folder, but {folder} is none; check the path.")
+    return {name: _read_list(folder / list_file(name)) for name in LIST_NAMES}
 
 
 def _read_list(path: Path) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""From raw ratings to a dataset one can trust: fetching, preparing, checking."""

@@ -1,0 +1,141 @@
+"""The report on a dataset folder: surveyed first, so that even a broken one is described."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diffrec.data.interactions import Dataset, Interactions
+from diffrec.data.released import LIST_NAMES, read_lists, read_released
+from diffrec.data.sources import EMBEDDED_NAME, find_folder, load_dataset
+from diffrec.errors import UserError
+from diffrec.preparation.affinity import ENDS, OrderEvidence, item_affinity, time_order
+from diffrec.preparation.survey import (
+    ListSurvey,
+    Skew,
+    noise_drift,
+    popularity_skew,
+    survey_lists,
+    taste_fit,
+)
+
+_VERDICTS = {
+    "in order": "valid lies before test in time",
+    "exchanged": "valid and test are EXCHANGED: test lies between train and valid in time, so "
+    "whoever tunes on valid tunes on the future of test; use --protocol chronological",
+    "undecided": "no sign that valid and test are exchanged, nor proof of their order",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetReport:
+    """All that `check` says; `refusal` is the sentence that `load_dataset` would say, if any."""
+
+    name: str
+    lists: dict[str, ListSurvey]
+    common: dict[str, int]
+    skew: Skew
+    refusal: str | None = None
+    fit: dict[str, float] | None = None
+    order: OrderEvidence | None = None
+
+    @property
+    def is_exchanged(self) -> bool:
+        """Whether the held-out lists lie in the wrong order."""
+        return self.order is not None and self.order.verdict == "exchanged"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON values."""
+        return asdict(self)
+
+
+def check_dataset(name: str, data_dir: Path | None = None) -> DatasetReport:
+    """Survey the dataset `name`; where it is sound, weigh its noise and time order as well.
+
+    Raises:
+        UserError: there is no such dataset, or a list cannot even be read.
+    """
+    if name == EMBEDDED_NAME:
+        dataset = load_dataset(name)
+        return _report(name, {part: getattr(dataset, part).to_pairs() for part in LIST_NAMES})
+    folder = find_folder(name, data_dir)
+    pairs = read_lists(folder)
+    try:
+        read_released(folder)
+    except UserError as refusal:
+        return _surveyed(name, pairs, str(refusal))
+    return _report(name, pairs)
+
+
+def check_loaded(dataset: Dataset) -> DatasetReport:
+    """Survey a dataset that is already loaded, under the protocol it was loaded with."""
+    return _report(dataset.name, {part: getattr(dataset, part).to_pairs() for part in LIST_NAMES})
+
+
+def render(report: DatasetReport) -> str:
+    """Return the report as text."""
+    lines = [f"Dataset {report.name}", "", _row("", "rows", "share", "users", "items", "repeated")]
+    for name, found in report.lists.items():
+        lines.append(
+            _row(name, found.rows, f"{found.share:.3f}", found.users, found.items, found.repeated)
+        )
+    common = ", ".join(f"{pair} {count}" for pair, count in report.common.items())
+    lines += ["", f"Rows in two lists: {common}"]
+    lines += [
+        f"Cold in {name}: {found.cold_users} users and {found.cold_items} items without a train "
+        f"row, in {found.cold_rows} rows"
+        for name, found in report.lists.items()
+        if name != "train"
+    ]
+    lines.append(
+        f"Popularity skew: Gini {report.skew.gini:.3f}; the most popular fifth of the items has "
+        f"{report.skew.head_share:.1%} of the train rows"
+    )
+    if report.fit is not None:
+        values = ", ".join(f"{name} {value:.3f}" for name, value in report.fit.items())
+        lines.append(f"Taste fit (0.5 is random): {values}; {noise_drift(report.fit)}")
+    if report.order is not None:
+        lines += ["", *_order_lines(report.order)]
+    if report.refusal is not None:
+        lines += ["", "Verdict: broken, cannot be loaded"]
+    return "\n".join(lines) + "\n"
+
+
+def _order_lines(order: OrderEvidence) -> list[str]:
+    lines = ["Affinity at the seams (EASE weight x 1000; high where items follow each other)"]
+    lines += [f"  {seam:<24}{value:8.2f}" for seam, value in order.seams.items()]
+    lines += [
+        f"  valid -> test minus test -> valid, {ENDS} items at each end: {order.difference:.2f} "
+        f"[{order.low:.2f}, {order.high:.2f}], 99 % bootstrap over {order.users} users, "
+        f"{order.items} items",
+        f"Verdict: {_VERDICTS[order.verdict]}",
+    ]
+    return lines
+
+
+def _report(name: str, pairs: dict[str, np.ndarray]) -> DatasetReport:
+    num_users = 1 + max(int(rows[:, 0].max()) for rows in pairs.values() if len(rows))
+    num_items = 1 + max(int(rows[:, 1].max()) for rows in pairs.values() if len(rows))
+    parts = tuple(Interactions.from_pairs(pairs[part], num_users, num_items) for part in LIST_NAMES)
+    affinity, cut = item_affinity(parts)
+    surveyed = _surveyed(name, pairs, None)
+    return DatasetReport(
+        name,
+        surveyed.lists,
+        surveyed.common,
+        surveyed.skew,
+        fit=taste_fit(affinity, dict(zip(LIST_NAMES, cut, strict=True))),
+        order=time_order(affinity, *cut),
+    )
+
+
+def _surveyed(name: str, pairs: dict[str, np.ndarray], refusal: str | None) -> DatasetReport:
+    lists, common = survey_lists(pairs)
+    num_items = 1 + max(int(rows[:, 1].max()) for rows in pairs.values())
+    return DatasetReport(name, lists, common, popularity_skew(pairs["train"], num_items), refusal)
+
+
+def _row(*cells: object) -> str:
+    name, *values = cells
+    return f"{name!s:<8}" + "".join(f"{value!s:>10}" for value in values)

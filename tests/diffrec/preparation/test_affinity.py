@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+from real_data import real_data_dir, require_real_data
+
+from diffrec.data import Dataset, Interactions, SyntheticConfig, generate, load_dataset
+from diffrec.preparation import affinity as module
+from diffrec.preparation.affinity import item_affinity, time_order
+from diffrec.preparation.report import check_dataset, check_loaded
+
+NUM_USERS, LENGTH = 400, 30
+
+
+def walks(noise: float = 0.0) -> np.ndarray:
+    """Each user walks along a ring of items, a step or two at a time: (users, LENGTH) item ids."""
+    rng = np.random.default_rng(5)
+    steps = rng.integers(1, 3, (NUM_USERS, LENGTH)).cumsum(axis=1)
+    items = (rng.integers(0, 120, (NUM_USERS, 1)) + steps) % 120
+    return np.where(rng.random(items.shape) < noise, 120 + items, items)
+
+
+def cut(items: np.ndarray, start: int, stop: int) -> Interactions:
+    users = np.repeat(np.arange(NUM_USERS), stop - start)
+    pairs = np.stack([users, items[:, start:stop].ravel()], axis=1)
+    return Interactions.from_pairs(pairs, NUM_USERS, 240)
+
+
+def verdict(train: Interactions, valid: Interactions, test: Interactions) -> str:
+    affinity, parts = item_affinity((train, valid, test))
+    return time_order(affinity, *parts).verdict
+
+
+@pytest.fixture
+def lists() -> tuple[Interactions, Interactions, Interactions]:
+    items = walks()
+    return cut(items, 0, 20), cut(items, 20, 24), cut(items, 24, 30)
+
+
+def test_lists_in_order_of_time_are_found_in_order(lists):
+    assert verdict(*lists) == "in order"
+
+
+def test_exchanged_lists_are_found_exchanged(lists):
+    train, valid, test = lists
+    assert verdict(train, test, valid) == "exchanged"
+
+
+def test_lists_without_an_order_leave_it_undecided(lists):
+    train, valid, test = lists
+    mixed = np.random.default_rng(1).permuted(
+        np.concatenate([p.indices.reshape(NUM_USERS, -1) for p in (valid, test)], axis=1), axis=1
+    )
+    assert verdict(train, cut(mixed, 0, 4), cut(mixed, 4, 10)) == "undecided"
+
+
+def test_noise_in_train_and_valid_alone_is_not_mistaken_for_exchanged_lists():
+    clean, noisy = walks(), walks(noise=0.5)
+    assert verdict(cut(noisy, 0, 20), cut(noisy, 20, 24), cut(clean, 24, 30)) == "in order"
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_embedded_recipe_is_never_called_exchanged(seed):
+    report = check_loaded(generate(SyntheticConfig(seed=seed)))
+    assert not report.is_exchanged
+
+
+def test_rare_items_beyond_the_limit_are_left_out(lists, monkeypatch):
+    monkeypatch.setattr(module, "MAX_ITEMS", 100)
+    affinity, parts = item_affinity(lists)
+    assert affinity.shape == (100, 100)
+    assert sum(p.nnz for p in parts) < sum(p.nnz for p in lists)
+    np.testing.assert_array_equal(affinity, affinity.T)
+
+
+def test_users_without_a_held_out_row_have_no_say():
+    train = Interactions.from_pairs([[0, 0], [1, 1]], 2, 3)
+    valid = Interactions.from_pairs([[0, 2]], 2, 3)
+    test = Interactions.from_pairs([[1, 2]], 2, 3)
+    affinity, parts = item_affinity((train, valid, test))
+    evidence = time_order(affinity, *parts)
+    assert (evidence.users, evidence.verdict) == (0, "undecided")
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", ["ml-1m_clean", "ml-1m_noisy"])
+def test_the_released_ml_1m_lists_are_found_exchanged(name):
+    require_real_data(name)
+    found = check_dataset(name, real_data_dir())
+    assert found.is_exchanged
+    assert found.order is not None
+    seams = found.order.seams
+    assert seams["last test -> first valid"] > 1.4 * seams["last valid -> first test"]
+
+
+@pytest.mark.real_data
+def test_under_the_chronological_protocol_they_are_in_order():
+    require_real_data("ml-1m_clean")
+    dataset: Dataset = load_dataset("ml-1m_clean", real_data_dir(), "chronological")
+    order = check_loaded(dataset).order
+    assert order is not None
+    assert order.verdict == "in order"
