@@ -1,13 +1,14 @@
 """`python -m diffrec`: fetch, prepare, check, train, evaluate, recommend."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
-from diffrec.commands import check
+from diffrec.commands import check, evaluate, recommend, train
 from diffrec.errors import UserError
 
-COMMANDS = {"check": check}
+COMMANDS = {"check": check, "train": train, "evaluate": evaluate, "recommend": recommend}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -30,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
+    except BrokenPipeError:  # `... | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 if __name__ == "__main__":

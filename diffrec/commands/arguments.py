@@ -1,0 +1,39 @@
+"""Arguments that several commands share, and how they are read."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from diffrec.errors import UserError
+
+PROTOCOLS = ("published", "chronological")
+
+
+def add_dataset(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """Declare --dataset, --data-dir and --protocol."""
+    parser.add_argument(
+        "--dataset", required=required, help="name of a dataset, or the path of its folder"
+    )
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where dataset folders lie")
+    parser.add_argument("--protocol", choices=PROTOCOLS, help="which list is valid, which is test")
+
+
+def parse_settings(settings: list[str]) -> dict[str, Any]:
+    """Return {"diffusion.num_steps": 40} for ["diffusion.num_steps=40"]; values are JSON or text.
+
+    Raises:
+        UserError: a setting has no `=`.
+    """
+    found: dict[str, Any] = {}
+    for setting in settings:
+        path, equals, value = setting.partition("=")
+        if not equals:
+            raise UserError(
+                f"A setting is written path=value, but got {setting!r}; write seed=3, say."
+            )
+        try:
+            found[path.strip()] = json.loads(value)
+        except json.JSONDecodeError:
+            found[path.strip()] = value
+    return found

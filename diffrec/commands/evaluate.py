@@ -1,0 +1,97 @@
+"""`python -m diffrec evaluate`: our metrics for a checkpoint, or for any system's ready lists."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from diffrec.commands.arguments import add_dataset
+from diffrec.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from diffrec.commands.trained import LoadedDataset
+
+HELP = "score a checkpoint, or a ready-made list of recommendations, with our metrics"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    judged = parser.add_mutually_exclusive_group(required=True)
+    judged.add_argument("--checkpoint", type=Path, help="model.pt, or the folder that train wrote")
+    judged.add_argument(
+        "--recommendations",
+        type=Path,
+        metavar="FILE",
+        help="CSV, TSV or Parquet with columns user, item and rank (or score)",
+    )
+    add_dataset(parser, required=False)
+    parser.add_argument("--on", choices=("test", "valid"), default="test", help="what to hit")
+    parser.add_argument("--json", action="store_true", help="write the metrics as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write one line per metric."""
+    metrics = _of_checkpoint(args) if args.checkpoint is not None else _of_lists(args)
+    if args.json:
+        sys.stdout.write(json.dumps(metrics, indent=2) + "\n")
+    else:
+        sys.stdout.writelines(f"{name:<20}{value:.4f}\n" for name, value in metrics.items())
+    return 0
+
+
+def _of_checkpoint(args: argparse.Namespace) -> dict[str, float]:
+    from diffrec.commands.trained import checkpoint_of, dataset_of
+    from diffrec.evaluation.ranking import evaluate
+
+    checkpoint = checkpoint_of(args.checkpoint)
+    data = dataset_of(args, checkpoint).dataset
+    seen = [data.train, data.valid] if args.on == "test" else [data.train]
+    target = data.test if args.on == "test" else data.valid
+    model = checkpoint.build(data.num_items)
+    metrics = evaluate(model, history=data.train, target=target, seen=seen)
+    return {f"{args.on}/{name}": value for name, value in metrics.items()}
+
+
+def _of_lists(args: argparse.Namespace) -> dict[str, float]:
+    from diffrec.commands.trained import dataset_of
+    from diffrec.evaluation.metrics import KS, ranking_metrics
+
+    if args.dataset is None:
+        raise UserError("A list of recommendations needs --dataset, to be compared with.")
+    loaded = dataset_of(args)
+    target = loaded.dataset.test if args.on == "test" else loaded.dataset.valid
+    ranking = _read_ranking(args.recommendations, loaded)
+    ks = [k for k in KS if k <= ranking.shape[1]]
+    if not ks:
+        raise UserError(
+            f"The lists must be at least {KS[0]} items long to be scored, but the longest has "
+            f"{ranking.shape[1]}."
+        )
+    asked = target.lengths > 0
+    without = int((asked & (ranking[:, 0] < 0)).sum())
+    if without:
+        sys.stderr.write(f"note: {without} users have no recommendations; they count as misses.\n")
+    metrics = ranking_metrics(ranking, target, ks)
+    return {f"{args.on}/{name}": value for name, value in metrics.items()}
+
+
+def _read_ranking(path: Path, loaded: "LoadedDataset") -> "np.ndarray":
+    from diffrec.data.tables import read_table
+    from diffrec.evaluation.lists import ranked_lists
+
+    table = read_table(path)
+    by = next((name for name in ("rank", "score") if name in table.columns), None)
+    if by is None or not {"user", "item"} <= set(table.columns):
+        raise UserError(
+            f"{path} must have the columns user, item and rank (or score), but has "
+            f"{', '.join(table.columns)}."
+        )
+    if not table[by].dtype.is_numeric() or table.null_count().sum_horizontal().item():
+        raise UserError(f"{path} must have a number as `{by}` and no empty cells; complete it.")
+    users = loaded.users.numbers(table["user"].to_list(), f" in {path}")
+    items = loaded.items.numbers(table["item"].to_list(), f" in {path}")
+    order = table[by].to_numpy() * (1 if by == "rank" else -1.0)
+    return ranked_lists(users, items, order, loaded.dataset.num_users).ranking

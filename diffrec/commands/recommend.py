@@ -1,0 +1,45 @@
+"""`python -m diffrec recommend`: the best items of a trained recommender, for users or histories.
+
+Users of the dataset are asked with their train list (or all lists, with --ask-with all); a history
+of your own comes on the command line or as JSON lines, oldest item first. Where the dataset has
+original ids, all ids given and written are those.
+"""
+
+import argparse
+from pathlib import Path
+
+from diffrec.commands.arguments import add_dataset
+
+HELP = "recommend items from a checkpoint, to users of the dataset or for histories"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "--checkpoint", type=Path, required=True, help="model.pt, or the folder that train wrote"
+    )
+    add_dataset(parser, required=False)
+    asked = parser.add_mutually_exclusive_group()
+    asked.add_argument("--users", metavar="IDS", help="ids with commas between; all if left out")
+    asked.add_argument("--history", metavar="IDS", help="item ids with commas between")
+    asked.add_argument(
+        "--histories",
+        type=Path,
+        metavar="FILE",
+        help='JSON lines: [3, 1, 2] or {"user": "ann", "history": [3, 1, 2]}',
+    )
+    parser.add_argument("-k", type=int, default=20, help="items per user (default 20)")
+    parser.add_argument("--ask-with", choices=("train", "all"), default="train")
+    parser.add_argument("--include-seen", action="store_true", help="seen items may come again")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help=".csv, .tsv or .parquet; standard output if not"
+    )
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write user, item, rank."""
+    from diffrec.commands.recommending import recommend
+
+    recommend(args)
+    return 0

@@ -1,0 +1,121 @@
+"""The work of `recommend`: who asks, with what, and the table of answers."""
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diffrec.commands.train import device_of
+from diffrec.commands.trained import LoadedDataset, checkpoint_of, dataset_of
+from diffrec.data.idmaps import IdMap
+from diffrec.data.interactions import Interactions
+from diffrec.data.tables import check_ending, write_table
+from diffrec.errors import UserError
+from diffrec.evaluation.ranking import rankings
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """Who asks (rows of `history`), and what must not be answered."""
+
+    history: Interactions
+    seen: list[Interactions]
+    rows: np.ndarray
+    names: np.ndarray
+    """(history.num_users,): what the rows are called in the answer."""
+
+
+def recommend(args: argparse.Namespace) -> None:
+    """Answer the request of the command line."""
+    if args.k < 1:
+        raise UserError(f"`-k` must be at least 1, but got {args.k}.")
+    if args.out is not None:
+        check_ending(args.out)
+    checkpoint = checkpoint_of(args.checkpoint)
+    loaded = dataset_of(args, checkpoint)
+    request = _request(args, loaded)
+    model = checkpoint.build(loaded.dataset.num_items, device_of(args.device))
+    users, items, ranks = [], [], []
+    seen = [] if args.include_seen else request.seen
+    for rows, top in rankings(
+        model, history=request.history, seen=seen, users=request.rows, k=args.k
+    ):
+        row, rank = np.nonzero(top >= 0)
+        users.append(rows[row])
+        items.append(top[row, rank])
+        ranks.append(rank + 1)
+    columns = {
+        "user": request.names[np.concatenate(users)],
+        "item": loaded.items.originals(np.concatenate(items)),
+        "rank": np.concatenate(ranks),
+    }
+    write_table(args.out, columns)
+
+
+def _request(args: argparse.Namespace, loaded: LoadedDataset) -> _Request:
+    if args.history is not None:
+        given = [("history", _split(args.history), " of --history")]
+        return _from_histories(given, loaded.items)
+    if args.histories is not None:
+        return _from_histories(_read_lines(args.histories), loaded.items)
+    dataset = loaded.dataset
+    rows = np.arange(dataset.num_users)
+    if args.users is not None:
+        rows = loaded.users.numbers(_split(args.users), " of --users")
+    names = loaded.users.originals(np.arange(dataset.num_users))
+    if args.ask_with == "train":
+        return _Request(dataset.train, [dataset.train, dataset.valid], rows, names)
+    parts = (dataset.train, dataset.valid, dataset.test)  # in order of time: rows stay stable
+    pairs = np.concatenate([part.to_pairs() for part in parts])
+    whole = Interactions.from_pairs(pairs, dataset.num_users, dataset.num_items)
+    return _Request(whole, [whole], rows, names)
+
+
+def _from_histories(given: list[tuple[str, list[Any], str]], items: IdMap) -> _Request:
+    """Return a request of one row per (name, item ids, where they stand)."""
+    pairs: list[list[int]] = []
+    for row, (_, history, where) in enumerate(given):
+        if not history:
+            raise UserError(f"A history must hold an item, but that{where} is empty.")
+        numbers = items.numbers(history, where).tolist()
+        latest = reversed(dict.fromkeys(reversed(numbers)))  # an item counts where it came last
+        pairs += [[row, number] for number in latest]
+    history = Interactions.from_pairs(np.array(pairs), len(given), items.size)
+    names = np.array([name for name, _, _ in given])
+    return _Request(history, [history], np.arange(len(given)), names)
+
+
+def _read_lines(path: Path) -> list[tuple[str, list[Any], str]]:
+    if not path.is_file():
+        raise UserError(f"No file of histories at {path}; check the path.")
+    found: list[tuple[str, list[Any], str]] = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} must be JSON lines in UTF-8, but it is not text.") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        where = f" in line {number} of {path}"
+        try:
+            value = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise UserError(f"Each line must be JSON, but that{where} is not: {error}.") from error
+        history = value.get("history") if isinstance(value, dict) else value
+        if not isinstance(history, list):
+            raise UserError(
+                f'Each line must be [ids] or {{"user": ..., "history": [ids]}}, but got '
+                f"{line.strip()[:60]}{where}."
+            )
+        name = value.get("user", number) if isinstance(value, dict) else number
+        found.append((str(name), history, where))
+    if not found:
+        raise UserError(f"{path} must hold a history, but it is empty.")
+    return found
+
+
+def _split(ids: str) -> list[str]:
+    return [part.strip() for part in ids.split(",") if part.strip()]

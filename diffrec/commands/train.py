@@ -1,0 +1,89 @@
+"""`python -m diffrec train`: one configuration, from its preset to a checkpoint with metrics."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from diffrec.commands.arguments import add_dataset, parse_settings
+from diffrec.errors import UserError
+
+HELP = "train one configuration and keep it as a checkpoint"
+CHECKPOINT_FILE, CONFIG_FILE, METRICS_FILE = "model.pt", "config.json", "metrics.json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--variant", default="DiffRec", help="DiffRec, L-DiffRec, EASE, ...")
+    add_dataset(parser, required=True)
+    parser.add_argument("--seed", type=int, help="root of every random draw")
+    parser.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="PATH=VALUE",
+        help="change a field of the preset; may be repeated",
+    )
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write")
+    parser.add_argument("--force", action="store_true", help="replace what FOLDER holds")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, score the test list once from the best state, write the three files."""
+    if (args.out / CHECKPOINT_FILE).exists() and not args.force:
+        raise UserError(
+            f"{args.out / CHECKPOINT_FILE} exists; choose another --out, or --force to replace it."
+        )
+    from diffrec.presets import preset
+
+    name = Path(args.dataset).name
+    found = preset(args.variant, name)
+    settings = parse_settings(args.settings)
+    if args.seed is not None:
+        settings["seed"] = args.seed
+    config = found.config.replace_values(settings)
+
+    from diffrec.commands.datasets import locate
+    from diffrec.data import load_dataset
+    from diffrec.training.checkpoint import save_checkpoint
+    from diffrec.training.run import NonFiniteLossError, build_run, test_metrics
+
+    dataset = load_dataset(*locate(args.dataset, args.data_dir), args.protocol or "published")
+    for note in (f"Preset: {found.source}.", *dataset.notes):
+        sys.stdout.write(f"{note}\n")
+    training = build_run(config, dataset.tuning_split(), device=device_of(args.device))
+    try:
+        for report in training.epochs():
+            if report.metrics is not None:
+                sys.stdout.write(
+                    f"epoch {report.epoch:4d}  loss {report.loss:.5f}  valid/recall@20 "
+                    f"{report.metrics['valid/recall@20']:.4f}{'  best' if report.is_best else ''}\n"
+                )
+                sys.stdout.flush()
+    except NonFiniteLossError as error:
+        raise UserError(str(error)) from error
+    metrics = training.best_metrics | test_metrics(training, dataset.test)
+    args.out.mkdir(parents=True, exist_ok=True)
+    save_checkpoint(args.out / CHECKPOINT_FILE, training, dataset, metrics)
+    _write_json(args.out / CONFIG_FILE, config.to_dict())
+    _write_json(args.out / METRICS_FILE, {"best/epoch": training.best_epoch} | metrics)
+    sys.stdout.write(
+        f"best epoch {training.best_epoch}: valid/recall@20 {metrics['valid/recall@20']:.4f}, "
+        f"test/recall@20 {metrics['test/recall@20']:.4f}; written to {args.out}\n"
+    )
+    return 0
+
+
+def device_of(name: str) -> str:
+    """Return the device, refusing one that is not there."""
+    import torch
+
+    if name not in ("cpu", "cuda") or (name == "cuda" and not torch.cuda.is_available()):
+        raise UserError(f"The device must be cpu, or cuda where there is a GPU, but got {name!r}.")
+    return name
+
+
+def _write_json(path: Path, values: object) -> None:
+    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,48 @@
+"""What `recommend` and `evaluate` begin with: a checkpoint, its dataset, the original ids."""
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from diffrec.commands.datasets import locate
+from diffrec.commands.train import CHECKPOINT_FILE
+from diffrec.data import EMBEDDED_NAME, Dataset, load_dataset
+from diffrec.data.idmaps import IdMap, read_id_maps
+from diffrec.data.sources import find_folder
+from diffrec.errors import UserError
+from diffrec.training.checkpoint import Checkpoint, load_checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedDataset:
+    """A dataset and what its numbers were called before."""
+
+    dataset: Dataset
+    users: IdMap
+    items: IdMap
+
+
+def checkpoint_of(path: Path) -> Checkpoint:
+    """Read a checkpoint by its file, or by the folder that `train` wrote."""
+    return load_checkpoint(path / CHECKPOINT_FILE if path.is_dir() else path)
+
+
+def dataset_of(args: argparse.Namespace, checkpoint: Checkpoint | None = None) -> LoadedDataset:
+    """Load the dataset named on the command line, or else the checkpoint's own.
+
+    Raises:
+        UserError: neither names one, or the dataset is not what the checkpoint was trained on.
+    """
+    own = {} if checkpoint is None else checkpoint.dataset
+    if args.dataset is None and not own:
+        raise UserError("This checkpoint does not name its dataset; give --dataset.")
+    name, data_dir = locate(args.dataset or own["name"], args.data_dir)
+    dataset = load_dataset(name, data_dir, args.protocol or own.get("protocol", "published"))
+    if own and own["sha256"] != dataset.sha256:
+        sys.stderr.write(
+            f"warning: the checkpoint was trained on other data than {name!r} now holds.\n"
+        )
+    folder = None if name == EMBEDDED_NAME else find_folder(name, data_dir)
+    maps = read_id_maps(folder, dataset.num_users, dataset.num_items)
+    return LoadedDataset(dataset, *maps)

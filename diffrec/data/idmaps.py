@@ -1,0 +1,72 @@
+"""Original ids beside our numbers: `user_ids.npy` and `item_ids.npy`, the n-th id at place n."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diffrec.data.npy import read_npy
+from diffrec.errors import UserError
+
+USER_IDS_FILE, ITEM_IDS_FILE = "user_ids.npy", "item_ids.npy"
+
+
+@dataclass(frozen=True, slots=True)
+class IdMap:
+    """One kind's ids. Without a file every number is its own id."""
+
+    kind: str
+    """`user` or `item`, for messages."""
+
+    size: int
+    ids: np.ndarray | None = None
+    """(size,): integers or text; None where the dataset has no map."""
+
+    def originals(self, numbers: np.ndarray) -> np.ndarray:
+        """Return the original ids of our numbers."""
+        return numbers if self.ids is None else self.ids[numbers]
+
+    def numbers(self, originals: Iterable[Any], where: str = "") -> np.ndarray:
+        """Return our int64 numbers of original ids, given as text or integers.
+
+        Raises:
+            UserError: an id is unknown; `where` is said with it.
+        """
+        lookup = self._lookup()
+        found = []
+        for original in originals:
+            number = lookup.get(str(original).strip())
+            if number is None:
+                raise UserError(
+                    f"Every {self.kind} id{where} must be one of the dataset's {self.size} "
+                    f"{self.kind}s, but got {original!r}; "
+                    + ("ids run from 0." if self.ids is None else f"see its {self.kind}_ids.npy.")
+                )
+            found.append(number)
+        return np.array(found, dtype=np.int64)
+
+    def _lookup(self) -> dict[str, int]:
+        ids = range(self.size) if self.ids is None else self.ids.tolist()
+        return {str(original): number for number, original in enumerate(ids)}
+
+
+def read_id_maps(folder: Path | None, num_users: int, num_items: int) -> tuple[IdMap, IdMap]:
+    """Return the maps of users and items; identities where `folder` has none."""
+    return (
+        IdMap("user", num_users, _read(folder, USER_IDS_FILE, num_users)),
+        IdMap("item", num_items, _read(folder, ITEM_IDS_FILE, num_items)),
+    )
+
+
+def _read(folder: Path | None, name: str, size: int) -> np.ndarray | None:
+    if folder is None or not (folder / name).is_file():
+        return None
+    ids = read_npy(folder / name)
+    if ids.ndim != 1 or len(ids) != size or ids.dtype.kind not in "iuU":
+        raise UserError(
+            f"{folder / name} must hold {size} integers or texts, but holds {ids.dtype} of shape "
+            f"{ids.shape}; prepare the dataset again."
+        )
+    return ids

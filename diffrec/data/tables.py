@@ -1,0 +1,54 @@
+"""Tables in and out: CSV, TSV and Parquet by the file's ending, through polars.
+
+polars, because it reads all three by the same call, streams what does not fit, and needs neither
+pandas' memory nor its guesses about types.
+"""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from diffrec.errors import UserError
+
+ENDINGS = (".csv", ".tsv", ".parquet")
+
+
+def check_ending(path: Path) -> None:
+    """Refuse a file whose ending says no known format."""
+    if path.suffix not in ENDINGS:
+        raise UserError(f"A table's name must end in {', '.join(ENDINGS)}, but got {path}.")
+
+
+def write_table(path: Path | None, columns: Mapping[str, np.ndarray | list[str]]) -> None:
+    """Write the columns in the format of the file's ending; None is CSV to standard output."""
+    frame = pl.DataFrame(dict(columns))
+    if path is None:
+        sys.stdout.write(frame.write_csv())
+        return
+    check_ending(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".parquet":
+        frame.write_parquet(path)
+    else:
+        frame.write_csv(path, separator="\t" if path.suffix == ".tsv" else ",")
+
+
+def read_table(path: Path) -> pl.DataFrame:
+    """Read a whole table with a header.
+
+    Raises:
+        UserError: there is no such file, or it is no table of its ending's format.
+    """
+    check_ending(path)
+    if not path.is_file():
+        raise UserError(f"No table at {path}; check the path.")
+    try:
+        if path.suffix == ".parquet":
+            return pl.read_parquet(path)
+        return pl.read_csv(path, separator="\t" if path.suffix == ".tsv" else ",")
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} must be a table, but it cannot be read ({reason}).") from error

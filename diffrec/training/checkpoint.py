@@ -1,0 +1,120 @@
+"""A trained recommender in one file: weights, configuration, and what it was trained on."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import numpy as np
+import torch
+
+from diffrec.config import RecommenderConfig
+from diffrec.config_baselines import MultVAEConfig
+from diffrec.data.interactions import Dataset
+from diffrec.errors import UserError
+from diffrec.families import AnyConfig, parse_config
+from diffrec.models.baselines.closed_form import ClosedForm, build_closed_form
+from diffrec.models.baselines.mult_vae import MultVAE
+from diffrec.models.recommender import DiffusionRecommender
+from diffrec.training.run import Run
+
+Model = DiffusionRecommender | MultVAE | ClosedForm
+FORMAT = "diffrec-checkpoint-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a file holds. A tuning trial's own checkpoint holds no more than the first two."""
+
+    config: AnyConfig
+    state: dict[str, torch.Tensor]
+    dataset: dict[str, Any] = field(default_factory=dict)
+    """name, sha256, protocol, num_items of the dataset it was trained on."""
+
+    best_epoch: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    def build(self, num_items: int, device: str = "cpu") -> Model:
+        """Return the recommender with its trained weights.
+
+        Raises:
+            UserError: it was trained on another number of items.
+        """
+        model = _build(self.config, self.state, num_items)
+        try:
+            model.load_state_dict(self.state)
+        except RuntimeError as error:
+            trained_on = self.dataset.get("num_items", "another number of")
+            raise UserError(
+                f"The checkpoint was trained on {trained_on} items, but the dataset has "
+                f"{num_items}; name the dataset it was trained on."
+            ) from error
+        return model.to(device).eval()
+
+
+def save_checkpoint(path: Path, run: Run, dataset: Dataset, metrics: dict[str, float]) -> None:
+    """Write the best-validation state of a finished run."""
+    run.restore_best()
+    torch.save(
+        {
+            "format": FORMAT,
+            "config": run.config.to_dict(),
+            "dataset": {
+                "name": dataset.name,
+                "sha256": dataset.sha256,
+                "protocol": dataset.protocol,
+                "num_items": dataset.num_items,
+            },
+            "best_epoch": run.best_epoch,
+            "metrics": metrics,
+            "model": run.model.state_dict(),
+        },
+        path,
+    )
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a file of `save_checkpoint`, or a tuning trial's `state.pt`; nothing in it can run.
+
+    Raises:
+        UserError: there is no such file, or it is none of the two.
+    """
+    if not path.is_file():
+        raise UserError(f"No checkpoint at {path}; give the file that `train` wrote (model.pt).")
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, ValueError, UnpicklingError) as error:
+        raise UserError(
+            f"{path} must be a checkpoint, but it cannot be read as one; it is truncated or "
+            "something else, so train again."
+        ) from error
+    if isinstance(found, dict) and found.get("format") == FORMAT:
+        return Checkpoint(
+            config=parse_config(found["config"]),
+            state=found["model"],
+            dataset=found["dataset"],
+            best_epoch=found["best_epoch"],
+            metrics=found["metrics"],
+        )
+    run = found.get("run") if isinstance(found, dict) else None
+    if isinstance(run, dict) and run.get("best_state"):
+        return Checkpoint(config=parse_config(run["config"]), state=run["best_state"])
+    raise UserError(
+        f"{path} holds no trained recommender; give the file that `train` wrote (model.pt)."
+    )
+
+
+def _build(config: AnyConfig, state: dict[str, torch.Tensor], num_items: int) -> Model:
+    if isinstance(config, MultVAEConfig):
+        return MultVAE(config, num_items)
+    if not isinstance(config, RecommenderConfig):
+        return build_closed_form(config, num_items)
+    clusters: np.ndarray | None = None
+    if config.autoencoder is not None:  # the clustering is part of the trained state
+        clusters = state["autoencoder.cluster_ids"].numpy()
+        if len(clusters) != num_items:
+            raise UserError(
+                f"The checkpoint was trained on {len(clusters)} items, but the dataset has "
+                f"{num_items}; name the dataset it was trained on."
+            )
+    return DiffusionRecommender(config, num_items, clusters)
