@@ -1,4 +1,4 @@
-"""What a user may get wrong, and how it is said: one sentence with the rule, the value, the remedy."""
+"""What a user may get wrong, how it is said: one sentence with rule, value, remedy."""
 
 import difflib
 from collections.abc import Iterable

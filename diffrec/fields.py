@@ -64,9 +64,7 @@ def replace_paths(config: ConfigT, values: Mapping[str, Any]) -> ConfigT:
     known = field_types(type(config))
     for path, value in values.items():
         if path not in known:
-            raise UserError(
-                f"{type(config).__name__} has no field {path!r}{nearest(path, known)}."
-            )
+            raise UserError(f"{type(config).__name__} has no field {path!r}{nearest(path, known)}.")
         *parents, leaf = path.split(".")
         node = tree
         for depth, parent in enumerate(parents):
@@ -123,7 +121,7 @@ def _read_tuple(hint: Any, value: Any, path: str) -> tuple[Any, ...]:
     return tuple(_read(item, v, f"{path}[{i}]") for i, v in enumerate(value))
 
 
-def _read_scalar(hint: type, value: Any, path: str) -> Any:
+def _read_scalar(hint: Any, value: Any, path: str) -> Any:
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         if not math.isfinite(value):
             raise UserError(f"`{path}` must be a finite number, but got {value!r}.")

@@ -67,9 +67,7 @@ _ROWS: dict[tuple[str, str], _Row] = {
     ("T-DiffRec", "amazon-book_clean"): _Row(
         1e-5, (1000,), 10, (0.0005, 0.001, 0.005), weights=(0.1, 1.0)
     ),
-    ("T-DiffRec", "yelp_clean"): _Row(
-        1e-5, (1000,), 5, (0.005, 0.001, 0.01), weights=(0.5, 1.0)
-    ),
+    ("T-DiffRec", "yelp_clean"): _Row(1e-5, (1000,), 5, (0.005, 0.001, 0.01), weights=(0.5, 1.0)),
     ("T-DiffRec", "ml-1m_clean"): _Row(
         1e-4, (1000,), 5, (0.1, 0.0001, 0.02), _REPORT, weights=(0.1, 1.0)
     ),

@@ -31,7 +31,9 @@ def released_diffusion(args) -> tuple[GaussianProcess, Denoiser]:
 
 def load_denoiser(denoiser: Denoiser, case) -> None:
     """The released first layer reads [x_t, embedding]; ours keeps the two blocks apart."""
-    state = {k.removeprefix("state/"): torch.from_numpy(v) for k, v in case.items() if "state/" in k}
+    state = {
+        k.removeprefix("state/"): torch.from_numpy(v) for k, v in case.items() if "state/" in k
+    }
     first = state["in_layers.0.weight"]
     ours = {
         "timestep_layer.weight": state["emb_layer.weight"],

@@ -52,12 +52,13 @@ def collapsed_chain(process: GaussianProcess, network: HiddenSteps, product: Ten
     a, b = (values.tolist() for values in process.linear_steps())
     mixed = network.input_weight @ network.output_weight
     shift = F.linear(network.output_bias, network.input_weight)
-    end, bias_scale, history_scale = torch.zeros(()), 0.0, 1.0
+    end: Tensor = product.new_zeros(())
+    bias_scale, history_scale = 0.0, 1.0
     for step in reversed(range(process.num_steps)):
         t = torch.full((len(product),), step, dtype=torch.long, device=product.device)
         hidden = network.hidden(product, t)
         product = a[step] * product + b[step] * torch.addmm(shift, hidden, mixed.T)
-        end = b[step] * hidden if step == process.num_steps - 1 else a[step] * end + b[step] * hidden
+        end = a[step] * end + b[step] * hidden
         bias_scale = a[step] * bias_scale + b[step]
         history_scale = a[step] * history_scale
     return ChainEnd(end, bias_scale, history_scale)
@@ -65,9 +66,7 @@ def collapsed_chain(process: GaussianProcess, network: HiddenSteps, product: Ten
 
 def finish_chain(network: HiddenSteps, end: ChainEnd, x_t: Tensor | None) -> Tensor:
     """Return x_0_hat, shape (batch, dim); `x_t` is needed where `end.history_scale` is not 0."""
-    scores = torch.addmm(
-        end.bias_scale * network.output_bias, end.hidden, network.output_weight.T
-    )
+    scores = torch.addmm(end.bias_scale * network.output_bias, end.hidden, network.output_weight.T)
     if end.history_scale == 0:
         return scores
     assert x_t is not None

@@ -132,9 +132,7 @@ class GaussianProcess(nn.Module):
             t = x_t.new_full((len(x_t),), step, dtype=torch.long)
             output = denoise(x_t, t)  # 1. predict
             x_0_hat = (
-                output
-                if self.prediction_target == "x_0"
-                else self.x_0_from_epsilon(x_t, t, output)
+                output if self.prediction_target == "x_0" else self.x_0_from_epsilon(x_t, t, output)
             )
             mean = self.posterior_mean(x_0_hat, x_t, t)  # 2. mean of q(x_{t-1} | x_t, x_0)
             if self.stochastic_sampling and step > 0:  # 3. no noise on the last step

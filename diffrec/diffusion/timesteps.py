@@ -23,6 +23,8 @@ class Timesteps(NamedTuple):
 class UniformTimestepSampler(nn.Module):
     """Every step with probability 1 / T."""
 
+    _device_anchor: Tensor
+
     def __init__(self, num_steps: int) -> None:
         super().__init__()
         self.num_steps = num_steps

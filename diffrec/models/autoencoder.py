@@ -7,6 +7,7 @@ Source: Wang et al., "Diffusion Recommender Model", SIGIR 2023, section 3.5; Lia
 the multinomial likelihood.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -144,6 +145,6 @@ def multinomial_nll(scores: Tensor, x_0: Tensor) -> Tensor:
 
 def _mlp(sizes: list[int], activation: str, *, at_end: bool = False) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for a, b in zip(sizes[:-1], sizes[1:], strict=True):
+    for a, b in pairwise(sizes):
         layers += [nn.Linear(a, b), _ACTIVATIONS[activation]()]
     return nn.Sequential(*(layers if at_end else layers[:-1]))

@@ -46,7 +46,7 @@ def cluster_items(
     if method is None or num_clusters == 1:
         return np.zeros(num_items, dtype=np.int64)
     data = np.ascontiguousarray(embeddings, dtype=np.float32)
-    key = (hashlib.sha256(data).hexdigest(), method, num_clusters, seed)
+    key = (hashlib.sha256(data.tobytes()).hexdigest(), method, num_clusters, seed)
     if key not in _CACHE:
         with warnings.catch_warnings():
             # fewer distinct points than clusters: legal here, the spare clusters stay empty
@@ -60,7 +60,11 @@ def cluster_items(
 def _fit(data: np.ndarray, method: Clustering, num_clusters: int, seed: int) -> np.ndarray:
     random_state = derive_seed(seed, "clustering", method) % 2**32
     if method == "kmeans":
-        return KMeans(num_clusters, n_init=10, random_state=random_state).fit_predict(data)
+        return KMeans(
+            num_clusters,
+            n_init=10,  # pyright: ignore[reportArgumentType] - scikit-learn's stub knows only "auto"
+            random_state=random_state,
+        ).fit_predict(data)
     if method == "gaussian_mixture":
         mixture = GaussianMixture(num_clusters, random_state=random_state)
         return mixture.fit_predict(data.astype(np.float64))

@@ -4,6 +4,7 @@ Source: Wang et al., "Diffusion Recommender Model", SIGIR 2023, section 3.3.
 """
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -32,9 +33,7 @@ class Denoiser(nn.Module):
         # apart, so that the collapsed chain has W_x at hand and no gradient is sliced.
         self.input_layer = nn.Linear(dim, sizes[0])
         self.timestep_to_hidden = nn.Linear(embedding_dim, sizes[0], bias=False)
-        self.layers = nn.ModuleList(
-            nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True)
-        )
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self._initialise(config.bias_init_std)
 
     def _initialise(self, bias_std: float) -> None:
@@ -62,11 +61,9 @@ class Denoiser(nn.Module):
         return self._last(self.hidden(product, t))
 
     def hidden(self, product: Tensor, t: Tensor) -> Tensor:
-        """Return the last hidden layer, (batch, last_hidden), from W_x x_t (batch, first_hidden)."""
+        """Return h_t, shape (batch, last_hidden), from W_x x_t of shape (batch, first_hidden)."""
         embedded = self.timestep_layer(self._sinusoids(t, product.dtype))
-        hidden = torch.tanh(
-            product + self.timestep_to_hidden(embedded) + self.input_layer.bias
-        )
+        hidden = torch.tanh(product + self.timestep_to_hidden(embedded) + self.input_layer.bias)
         for layer in list(self.layers)[:-1]:
             hidden = torch.tanh(layer(hidden))
         return hidden

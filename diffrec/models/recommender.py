@@ -57,7 +57,9 @@ class DiffusionRecommender(nn.Module):
         self.timestep_sampler = sampler(config.diffusion.num_steps)
         self.register_buffer("batches_seen", torch.zeros((), dtype=torch.long))
 
-    def training_weights(self, history: Interactions) -> tuple[np.ndarray | None, np.ndarray | None]:
+    def training_weights(
+        self, history: Interactions
+    ) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Return the weights of (input, target), each (nnz,) or None for ones."""
         temporal = self.config.temporal
         weights = interaction_weights(temporal, history)

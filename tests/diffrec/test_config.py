@@ -83,7 +83,7 @@ def test_latent_and_temporal_rules(values, said):
 
 
 def test_nested_unknown_key_and_wrong_group_are_refused():
-    with pytest.raises(UserError, match="did you mean 'noise_scale'|did you mean"):
+    with pytest.raises(UserError, match="did you mean 'noise_scale'"):
         RecommenderConfig.from_dict({"diffusion": {"noise_scal": 1}})
     with pytest.raises(UserError, match="group of fields"):
         RecommenderConfig.from_dict({"diffusion": 3})

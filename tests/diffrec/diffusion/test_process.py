@@ -83,9 +83,7 @@ def test_forward_samples_have_the_stated_mean_and_variance():
 @pytest.mark.parametrize("target", ["x_0", "epsilon"])
 def test_every_loss_branch_gives_a_loss_per_row(weighting, target):
     # the released switch for uniform weights left `loss` unbound
-    process = GaussianProcess(
-        DiffusionConfig(loss_weighting=weighting, prediction_target=target)
-    )
+    process = GaussianProcess(DiffusionConfig(loss_weighting=weighting, prediction_target=target))
     denoiser = Denoiser(7, DenoiserConfig(hidden_dims=(4,)))
     x_0 = torch.rand(5, 7)
     loss = process.training_loss(denoiser, x_0, x_0, torch.arange(5), torch.randn(5, 7))

@@ -66,9 +66,7 @@ def slow_metrics(ranking, wanted, k):
 @given(st.data(), st.integers(2, 12), st.integers(1, 15))
 def test_arrays_equal_the_definitions(data, num_items, k):
     users = data.draw(st.integers(1, 4))
-    wanted = [
-        data.draw(st.sets(st.integers(0, num_items - 1), min_size=1)) for _ in range(users)
-    ]
+    wanted = [data.draw(st.sets(st.integers(0, num_items - 1), min_size=1)) for _ in range(users)]
     order = np.array([data.draw(st.permutations(range(num_items))) for _ in range(users)])
     found = user_metrics(order, target_of([sorted(w) for w in wanted], num_items), ks=(k,))
     for user in range(users):

@@ -96,9 +96,7 @@ def test_training_lowers_the_loss_and_finds_the_communities(variant, changes):
         )
     if config.autoencoder is not None and config.diffusion.loss_weighting == "uniform":
         # then the weight is the likelihood's, and 0.03 of it lets the latent shrink to nothing
-        config = config.replace_values(
-            {"autoencoder.diffusion_weight": 1.0}
-        )
+        config = config.replace_values({"autoencoder.diffusion_weight": 1.0})
     model, history = build(config), planted()
     optimizer = build_optimizer(config, model)
     x_0, target = batch(model, history)
@@ -123,9 +121,7 @@ def test_the_collapsed_chain_scores_like_the_plain_one(variant):
     model = build(small_config(variant, diffusion__num_steps=7)).eval()
     users = np.arange(USERS)
     fast = model.scores(planted(), users)
-    x_0 = torch.from_numpy(
-        dense_rows(planted(), users, model.training_weights(planted())[0])
-    )
+    x_0 = torch.from_numpy(dense_rows(planted(), users, model.training_weights(planted())[0]))
     with torch.no_grad():
         if model.autoencoder is None:
             plain = model.process.reverse_chain(model.denoiser, x_0)

@@ -49,7 +49,9 @@ def test_norm_is_kept_per_user(lengths, half_life):
     )
     history = histories(lengths)
     weights = interaction_weights(config, history)
-    squares = np.bincount(history.users(), weights=weights.astype(float) ** 2, minlength=len(lengths))
+    squares = np.bincount(
+        history.users(), weights=weights.astype(float) ** 2, minlength=len(lengths)
+    )
     np.testing.assert_allclose(squares, lengths, rtol=1e-5)
 
 

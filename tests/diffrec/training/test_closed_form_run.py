@@ -2,7 +2,6 @@ import io
 
 import pytest
 import torch
-from real_data import real_data_dir, require_real_data
 
 from diffrec.config_baselines import EASEConfig
 from diffrec.data import load_dataset
@@ -10,6 +9,7 @@ from diffrec.presets import preset
 from diffrec.presets_baselines import BASELINES
 from diffrec.training import run as training
 from diffrec.training.run import build_run
+from real_data import real_data_dir, require_real_data
 
 SOLVED = [name for name in BASELINES if name != "MultVAE"]
 

@@ -41,9 +41,10 @@ def test_same_seed_gives_equal_losses_to_the_bit(variant, dataset):
     first, second = quick_run(variant, dataset), quick_run(variant, dataset)
     assert losses(first) == losses(second)
     assert first.best_metrics == second.best_metrics
-    assert quick_run(variant, dataset, seed=2).next_epoch().loss != quick_run(
-        variant, dataset
-    ).next_epoch().loss
+    assert (
+        quick_run(variant, dataset, seed=2).next_epoch().loss
+        != quick_run(variant, dataset).next_epoch().loss
+    )
 
 
 @variants
@@ -62,7 +63,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one(variant, stop_after, dataset)
     reports += list(resumed.epochs())
     assert [(r.epoch, r.loss, r.metrics) for r in reports] == expected
     assert resumed.best_epoch == whole.best_epoch
-    assert training_run.test_metrics(resumed, dataset.test) == training_run.test_metrics(whole, dataset.test)
+    assert training_run.test_metrics(resumed, dataset.test) == training_run.test_metrics(
+        whole, dataset.test
+    )
 
 
 def test_two_runs_in_one_process_do_not_disturb_each_other(dataset):
