@@ -4,6 +4,7 @@ In Tune's words this is the `search_alg`. It holds no state of its own that woul
 the study does (see ledger), so Tune's snapshots of it are husks.
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ REPORT = "report"
 
 ASSIGNMENT = "assignment"
 """Key of the `Assignment` in a Tune configuration."""
+
+_EXCEPTION = re.compile(r"([A-Za-z_]\w*\.)*[A-Z]\w*(Error|Exception|Exit|Interrupt)\b")
 
 
 def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
@@ -111,8 +114,8 @@ class StudyGuard(Callback):
 
 
 def last_error(trial: Trial) -> str:
-    """Return the last line of a trial's error, which names the exception."""
+    """Return the line of a trial's last error that names the exception."""
     path = trial.error_file
     lines = Path(path).read_text().splitlines() if path and Path(path).exists() else []
-    lines = [line.strip() for line in lines if line.strip()]
-    return lines[-1] if lines else "the worker was lost"
+    named = [line.strip() for line in lines if _EXCEPTION.match(line.strip())]
+    return named[-1] if named else "the worker was lost"

@@ -70,8 +70,10 @@ class RecommenderTrial(tune.Trainable):
         return _result(self._advance() if report is None else self._complete(report))
 
     def __repr__(self) -> str:
-        # Ray asks once, when the actor starts: a reused worker keeps its first trial's name.
-        return self._assignment.name
+        # Ray asks once, when the actor starts (even if that failed): a reused worker keeps the
+        # name of its first trial.
+        assignment = getattr(self, "_assignment", None)
+        return "trial" if assignment is None else assignment.name
 
     def _start(self) -> None:
         config = RecommenderConfig.from_dict(self._assignment.config)

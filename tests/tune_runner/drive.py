@@ -1,0 +1,14 @@
+"""Runs a study on fake runs as a process of its own: python drive.py SPACE NAME SECONDS."""
+
+import sys
+
+from fake_run import FakeEngine
+
+from tune_runner.placement import Wish
+from tune_runner.settings import StudyConfig
+from tune_runner.study import run_study
+
+if __name__ == "__main__":
+    space, name, seconds = sys.argv[1:]
+    config = StudyConfig(space=space, name=name, wish=Wish(max_concurrent=2))
+    sys.exit(run_study(config, engine=FakeEngine(float(seconds))))
