@@ -5,6 +5,7 @@ Ray's shares of a GPU are bookkeeping only, so each worker holds itself to its s
 
 import logging
 import os
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,34 +90,62 @@ def local_resources() -> tuple[float, float]:
     return float(len(os.sched_getaffinity(0))), float(gpus)
 
 
-def start_ray(address: str | None) -> tuple[Any, str | None]:
-    """Start Ray on this machine, on loopback, or join the cluster at `address`.
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The Ray that is running."""
 
-    Returns:
-        Ray's module, and the dashboard's URL where there is one.
+    cpus: float
+    gpus: float
+    dashboard: str | None
+    """URL, where there is one."""
+
+
+def start_ray(address: str | None) -> Cluster:
+    """Start Ray on this machine, on loopback, or join the cluster at `address`.
 
     Raises:
         UserError: no cluster answers at `address`.
     """
+    if address is not None:
+        _knock(address)
     import ray
 
     logging.getLogger("ray").setLevel(logging.ERROR)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
-    if ray.is_initialized():  # a test, or a notebook
-        return ray, None
-    if address is None:
-        context = ray.init(dashboard_host="127.0.0.1", include_dashboard=has_dashboard(), **quiet)
-    else:
+    url = None
+    if not ray.is_initialized():  # as it is in a test or a notebook
         try:
-            context = ray.init(address=address, **quiet)
+            if address is None:
+                context = ray.init(
+                    dashboard_host="127.0.0.1", include_dashboard=has_dashboard(), **quiet
+                )
+            else:
+                context = ray.init(address=address, **quiet)
         except (ConnectionError, RuntimeError, ValueError) as error:
+            if address is None:
+                raise
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UserError(
                 f"No Ray cluster answers at {address!r} ({reason}); start one or leave out "
                 "--address."
             ) from None
-    url = getattr(context, "dashboard_url", None)
-    return ray, f"http://{url}" if url else None
+        url = getattr(context, "dashboard_url", None)
+    there = ray.cluster_resources()
+    dashboard = f"http://{url}" if url else None
+    return Cluster(there.get("CPU", 1.0), there.get("GPU", 0.0), dashboard)
+
+
+def _knock(address: str) -> None:
+    """Refuse an address where nothing listens; Ray itself would try for two minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return  # "auto", which only Ray can look up
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise UserError(
+            f"No Ray cluster answers at {address!r} ({error}); start one or leave out --address."
+        ) from None
 
 
 def has_dashboard() -> bool:

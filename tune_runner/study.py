@@ -4,19 +4,16 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diffrec.data import Dataset, load_dataset
-from diffrec.errors import UserError
-from search_spaces import SearchSpace, get_space
-from tune_runner import announce, environment, provenance, records
-from tune_runner.folder import StudyFolder, differences, plain
-from tune_runner.outbox import Outbox
-from tune_runner.placement import Placement, local_resources, place, start_ray
+from diffrec.data import load_dataset
+from search_spaces import get_space
+from tune_runner import announce, environment, records
+from tune_runner.folder import StudyFolder
+from tune_runner.placement import Cluster, Placement, local_resources, place, start_ray
+from tune_runner.session import Session, check_same, open_ledger, open_tracker, summary
 from tune_runner.settings import Plan, StudyConfig, make_plan
 from tune_runner.tracking import Tracker
 
@@ -26,22 +23,6 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 """Exit code of a study that was stopped and can go on."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Session:
-    """One run of the command on one study."""
-
-    config: StudyConfig
-    space: SearchSpace
-    plan: Plan
-    dataset: Dataset
-    folder: StudyFolder
-    uri: str
-
-    @property
-    def maximize(self) -> bool:
-        return self.space.objective.direction == "maximize"
 
 
 def run_study(config: StudyConfig, *, resume: bool = False, engine: "Engine | None" = None) -> int:
@@ -59,39 +40,47 @@ def run_study(config: StudyConfig, *, resume: bool = False, engine: "Engine | No
     plan = make_plan(config, space)
     data_dir = None if config.data_dir is None else Path(config.data_dir)
     dataset = load_dataset(config.dataset, data_dir, config.protocol)  # type: ignore[arg-type]
+    cluster = _check_means(config, plan)
+    folder = StudyFolder(Path(config.runs_dir), config.name)
+    session = Session(config, space, plan, dataset, folder, records.default_tracking_uri())
+    description = summary(session)
+    if resume or folder.exists():
+        check_same(folder, description, resume=resume)
+    with folder:
+        folder.write(description)
+        return _conduct(session, engine, cluster)
+
+
+def _check_means(config: StudyConfig, plan: Plan) -> Cluster | None:
+    """Refuse what cannot be placed before anything is written; a cluster has to be asked."""
     if config.address is None:
         cpus, gpus = local_resources()
         place(config.wish, cpus=cpus, gpus=gpus, trials=plan.trials)
-    folder = StudyFolder(Path(config.runs_dir), config.name)
-    session = _Session(config, space, plan, dataset, folder, records.default_tracking_uri())
-    summary = _summary(session)
-    if resume or folder.exists():
-        _check_same(folder, summary, resume=resume)
-    with folder:
-        folder.write(summary)
-        return _conduct(session, engine)
+        return None
+    environment.prepare(local=False)
+    cluster = start_ray(config.address)
+    _place(config, plan, cluster)
+    return cluster
 
 
-def _conduct(session: _Session, engine: "Engine | None") -> int:
+def _place(config: StudyConfig, plan: Plan, cluster: Cluster) -> Placement:
+    return place(config.wish, cpus=cluster.cpus, gpus=cluster.gpus, trials=plan.trials)
+
+
+def _conduct(session: Session, engine: "Engine | None", cluster: Cluster | None) -> int:
     """Start the engines, run the trials, close the books."""
-    environment.prepare(local=session.config.address is None)
+    environment.prepare(local=cluster is None)
     # The engines are imported before the tracker's thread starts to import MLflow: two threads that
     # import the same libraries at once may meet half-made modules.
     from tune_runner import running
 
-    ledger = _open_ledger(session)
-    tracker = _open_tracker(session)
+    ledger = open_ledger(session)
+    tracker = open_tracker(session)
     state: records.StudyState = "interrupted"
     try:
-        ray, dashboard = start_ray(session.config.address)
-        there = ray.cluster_resources()
-        placement = place(
-            session.config.wish,
-            cpus=there.get("CPU", 1.0),
-            gpus=there.get("GPU", 0.0),
-            trials=session.plan.trials,
-        )
-        _say(_opening(session, placement, dashboard))
+        cluster = cluster or start_ray(None)
+        placement = _place(session.config, session.plan, cluster)
+        _say(_opening(session, placement, cluster.dashboard))
         _run(session, ledger, tracker, placement, engine, running)
         state = "complete" if ledger.finished() else "interrupted"
     finally:
@@ -100,7 +89,7 @@ def _conduct(session: _Session, engine: "Engine | None") -> int:
 
 
 def _run(
-    session: _Session,
+    session: Session,
     ledger: "Ledger",
     tracker: Tracker,
     placement: Placement,
@@ -139,7 +128,7 @@ def _run(
         progress.stop()
 
 
-def _close(session: _Session, ledger: "Ledger", state: records.StudyState, unsent: int) -> int:
+def _close(session: Session, ledger: "Ledger", state: records.StudyState, unsent: int) -> int:
     """Say how it ended; return the exit code."""
     config, failures = session.config, ledger.failures()
     if not failures:
@@ -164,105 +153,7 @@ def resume_command(config: StudyConfig) -> str:
     return f"python -m tune_runner --resume {config.name}{runs}"
 
 
-def _open_ledger(session: _Session) -> "Ledger":
-    from tune_runner import ledger as ledgers
-    from tune_runner.pruning import make_pruner
-    from tune_runner.searching import make_sampler
-
-    config, space, plan = session.config, session.space, session.plan
-    first = space.resolve(space.corner_points(1)[0], config.dataset, overrides=plan.overrides)
-    pruner = make_pruner(
-        plan.pruner,
-        max_epochs=first.training.max_epochs,
-        eval_every=first.training.eval_every,
-    )
-    study = ledgers.open_study(
-        session.folder.storage_url, config.name, space.objective.direction, pruner
-    )
-    # A seed that moves on with the study: one that goes on must not draw its first points again.
-    study.sampler = make_sampler(plan.sampler, config.seed + len(study.get_trials(deepcopy=False)))
-    sampled = plan.sampler != "grid"
-    ledger = ledgers.Ledger(study, space, ledgers.Budget(plan.trials, plan.seeds, sampled))
-    if not sampled:
-        ledger.enqueue_grid()
-    return ledger
-
-
-def _open_tracker(session: _Session) -> Tracker:
-    name, uri = session.config.name, session.uri
-
-    def connect() -> Any:
-        from tune_runner.mlflow_writer import MlflowWriter
-
-        return MlflowWriter(uri, name)
-
-    tracker = Tracker(Outbox(session.folder.outbox), connect)
-    commit, dirty = provenance.git_commit()
-    space, dataset, plan = session.space, session.dataset, session.plan
-    tags = {
-        records.KIND: "study",
-        records.STUDY: name,
-        records.SPACE: space.name,
-        records.OBJECTIVE: space.objective.name,
-        records.DIRECTION: space.objective.direction,
-        "question": space.question,
-        "dataset": dataset.name,
-        "dataset_sha256": dataset.sha256,
-        "protocol": dataset.protocol,
-        "embeddings_source": dataset.embeddings_source,
-        "sampler": plan.sampler,
-        "pruner": plan.pruner,
-        "root_seed": str(session.config.seed),
-        "command": provenance.command(),
-        "git_commit": commit,
-        "git_dirty": str(dirty).lower(),
-        "preset_source": "; ".join(announce.preset_sources(space, dataset.name)),
-    }
-    artifacts = {
-        records.SPACE_FILE: space.to_dict() | {"plan": plain(asdict(plan))},
-        records.ENVIRONMENT_FILE: provenance.environment(),
-    }
-    tracker.start({"tags": tags, "artifacts": artifacts})
-    return tracker
-
-
-def _summary(session: _Session) -> dict[str, Any]:
-    dataset = session.dataset
-    return plain(
-        {
-            "settings": asdict(session.config),
-            "space": session.space.to_dict(),
-            "plan": asdict(session.plan),
-            "dataset": {
-                "name": dataset.name,
-                "sha256": dataset.sha256,
-                "protocol": dataset.protocol,
-            },
-        }
-    )
-
-
-def _check_same(folder: StudyFolder, new: Mapping[str, Any], *, resume: bool) -> None:
-    """Raise UserError unless the study is to be taken up, and is still the same."""
-    old = folder.read()
-    changed = [
-        line
-        for part in ("space", "dataset")
-        for line in differences(old.get(part), new[part], part)
-    ]
-    name = folder.path.name
-    if changed:
-        shown = "; ".join(changed[:3]) + (" ..." if len(changed) > 3 else "")
-        raise UserError(
-            f"Study {name!r} exists and is another one: {shown}; choose another --name."
-        )
-    if not resume:
-        raise UserError(
-            f"Study {name!r} exists already; go on with --resume {name}, or choose another --name."
-        )
-
-
-def _opening(session: _Session, placement: Placement, dashboard: str | None) -> str:
+def _opening(session: Session, placement: Placement, dashboard: str | None) -> str:
     links = {
         "place": placement.describe(),
         "Ray": dashboard,
@@ -277,7 +168,7 @@ def _mlflow_hint(uri: str) -> str:
     return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
 
 
-def _table(session: _Session) -> None:
+def _table(session: Session) -> None:
     """Let `analysis` print and save the study's table; it is a room of its own, so a process."""
     if find_spec("analysis") is None or find_spec("analysis.__main__") is None:
         return

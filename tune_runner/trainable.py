@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from ray import tune
 
-from diffrec.config import RecommenderConfig
+from diffrec.families import parse_config
 from diffrec.training.run import NonFiniteLossError, build_run, test_metrics
 from tune_runner import checkpoints
 from tune_runner.conductor import Assignment
@@ -76,7 +76,7 @@ class RecommenderTrial(tune.Trainable):
         return "trial" if assignment is None else assignment.name
 
     def _start(self) -> None:
-        config = RecommenderConfig.from_dict(self._assignment.config)
+        config = parse_config(self._assignment.config)
         self._run = self._engine.build_run(config, self._data.tuning_split(), device=self._device)
         state = checkpoints.load(self._folder)
         if state is not None:

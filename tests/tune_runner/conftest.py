@@ -17,9 +17,10 @@ def ray_local():
     from tune_runner import environment
 
     environment.prepare(local=True)
-    import fake_run
     import ray
     from ray import cloudpickle
+
+    import fake_run
 
     cloudpickle.register_pickle_by_value(fake_run)  # workers do not have tests/ in their path
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")

@@ -3,7 +3,6 @@
 import sys
 
 from fake_run import FakeEngine
-
 from tune_runner.placement import Wish
 from tune_runner.settings import StudyConfig
 from tune_runner.study import run_study

@@ -152,6 +152,7 @@ SMOKE = ["--space", "smoke"]
         ([*SMOKE, "--name", "a/b"], "plain folder name"),
         ([*SMOKE, "--name", "taken"], "is another one: space"),
         ([*SMOKE, "--runs-dir", "own.py", "--name", "x"], "cannot be written"),
+        ([*SMOKE, "--address", "127.0.0.1:1"], "No Ray cluster answers"),
         ([*SMOKE, "--learning-rate", "1"], "unrecognized arguments"),
         (["--resume", "takne"], "did you mean 'taken'"),
         (["--resume", "damaged"], "is damaged"),

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import optuna
 import pytest
-from fake_run import FakeEngine
 from mlflow.tracking import MlflowClient
 from optuna.trial import TrialState
 
+from fake_run import FakeEngine
 from tune_runner.cli import main
 from tune_runner.ledger import open_storage
 from tune_runner.placement import Wish

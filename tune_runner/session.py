@@ -1,0 +1,134 @@
+"""The parts of a study before it runs: its identity, its ledger, its tracker."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from diffrec.data import Dataset
+from diffrec.errors import UserError
+from search_spaces import SearchSpace
+from tune_runner import announce, provenance, records
+from tune_runner.folder import StudyFolder, differences, plain
+from tune_runner.outbox import Outbox
+from tune_runner.settings import Plan, StudyConfig
+from tune_runner.tracking import Tracker
+
+if TYPE_CHECKING:
+    from tune_runner.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One run of the command on one study."""
+
+    config: StudyConfig
+    space: SearchSpace
+    plan: Plan
+    dataset: Dataset
+    folder: StudyFolder
+    uri: str
+
+    @property
+    def maximize(self) -> bool:
+        """Whether a higher objective is better."""
+        return self.space.objective.direction == "maximize"
+
+
+def open_ledger(session: Session) -> "Ledger":
+    """Open the study, new or known, and queue its grid."""
+    from tune_runner import ledger as ledgers
+    from tune_runner.pruning import make_pruner
+    from tune_runner.searching import make_sampler
+
+    config, space, plan = session.config, session.space, session.plan
+    first = space.resolve(space.corner_points(1)[0], config.dataset, overrides=plan.overrides)
+    training = first.training
+    pruner = make_pruner(
+        plan.pruner, max_epochs=training.max_epochs, eval_every=training.eval_every
+    )
+    study = ledgers.open_study(
+        session.folder.storage_url, config.name, space.objective.direction, pruner
+    )
+    # A seed that moves on with the study: one that goes on must not draw its first points again.
+    study.sampler = make_sampler(plan.sampler, config.seed + len(study.get_trials(deepcopy=False)))
+    sampled = plan.sampler != "grid"
+    ledger = ledgers.Ledger(study, space, ledgers.Budget(plan.trials, plan.seeds, sampled))
+    if not sampled:
+        ledger.enqueue_grid()
+    return ledger
+
+
+def open_tracker(session: Session) -> Tracker:
+    """Begin to tell MLflow; the connection is made in the tracker's own thread."""
+    name, uri = session.config.name, session.uri
+
+    def connect() -> Any:
+        from tune_runner.mlflow_writer import MlflowWriter
+
+        return MlflowWriter(uri, name)
+
+    tracker = Tracker(Outbox(session.folder.outbox), connect)
+    commit, dirty = provenance.git_commit()
+    space, dataset, plan = session.space, session.dataset, session.plan
+    tags = {
+        records.KIND: "study",
+        records.STUDY: name,
+        records.SPACE: space.name,
+        records.OBJECTIVE: space.objective.name,
+        records.DIRECTION: space.objective.direction,
+        "question": space.question,
+        "dataset": dataset.name,
+        "dataset_sha256": dataset.sha256,
+        "protocol": dataset.protocol,
+        "embeddings_source": dataset.embeddings_source,
+        "sampler": plan.sampler,
+        "pruner": plan.pruner,
+        "root_seed": str(session.config.seed),
+        "command": provenance.command(),
+        "git_commit": commit,
+        "git_dirty": str(dirty).lower(),
+        "preset_source": "; ".join(announce.preset_sources(space, dataset.name)),
+    }
+    artifacts = {
+        records.SPACE_FILE: space.to_dict() | {"plan": plain(asdict(plan))},
+        records.ENVIRONMENT_FILE: provenance.environment(),
+    }
+    tracker.start({"tags": tags, "artifacts": artifacts})
+    return tracker
+
+
+def summary(session: Session) -> dict[str, Any]:
+    """Return what the study is, as JSON values."""
+    dataset = session.dataset
+    return plain(
+        {
+            "settings": asdict(session.config),
+            "space": session.space.to_dict(),
+            "plan": asdict(session.plan),
+            "dataset": {
+                "name": dataset.name,
+                "sha256": dataset.sha256,
+                "protocol": dataset.protocol,
+            },
+        }
+    )
+
+
+def check_same(folder: StudyFolder, new: Mapping[str, Any], *, resume: bool) -> None:
+    """Raise UserError unless the study is to be taken up, and is still the same."""
+    old = folder.read()
+    changed = [
+        line
+        for part in ("space", "dataset")
+        for line in differences(old.get(part), new[part], part)
+    ]
+    name = folder.path.name
+    if changed:
+        shown = "; ".join(changed[:3]) + (" ..." if len(changed) > 3 else "")
+        raise UserError(
+            f"Study {name!r} exists and is another one: {shown}; choose another --name."
+        )
+    if not resume:
+        raise UserError(
+            f"Study {name!r} exists already; go on with --resume {name}, or choose another --name."
+        )
