@@ -5,10 +5,17 @@ import os
 import sys
 from collections.abc import Sequence
 
-from diffrec.commands import check, evaluate, recommend, train
+from diffrec.commands import check, embed, evaluate, prepare, recommend, train
 from diffrec.errors import UserError
 
-COMMANDS = {"check": check, "train": train, "evaluate": evaluate, "recommend": recommend}
+COMMANDS = {
+    "embed": embed,
+    "prepare": prepare,
+    "check": check,
+    "train": train,
+    "evaluate": evaluate,
+    "recommend": recommend,
+}
 
 
 def build_parser() -> argparse.ArgumentParser:

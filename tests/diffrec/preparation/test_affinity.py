@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from real_data import real_data_dir, require_real_data
 
 from diffrec.data import Dataset, Interactions, SyntheticConfig, generate, load_dataset
 from diffrec.preparation import affinity as module
 from diffrec.preparation.affinity import item_affinity, time_order
 from diffrec.preparation.report import check_dataset, check_loaded
+from real_data import real_data_dir, require_real_data
 
 NUM_USERS, LENGTH = 400, 30
 

@@ -1,0 +1,29 @@
+"""`python -m diffrec embed`: item embeddings for a dataset folder, from its train list alone."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from diffrec.errors import UserError
+
+HELP = "write item embeddings into a dataset folder"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("folder", type=Path, help="dataset folder")
+    parser.add_argument("--method", choices=("svd", "lightgcn"), default="svd")
+    parser.add_argument("--epochs", type=int, default=50, help="of LightGCN (default 50)")
+    parser.add_argument("--seed", type=int, default=1, help="of LightGCN")
+    parser.add_argument("--force", action="store_true", help="replace embeddings that are there")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write `item_emb.npy`."""
+    if (args.folder / "item_emb.npy").exists() and not args.force:
+        raise UserError(f"{args.folder} has embeddings; use --force to replace them.")
+    from diffrec.preparation.embedding import embed_folder
+
+    said = embed_folder(args.folder, args.method, seed=args.seed, epochs=args.epochs)
+    sys.stdout.write(said + "\n")
+    return 0

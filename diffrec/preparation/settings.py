@@ -1,0 +1,67 @@
+"""How raw events become lists: every setting of `prepare` with its check; no polars."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from diffrec.errors import UserError
+
+Split = Literal["ratio", "leave_last", "timestamp"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PrepareSettings:
+    """The defaults are what the DiffRec paper says; what it does not say is ours, and named so."""
+
+    threshold: float = 4.0
+    """Ratings of at least this are interactions. Without effect where there are no ratings."""
+
+    min_user_interactions: int = 10
+    """Users with fewer interactions are left out. The release's own bound is not published."""
+
+    min_item_interactions: int = 10
+    """Items with fewer are left out, again and again until both bounds hold."""
+
+    split: Split = "ratio"
+    """Per user by ratio, per user the last n, or for all at two moments."""
+
+    ratio: tuple[float, float, float] = (7.0, 1.0, 2.0)
+    """Ratio: train, valid, test, in order of time."""
+
+    leave_last: tuple[int, int] = (1, 1)
+    """Leave-last: how many items of a user are valid and test."""
+
+    moments: tuple[int, int] | None = None
+    """Timestamp: where valid and where test begins, in the source's own unit."""
+
+    noisy: bool = False
+    """Keep ratings below the threshold as natural noise, in train and valid only."""
+
+    random_noise: float = 0.0
+    """Random interactions added to train and to valid, as a share of the true ones in each."""
+
+    seed: int = 1
+    """Of the random noise."""
+
+    def __post_init__(self) -> None:
+        for name in ("min_user_interactions", "min_item_interactions"):
+            _require(getattr(self, name) >= 1, f"{name} >= 1", getattr(self, name))
+        _require(
+            min(self.ratio) >= 0 and self.ratio[0] > 0,
+            "a ratio of three numbers of at least 0, the first above 0,",
+            ":".join(map(str, self.ratio)),
+        )
+        _require(min(self.leave_last) >= 0, "leave_last >= 0", self.leave_last)
+        _require(0 <= self.random_noise <= 10, "0 <= random_noise <= 10", self.random_noise)
+        _require(self.seed >= 0, "seed >= 0", self.seed)
+        _require(
+            (self.moments is not None) == (self.split == "timestamp"),
+            "two moments exactly where the split is by timestamp",
+            self.moments,
+        )
+        if self.moments is not None:
+            _require(self.moments[0] <= self.moments[1], "valid before test", self.moments)
+
+
+def _require(holds: bool, rule: str, value: object) -> None:
+    if not holds:
+        raise UserError(f"Preparation needs {rule}, but got {value}; change it.")

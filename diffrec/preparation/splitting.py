@@ -1,0 +1,210 @@
+"""Which events are interactions, who stays, and what goes into which list; numpy only.
+
+Rows are by user and in order of time throughout, so that a place in the arrays is a place in time.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from diffrec.errors import UserError
+from diffrec.preparation.events import Events
+from diffrec.preparation.settings import PrepareSettings
+from diffrec.seeding import generator
+
+TRAIN, VALID, TEST, DROPPED = 0, 1, 2, -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lists:
+    """All three lists in one, rows by user and in order of time."""
+
+    users: np.ndarray
+    items: np.ndarray
+    """int32 (n,): numbered from 0 without gaps."""
+
+    times: np.ndarray
+    part: np.ndarray
+    """int8 (n,): TRAIN, VALID or TEST."""
+
+    user_ids: np.ndarray
+    item_ids: np.ndarray
+    """Original ids, by our number."""
+
+    counts: dict[str, int]
+    """What was kept and dropped, for the manifest."""
+
+
+def split_events(events: Events, settings: PrepareSettings) -> Lists:
+    """Return the lists of `events`.
+
+    Raises:
+        UserError: nobody is left after filtering, or a held-out list is empty.
+    """
+    is_true = _interactions(events, settings)
+    true_places = np.flatnonzero(is_true)
+    kept = true_places[_dense_core(events, true_places, settings)]
+    if not len(kept):
+        raise UserError(
+            f"No user is left with {settings.min_user_interactions} interactions on items with "
+            f"{settings.min_item_interactions}, of {len(true_places)} interactions in all; lower "
+            "the bounds or the threshold."
+        )
+    part = np.full(len(events.users), DROPPED, dtype=np.int8)
+    part[kept] = _parts(events, kept, settings)
+    counts = {
+        "rows read": events.rows_read,
+        "repeated rows dropped": events.repeated,
+        "interactions": len(true_places),
+        "interactions within the bounds": len(kept),
+    }
+    if settings.noisy:
+        counts["natural noise kept"] = _keep_natural_noise(events, part, is_true)
+    _drop_users_without_train(events.users, part)
+    rows = np.flatnonzero(part >= 0)
+    columns = [events.users[rows], events.items[rows], events.times[rows], part[rows]]
+    if settings.random_noise:
+        true_in_part = np.bincount(part[rows][is_true[rows]], minlength=3)
+        noise = _random_noise(columns, len(events.item_ids), true_in_part, settings)
+        counts["random noise added"] = len(noise[0])
+        columns = _merge(columns, noise)
+    return _renumber(columns, events, counts)
+
+
+def _interactions(events: Events, settings: PrepareSettings) -> np.ndarray:
+    if events.ratings is None:
+        if settings.noisy:
+            raise UserError(
+                "Natural noise is what is rated below the threshold, but the source has no "
+                "ratings; leave --noisy out, or add --random-noise instead."
+            )
+        return np.ones(len(events.users), dtype=bool)
+    return events.ratings >= settings.threshold
+
+
+def _dense_core(events: Events, places: np.ndarray, settings: PrepareSettings) -> np.ndarray:
+    """Return which of `places` stay when users and items below the bounds are dropped in turn."""
+    users, items = events.users[places], events.items[places]
+    kept = np.ones(len(places), dtype=bool)
+    while True:
+        by_user = np.bincount(users[kept], minlength=len(events.user_ids))
+        by_item = np.bincount(items[kept], minlength=len(events.item_ids))
+        stays = (by_user >= settings.min_user_interactions)[users]
+        stays &= (by_item >= settings.min_item_interactions)[items]
+        if np.array_equal(kept, kept & stays):
+            return kept
+        kept &= stays
+
+
+def _parts(events: Events, places: np.ndarray, settings: PrepareSettings) -> np.ndarray:
+    """Return the list of each interaction at `places`."""
+    if settings.moments is not None:
+        if not events.has_times:
+            raise UserError(
+                "A split by timestamp needs timestamps, but the source has none; split by ratio "
+                "(in the source's order) instead."
+            )
+        return np.searchsorted(settings.moments, events.times[places], side="right")
+    users = events.users[places]
+    lengths = np.bincount(users, minlength=len(events.user_ids))
+    if settings.split == "ratio":
+        shares = np.array(settings.ratio) / sum(settings.ratio)
+        num_test = np.floor(lengths * shares[2] + 0.5).astype(np.int64)
+        num_valid = np.floor(lengths * shares[1] + 0.5).astype(np.int64)
+    else:
+        num_valid, num_test = (np.full(len(lengths), n) for n in settings.leave_last)
+    ends = np.cumsum(lengths)
+    remaining = ends[users] - np.arange(len(users))  # 1 for a user's last
+    held_out = remaining <= (num_test + num_valid)[users]
+    return np.where(remaining <= num_test[users], TEST, np.where(held_out, VALID, TRAIN))
+
+
+def _keep_natural_noise(events: Events, part: np.ndarray, is_true: np.ndarray) -> int:
+    """Put what is below the threshold into train or valid, in place; return how much there is.
+
+    What a user did after the first test item is dropped: test holds no noise, and train and valid
+    nothing from after it.
+    """
+    first = {}
+    for name in (VALID, TEST):
+        places = np.flatnonzero(part == name)
+        first[name] = np.full(len(events.user_ids), len(part))
+        np.minimum.at(first[name], events.users[places], places)
+    is_kept_user = np.zeros(len(events.user_ids), dtype=bool)
+    is_kept_user[events.users[part == TRAIN]] = True
+    places = np.flatnonzero(~is_true & is_kept_user[events.users])
+    users = events.users[places]
+    before_test = places < first[TEST][users]
+    before_valid = before_test & (places < first[VALID][users])
+    part[places[before_test]] = VALID
+    part[places[before_valid]] = TRAIN
+    return int(np.count_nonzero(before_test))
+
+
+def _drop_users_without_train(users: np.ndarray, part: np.ndarray) -> None:
+    """Drop, in place, users that have nothing to learn from (a split by timestamp leaves some)."""
+    has_train = np.zeros(int(users.max()) + 1, dtype=bool)
+    has_train[users[part == TRAIN]] = True
+    part[~has_train[users]] = DROPPED
+    for name, label in ((TRAIN, "train"), (VALID, "valid"), (TEST, "test")):
+        if not np.any(part == name):
+            raise UserError(
+                f"The {label} list would be empty; change the split, or lower the bounds."
+            )
+
+
+def _random_noise(
+    columns: list[np.ndarray], num_items: int, true_in_part: np.ndarray, settings: PrepareSettings
+) -> list[np.ndarray]:
+    """Return user, item, time, part and anchor of random interactions, none of them a real one.
+
+    Each takes user, list and time from an interaction drawn as its anchor, and stands behind it.
+    """
+    users, items, times, part = columns
+    taken = np.sort(users.astype(np.int64) * num_items + items)
+    rng = generator(settings.seed, "random noise")
+    anchors, new_items = [], []
+    for name in (TRAIN, VALID):
+        pool = np.flatnonzero(part == name)
+        missing = round(settings.random_noise * int(true_in_part[name]))
+        for _ in range(100):  # a user who knows nearly every item leaves no room
+            if not missing:
+                break
+            anchor = rng.choice(pool, missing)
+            item = rng.integers(0, num_items, missing)
+            keys, first = np.unique(
+                users[anchor].astype(np.int64) * num_items + item, return_index=True
+            )
+            place = np.minimum(np.searchsorted(taken, keys), len(taken) - 1)
+            free = taken[place] != keys
+            anchors.append(anchor[first[free]])
+            new_items.append(item[first[free]])
+            taken = np.sort(np.concatenate((taken, keys[free])))
+            missing -= int(np.count_nonzero(free))
+    anchor, item = np.concatenate(anchors), np.concatenate(new_items).astype(np.int32)
+    return [users[anchor], item, times[anchor], part[anchor], anchor]
+
+
+def _merge(columns: list[np.ndarray], noise: list[np.ndarray]) -> list[np.ndarray]:
+    *added, anchor = noise
+    # Stable: an anchor stands before the noise that was put behind it.
+    order = np.argsort(np.concatenate((np.arange(len(columns[0])), anchor)), kind="stable")
+    return [np.concatenate((old, new))[order] for old, new in zip(columns, added, strict=True)]
+
+
+def _renumber(columns: list[np.ndarray], events: Events, counts: dict[str, int]) -> Lists:
+    users, items, times, part = columns
+    kept_users, kept_items = np.unique(users), np.unique(items)
+    counts |= {"users": len(kept_users), "items": len(kept_items)}
+    counts |= {
+        name: int(np.count_nonzero(part == n)) for n, name in enumerate(("train", "valid", "test"))
+    }
+    return Lists(
+        users=np.searchsorted(kept_users, users).astype(np.int32),
+        items=np.searchsorted(kept_items, items).astype(np.int32),
+        times=times,
+        part=part,
+        user_ids=events.user_ids[kept_users],
+        item_ids=events.item_ids[kept_items],
+        counts=counts,
+    )
