@@ -5,10 +5,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from diffrec.commands import check, embed, evaluate, prepare, recommend, train
+from diffrec.commands import check, embed, evaluate, fetch, prepare, recommend, train
 from diffrec.errors import UserError
 
 COMMANDS = {
+    "fetch": fetch,
     "embed": embed,
     "prepare": prepare,
     "check": check,

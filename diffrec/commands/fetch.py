@@ -1,0 +1,33 @@
+"""`python -m diffrec fetch`: public data from where it is published, with checksum and resume."""
+
+import argparse
+import sys
+from pathlib import Path
+
+HELP = "download public data: MovieLens ratings, the released ML-1M lists"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("name", help="ml-100k, ml-1m, ml-25m, ml-1m_clean or ml-1m_noisy")
+    parser.add_argument(
+        "--data-dir", type=Path, default=Path("data"), metavar="DIR", help="default ./data"
+    )
+    parser.add_argument("--url", help="another address of the same file, a mirror's say")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fetch, unpack, say what comes next."""
+    from diffrec.preparation.fetching import fetch
+
+    progress = _show if sys.stderr.isatty() else None
+    folder, next_step = fetch(args.name, args.data_dir, url=args.url, progress=progress)
+    sys.stdout.write(f"{args.name} lies in {folder}; next: {next_step}\n")
+    return 0
+
+
+def _show(have: int, total: int | None) -> None:
+    of = "" if total is None else f" of {total / 2**20:.1f}"
+    end = "\n" if have == total else ""
+    sys.stderr.write(f"\r{have / 2**20:8.1f}{of} MiB{end}")
+    sys.stderr.flush()

@@ -1,0 +1,108 @@
+"""One file over HTTP: taken up again where it broke off, checked before it bears its name."""
+
+import hashlib
+from collections.abc import Callable
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+from diffrec.errors import UserError
+
+Progress = Callable[[int, int | None], None]
+"""Called with (bytes so far, bytes in all or None)."""
+
+_BLOCK = 2**18
+_TIMEOUT_SECONDS = 30
+
+
+def download(
+    url: str, target: Path, *, checksum: str | None = None, progress: Progress | None = None
+) -> None:
+    """Fetch `url` to `target`; a file that is already there and right is left alone.
+
+    What arrives lies in `<target>.part` until it is whole and its checksum is right.
+
+    Args:
+        url: http or https.
+        target: the file to make.
+        checksum: `md5:...` or `sha256:...`, in hexadecimal; None cannot be checked here.
+        progress: called after every block.
+
+    Raises:
+        UserError: the server cannot be reached, refuses, breaks off, or sent something else.
+    """
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise UserError(f"A download's address must begin with http:// or https://, but got {url}.")
+    if target.is_file():
+        _check(target, checksum, f"remove {target} and fetch again")
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    try:
+        _fetch(url, part, target, progress)
+    except HTTPError as error:
+        raise UserError(
+            f"{url} was refused by its server ({error.code} {error.reason}); if it has moved, give "
+            "the new address with --url."
+        ) from error
+    except (URLError, TimeoutError, ConnectionError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise UserError(
+            f"{urlsplit(url).netloc} cannot be reached ({reason}); without internet here, download "
+            f"{url} elsewhere, put it at {target}, and run this again."
+        ) from error
+    except HTTPException as error:
+        raise UserError(_broken_off(url, part, None)) from error
+    try:
+        _check(part, checksum, "the download was spoilt or the file has changed, fetch it again")
+    except UserError:
+        part.unlink()
+        raise
+    part.replace(target)
+
+
+def _fetch(url: str, part: Path, target: Path, progress: Progress | None) -> None:
+    have = part.stat().st_size if part.exists() else 0
+    try:
+        response = _open(url, have)
+    except HTTPError as error:
+        if error.code != 416 or not have:
+            raise
+        part.unlink()  # longer than the file, or just whole: begin again rather than guess
+        have, response = 0, _open(url, 0)
+    with response:
+        if response.status != 206:
+            have = 0  # the server sends everything, whatever was asked
+        length = response.headers.get("Content-Length")
+        total = None if length is None else have + int(length)
+        with part.open("ab" if have else "wb") as file:
+            while block := response.read(_BLOCK):
+                file.write(block)
+                have += len(block)
+                if progress is not None:
+                    progress(have, total)
+    if total is not None and have < total:
+        raise UserError(_broken_off(url, part, total))
+
+
+def _open(url: str, start: int) -> HTTPResponse:
+    headers = {"User-Agent": "diffrec"} | ({"Range": f"bytes={start}-"} if start else {})
+    return urlopen(Request(url, headers=headers), timeout=_TIMEOUT_SECONDS)
+
+
+def _broken_off(url: str, part: Path, total: int | None) -> str:
+    have = part.stat().st_size if part.exists() else 0
+    of = "" if total is None else f" of {total}"
+    return f"{url} broke off after {have}{of} bytes; run this again to go on from there."
+
+
+def _check(path: Path, checksum: str | None, remedy: str) -> None:
+    if checksum is None:
+        return
+    name, _, expected = checksum.partition(":")
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, name).hexdigest()
+    if found != expected:
+        raise UserError(f"{path} must have the {name} {expected}, but has {found}; {remedy}.")

@@ -1,0 +1,151 @@
+"""The public data that `fetch` knows: where it lies, its checksums, how it is unpacked.
+
+Nothing of it is bundled: GroupLens does not allow redistribution, and the DiffRec repository states
+no licence for its lists.
+"""
+
+import shutil
+import subprocess
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from diffrec.errors import UserError, nearest
+from diffrec.preparation.downloading import Progress, download
+from diffrec.preparation.folder import sha256
+
+_GROUPLENS = "https://files.grouplens.org/datasets/movielens"
+_RELEASE = (
+    "https://raw.githubusercontent.com/YiyanXu/DiffRec/"
+    "d503f1703d8a950a484bfe3d5e67bff6b5ae5fd1/datasets"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """One download."""
+
+    url: str
+    checksum: str | None
+    """Of the archive, as its publisher states it; None where nobody does."""
+
+    members: tuple[str, ...]
+    """Files to take out of the archive."""
+
+    sha256: dict[str, str] = field(default_factory=dict)
+    """Of members, by file name."""
+
+    next_step: str
+    """What to do with it, with `{folder}` for where it lies."""
+
+
+def _ratings(name: str, md5: str, member: str) -> Source:
+    return Source(
+        url=f"{_GROUPLENS}/{name}.zip",
+        checksum=f"md5:{md5}",
+        members=(f"{name}/{member}",),
+        next_step=f"python -m diffrec prepare {{folder}}/{member} --out data/{name}-own",
+    )
+
+
+def _released(name: str, train: str, valid: str, test: str, embeddings: str) -> Source:
+    files = ("train_list.npy", "valid_list.npy", "test_list.npy", "item_emb.npy")
+    return Source(
+        url=f"{_RELEASE}/{name}.rar",
+        checksum=None,
+        members=files,
+        sha256=dict(zip(files, (train, valid, test, embeddings), strict=True)),
+        next_step="python -m diffrec check {folder}",
+    )
+
+
+SOURCES: dict[str, Source] = {
+    "ml-100k": _ratings("ml-100k", "0e33842e24a9c977be4e0107933c0723", "u.data"),
+    "ml-1m": _ratings("ml-1m", "c4d9eecfca2ab87c1945afe126590906", "ratings.dat"),
+    "ml-25m": _ratings("ml-25m", "6b51fb2759a8657d3bfcbfc42b592ada", "ratings.csv"),
+    "ml-1m_clean": _released(
+        "ml-1m_clean",
+        "b39010ebf49c1159c71b5a44a2a45081f01c3f653f4221027fef2721cc0b0523",
+        "93f795d0a8439bb07e644d7e69679a2c1799684bf4b19d10bd415d80a05681b2",
+        "645010f80c5a4e7b35f154587acacb596cdf3b2502531a7c71e3a8ae020c06c9",
+        "51cdab37eb5de0fcbb057e7616e19498328398633a4805471cd5078b4e3e2c77",
+    ),
+    "ml-1m_noisy": _released(
+        "ml-1m_noisy",
+        "fd19bd8593815306dc43ab8d9c8c856c3b3fa11cad0aef0c13ecface801e2dfb",
+        "0b56d7cb7d0d057b2d5eea388a33d5c9fef4c89730712aa35d5d0a5ff0e3e1d0",
+        "ba638f755595545bbd5255d06685e2427c2d2502806e7ccca07fc3d76aa4e9c6",
+        "6eb214c203bee7020f6d5703093075c892058a8e2bc77cae7693e62d1ae8251d",
+    ),
+}
+
+
+def fetch(
+    name: str, data_dir: Path, *, url: str | None = None, progress: Progress | None = None
+) -> tuple[Path, str]:
+    """Download and unpack `name` into `data_dir/name`; return the folder and what to do next.
+
+    Raises:
+        UserError: the name is unknown, or the download or the archive is at fault.
+    """
+    if name not in SOURCES:
+        raise UserError(
+            f"Nothing named {name!r} can be fetched{nearest(name, SOURCES)}; known: "
+            f"{', '.join(SOURCES)}."
+        )
+    source = SOURCES[name]
+    folder = data_dir / name
+    address = url or source.url
+    archive = folder / address.rpartition("/")[2]
+    download(address, archive, checksum=source.checksum, progress=progress)
+    unpack(archive, folder, source.members)
+    for file, expected in source.sha256.items():
+        if (found := sha256(folder / file)) != expected:
+            raise UserError(
+                f"{folder / file} must have the SHA-256 {expected}, but has {found}; the release "
+                "has changed or the download was spoilt, so remove the folder and fetch again."
+            )
+    return folder, source.next_step.format(folder=folder)
+
+
+def unpack(archive: Path, folder: Path, members: tuple[str, ...]) -> None:
+    """Take `members` out of a zip or rar archive, into `folder` itself, whatever their folder.
+
+    Raises:
+        UserError: the archive is broken, lacks a member, or there is no program to open a rar.
+    """
+    if archive.suffix == ".rar":
+        _unpack_rar(archive, folder)
+        lacking = [member for member in members if not (folder / member).is_file()]
+        if lacking:
+            raise UserError(f"{archive} must hold {lacking[0]}, but does not; unpack it by hand.")
+        return
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            for member in members:
+                target = folder / Path(member).name
+                with opened.open(member) as file, target.open("wb") as out:
+                    shutil.copyfileobj(file, out)
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise UserError(
+            f"{archive} must be a zip archive with {', '.join(members)}, but is not ({error}); "
+            "remove it and fetch again."
+        ) from error
+
+
+def _unpack_rar(archive: Path, folder: Path) -> None:
+    commands = {
+        "bsdtar": ["-xf", str(archive), "--strip-components", "1", "-C", str(folder)],
+        "unrar": ["e", "-o+", "-inul", str(archive), f"{folder}/"],
+        "7z": ["e", "-y", "-bd", f"-o{folder}", str(archive)],
+    }
+    program = next((name for name in commands if shutil.which(name)), None)
+    if program is None:
+        raise UserError(
+            f"{archive} is a rar archive, and none of {', '.join(commands)} is installed; install "
+            "one and run this again."
+        )
+    done = subprocess.run([program, *commands[program]], capture_output=True, text=True)
+    if done.returncode:
+        reason = (done.stderr or done.stdout).strip().splitlines()[-1:]
+        raise UserError(f"{program} cannot unpack {archive} ({' '.join(reason)}); fetch it again.")
