@@ -4,9 +4,13 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from diffrec.commands.arguments import add_dataset, parse_settings
 from diffrec.errors import UserError
+
+if TYPE_CHECKING:
+    from diffrec.families import AnyConfig
 
 HELP = "train one configuration and keep it as a checkpoint"
 CHECKPOINT_FILE, CONFIG_FILE, METRICS_FILE = "model.pt", "config.json", "metrics.json"
@@ -14,7 +18,14 @@ CHECKPOINT_FILE, CONFIG_FILE, METRICS_FILE = "model.pt", "config.json", "metrics
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--variant", default="DiffRec", help="DiffRec, L-DiffRec, EASE, ...")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--variant", default="DiffRec", help="DiffRec, L-DiffRec, EASE, ...")
+    start.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="config.json of an earlier training or of a trial, instead of a preset",
+    )
     add_dataset(parser, required=True)
     parser.add_argument("--seed", type=int, help="root of every random draw")
     parser.add_argument(
@@ -36,22 +47,14 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(
             f"{args.out / CHECKPOINT_FILE} exists; choose another --out, or --force to replace it."
         )
-    from diffrec.presets import preset
-
-    name = Path(args.dataset).name
-    found = preset(args.variant, name)
-    settings = parse_settings(args.settings)
-    if args.seed is not None:
-        settings["seed"] = args.seed
-    config = found.config.replace_values(settings)
-
+    config, source = _configuration(args)
     from diffrec.commands.datasets import locate
     from diffrec.data import load_dataset
     from diffrec.training.checkpoint import save_checkpoint
     from diffrec.training.run import NonFiniteLossError, build_run, test_metrics
 
     dataset = load_dataset(*locate(args.dataset, args.data_dir), args.protocol or "published")
-    for note in (f"Preset: {found.source}.", *dataset.notes):
+    for note in (f"Configuration: {source}.", *dataset.notes):
         sys.stdout.write(f"{note}\n")
     training = build_run(config, dataset.tuning_split(), device=device_of(args.device))
     try:
@@ -74,6 +77,30 @@ def run(args: argparse.Namespace) -> int:
         f"test/recall@20 {metrics['test/recall@20']:.4f}; written to {args.out}\n"
     )
     return 0
+
+
+def _configuration(args: argparse.Namespace) -> tuple["AnyConfig", str]:
+    """Return the configuration of the command line, and where it comes from."""
+    settings = parse_settings(args.settings)
+    if args.seed is not None:
+        settings["seed"] = args.seed
+    if args.config is None:
+        from diffrec.presets import preset
+
+        found = preset(args.variant, Path(args.dataset).name)
+        return found.config.replace_values(settings), found.source
+    from diffrec.families import parse_config
+
+    try:
+        values = json.loads(args.config.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{args.config} must be a configuration in JSON, but cannot be read ({error}); give "
+            "the config.json of a training or of a trial."
+        ) from error
+    if not isinstance(values, dict):
+        raise UserError(f"{args.config} must hold a JSON object, but holds something else.")
+    return parse_config(values).replace_values(settings), str(args.config)
 
 
 def device_of(name: str) -> str:

@@ -129,6 +129,18 @@ def test_the_checkpoint_of_a_tuning_trial_recommends_as_well(ease, tmp_path, cap
     assert len(table(capsys)) == 2
 
 
+def test_a_written_configuration_trains_to_the_same_metrics(ease, tmp_path, capsys):
+    given = ["--config", str(ease / "config.json")]
+    assert train(tmp_path / "again", *given) == 0
+    first, again = ((f / "metrics.json").read_text() for f in (ease, tmp_path / "again"))
+    assert first == again
+    (tmp_path / "broken.json").write_text("{")
+    base = ["train", "--dataset", "embedded", "--out", tmp_path / "x", "--config"]
+    assert "configuration in JSON" in refused([*base, tmp_path / "broken.json"], capsys)
+    (tmp_path / "broken.json").write_text("[]")
+    assert "a JSON object" in refused([*base, tmp_path / "broken.json"], capsys)
+
+
 def test_original_ids_go_in_and_come_out(tmp_path, capsys):
     folder = tmp_path / "shop"
     folder.mkdir()
