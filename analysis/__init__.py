@@ -1,0 +1,1 @@
+"""What a study means: reads MLflow, writes tables, figures and the report."""

@@ -1,0 +1,57 @@
+"""The command line: a study's name to its table and report.
+
+`--help` answers at once: MLflow is imported when a study is read.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from diffrec.errors import UserError
+from tune_runner.records import default_tracking_uri
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, like every other fault."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise UserError(f"{message}; see --help.")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command's arguments."""
+    made = _Parser(
+        prog="python -m analysis",
+        description="Say what a study found: print its table, save it, put it on its MLflow run.",
+        allow_abbrev=False,
+    )
+    made.add_argument("study", metavar="STUDY", help="name of a study that MLflow has recorded")
+    made.add_argument(
+        "--tracking-uri",
+        metavar="URI",
+        help="MLflow's database or server (default: MLFLOW_TRACKING_URI, else ./mlflow.db)",
+    )
+    made.add_argument(
+        "--runs-dir",
+        metavar="DIR",
+        default="runs",
+        help="folder of the studies; files go to DIR/STUDY/report (default: runs)",
+    )
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 2 for a fault of the user's, in one sentence."""
+    try:
+        args = parser().parse_args(arguments)
+        uri = args.tracking_uri or default_tracking_uri()
+        from analysis.report import report_study
+
+        return report_study(args.study, uri, Path(args.runs_dir))
+    except UserError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted; the study itself is untouched.\n")
+        return 130

@@ -1,0 +1,167 @@
+"""Reads a study from MLflow; the only module here that does. MLflow is imported when asked."""
+
+import difflib
+import json
+import logging
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+
+from analysis.study import SEED, Study, Trial
+from diffrec.errors import UserError
+from tune_runner import records
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
+
+_PAGE = 1000
+
+
+def connect(uri: str) -> "MlflowClient":
+    """Return a client of the tracking server or database.
+
+    Raises:
+        UserError: a local database does not exist (MLflow would make an empty one).
+    """
+    if uri.startswith("sqlite:"):
+        database = Path(urlparse(uri).path.removeprefix("/"))
+        if not database.exists():
+            raise UserError(
+                f"No MLflow database at {database}; run a study first, or give --tracking-uri."
+            )
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(uri)
+
+
+def read_study(client: "MlflowClient", name: str) -> Study:
+    """Return the study `name`.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        experiment = client.get_experiment_by_name(records.EXPERIMENT)
+    except MlflowException as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"MLflow does not answer ({reason}); check --tracking-uri.") from None
+    parent = None
+    known: list[str] = []
+    if experiment is not None:
+        parents = list(_runs(client, experiment.experiment_id, f"tags.{records.KIND} = 'study'"))
+        known = sorted({run.data.tags.get(records.STUDY, "") for run in parents})
+        parent = next((r for r in parents if r.data.tags.get(records.STUDY) == name), None)
+    if experiment is None or parent is None:
+        raise UserError(_unknown(name, known))
+    children = _runs(
+        client,
+        experiment.experiment_id,
+        f"tags.`{records.PARENT}` = '{parent.info.run_id}'",
+    )
+    trials = sorted((_trial(run) for run in children), key=lambda trial: trial.number)
+    again = {trial.retry_of for trial in trials}
+    return Study(
+        name=name,
+        tags=dict(parent.data.tags),
+        space=_artifact(client, parent, records.SPACE_FILE),
+        trials=tuple(t for t in trials if t.number not in again),
+        run_id=parent.info.run_id,
+        retried=sum(t.number in again for t in trials),
+        environment=_artifact(client, parent, records.ENVIRONMENT_FILE),
+    )
+
+
+def _unknown(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    if close:
+        return f"No study named {name!r} in MLflow; the nearest names are {', '.join(close)}."
+    if known:
+        return f"No study named {name!r} in MLflow; it knows {', '.join(known[:10])}."
+    return f"No study named {name!r} in MLflow, and no other; run one with tune_runner first."
+
+
+def with_curves(client: "MlflowClient", study: Study, metrics: Sequence[str]) -> Study:
+    """Return the study with the values of `metrics` in every epoch."""
+    trials = []
+    for trial in study.trials:
+        curves = {}
+        for metric in metrics:
+            if metric in trial.metrics:
+                history = client.get_metric_history(trial.run_id, records.mlflow_name(metric))
+                curves[metric] = {m.step: m.value for m in sorted(history, key=lambda m: m.step)}
+        trials.append(replace(trial, curves=curves))
+    return replace(study, trials=tuple(trials))
+
+
+def _runs(client: "MlflowClient", experiment: str, condition: str) -> Iterator["Run"]:
+    token = None
+    while True:
+        page = client.search_runs([experiment], condition, max_results=_PAGE, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _trial(run: "Run") -> Trial:
+    tags = run.data.tags
+    params = {path: parse(text) for path, text in run.data.params.items()}
+    seed = params.pop(SEED, None)
+    pruned_at, retry_of = tags.get(records.PRUNED_AT), tags.get(records.RETRY_OF)
+    return Trial(
+        number=int(tags.get(records.TRIAL_NUMBER, "0")),
+        state=_state(run),
+        params=params,
+        seed=seed if isinstance(seed, int) else None,
+        variant=tags.get(records.VARIANT, ""),
+        metrics={records.from_mlflow_name(key): v for key, v in run.data.metrics.items()},
+        pruned_at=None if pruned_at is None else int(pruned_at),
+        error=tags.get(records.ERROR, ""),
+        retry_of=None if retry_of is None else int(retry_of),
+        start=_seconds(run.info.start_time),
+        end=_seconds(run.info.end_time),
+        run_id=run.info.run_id,
+    )
+
+
+def _state(run: "Run") -> str:
+    """Return the trial's state; one that a stopped driver left open is `interrupted`."""
+    state = run.data.tags.get(records.STATE, "running")
+    return "interrupted" if state == "running" and run.info.status != "RUNNING" else state
+
+
+def parse(text: str) -> Any:
+    """Return the value that a parameter's text stands for: JSON, else the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return {"None": None, "True": True, "False": False}.get(text, text)
+
+
+def _seconds(millis: int | None) -> float:
+    return math.nan if millis is None else millis / 1000
+
+
+def _artifact(client: "MlflowClient", run: "Run", name: str) -> dict[str, Any]:
+    """Return a JSON artifact; empty where it is missing, since tables can do without."""
+    from mlflow.exceptions import MlflowException
+
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            path = client.download_artifacts(run.info.run_id, name, folder)
+            found = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (MlflowException, OSError, ValueError):
+            return {}
+    return found if isinstance(found, dict) else {}

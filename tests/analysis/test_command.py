@@ -1,0 +1,166 @@
+"""`python -m analysis STUDY`: the table, what it says, what it refuses."""
+
+import csv
+import subprocess
+import sys
+
+import pytest
+
+from analysis.cli import main
+
+
+@pytest.fixture
+def analyse(store, tmp_path, capsys):
+    def run(name, *more):
+        arguments = [name, "--tracking-uri", store.uri, "--runs-dir", str(tmp_path / "runs")]
+        code = main([*arguments, *more])
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    return run
+
+
+def words(text):
+    """The text without its line breaks."""
+    return " ".join(text.split())
+
+
+def test_table_has_a_row_per_cell_in_grid_order_with_the_control_marked(store, analyse):
+    store.grid()
+    code, out, err = analyse("clusters")
+    rows = [line.split("  ")[0] for line in out.splitlines() if "0.1" in line]
+    assert (code, err) == (0, "")
+    assert rows == [
+        "–·1",
+        "kmeans·2 *",
+        "kmeans·10",
+        "gaussian_mixture·2",
+        "gaussian_mixture·10",
+    ]
+
+
+def test_table_fits_eighty_columns_and_says_what_it_shows(store, analyse):
+    store.grid()
+    _, out, _ = analyse("clusters")
+    assert max(map(len, out.split("report  ")[0].splitlines())) <= 80
+    said = words(out)
+    assert "Selection was on validation" in said
+    assert "15 of 15 trials complete, none missing." in said
+    assert "* marks the control" in said
+
+
+def test_table_shows_mean_and_sample_deviation_over_seeds(store, analyse, tmp_path):
+    parent = store.study()
+    for seed, value in enumerate((0.1, 0.2, 0.3), start=1):
+        store.trial(parent, seed, store.params("kmeans", 2, seed), best=value, test=value)
+    _, out, _ = analyse("clusters")
+    lines = out.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("kmeans·2"))
+    means = ["0.1200", "0.2000", "0.1000", "0.1300", "0.2000"]
+    assert lines[at].split()[2:] == [*means, "3", "–", "–"]
+        *["0.1200", "0.2000", "0.1000", "0.1300", "0.2000"],
+        "3",
+        "–",
+        "–",
+    ]
+    assert lines[at + 1].split() == ["±.0600", "±.1000", "±.0500", "±.0650", "±.1000"]
+    with (tmp_path / "runs/clusters/report/table.csv").open() as file:
+        row = next(csv.DictReader(file))
+    assert float(row["test/recall@20 sd"]) == pytest.approx(0.1)
+    assert (row["complete"], row["control"]) == ("3", "true")
+
+
+def test_pruned_and_failed_trials_are_counted_and_never_stand_as_results(store, analyse, tmp_path):
+    parent = store.study()
+    store.trial(parent, 0, store.params("kmeans", 2, 1), best=0.1, test=0.1)
+    pruned = {"state": "pruned", "curve": [0.9, 0.9], "pruned_at_epoch": 10}
+    store.trial(parent, 1, store.params("kmeans", 2, 2), **pruned)
+    store.trial(parent, 2, store.params("kmeans", 2, 3), state="failed", error="out of memory")
+    _, out, _ = analyse("clusters")
+    row = next(line for line in out.splitlines() if "kmeans·2" in line)
+    assert row.split()[-3:] == ["1", "1", "1"]
+    assert "1 of 3 trials complete; 2 missing: 1 pruned, 1 failed." in words(out)
+    assert "Pruned, without a result: kmeans·2 at epoch 10." in words(out)
+    for name in ("table.md", "table.csv"):
+        assert "0.9" not in (tmp_path / "runs/clusters/report" / name).read_text()
+
+
+def test_trials_that_were_planned_and_not_begun_are_missing(store, analyse):
+    parent = store.study(space={"domains": {}, "plan": {"trials": 4}})
+    store.trial(parent, 0, {"seed": 1}, best=0.1, test=0.1)
+    store.trial(parent, 1, {"seed": 2}, state="running")
+    said = words(analyse("clusters")[1])
+    assert "1 of 4 trials complete; 3 missing: 1 running, 2 not begun." in said
+
+
+def test_a_trial_that_was_run_again_counts_once(store, analyse):
+    parent = store.study()
+    store.trial(parent, 0, store.params("kmeans", 2, 1), state="failed")
+    store.trial(parent, 1, store.params("kmeans", 2, 1), best=0.1, test=0.1, retry_of=0)
+    assert "1 of 1 trials complete, none missing." in words(analyse("clusters")[1])
+
+
+def test_sampled_study_shows_its_ten_best_points_by_validation(store, analyse):
+    parent = store.study(sampler="tpe", space={"domains": {"training.learning_rate": {}}})
+    for i in range(12):
+        point = {"training.learning_rate": 10.0**-i, "seed": 1}
+        store.trial(parent, i, point, best=0.1 + i / 100, test=0.5 - i / 100)
+    _, out, _ = analyse("clusters")
+    numbers = [line.split()[0] for line in out.splitlines() if line.startswith("00")]
+    assert numbers == [f"{i:04d}" for i in range(11, 1, -1)]
+    assert "The best 10 of 12 points" in out
+    assert "0011 learning_rate=1e-11" in words(out)
+
+
+def test_files_are_saved_and_logged_to_the_parent_run(store, analyse, tmp_path):
+    parent = store.grid()
+    analyse("clusters")
+    folder = tmp_path / "runs" / "clusters" / "report"
+    assert "R@20" in (folder / "table.md").read_text()
+    assert len((folder / "table.csv").read_text().splitlines()) == 6
+    logged = {f.path for f in store.client.list_artifacts(parent, "report")}
+    assert {"report/table.md", "report/table.csv"} <= logged
+
+
+def test_unknown_study_is_one_sentence_with_the_nearest_names(store, analyse):
+    store.study("clusters")
+    store.study("clusters_2")
+    store.study("patience")
+    code, out, err = analyse("cluster")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "the nearest names are clusters, clusters_2." in err
+
+
+def test_study_without_a_complete_trial_is_one_sentence(store, analyse):
+    parent = store.study("young")
+    store.trial(parent, 0, {"seed": 1}, state="running", curve=[0.5])
+    code, out, err = analyse("young")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "no result to show: 0 of 1 trials complete; 1 missing: 1 running." in err
+
+
+def test_missing_database_is_one_sentence_and_is_not_created(tmp_path, capsys):
+    missing = tmp_path / "none.db"
+    assert main(["x", "--tracking-uri", f"sqlite:///{missing}"]) == 2
+    assert "No MLflow database" in capsys.readouterr().err
+    assert not missing.exists()
+
+
+def test_folder_that_cannot_be_written_is_one_sentence(store, capsys, tmp_path):
+    store.grid()
+    (tmp_path / "file").write_text("")
+    arguments = ["clusters", "--tracking-uri", store.uri, "--runs-dir", str(tmp_path / "file")]
+    assert main(arguments) == 2
+    assert "choose another --runs-dir" in capsys.readouterr().err
+
+
+def test_help_imports_neither_mlflow_nor_plots():
+    code = (
+        "import sys\nfrom analysis.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'mlflow', 'matplotlib', 'numpy', 'torch', 'ray', 'optuna'} & set(sys.modules)\n"
+        "sys.exit(', '.join(heavy) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "STUDY" in done.stdout
