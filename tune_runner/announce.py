@@ -1,7 +1,6 @@
 """What the command says before, instead of and after a study; sentences only, no engines."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffrec.presets import preset
@@ -72,7 +71,6 @@ def opening(
     space: SearchSpace,
     plan: Plan,
     dataset: "Dataset",
-    links: Mapping[str, str | None],
 ) -> str:
     """Return what is said when a study starts."""
     train = dataset.train
@@ -85,7 +83,6 @@ def opening(
         *(f"          {note}" for note in dataset.notes),
         f"trials    {trials_phrase(space, plan)}",
         *(f"preset    {source}" for source in preset_sources(space, config.dataset)),
-        *(f"{name:<9} {link}" for name, link in links.items() if link),
     ]
     if plan.pruner != "none" and space.pruner == "none" and space.strategy == "grid":
         lines.append(
@@ -100,7 +97,7 @@ def closing(
     pruned_epochs: Sequence[int],
     failures: Mapping[int, str],
     unsent: int,
-    places: Mapping[str, str | Path],
+    links: Mapping[str, str],
 ) -> str:
     """Return what is said when a study has ended, besides its table."""
     lines = []
@@ -116,7 +113,12 @@ def closing(
         lines.append(
             f"MLflow    did not take {unsent} messages; they are kept and sent with --resume"
         )
-    return "\n".join([*lines, *(f"{name:<9} {place}" for name, place in places.items())])
+    return "\n".join([*lines, places(links)])
+
+
+def places(links: Mapping[str, str]) -> str:
+    """Return where things are, a line each; what there is not is left out."""
+    return "\n".join(f"{name:<9} {link}" for name, link in links.items() if link)
 
 
 def _domains(space: SearchSpace) -> list[str]:

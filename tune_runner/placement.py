@@ -164,3 +164,11 @@ def hold_to_share(placement: Placement) -> str:
         return "cpu"
     torch.cuda.set_per_process_memory_fraction(_RESERVE * min(1.0, placement.gpus))
     return "cuda"
+
+
+def forget_gpu_memory(device: str) -> None:
+    """Give back what the last trial of this worker held."""
+    if device == "cuda":
+        import torch
+
+        torch.cuda.empty_cache()

@@ -17,10 +17,11 @@ from tune_runner.conductor import Conductor
 from tune_runner.placement import Placement
 from tune_runner.pruning import PruningScheduler
 from tune_runner.searching import ASSIGNMENT, StudyGuard, StudySearcher
-from tune_runner.trainable import Engine, RecommenderTrial
+from tune_runner.trainable import RecommenderTrial
 
 if TYPE_CHECKING:
     from diffrec.data import Dataset
+    from tune_runner.engine import Engine
 
 _RETRIES = 2
 """How often a trial whose worker died goes on from its checkpoint before it counts as failed."""
@@ -32,7 +33,7 @@ def run_trials(
     placement: Placement,
     *,
     folder: Path,
-    engine: Engine | None = None,
+    engine: "Engine | None" = None,
     tick: Callable[[], None] = lambda: None,
 ) -> None:
     """Run until the study's budget is spent, or until SIGINT or SIGTERM.

@@ -18,8 +18,8 @@ from tune_runner.settings import Plan, StudyConfig, make_plan
 from tune_runner.tracking import Tracker
 
 if TYPE_CHECKING:
+    from tune_runner.engine import Engine
     from tune_runner.ledger import Ledger
-    from tune_runner.trainable import Engine
 
 INTERRUPTED = 130
 """Exit code of a study that was stopped and can go on."""
@@ -70,6 +70,7 @@ def _place(config: StudyConfig, plan: Plan, cluster: Cluster) -> Placement:
 def _conduct(session: Session, engine: "Engine | None", cluster: Cluster | None) -> int:
     """Start the engines, run the trials, close the books."""
     environment.prepare(local=cluster is None)
+    _say(announce.opening(session.config, session.space, session.plan, session.dataset))
     # The engines are imported before the tracker's thread starts to import MLflow: two threads that
     # import the same libraries at once may meet half-made modules.
     from tune_runner import running
@@ -80,7 +81,7 @@ def _conduct(session: Session, engine: "Engine | None", cluster: Cluster | None)
     try:
         cluster = cluster or start_ray(None)
         placement = _place(session.config, session.plan, cluster)
-        _say(_opening(session, placement, cluster.dashboard))
+        _say(announce.places(_links(session, placement, cluster.dashboard)))
         _run(session, ledger, tracker, placement, engine, running)
         state = "complete" if ledger.finished() else "interrupted"
     finally:
@@ -135,10 +136,12 @@ def _close(session: Session, ledger: "Ledger", state: records.StudyState, unsent
         shutil.rmtree(session.folder.ray, ignore_errors=True)  # Tune's own; never read again
     if ledger.ended()["complete"] and not unsent:
         _table(session)
-    places = {"files": str(session.folder.path), "MLflow": _mlflow_hint(session.uri)}
     _say(
         announce.closing(
-            pruned_epochs=ledger.pruned_epochs(), failures=failures, unsent=unsent, places=places
+            pruned_epochs=ledger.pruned_epochs(),
+            failures=failures,
+            unsent=unsent,
+            links=_end_links(session),
         )
     )
     if state == "interrupted":
@@ -153,15 +156,13 @@ def resume_command(config: StudyConfig) -> str:
     return f"python -m tune_runner --resume {config.name}{runs}"
 
 
-def _opening(session: Session, placement: Placement, dashboard: str | None) -> str:
-    links = {
-        "place": placement.describe(),
-        "Ray": dashboard,
-        "MLflow": _mlflow_hint(session.uri),
-        "files": str(session.folder.path),
-        "stop": "Ctrl-C; the study can go on afterwards",
-    }
-    return announce.opening(session.config, session.space, session.plan, session.dataset, links)
+def _links(session: Session, placement: Placement, dashboard: str | None) -> dict[str, str]:
+    links = {"place": placement.describe(), "Ray": dashboard or "", **_end_links(session)}
+    return links | {"stop": "Ctrl-C; the study can go on afterwards"}
+
+
+def _end_links(session: Session) -> dict[str, str]:
+    return {"MLflow": _mlflow_hint(session.uri), "files": str(session.folder.path)}
 
 
 def _mlflow_hint(uri: str) -> str:

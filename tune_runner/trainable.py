@@ -2,37 +2,27 @@
 
 The worker process is used again for the next trial, since starting one costs more than a short
 trial; nothing of a trial outlives `reset_config`. Building happens in the first step, not at the
-start: an error there is an ordinary failure of the trial, which Tune reports and retries.
+start: an error there is an ordinary failure of the trial, which Tune reports and retries. Torch is
+imported inside the methods: the driver imports this module too, and never computes.
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from ray import tune
 
 from diffrec.families import parse_config
-from diffrec.training.run import NonFiniteLossError, build_run, test_metrics
-from tune_runner import checkpoints
 from tune_runner.conductor import Assignment
-from tune_runner.placement import Placement, hold_to_share
+from tune_runner.engine import Engine
+from tune_runner.placement import Placement, forget_gpu_memory, hold_to_share
 from tune_runner.records import BEST_EPOCH, COST_SECONDS, EPOCH_SECONDS, TRAIN_LOSS
 from tune_runner.reports import Outcome, TrialReport
 from tune_runner.searching import ASSIGNMENT, REPORT
 
 if TYPE_CHECKING:
     from diffrec.data import Dataset
-
-
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """How a run is built and scored; tests put a fake run here."""
-
-    build_run: Callable[..., Any] = build_run
-    test_metrics: Callable[..., dict[str, float]] = test_metrics
 
 
 class RecommenderTrial(tune.Trainable):
@@ -58,8 +48,7 @@ class RecommenderTrial(tune.Trainable):
         self._reports: list[TrialReport] = []
         self._replay: list[TrialReport] = []
         self._seconds = 0.0
-        if self._device == "cuda":
-            torch.cuda.empty_cache()
+        forget_gpu_memory(self._device)
         return True
 
     def step(self) -> dict[str, Any]:
@@ -76,6 +65,8 @@ class RecommenderTrial(tune.Trainable):
         return "trial" if assignment is None else assignment.name
 
     def _start(self) -> None:
+        from tune_runner import checkpoints
+
         config = parse_config(self._assignment.config)
         self._run = self._engine.build_run(config, self._data.tuning_split(), device=self._device)
         state = checkpoints.load(self._folder)
@@ -87,6 +78,8 @@ class RecommenderTrial(tune.Trainable):
             self._replay = list(self._reports)
 
     def _advance(self) -> TrialReport:
+        from diffrec.training.run import NonFiniteLossError
+
         epochs: dict[int, dict[str, float]] = {}
         started, before = time.perf_counter(), self._seconds
         while True:
@@ -121,6 +114,8 @@ class RecommenderTrial(tune.Trainable):
         return TrialReport(report.epoch, report.objective, report.epochs, outcome)
 
     def _save(self) -> None:
+        from tune_runner import checkpoints
+
         state = {
             "run": self._run.state_dict(),
             "seconds": self._seconds,
