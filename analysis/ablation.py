@@ -1,0 +1,158 @@
+"""An ablation as an object: every cell against the control, every level against its reference.
+
+All comparisons are paired: the same seed stands on both sides, so what a seed does to all cells
+alike drops out. A family of comparisons shares one error rate (Holm).
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from analysis.statistics import LEVEL, Estimate, estimates, holm
+from analysis.study import Cell, Study, short_path, value_label
+from analysis.summary import grid_label
+
+Verdict = Literal["better", "worse", "within noise", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A difference to a reference, in the metric's own unit."""
+
+    label: str
+    reference: str
+    estimate: Estimate
+    adjusted_p: float
+    relative: float
+    """The mean difference as a share of the reference's mean over the same seeds."""
+
+    verdict: Verdict
+    factor: str = ""
+    """The parameter, of a main effect."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    """Paired values, before they are judged."""
+
+    label: str
+    reference: str
+    ours: tuple[float, ...]
+    theirs: tuple[float, ...]
+    factor: str = ""
+
+
+def against_control(study: Study, metric: str) -> list[Comparison]:
+    """Return every other cell's paired difference to the control; empty without a control."""
+    control = study.control
+    if control is None:
+        return []
+    base, name = control.by_seed(metric), grid_label(study, control)
+    found = []
+    for cell in study.cells:
+        if cell.is_control:
+            continue
+        values = cell.by_seed(metric)
+        seeds = sorted(values.keys() & base.keys())
+        ours, theirs = tuple(values[s] for s in seeds), tuple(base[s] for s in seeds)
+        found.append(_Pairs(grid_label(study, cell), name, ours, theirs))
+    return _judge(found)
+
+
+def main_effects(study: Study, metric: str) -> list[Comparison]:
+    """Return the mean paired difference of each level of each factor to the reference level.
+
+    The reference is the control's level, else the first of the grid. Only cells that differ in
+    nothing but the factor are paired; their differences are averaged within a seed first.
+    """
+    found = []
+    for path in study.paths:
+        levels = [level for level in _levels(study, path) if level is not None]
+        control = dict(study.control.params).get(path) if study.control else None
+        reference = levels[0] if control is None else control
+        others = (level for level in levels if level != reference)
+        found += [_level_pairs(study, metric, path, level, reference) for level in others]
+    return _judge([pairs for pairs in found if pairs.ours])
+
+
+def verdict_sentence(comparison: Comparison, metric: str) -> str:
+    """Return a comparison in words."""
+    e, c = comparison.estimate, comparison
+    if not e.is_known:
+        seeds = "one seed" if e.n == 1 else "no seed"
+        return f"{c.label} against {c.reference}: {seeds} in common, so nothing can be said."
+    size = f"{e.mean:+.4f} {metric} ({c.relative:+.1%}, {LEVEL:.0%} interval {_interval(e)})"
+    if c.verdict == "within noise":
+        return f"{c.label} differs from {c.reference} within noise: {size}, p = {c.adjusted_p:.2f}."
+    return f"{c.label} is {c.verdict} than {c.reference}: {size}, p = {c.adjusted_p:.3f}."
+
+
+def _interval(estimate: Estimate) -> str:
+    return f"{estimate.low:+.4f} to {estimate.high:+.4f}"
+
+
+def _judge(found: list[_Pairs]) -> list[Comparison]:
+    samples = [[a - b for a, b in zip(p.ours, p.theirs, strict=True)] for p in found]
+    judged = estimates(samples)
+    adjusted = holm([estimate.p for estimate in judged]) if judged else []
+    made = []
+    for pairs, estimate, p in zip(found, judged, adjusted, strict=True):
+        base = sum(pairs.theirs) / len(pairs.theirs) if pairs.theirs else float("nan")
+        relative = estimate.mean / base if base else float("nan")
+        made.append(
+            Comparison(
+                pairs.label,
+                pairs.reference,
+                estimate,
+                float(p),
+                relative,
+                _verdict(estimate, float(p)),
+                pairs.factor,
+            )
+        )
+    return made
+
+
+def _verdict(estimate: Estimate, adjusted_p: float) -> Verdict:
+    if not estimate.is_known:
+        return "unknown"
+    if adjusted_p > 1 - LEVEL:
+        return "within noise"
+    return "better" if estimate.mean > 0 else "worse"
+
+
+def _levels(study: Study, path: str) -> list[Any]:
+    levels: list[Any] = []
+    for cell in study.cells:
+        level = dict(cell.params).get(path)
+        if level not in levels:
+            levels.append(level)
+    return levels
+
+
+def _level_pairs(study: Study, metric: str, path: str, level: Any, reference: Any) -> _Pairs:
+    sides: dict[str, dict[Any, Cell]] = defaultdict(dict)
+    for cell in study.cells:
+        params = dict(cell.params)
+        if path in params and params[path] in (level, reference):
+            others = {key: value for key, value in params.items() if key != path}
+            sides[repr(others)][value_label(params[path])] = cell
+    by_seed: dict[int, list[tuple[float, float]]] = defaultdict(list)
+    for side in sides.values():
+        ours, theirs = side.get(value_label(level)), side.get(value_label(reference))
+        if ours is None or theirs is None:
+            continue
+        mine, base = ours.by_seed(metric), theirs.by_seed(metric)
+        for seed in mine.keys() & base.keys():
+            by_seed[seed].append((mine[seed], base[seed]))
+    # A seed with fewer pairs than another would mix the effects of cells into the noise.
+    most = max(map(len, by_seed.values()), default=0)
+    whole = [pairs for _, pairs in sorted(by_seed.items()) if len(pairs) == most]
+    name = short_path(path)
+    return _Pairs(
+        f"{name} {value_label(level)}",
+        f"{name} {value_label(reference)}",
+        tuple(sum(a for a, _ in pairs) / len(pairs) for pairs in whole),
+        tuple(sum(b for _, b in pairs) / len(pairs) for pairs in whole),
+        name,
+    )

@@ -1,0 +1,70 @@
+"""How sure one may be with three to five seeds: paired Student intervals, Holm's correction.
+
+A percentile bootstrap of three differences covers far less than it says, and a sign-flip test of
+three pairs can never fall below p = 0.25; Student's t is exact for normal differences at every n
+(`tests/analysis/test_statistics.py` measures all of this).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEVEL = 0.95
+"""Coverage of every interval; 1 - LEVEL is the error rate of every family of tests."""
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean over seeds with its interval, and the p value of "it is zero"; NaN where unknown."""
+
+    n: int
+    mean: float
+    low: float
+    high: float
+    p: float
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there were seeds enough for an interval: two."""
+        return not math.isnan(self.p)
+
+
+def student(mean: Array, deviation: Array, n: Array) -> tuple[Array, Array, Array]:
+    """Return low, high and p of means with sample deviations of n values each, elementwise."""
+    from scipy import stats
+
+    known = n > 1
+    freedom = np.where(known, n - 1, 1)
+    error = np.where(known, deviation / np.sqrt(np.maximum(n, 1)), np.nan)
+    half = stats.t.ppf(0.5 + LEVEL / 2, freedom) * error
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.where((error == 0) & (mean == 0), 0.0, np.abs(mean) / error)
+    p = np.where(known, 2 * stats.t.sf(t, freedom), np.nan)
+    return mean - half, mean + half, p
+
+
+def estimates(samples: Sequence[Sequence[float]]) -> list[Estimate]:
+    """Return the estimate of each sample's mean; an empty sample has none."""
+    n = np.array([len(sample) for sample in samples], dtype=float)
+    mean = np.array([np.mean(sample) if len(sample) else np.nan for sample in samples])
+    deviation = np.array([np.std(s, ddof=1) if len(s) > 1 else np.nan for s in samples])
+    rows = zip(n, mean, *student(mean, deviation, n), strict=True)
+    return [Estimate(int(k), float(m), float(a), float(b), float(p)) for k, m, a, b, p in rows]
+
+
+def holm(p: Sequence[float] | Array) -> Array:
+    """Return Holm's adjusted p values along the last axis; NaN is not a test and stays NaN."""
+    given = np.asarray(p, dtype=float)
+    order = np.argsort(given, axis=-1)  # NaN last
+    ranked = np.take_along_axis(given, order, axis=-1)
+    tests = np.sum(~np.isnan(given), axis=-1, keepdims=True)
+    factor = np.maximum(tests - np.arange(given.shape[-1]), 1)
+    adjusted = np.minimum(np.maximum.accumulate(ranked * factor, axis=-1), 1.0)
+    out = np.empty_like(adjusted)
+    np.put_along_axis(out, order, adjusted, axis=-1)
+    return out
