@@ -5,27 +5,27 @@ combination is refused, never ignored.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from diffrec import fields
+from diffrec.config_temporal import TemporalConfig, Weighting
 from diffrec.errors import UserError
+from diffrec.rules import at_least, positive, require
+
+__all__ = [
+    "AutoencoderConfig",
+    "Clustering",
+    "DenoiserConfig",
+    "DiffusionConfig",
+    "RecommenderConfig",
+    "TemporalConfig",
+    "TrainingConfig",
+    "Weighting",
+    "field_paths",
+]
 
 Clustering = Literal["kmeans", "gaussian_mixture", "agglomerative", "random"]
-Weighting = Literal["none", "linear", "exponential"]
-
-
-def _require(holds: bool, message: str) -> None:
-    if not holds:
-        raise UserError(message)
-
-
-def _at_least(name: str, value: float, low: float) -> None:
-    _require(value >= low, f"`{name} >= {low}` must hold, but got {value}.")
-
-
-def _positive(name: str, value: float) -> None:
-    _require(value > 0, f"`{name} > 0` must hold, but got {value}.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,10 +66,10 @@ class DiffusionConfig:
     """Add noise during the reverse chain."""
 
     def __post_init__(self) -> None:
-        _at_least("diffusion.num_steps", self.num_steps, 1)
+        at_least("diffusion.num_steps", self.num_steps, 1)
         self._check_noise()
-        _at_least("diffusion.num_inference_noise_steps", self.num_inference_noise_steps, 0)
-        _require(
+        at_least("diffusion.num_inference_noise_steps", self.num_inference_noise_steps, 0)
+        require(
             self.num_inference_noise_steps <= self.num_steps,
             "`diffusion.num_inference_noise_steps <= diffusion.num_steps` must hold, but got "
             f"{self.num_inference_noise_steps} > {self.num_steps}; "
@@ -80,7 +80,7 @@ class DiffusionConfig:
         names = ("noise_scale", "noise_min", "noise_max")
         if self.beta_schedule in ("cosine", "binomial"):
             for name in names:
-                _require(
+                require(
                     getattr(self, name) is None,
                     f"`diffusion.{name}` has no meaning with beta_schedule="
                     f"{self.beta_schedule!r}, but got {getattr(self, name)}; set it to None.",
@@ -92,18 +92,18 @@ class DiffusionConfig:
             raise UserError(
                 f"beta_schedule={self.beta_schedule!r} needs `diffusion.{missing}`; give a number."
             )
-        _at_least("diffusion.noise_scale", scale, 0)
-        _require(
+        at_least("diffusion.noise_scale", scale, 0)
+        require(
             0 < low <= high,
             "`0 < diffusion.noise_min <= diffusion.noise_max` must hold, but got "
             f"noise_min={low} and noise_max={high}; exchange or change them.",
         )
-        _require(
+        require(
             scale * high < 1,
             "`diffusion.noise_scale * diffusion.noise_max < 1` must hold (a variance below one), "
             f"but got {scale} * {high}; lower one of them.",
         )
-        _require(
+        require(
             scale > 0 or (self.loss_weighting, self.prediction_target) == ("uniform", "x_0"),
             "noise_scale=0 leaves no noise to weigh or predict; use loss_weighting='uniform' and "
             "prediction_target='x_0' with it, or a noise_scale above 0.",
@@ -130,16 +130,16 @@ class DenoiserConfig:
     """Standard deviation of the initial biases. Released: 0.001 for DiffRec, 0 for L-DiffRec."""
 
     def __post_init__(self) -> None:
-        _require(
+        require(
             len(self.hidden_dims) > 0 and min(self.hidden_dims) >= 1,
             "`denoiser.hidden_dims` must hold one or more sizes of at least 1, but got "
             f"{list(self.hidden_dims)}.",
         )
-        _at_least("denoiser.timestep_embedding_dim", self.timestep_embedding_dim, 2)
-        _require(
+        at_least("denoiser.timestep_embedding_dim", self.timestep_embedding_dim, 2)
+        require(
             0 <= self.dropout < 1, f"`0 <= denoiser.dropout < 1` must hold, but got {self.dropout}."
         )
-        _at_least("denoiser.bias_init_std", self.bias_init_std, 0)
+        at_least("denoiser.bias_init_std", self.bias_init_std, 0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -195,8 +195,8 @@ class AutoencoderConfig:
     """Weight decay of the autoencoder's own AdamW."""
 
     def __post_init__(self) -> None:
-        _at_least("autoencoder.num_clusters", self.num_clusters, 1)
-        _require(
+        at_least("autoencoder.num_clusters", self.num_clusters, 1)
+        require(
             (self.clustering is None) == (self.num_clusters == 1),
             "`autoencoder.clustering` is None exactly when `autoencoder.num_clusters` is 1, but "
             f"got clustering={self.clustering!r} with num_clusters={self.num_clusters}.",
@@ -204,79 +204,20 @@ class AutoencoderConfig:
         for name in ("latent_dim", *(n for n in ("encoder_hidden_dims", "decoder_hidden_dims"))):
             sizes = getattr(self, name)
             for size in (sizes,) if isinstance(sizes, int) else sizes:
-                _require(
+                require(
                     size >= self.num_clusters,
                     f"`autoencoder.{name}` must give each of the {self.num_clusters} clusters at "
                     f"least one unit, but got {size}; enlarge it or use fewer clusters.",
                 )
-        _require(
+        require(
             0 <= self.dropout < 1,
             f"`0 <= autoencoder.dropout < 1` must hold, but got {self.dropout}.",
         )
         for name in ("diffusion_weight", "diffusion_weight_min", "kl_weight_max", "weight_decay"):
-            _at_least(f"autoencoder.{name}", getattr(self, name), 0)
+            at_least(f"autoencoder.{name}", getattr(self, name), 0)
         for name in ("diffusion_weight_anneal_epochs", "kl_weight_anneal_batches"):
-            _at_least(f"autoencoder.{name}", getattr(self, name), 0)
-        _positive("autoencoder.learning_rate", self.learning_rate)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TemporalConfig:
-    """How much each interaction of a history counts, by its place in time (section 3.6)."""
-
-    weighting: Weighting = "none"
-    """`linear` is T-DiffRec's; `exponential` halves the weight every `half_life` items."""
-
-    weight_min: float | None = None
-    """Linear: weight of the oldest interaction."""
-
-    weight_max: float | None = None
-    """Linear: weight of the newest interaction."""
-
-    half_life: float | None = None
-    """Exponential: age, in items, at which the weight is one half."""
-
-    weigh_training_input: bool = False
-    """Weigh the history that the network is trained to denoise."""
-
-    weigh_training_target: bool = False
-    """Weigh the x_0 that the training loss compares with."""
-
-    weigh_inference: bool = False
-    """Weigh the history that the trained network is asked with."""
-
-    keep_norm: bool = False
-    """Rescale a weighted history to the L2 norm of the binary one."""
-
-    def __post_init__(self) -> None:
-        needs = {"linear": ("weight_min", "weight_max"), "exponential": ("half_life",)}
-        needed = needs.get(self.weighting, ())
-        for name in ("weight_min", "weight_max", "half_life"):
-            value = getattr(self, name)
-            _require(
-                (value is not None) == (name in needed),
-                f"`temporal.{name}` {'is needed' if name in needed else 'has no meaning'} with "
-                f"temporal.weighting={self.weighting!r}, but got {value}.",
-            )
-            if value is not None:
-                _positive(f"temporal.{name}", value)
-        if self.weight_min is not None and self.weight_max is not None:
-            _require(
-                self.weight_min <= self.weight_max,
-                "`temporal.weight_min <= temporal.weight_max` must hold, but got "
-                f"{self.weight_min} > {self.weight_max}; exchange them.",
-            )
-        uses = (self.weigh_training_input, self.weigh_training_target, self.weigh_inference)
-        _require(
-            any(uses) == (self.weighting != "none"),
-            f"temporal.weighting={self.weighting!r} "
-            + ("touches nothing; set" if self.weighting != "none" else "cannot be applied; unset")
-            + " `weigh_training_input`, `weigh_training_target` or `weigh_inference`.",
-        )
-        _require(
-            self.weighting != "none" or not self.keep_norm,
-            "`temporal.keep_norm` has no meaning with temporal.weighting='none'; set it to false.",
-        )
+            at_least(f"autoencoder.{name}", getattr(self, name), 0)
+        positive("autoencoder.learning_rate", self.learning_rate)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -303,10 +244,10 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "max_epochs", "eval_every", "patience"):
-            _at_least(f"training.{name}", getattr(self, name), 1)
-        _positive("training.learning_rate", self.learning_rate)
-        _at_least("training.weight_decay", self.weight_decay, 0)
-        _require(
+            at_least(f"training.{name}", getattr(self, name), 1)
+        positive("training.learning_rate", self.learning_rate)
+        at_least("training.weight_decay", self.weight_decay, 0)
+        require(
             self.eval_every <= self.max_epochs,
             "`training.eval_every <= training.max_epochs` must hold, or nothing is ever validated, "
             f"but got {self.eval_every} > {self.max_epochs}.",
@@ -324,11 +265,18 @@ class RecommenderConfig:
     denoiser: DenoiserConfig = DenoiserConfig()
     autoencoder: AutoencoderConfig | None = None
     """None: diffusion over the items themselves."""
-    temporal: TemporalConfig = TemporalConfig()
+    temporal: TemporalConfig = field(default_factory=TemporalConfig)
     training: TrainingConfig = TrainingConfig()
 
     def __post_init__(self) -> None:
-        _at_least("seed", self.seed, 0)
+        at_least("seed", self.seed, 0)
+        require(
+            self.temporal.weighting != "learned_steps"
+            or self.diffusion.timestep_sampler == "importance",
+            "temporal.weighting='learned_steps' acts through the importance sampler, but "
+            f"diffusion.timestep_sampler is {self.diffusion.timestep_sampler!r}; set it to "
+            "'importance'.",
+        )
 
     @property
     def variant(self) -> str:

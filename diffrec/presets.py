@@ -20,11 +20,30 @@ from diffrec.errors import UserError, nearest
 from diffrec.presets_baselines import BASELINES, baseline_config
 
 VARIANTS = ("DiffRec", "L-DiffRec", "T-DiffRec", "LT-DiffRec")
+WEIGHTINGS = ("exponential", "learned_steps", "learned_recency")
+EXTENSIONS = tuple(f"{base}+{name}" for base in ("DiffRec", "L-DiffRec") for name in WEIGHTINGS)
+"""The published configuration without temporal weights, and ours in its place."""
+
 FALLBACK_DATASET = "ml-1m_clean"
 
 _CHECKPOINT = "the released checkpoint's name"
 _REPORT = "the reproduction study's script defaults"
 _OURS = "ours, for the embedded dataset"
+
+
+# Recency is asked with, never trained on: training on weighted histories costs the network what it
+# knows of the older items (docs/deviations.md).
+_WEIGHTED: dict[str, dict[str, Any]] = {
+    "exponential": {"half_life": 5.0, "weigh_inference": True, "keep_norm": True},
+    "learned_steps": {"ltw_learning_rate": 0.01},
+    "learned_recency": {
+        "ltw_learning_rate": 0.05,
+        "future_items": 5,
+        "future_temperature": 20.0,
+        "weigh_inference": True,
+        "keep_norm": True,
+    },
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +161,14 @@ def preset(variant: str, dataset: str) -> Preset:
     """
     if variant in BASELINES:
         return Preset(*baseline_config(variant, dataset))
+    if variant in EXTENSIONS:
+        base, weighting = variant.split("+")
+        published = preset(base, dataset)
+        changes = {f"temporal.{k}": v for k, v in _WEIGHTED[weighting].items()}
+        config = published.config.replace_values({"temporal.weighting": weighting, **changes})
+        return Preset(config, f"{published.source}; {weighting} weighting: ours")
     if variant not in VARIANTS:
-        known = (*VARIANTS, *BASELINES)
+        known = (*VARIANTS, *EXTENSIONS, *BASELINES)
         raise UserError(
             f"No variant named {variant!r}{nearest(variant, known)}; known: {', '.join(known)}."
         )

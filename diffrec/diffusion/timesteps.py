@@ -56,10 +56,14 @@ class ImportanceTimestepSampler(nn.Module):
         self.register_buffer("history", torch.zeros(num_steps, window, dtype=torch.float64))
         self.register_buffer("seen", torch.zeros(num_steps, dtype=torch.long))
 
+    def weighted_history(self) -> Tensor:
+        """Return the remembered losses as they count, shape (num_steps, window)."""
+        return self.history
+
     def probabilities(self) -> Tensor:
         """Return p_t, shape (num_steps,), float64."""
         uniform = torch.full_like(self.history[:, 0], 1 / self.num_steps)
-        rms = self.history.square().mean(dim=1).sqrt()
+        rms = self.weighted_history().square().mean(dim=1).sqrt()
         total = rms.sum()
         weighted = (1 - UNIFORM_SHARE) * rms / total + UNIFORM_SHARE * uniform
         # one expression for both phases: asking `if` here would stall a GPU at every batch
@@ -69,7 +73,7 @@ class ImportanceTimestepSampler(nn.Module):
     def sample(self, batch_size: int) -> Timesteps:
         """Draw `batch_size` steps."""
         p = self.probabilities()
-        t = torch.multinomial(p, batch_size, replacement=True)
+        t = torch.multinomial(p.detach(), batch_size, replacement=True)
         return Timesteps(t, p[t] * self.num_steps)
 
     @torch.no_grad()
@@ -87,3 +91,31 @@ class ImportanceTimestepSampler(nn.Module):
         padded[torch.where(newest, t, self.num_steps), slot] = loss
         self.history.copy_(padded[:-1])
         self.seen += group
+
+
+class LearnedTimestepSampler(ImportanceTimestepSampler):
+    """Importance sampling with a learned say for every step and remembered loss.
+
+    W, shape (num_steps, window), multiplies the losses: W[t, j] the j-th newest seen at t. It is
+    positive, starts at ones and is taught through 1 / p_t, by which the loss is divided.
+
+    Source: the reproduction study's learned temporal weighting (its section 4.3), with a gradient
+    that arrives.
+    """
+
+    def __init__(self, num_steps: int, window: int = WINDOW) -> None:
+        super().__init__(num_steps, window)
+        self.log_weights = nn.Parameter(torch.zeros(num_steps, window, dtype=torch.float64))
+
+    def knots(self) -> Tensor:
+        """Return W, shape (num_steps, window)."""
+        return self.log_weights.exp()
+
+    def weighted_history(self) -> Tensor:
+        """Return W * losses, kept where each loss is stored; ones where nothing is yet."""
+        slot = torch.arange(self.window, device=self.seen.device)
+        newness = (self.seen[:, None] - 1 - slot) % self.window
+        # an unseen loss is zero, and the gradient of sqrt at zero is not a number
+        seen = self.history.where(self.history > 0, torch.ones_like(self.history))
+        warm = self.seen.min() >= self.window
+        return self.knots().gather(1, newness) * seen.where(~warm, self.history)

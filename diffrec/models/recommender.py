@@ -4,6 +4,9 @@ DiffRec diffuses item vectors; with an autoencoder (L-) the latent of one; with 
 (T-) weighted vectors; LT- does both.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -14,9 +17,14 @@ from diffrec.data.batches import dense_rows
 from diffrec.data.interactions import Interactions
 from diffrec.diffusion.chain import collapsed_chain, finish_chain
 from diffrec.diffusion.process import GaussianProcess
-from diffrec.diffusion.timesteps import ImportanceTimestepSampler, UniformTimestepSampler
+from diffrec.diffusion.timesteps import (
+    ImportanceTimestepSampler,
+    LearnedTimestepSampler,
+    UniformTimestepSampler,
+)
 from diffrec.models.autoencoder import ClusteredAutoencoder, multinomial_nll
 from diffrec.models.denoiser import Denoiser
+from diffrec.models.recency import RecencyCurve, cut_histories, future_nll
 from diffrec.models.temporal import interaction_weights
 
 
@@ -50,11 +58,9 @@ class DiffusionRecommender(nn.Module):
             dim = config.autoencoder.latent_dim
         self.denoiser = Denoiser(dim, config.denoiser)
         self.process = GaussianProcess(config.diffusion)
-        sampler = {
-            "importance": ImportanceTimestepSampler,
-            "uniform": UniformTimestepSampler,
-        }[config.diffusion.timestep_sampler]
-        self.timestep_sampler = sampler(config.diffusion.num_steps)
+        self.timestep_sampler = _sampler(config)
+        learns = config.temporal.weighting == "learned_recency"
+        self.recency = RecencyCurve() if learns else None
         self.register_buffer("batches_seen", torch.zeros((), dtype=torch.long))
 
     def training_weights(
@@ -62,6 +68,8 @@ class DiffusionRecommender(nn.Module):
     ) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Return the weights of (input, target), each (nnz,) or None for ones."""
         temporal = self.config.temporal
+        if not temporal.is_static:
+            return None, None
         weights = interaction_weights(temporal, history)
         return (
             weights if temporal.weigh_training_input else None,
@@ -101,14 +109,30 @@ class DiffusionRecommender(nn.Module):
             users: rows of `history` to score, shape (batch,).
         """
         rows = history.select_users(users)
+        return self._scores(rows, self._asking_weights(rows))
+
+    def future_loss(self, history: Interactions, rng: np.random.Generator) -> Tensor:
+        """Return how badly the weighted pasts foretell the next items; gradient reaches W alone.
+
+        Args:
+            history: train interactions of the batch's users.
+            rng: where the histories are cut.
+        """
         temporal = self.config.temporal
-        weights = interaction_weights(temporal, rows) if temporal.weigh_inference else None
-        if self._is_sparse_start:
-            return self._scores_from_sparse(rows, weights)
-        x_0 = self._dense(rows, weights)
-        if self.autoencoder is None:
-            return self._denoise(x_0)
-        return self.autoencoder.decode(self._denoise(self.autoencoder.encode(x_0).latent))
+        assert self.recency is not None
+        assert temporal.future_items is not None
+        assert temporal.future_temperature is not None
+        past, future = cut_histories(history, temporal.future_items, rng)
+        with self._taught_to_nobody_else():
+            scores = self._scores(past, self.recency(past))
+            return future_nll(temporal.future_temperature * scores, past, future)
+
+    def learned_weights(self) -> Tensor | None:
+        """Return W, or None where nothing is learned: (knots,) of ages, or (num_steps, window)."""
+        learned = self.recency
+        if isinstance(self.timestep_sampler, LearnedTimestepSampler):
+            learned = self.timestep_sampler
+        return None if learned is None else learned.knots().detach()
 
     @property
     def device(self) -> torch.device:
@@ -125,6 +149,41 @@ class DiffusionRecommender(nn.Module):
         """Whether the chain starts from the sparse history itself."""
         start = self.process.num_inference_noise_steps == 0 and self.autoencoder is None
         return start and self._is_exactly_linear
+
+    def _asking_weights(self, rows: Interactions) -> Tensor | None:
+        """Return the weights of what the network is asked with, (nnz,), or None for ones."""
+        temporal = self.config.temporal
+        if self.recency is not None:
+            return self.recency(rows)
+        if not temporal.weigh_inference:
+            return None
+        weights = interaction_weights(temporal, rows)
+        return None if weights is None else torch.from_numpy(weights).to(self.device)
+
+    @contextmanager
+    def _taught_to_nobody_else(self) -> Iterator[None]:
+        """Freeze every parameter but W, and dropout, while a graph is built."""
+        assert self.recency is not None
+        mine = {id(p) for p in self.recency.parameters()}
+        others = [p for p in self.parameters() if id(p) not in mine]
+        was_training = self.training
+        self.eval()
+        for parameter in others:
+            parameter.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for parameter in others:
+                parameter.requires_grad_(True)
+            self.train(was_training)
+
+    def _scores(self, rows: Interactions, weights: Tensor | None) -> Tensor:
+        if self._is_sparse_start:
+            return self._scores_from_sparse(rows, weights)
+        x_0 = self._dense(rows, weights)
+        if self.autoencoder is None:
+            return self._denoise(x_0)
+        return self.autoencoder.decode(self._denoise(self.autoencoder.encode(x_0).latent))
 
     def _diffusion_loss(self, x_0: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         timesteps = self.timestep_sampler.sample(len(x_0))
@@ -158,20 +217,33 @@ class DiffusionRecommender(nn.Module):
             self.denoiser, collapsed_chain(self.process, self.denoiser, product), x_t
         )
 
-    def _scores_from_sparse(self, rows: Interactions, weights: np.ndarray | None) -> Tensor:
+    def _scores_from_sparse(self, rows: Interactions, weights: Tensor | None) -> Tensor:
         device = self.device
-        values = None if weights is None else torch.from_numpy(weights).to(device)
         product = F.embedding_bag(
             torch.from_numpy(rows.indices.astype(np.int64)).to(device),
             self.denoiser.input_weight.T,
             torch.from_numpy(rows.indptr[:-1].copy()).to(device),
             mode="sum",
-            per_sample_weights=values,
+            per_sample_weights=weights,
         )
         end = collapsed_chain(self.process, self.denoiser, product)
         x_t = None if end.history_scale == 0 else self._dense(rows, weights)
         return finish_chain(self.denoiser, end, x_t)
 
-    def _dense(self, rows: Interactions, weights: np.ndarray | None) -> Tensor:
-        dense = dense_rows(rows, np.arange(rows.num_users), weights)
-        return torch.from_numpy(dense).to(self.device)
+    def _dense(self, rows: Interactions, weights: Tensor | None) -> Tensor:
+        if weights is None:
+            return torch.from_numpy(dense_rows(rows, np.arange(rows.num_users))).to(self.device)
+        cells = torch.from_numpy(rows.users() * rows.num_items + rows.indices).to(self.device)
+        flat = weights.new_zeros(rows.num_users * rows.num_items)
+        return flat.index_put((cells,), weights).view(rows.num_users, rows.num_items)
+
+
+def _sampler(
+    config: RecommenderConfig,
+) -> ImportanceTimestepSampler | UniformTimestepSampler:
+    steps = config.diffusion.num_steps
+    if config.temporal.weighting == "learned_steps":
+        return LearnedTimestepSampler(steps)
+    if config.diffusion.timestep_sampler == "importance":
+        return ImportanceTimestepSampler(steps)
+    return UniformTimestepSampler(steps)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from real_data import require_real_data
 
 from diffrec.data import read_released
 from diffrec.errors import UserError
+from real_data import require_real_data
 
 
 def test_a_sound_folder_is_read_in_time_order(folder):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from real_data import require_real_data
 
 from diffrec.data import available_datasets, fingerprint, load_dataset
 from diffrec.errors import UserError
+from real_data import require_real_data
 
 
 @pytest.fixture(autouse=True)

@@ -4,10 +4,10 @@ import time
 
 import numpy as np
 import pytest
-from closed_form import ease_scores, popularity_scores, recall_at_k
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
+from closed_form import ease_scores, popularity_scores, recall_at_k
 from diffrec.data import (
     Dataset,
     Planted,

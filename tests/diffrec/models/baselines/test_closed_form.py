@@ -1,8 +1,8 @@
 import numpy as np
 import psutil
 import pytest
-from closed_form import ease_scores, popularity_scores
 
+from closed_form import ease_scores, popularity_scores
 from diffrec.config_baselines import EASEConfig, ItemKNNConfig, PopularityConfig
 from diffrec.data import Interactions, load_dataset
 from diffrec.errors import UserError

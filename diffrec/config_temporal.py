@@ -1,0 +1,108 @@
+"""How much each interaction of a history counts: the settings of every temporal weighting.
+
+Which vector the weights touch is said by three switches, so a published variant and its opposite
+(train on the plain history, ask with the weighted one) are both one line.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from diffrec.rules import at_least, positive, require
+
+Weighting = Literal["none", "linear", "exponential", "learned_steps", "learned_recency"]
+
+_NEEDS: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "linear": ("weight_min", "weight_max"),
+    "exponential": ("half_life",),
+    "learned_steps": ("ltw_learning_rate",),
+    "learned_recency": ("ltw_learning_rate", "future_items", "future_temperature"),
+}
+_OPTIONAL = tuple(dict.fromkeys(name for names in _NEEDS.values() for name in names))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TemporalConfig:
+    """Weights by an interaction's place in time (section 3.6) or by what the future says."""
+
+    weighting: Weighting = "none"
+    """`linear` is T-DiffRec's; `exponential` halves the weight every `half_life` items;
+    `learned_steps` is the reproduction study's W over diffusion steps and remembered losses;
+    `learned_recency` learns a weight per age from the user's own next items."""
+
+    weight_min: float | None = None
+    """Linear: weight of the oldest interaction."""
+
+    weight_max: float | None = None
+    """Linear: weight of the newest interaction."""
+
+    half_life: float | None = None
+    """Exponential: age, in items, at which the weight is one half."""
+
+    ltw_learning_rate: float | None = None
+    """Learned: Adam's rate for W."""
+
+    future_items: int | None = None
+    """Learned recency: how many next items a cut history has to foretell."""
+
+    future_temperature: float | None = None
+    """Learned recency: factor on the scores before their softmax."""
+
+    weigh_training_input: bool = False
+    """Weigh the history that the network is trained to denoise."""
+
+    weigh_training_target: bool = False
+    """Weigh the x_0 that the training loss compares with."""
+
+    weigh_inference: bool = False
+    """Weigh the history that the trained network is asked with."""
+
+    keep_norm: bool = False
+    """Rescale a weighted history to the L2 norm of the binary one."""
+
+    def __post_init__(self) -> None:
+        for name in _OPTIONAL:
+            value = getattr(self, name)
+            needed = name in _NEEDS[self.weighting]
+            require(
+                (value is not None) == needed,
+                f"`temporal.{name}` {'is needed' if needed else 'has no meaning'} with "
+                f"temporal.weighting={self.weighting!r}, but got {value}.",
+            )
+            if value is not None:
+                positive(f"temporal.{name}", value)
+        if self.weight_min is not None and self.weight_max is not None:
+            require(
+                self.weight_min <= self.weight_max,
+                "`temporal.weight_min <= temporal.weight_max` must hold, but got "
+                f"{self.weight_min} > {self.weight_max}; exchange them.",
+            )
+        if self.future_items is not None:
+            at_least("temporal.future_items", self.future_items, 1)
+        self._check_uses()
+
+    @property
+    def is_static(self) -> bool:
+        """Whether weights are known before training."""
+        return self.weighting in ("none", "linear", "exponential")
+
+    def _check_uses(self) -> None:
+        training = self.weigh_training_input or self.weigh_training_target
+        if self.weighting in ("none", "learned_steps"):
+            require(
+                not (training or self.weigh_inference or self.keep_norm),
+                f"temporal.weighting={self.weighting!r} weighs no interaction; unset "
+                "`weigh_training_input`, `weigh_training_target`, `weigh_inference` and "
+                "`keep_norm`.",
+            )
+            return
+        require(
+            training or self.weigh_inference,
+            f"temporal.weighting={self.weighting!r} touches nothing; set `weigh_training_input`, "
+            "`weigh_training_target` or `weigh_inference`.",
+        )
+        require(
+            self.weighting != "learned_recency" or (self.weigh_inference and not training),
+            "temporal.weighting='learned_recency' learns what to ask a network that was trained on "
+            "the plain history; set `weigh_inference` alone.",
+        )

@@ -1,0 +1,118 @@
+"""Learned recency: a weight per age, taught by the user's own next items.
+
+A reconstruction loss cannot learn such weights (it only shrinks them); the signal must be the
+future. So a user's training history is cut at a random point, the weighted past is put to the
+network, and the next items are scored by a multinomial likelihood whose gradient reaches the
+weights alone. Neither validation nor test interactions are touched.
+"""
+
+import logging
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from diffrec.data.interactions import Interactions
+
+logger = logging.getLogger(__name__)
+
+NUM_KNOTS = 14
+"""Knots at ages 0, 1, 3, 7, ..., 2^13 - 1; older interactions weigh as the last."""
+
+CUT_RANGE = (0.5, 0.9)
+"""A history is cut after this share of its items."""
+
+
+class RecencyCurve(nn.Module):
+    """W: positive weights at log-spaced ages, linear in between, ones at the start."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_weights = nn.Parameter(torch.zeros(NUM_KNOTS))
+
+    def knots(self) -> Tensor:
+        """Return the weight at each knot, shape (NUM_KNOTS,)."""
+        return self.log_weights.exp()
+
+    def forward(self, history: Interactions) -> Tensor:
+        """Return the weight of every interaction, (nnz,), at the norm of the binary history."""
+        device = self.log_weights.device
+        ages = torch.from_numpy(history.ages()).to(device)
+        position = torch.log2(ages.float() + 1).clamp(max=NUM_KNOTS - 1)
+        below = position.floor().long().clamp(max=NUM_KNOTS - 2)
+        share = position - below
+        knots = self.knots()
+        weights = knots[below] + share * (knots[below + 1] - knots[below])
+        users = torch.from_numpy(history.users()).to(device)
+        lengths = torch.from_numpy(history.lengths).to(device, weights.dtype)
+        squares = torch.zeros_like(lengths).index_add(0, users, weights.square())
+        scale = (lengths / squares.where(squares > 0, torch.ones_like(squares))).sqrt()
+        return weights * scale[users]
+
+    def check_collapse(self) -> str | None:
+        """Return a sentence where the weights have collapsed, else None."""
+        with torch.no_grad():
+            knots = self.knots()
+            if not bool((knots > 1e-6).any()):
+                return "The learned recency weights have all fallen to zero; lower the rate of W."
+            widths = torch.ones_like(knots)
+            widths[1:] = 2.0 ** torch.arange(NUM_KNOTS - 1)
+            share = float(knots[0] / (knots * widths)[:6].sum())  # among the 32 newest items
+        if share > 0.95:
+            return (
+                f"The newest item holds {share:.0%} of the learned recency weight: a history has "
+                "become one item; lower the rate of W or ask for more future items."
+            )
+        return None
+
+
+def cut_histories(
+    history: Interactions, num_future: int, rng: np.random.Generator
+) -> tuple[Interactions, Interactions]:
+    """Cut each history at a random point; return (pasts, the next `num_future` items at most).
+
+    Users with fewer than two interactions are left out of both.
+
+    Args:
+        history: train interactions, one row per user.
+        num_future: items after the cut to keep.
+        rng: where the cuts come from.
+    """
+    history = history.select_users(np.flatnonzero(history.lengths >= 2))
+    lengths = history.lengths
+    share = rng.uniform(*CUT_RANGE, size=history.num_users)
+    cuts = np.clip((lengths * share).astype(np.int64), 1, lengths - 1)
+    ends = np.minimum(cuts + num_future, lengths)
+    position, users = history.positions(), history.users()
+    return (
+        _keep(history, position < cuts[users]),
+        _keep(history, (position >= cuts[users]) & (position < ends[users])),
+    )
+
+
+def future_nll(scores: Tensor, past: Interactions, future: Interactions) -> Tensor:
+    """Return the mean over users of the mean -log softmax of their next items.
+
+    What the user has had is not a candidate, as in the ranking.
+    """
+    device = scores.device
+    rows, items = (
+        torch.from_numpy(a.astype(np.int64)).to(device) for a in (past.users(), past.indices)
+    )
+    floor = torch.tensor(torch.finfo(scores.dtype).min, device=device)
+    log_p = torch.log_softmax(scores.index_put((rows, items), floor), dim=-1)
+    rows, items = (
+        torch.from_numpy(a.astype(np.int64)).to(device) for a in (future.users(), future.indices)
+    )
+    share = torch.from_numpy(1 / np.maximum(future.lengths, 1)).to(device, scores.dtype)
+    return -(log_p[rows, items] * share[rows]).sum() / max(future.num_users, 1)
+
+
+def _keep(history: Interactions, chosen: np.ndarray) -> Interactions:
+    indptr = np.concatenate(([0], np.cumsum(chosen)))[history.indptr]
+    return Interactions(
+        history.num_users,
+        history.num_items,
+        indptr.astype(np.int64),
+        history.indices[chosen],
+    )

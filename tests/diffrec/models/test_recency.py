@@ -1,0 +1,206 @@
+"""Learned temporal weighting: what W must do, and what it must never do."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diffrec.config import RecommenderConfig
+from diffrec.data.interactions import Interactions
+from diffrec.data.sources import load_dataset
+from diffrec.diffusion.timesteps import ImportanceTimestepSampler, LearnedTimestepSampler
+from diffrec.models.recency import NUM_KNOTS, RecencyCurve, cut_histories, future_nll
+from diffrec.models.recommender import DiffusionRecommender
+from diffrec.presets import preset
+from diffrec.training.run import MAX_SNAPSHOTS, build_run
+
+BASES = pytest.mark.parametrize("base", ["DiffRec", "L-DiffRec"])
+SMALL = {"denoiser.hidden_dims": [12], "training.eval_every": 1, "training.max_epochs": 3}
+
+
+def histories(lengths) -> Interactions:
+    pairs = [(user, item) for user, length in enumerate(lengths) for item in range(length)]
+    return Interactions.from_pairs(np.array(pairs, dtype=np.int64).reshape(-1, 2), len(lengths), 60)
+
+
+def small(variant: str, **changes) -> RecommenderConfig:
+    config = preset(variant, "embedded").config
+    latent = {"autoencoder.latent_dim": 10} if config.autoencoder else {}
+    return config.replace_values(
+        SMALL | latent | {k.replace("__", "."): v for k, v in changes.items()}
+    )
+
+
+def build(variant: str) -> DiffusionRecommender:
+    torch.manual_seed(0)
+    return DiffusionRecommender(small(variant), 60, np.arange(60) % 2)
+
+
+@BASES
+def test_recency_at_ones_scores_like_none_to_the_bit(base):
+    plain, learned = build(base), build(f"{base}+learned_recency")
+    learned.load_state_dict(plain.state_dict() | {"recency.log_weights": torch.zeros(NUM_KNOTS)})
+    plain.eval(), learned.eval()
+    history, users = histories([5, 17, 40]), np.arange(3)
+    assert torch.equal(plain.scores(history, users), learned.scores(history, users))
+
+
+def test_steps_at_ones_draw_like_none_to_the_bit():
+    plain, learned = ImportanceTimestepSampler(4), LearnedTimestepSampler(4)
+    torch.manual_seed(1)
+    for _ in range(5):
+        t, loss = torch.randint(4, (30,)), torch.rand(30)
+        plain.update(t, loss), learned.update(t, loss)
+        assert torch.equal(plain.probabilities(), learned.probabilities().detach())
+        torch.manual_seed(9)
+        drawn = plain.sample(10)
+        torch.manual_seed(9)
+        again = learned.sample(10)
+        assert torch.equal(drawn.t, again.t)
+        assert torch.equal(drawn.importance, again.importance.detach())
+
+
+@BASES
+def test_a_whole_run_at_ones_equals_none_to_the_bit(base):
+    split = load_dataset("embedded").tuning_split()
+    frozen = {"temporal__ltw_learning_rate": 1e-30}
+    plain = [r.metrics for r in build_run(small(base), split).epochs()]
+    for weighting in ("learned_steps", "learned_recency"):
+        run = build_run(small(f"{base}+{weighting}", **frozen), split)
+        assert [r.metrics for r in run.epochs()] == plain, weighting
+
+
+@BASES
+def test_changing_w_changes_the_scores(base):
+    model = build(f"{base}+learned_recency").eval()
+    history, users = histories([5, 17, 40]), np.arange(3)
+    before = model.scores(history, users)
+    with torch.no_grad():
+        model.recency.log_weights[2:] -= 1.0
+    assert not torch.allclose(before, model.scores(history, users))
+
+
+def warm(sampler: LearnedTimestepSampler) -> None:
+    torch.manual_seed(0)
+    for t in range(sampler.num_steps):
+        sampler.update(torch.full((10,), t), torch.rand(10) + t)
+
+
+def test_changing_w_changes_the_timestep_probabilities():
+    sampler = LearnedTimestepSampler(3)
+    warm(sampler)
+    before = sampler.probabilities().detach()
+    with torch.no_grad():
+        sampler.log_weights[0] += 1.0
+    assert sampler.probabilities().detach()[0] > before[0]
+
+
+def test_w_of_the_newest_loss_is_in_the_first_column():
+    sampler = LearnedTimestepSampler(1)
+    for value in range(1, 14):  # the ring has gone round: 4 to 13 are kept
+        sampler.update(torch.tensor([0]), torch.tensor([float(value)]))
+    with torch.no_grad():
+        sampler.log_weights[0, 0] = np.log(100)
+    assert float(sampler.weighted_history().detach().max()) == pytest.approx(1300)
+
+
+@BASES
+def test_w_over_steps_is_taught_at_the_first_step_after_warm_up(base):
+    model = build(f"{base}+learned_steps").train()
+    x_0 = torch.rand(8, 60)
+    model.training_loss(x_0, x_0, 0).backward()  # cold: uniform, nothing to teach
+    w = model.timestep_sampler.log_weights
+    assert w.grad is None or not w.grad.any()
+    warm(model.timestep_sampler)
+    model.training_loss(x_0, x_0, 0).backward()
+    assert bool(w.grad.isfinite().all())
+    assert bool(w.grad.any())
+
+
+@BASES
+def test_the_future_teaches_w_and_nothing_else(base):
+    model = build(f"{base}+learned_recency").train()
+    model.future_loss(histories([30, 40, 2, 1]), np.random.default_rng(0)).backward()
+    taught = {name for name, p in model.named_parameters() if p.grad is not None}
+    assert taught == {"recency.log_weights"}
+    assert bool(model.recency.log_weights.grad.any())
+    assert all(p.requires_grad for p in model.parameters())
+    assert model.training
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=8), st.integers(1, 6), st.integers(0, 99))
+def test_a_cut_keeps_the_order_and_parts_past_from_future(lengths, num_future, seed):
+    history = histories(lengths)
+    past, future = cut_histories(history, num_future, np.random.default_rng(seed))
+    kept = [n for n in lengths if n >= 2]
+    assert past.num_users == future.num_users == len(kept)
+    for user, length in enumerate(kept):
+        before, after = past.items_of(user).tolist(), future.items_of(user).tolist()
+        assert before == list(range(len(before)))  # items are numbered in time
+        assert 1 <= len(before) < length
+        assert after == list(range(len(before), min(len(before) + num_future, length)))
+
+
+def test_future_likelihood_is_the_closed_form():
+    past, future = histories([2]), Interactions.from_pairs(np.array([[0, 3], [0, 4]]), 1, 60)
+    scores = torch.zeros(1, 60)
+    # 58 candidates remain, all alike
+    assert float(future_nll(scores, past, future)) == pytest.approx(np.log(58))
+
+
+def test_curve_is_linear_between_its_knots_and_flat_after_the_last():
+    curve = RecencyCurve()
+    with torch.no_grad():
+        curve.log_weights.copy_(torch.arange(NUM_KNOTS) * -0.5)
+    knots = curve.knots().detach().numpy()
+    weights = curve(histories([40])).detach().numpy()[::-1]  # by age
+    position = np.log2(np.arange(40) + 1)
+    expected = np.interp(position, np.arange(NUM_KNOTS), knots)
+    np.testing.assert_allclose(weights / weights[0], expected / expected[0], rtol=1e-5)
+    np.testing.assert_allclose((weights**2).sum(), 40, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("log_weights", "said"),
+    [
+        (torch.zeros(NUM_KNOTS), None),
+        (torch.full((NUM_KNOTS,), -50.0), "fallen to zero"),
+        (torch.tensor([9.0] + [0.0] * (NUM_KNOTS - 1)), "newest item holds"),
+    ],
+)
+def test_collapse_is_said(log_weights, said):
+    curve = RecencyCurve()
+    with torch.no_grad():
+        curve.log_weights.copy_(log_weights)
+    found = curve.check_collapse()
+    assert (found is None) if said is None else said in found
+
+
+def test_learned_recency_finds_the_planted_drift():
+    split = load_dataset("embedded").tuning_split()
+    quick = {"training__max_epochs": 30, "training__eval_every": 10, "denoiser__hidden_dims": [100]}
+    plain = build_run(small("DiffRec", **quick), split)
+    softer = {"temporal__future_temperature": 5.0}
+    learned = build_run(small("DiffRec+learned_recency", **quick, **softer), split)
+    for run in (plain, learned):
+        for _ in run.epochs():
+            pass
+    assert learned.best_metrics["valid/recall@20"] > 1.05 * plain.best_metrics["valid/recall@20"]
+    knots = learned.model.learned_weights()
+    assert float(knots[0]) > 1.5 * float(knots[5])  # age 0 against age 31
+    assert bool((knots > 0).all())
+    trajectory = learned.weight_trajectory
+    assert [epoch for epoch, _ in trajectory] == [10, 20, 30]
+    assert len(trajectory[0][1]) == NUM_KNOTS
+
+
+def test_the_trajectory_is_bounded_and_keeps_its_ends():
+    split = load_dataset("embedded").tuning_split()
+    run = build_run(small("DiffRec+learned_steps"), split)
+    for epoch in range(1, 1000):
+        run.epoch = epoch
+        run._note_learned_weights()
+    assert len(run.weight_trajectory) <= MAX_SNAPSHOTS
+    assert run.weight_trajectory[0][0] == 1
+    assert run.weight_trajectory[-1][0] == 999
