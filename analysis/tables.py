@@ -77,6 +77,29 @@ def markdown_table(table: Table) -> str:
     return "\n".join([*lines, "", *notes]) + "\n"
 
 
+def latex_table(table: Table) -> str:
+    """Return the table for a paper (booktabs)."""
+    names = [table.label_name, *map(title, table.metrics), "n"]
+    lines = [
+        f"% {table.study.name}: mean and sample standard deviation over n seeds; needs booktabs",
+        f"\\begin{{tabular}}{{l{'r' * (len(names) - 1)}}}",
+        "\\toprule",
+        " & ".join(map(_latex, names)) + r" \\",
+        "\\midrule",
+    ]
+    for cell, label in zip(table.rows, table.labels, strict=True):
+        name = _latex(label) + (" (control)" if cell.is_control else "")
+        values = [_value(cell, metric, " ± ").replace("±", r"$\pm$") for metric in table.metrics]
+        lines.append(" & ".join([name, *values, str(cell.count("complete"))]) + r" \\")
+    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}"]) + "\n"
+
+
+def _latex(text: str) -> str:
+    for sign in "_%&#$":
+        text = text.replace(sign, f"\\{sign}")
+    return text.replace("·", r" $\cdot$ ").replace("–", "--")
+
+
 def csv_table(table: Table) -> str:
     """Return the table as CSV: a column for each parameter; numbers at full precision."""
     paths, text = table.study.paths, io.StringIO()

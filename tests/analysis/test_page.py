@@ -1,0 +1,103 @@
+"""The page: everything is in it, nothing is fetched, every figure asks a question."""
+
+import re
+
+import pytest
+
+from analysis import ablation, figures
+from analysis.page import Findings, page
+from analysis.study import Study, Trial
+from analysis.summary import make_table
+
+
+@pytest.fixture(scope="module")
+def study():
+    """Two methods, counts 1 to 3, three seeds; one trial pruned, one failed, names that bite."""
+    trials = []
+    for seed in (1, 2, 3):
+        for count, method in ((1, None), (2, "kmeans"), (3, "kmeans"), (2, "<i>"), (3, "<i>")):
+            params = {"autoencoder.num_clusters": count, "autoencoder.clustering": method}
+            params = {path: value for path, value in params.items() if value is not None}
+            value = 0.16 - 0.01 * count + 0.001 * seed + 0.0001 * ((count * seed) % 4)
+            number = len(trials)
+            state = {13: "pruned", 14: "failed"}.get(number, "complete")
+            metrics = {"test/recall@20": value, "best/valid/recall@20": value, "cost/seconds": 60.0}
+            trials.append(
+                Trial(
+                    number,
+                    state,
+                    params,
+                    seed,
+                    "L-DiffRec",
+                    metrics,
+                    pruned_at=10 if state == "pruned" else None,
+                    error="out of <memory>" if state == "failed" else "",
+                    end=float(number),
+                    curves={"valid/recall@20": {5: value / 2, 10: value}},
+                )
+            )
+    tags = {"dataset": "ml-1m_clean", "question": "Is <b>more</b> better?"}
+    control = {"autoencoder.num_clusters": 2, "autoencoder.clustering": "kmeans"}
+    return Study("planted", tags, {"control": control}, tuple(trials))
+
+
+@pytest.fixture(scope="module")
+def text(study):
+    drawings = {name: figures.to_svg(f, name) for name, f in figures.draw_all(study).items()}
+    effects = ablation.main_effects(study, figures.METRIC)
+    found = ablation.against_control(study, figures.METRIC)
+    return page(Findings(make_table(study), found, effects, drawings))
+
+
+def test_page_requests_nothing(text):
+    assert not re.search(r"<(script|link|img|iframe|object)\b|@import|url\((?!#)", text)
+    assert not re.search(r'(src|href)="(?!#)', text)
+
+
+def test_page_follows_the_readers_light_or_dark(text):
+    assert "prefers-color-scheme: dark" in text
+    assert "currentColor" in text
+    assert figures.INK not in text
+
+
+def test_ids_of_different_drawings_do_not_meet(text):
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    assert ids
+    used = {a or b for a, b in re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', text)}
+    assert used <= set(ids)
+
+
+def test_names_are_escaped(text):
+    assert "Is &lt;b&gt;more&lt;/b&gt; better?" in text
+    assert "out of &lt;memory&gt;" in text
+    assert "<i>" not in text
+
+
+def test_page_says_what_was_found_and_what_is_missing(text):
+    assert "Best by validation: 1" in text or "Best by validation: –·1" in text
+    assert "13 of 15 trials complete; 2 missing: 1 pruned, 1 failed." in text
+    assert "within noise" in text
+    assert "kg CO2e" in text
+    assert "Wang et al." in text
+
+
+def test_every_figure_asks_a_question_and_names_its_axes(study):
+    drawn = figures.draw_all(study)
+    assert set(drawn) == set(figures.CAPTIONS)
+    for figure in drawn.values():
+        (axes,) = figure.axes
+        assert axes.get_title(loc="left").endswith("?")
+        assert axes.get_xlabel()
+
+
+def test_drawings_are_the_same_text_for_the_same_study(study):
+    first, second = (figures.draw_all(study)["best_so_far"] for _ in range(2))
+    assert figures.to_svg(first, "x") == figures.to_svg(second, "x")
+
+
+def test_a_study_without_curves_or_control_still_has_a_page():
+    trial = Trial(0, "complete", {}, 1, "DiffRec", {"best/valid/recall@20": 0.1})
+    lone = Study("lone", {}, {}, (trial,))
+    assert "lone" in page(Findings(make_table(lone), [], [], {}))
+    assert figures.draw_all(lone) == {}
