@@ -7,7 +7,7 @@ drawing is readable in light and dark.
 import io
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analysis.ablation import against_control
 from analysis.cost import trial_seconds
@@ -55,7 +55,7 @@ def _axes(question: str, x: str, y: str, height: float = 3.5) -> tuple["Figure",
     from matplotlib.figure import Figure
 
     ink = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
-    style = {**dict.fromkeys(ink, INK), "font.size": 9.5, "axes.titlesize": 10.5}
+    style: dict[Any, Any] = {**dict.fromkeys(ink, INK), "font.size": 9.5, "axes.titlesize": 10.5}
     with mpl.rc_context(style):
         figure = Figure(figsize=(5.2, height), layout="constrained")
         axes = figure.add_subplot()

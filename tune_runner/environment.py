@@ -21,14 +21,11 @@ _SETTINGS = {
 }
 
 
-def prepare(*, local: bool) -> None:
+def prepare() -> None:
     """Set what is not set yet. Call before Ray or MLflow is imported.
 
-    Args:
-        local: Ray is started on this machine, on loopback only, for this user's one study. Its
-            token authentication is switched off then, or the dashboard's API would answer 401.
+    `RAY_AUTH_MODE` is left to Ray on purpose. Its ports listen on every interface, whatever the
+    dashboard's address, so without Ray's token anyone in the network could run code here.
     """
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
-    if local:
-        os.environ.setdefault("RAY_AUTH_MODE", "disabled")

@@ -131,8 +131,15 @@ def start_ray(address: str | None) -> Cluster:
             ) from None
         url = getattr(context, "dashboard_url", None)
     there = ray.cluster_resources()
-    dashboard = f"http://{url}" if url else None
+    dashboard = f"http://{url}{_token_hint()}" if url else None
     return Cluster(there.get("CPU", 1.0), there.get("GPU", 0.0), dashboard)
+
+
+def _token_hint() -> str:
+    """Say what the dashboard will ask for: Ray guards a cluster with a token."""
+    if os.environ.get("RAY_AUTH_MODE") != "token" or os.environ.get("RAY_AUTH_TOKEN"):
+        return ""
+    return f" (asks for the token in {os.environ.get('RAY_AUTH_TOKEN_PATH', '~/.ray/auth_token')})"
 
 
 def _knock(address: str) -> None:

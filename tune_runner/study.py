@@ -57,7 +57,7 @@ def _check_means(config: StudyConfig, plan: Plan) -> Cluster | None:
         cpus, gpus = local_resources()
         place(config.wish, cpus=cpus, gpus=gpus, trials=plan.trials)
         return None
-    environment.prepare(local=False)
+    environment.prepare()
     cluster = start_ray(config.address)
     _place(config, plan, cluster)
     return cluster
@@ -69,7 +69,7 @@ def _place(config: StudyConfig, plan: Plan, cluster: Cluster) -> Placement:
 
 def _conduct(session: Session, engine: "Engine | None", cluster: Cluster | None) -> int:
     """Start the engines, run the trials, close the books."""
-    environment.prepare(local=cluster is None)
+    environment.prepare()
     _say(announce.opening(session.config, session.space, session.plan, session.dataset))
     # The engines are imported before the tracker's thread starts to import MLflow: two threads that
     # import the same libraries at once may meet half-made modules.

@@ -16,7 +16,7 @@ def ray_local():
     """Ray on this machine with two CPUs, for all tests that need it."""
     from tune_runner import environment
 
-    environment.prepare(local=True)
+    environment.prepare()
     import ray
     from ray import cloudpickle
 

@@ -2,6 +2,8 @@
 
 import sys
 
+import ray
+
 from fake_run import FakeEngine
 from tune_runner.placement import Wish
 from tune_runner.settings import StudyConfig
@@ -9,5 +11,7 @@ from tune_runner.study import run_study
 
 if __name__ == "__main__":
     space, name, seconds = sys.argv[1:]
+    # the dashboard would cost seconds
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
     config = StudyConfig(space=space, name=name, wish=Wish(max_concurrent=2))
     sys.exit(run_study(config, engine=FakeEngine(float(seconds))))

@@ -112,19 +112,22 @@ def test_accidents_are_told_apart(ray_local, tracking_uri, write_space, tmp_path
 def test_a_stopped_study_goes_on_where_it_was(ray_local, tracking_uri, write_space, capsys, death):
     name = f"stopped-{death.name}"
     space = write_space('{"training.learning_rate": Choice(0.5, 0.6, 0.7, 0.8)}', epochs=12)
-    driver = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, str(Path(__file__).parent / "drive.py"), space, name, "0.3"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, Path(__file__).parents[1:3]))},
-    )
-    for line in driver.stdout:
-        if "complete  valid" in line:
-            break
-    time.sleep(1.5)  # into the middle of the next two
-    driver.send_signal(death)
-    out, err = driver.communicate(timeout=60)
+    ) as driver:
+        try:
+            for line in driver.stdout:
+                if "complete  valid" in line:
+                    break
+            time.sleep(1.5)  # into the middle of the next two
+            driver.send_signal(death)
+            out, err = driver.communicate(timeout=60)
+        finally:
+            driver.kill()
     before = optuna_trials(name)
     assert sum(t.state is TrialState.COMPLETE for t in before) in (1, 2)
     assert any(t.state is TrialState.RUNNING for t in before)
