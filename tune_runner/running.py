@@ -17,14 +17,11 @@ from tune_runner.conductor import Conductor
 from tune_runner.placement import Placement
 from tune_runner.pruning import PruningScheduler
 from tune_runner.searching import ASSIGNMENT, StudyGuard, StudySearcher
-from tune_runner.trainable import RecommenderTrial
+from tune_runner.trainable import RETRIES, RecommenderTrial
 
 if TYPE_CHECKING:
     from diffrec.data import Dataset
     from tune_runner.engine import Engine
-
-_RETRIES = 2
-"""How often a trial whose worker died goes on from its checkpoint before it counts as failed."""
 
 
 def run_trials(
@@ -72,7 +69,7 @@ def run_trials(
             checkpoint_config=tune.CheckpointConfig(
                 checkpoint_frequency=0, checkpoint_at_end=False
             ),
-            failure_config=tune.FailureConfig(max_failures=_RETRIES),
+            failure_config=tune.FailureConfig(max_failures=RETRIES),
             callbacks=[StudyGuard(conductor, tick)],
         ),
     )

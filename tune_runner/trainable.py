@@ -6,6 +6,7 @@ start: an error there is an ordinary failure of the trial, which Tune reports an
 imported inside the methods: the driver imports this module too, and never computes.
 """
 
+import logging
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
+from diffrec.errors import UserError
 from diffrec.families import parse_config
 from tune_runner.conductor import Assignment
 from tune_runner.engine import Engine
@@ -23,6 +25,11 @@ from tune_runner.searching import ASSIGNMENT, REPORT
 
 if TYPE_CHECKING:
     from diffrec.data import Dataset
+
+logger = logging.getLogger(__name__)
+
+RETRIES = 2
+"""How often a trial that died goes on from its checkpoint before it counts as failed."""
 
 
 class RecommenderTrial(tune.Trainable):
@@ -44,25 +51,51 @@ class RecommenderTrial(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Forget the last trial and take the next."""
         self._assignment: Assignment = new_config[ASSIGNMENT]
-        self._run: Any = None
-        self._reports: list[TrialReport] = []
-        self._replay: list[TrialReport] = []
-        self._seconds = 0.0
-        forget_gpu_memory(self._device)
+        self._attempts = 0
+        self._forget_run()
         return True
 
     def step(self) -> dict[str, Any]:
         """Go on to the next validation, or repeat a report that a checkpoint remembers."""
-        if self._run is None:
-            self._start()
-        report = self._replay.pop(0) if self._replay else None
-        return _result(self._advance() if report is None else self._complete(report))
+        while True:
+            try:
+                return _result(self._next_report())
+            except UserError as error:  # would be the same another time
+                return _result(self._failure(error))
+            except Exception as error:
+                # Tune would start a new process for the retry: many seconds, and only an error of
+                # the GPU, which the process does not survive, needs it.
+                self._attempts += 1
+                if "CUDA error" in str(error):
+                    raise
+                logger.warning("Trial %s, attempt %d", self, self._attempts, exc_info=True)
+                if self._attempts > RETRIES:
+                    return _result(self._failure(error))
+                self._forget_run()
 
     def __repr__(self) -> str:
         # Ray asks once, when the actor starts (even if that failed): a reused worker keeps the
         # name of its first trial.
         assignment = getattr(self, "_assignment", None)
         return "trial" if assignment is None else assignment.name
+
+    def _next_report(self) -> TrialReport:
+        if self._run is None:
+            self._start()
+        report = self._replay.pop(0) if self._replay else None
+        return self._advance() if report is None else self._complete(report)
+
+    def _failure(self, error: Exception) -> TrialReport:
+        epoch = self._reports[-1].epoch if self._reports else 0
+        reason = str(error).splitlines()[0] if str(error) else "no message"
+        return TrialReport(epoch, None, {}, Outcome(failure=f"{type(error).__name__}: {reason}"))
+
+    def _forget_run(self) -> None:
+        self._run: Any = None
+        self._reports: list[TrialReport] = []
+        self._replay: list[TrialReport] = []
+        self._seconds = 0.0
+        forget_gpu_memory(self._device)
 
     def _start(self) -> None:
         from tune_runner import checkpoints

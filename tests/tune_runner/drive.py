@@ -1,4 +1,4 @@
-"""Runs a study on fake runs as a process of its own: python drive.py SPACE NAME SECONDS."""
+"""Runs a study on fake runs as a process of its own: python drive.py SPACE NAME new|resume."""
 
 import sys
 
@@ -10,8 +10,8 @@ from tune_runner.settings import StudyConfig
 from tune_runner.study import run_study
 
 if __name__ == "__main__":
-    space, name, seconds = sys.argv[1:]
+    space, name, mode = sys.argv[1:]
     # the dashboard would cost seconds
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
-    config = StudyConfig(space=space, name=name, wish=Wish(max_concurrent=2))
-    sys.exit(run_study(config, engine=FakeEngine(float(seconds))))
+    config = StudyConfig(space=space, name=name, wish=Wish(max_concurrent=1))
+    sys.exit(run_study(config, resume=mode == "resume", engine=FakeEngine(seconds=0.3)))
