@@ -1,6 +1,6 @@
 """What a search space must fulfil before anything runs; each fault is one sentence."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +65,19 @@ def unset_paths(paths: Iterable[str], base: RecommenderConfig) -> list[str]:
         for path in paths
         if _accepts_none(known[path]) and _has_part(tree, path.split(".")[:-1])
     ]
+
+
+def flat_values(config: Any) -> dict[str, Any]:
+    """Return the values of a configuration by dotted path; parts that it lacks are left out."""
+
+    def walk(tree: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+        for key, value in tree.items():
+            if isinstance(value, Mapping):
+                yield from walk(value, f"{path}{key}.")
+            else:
+                yield f"{path}{key}", value
+
+    return dict(walk(config.to_dict(), ""))
 
 
 def plain(value: Any) -> Any:

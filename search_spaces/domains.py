@@ -181,6 +181,10 @@ class ScaledFrom:
         """Return the parameter's value, given that of `path` and the factor drawn."""
         return base * factor
 
+    def factor_of(self, base: float, value: float) -> float:
+        """Return the factor that gives `value`; inverse of `value`."""
+        return value / base
+
     def to_dict(self) -> dict[str, Any]:
         """Return the domain as JSON values."""
         return {"kind": "scaled_from", "path": self.path, "factor": self.factor.to_dict()}
@@ -202,6 +206,10 @@ class FractionOf:
     def value(self, base: int, factor: float) -> int:
         """Return the parameter's value; every whole number is equally likely."""
         return min(base, int(factor * (base + 1)))
+
+    def factor_of(self, base: int, value: int) -> float:
+        """Return a factor that gives `value`, from the middle of those that do."""
+        return (value + 0.5) / (base + 1)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the domain as JSON values."""

@@ -5,12 +5,29 @@ import sys
 from pathlib import Path
 
 from diffrec.errors import UserError, nearest
-from search_spaces import clustering_ablation, smoke
+from search_spaces import (
+    clustering_ablation,
+    diffusion_steps,
+    joint,
+    noise_schedule,
+    patience,
+    reproduction,
+    smoke,
+    temporal_weighting,
+)
 from search_spaces.space import SearchSpace
 
-SPACES: dict[str, SearchSpace] = {
-    module.SPACE.name: module.SPACE for module in (clustering_ablation, smoke)
-}
+_MODULES = (
+    clustering_ablation,
+    noise_schedule,
+    diffusion_steps,
+    temporal_weighting,
+    patience,
+    reproduction,
+    joint,
+    smoke,
+)
+SPACES: dict[str, SearchSpace] = {module.SPACE.name: module.SPACE for module in _MODULES}
 
 
 def get_space(name_or_path: str) -> SearchSpace:

@@ -90,6 +90,9 @@ class SearchSpace:
     pruner: str = "none"
     """Default pruner; a comparison must not prune (see clustering_ablation)."""
 
+    start_published: bool = False
+    """Try the published configuration first: whatever is found is compared with what was known."""
+
     control: Mapping[str, Any] | None = None
     """The cell that all others are compared with, if there is one."""
 
@@ -140,6 +143,31 @@ class SearchSpace:
                     f"{self.name!r}; use --sampler tpe or a Choice."
                 )
         return list(self.tree(lambda domain: domain.grid() or ()))
+
+    def published_draws(self, dataset: str) -> Params:
+        """Return the draws that give the published configuration (of the first variant searched).
+
+        Raises:
+            UserError: a published value lies outside its domain.
+        """
+        variant = str(self.drawn(VARIANT).corners()[0]) if self.variant is None else self.variant
+        published = checks.flat_values(preset(variant, dataset).config) | {VARIANT: variant}
+
+        def draw(path: str, drawn: PlainDomain) -> Any:
+            domain, value = self.domains[path], published[path]
+            if isinstance(domain, RelativeDomain):
+                value = domain.factor_of(published[domain.path], value)
+            if value not in drawn:
+                raise UserError(
+                    f"Space {self.name!r} starts from the published configuration, but `{path}` = "
+                    f"{published[path]} of {variant} on {dataset} lies outside its domain; widen "
+                    "the domain or set start_published=False."
+                )
+            return value
+
+        draws: Params = {}
+        self.assemble(lambda path, drawn: draws.setdefault(path, draw(path, drawn)))
+        return draws
 
     def cells(self) -> list[Params]:
         """Return the parameters of every point of the grid."""

@@ -1,0 +1,76 @@
+"""Every shipped space: what it samples always builds, and it starts where it says."""
+
+import numpy as np
+import pytest
+
+from diffrec.errors import UserError
+from diffrec.presets import preset
+from search_spaces import SPACES, LogUniform, SearchSpace, get_space
+
+DATASETS = ("embedded", "ml-1m_clean", "ml-1m_noisy", "amazon-book_clean", "yelp_noisy")
+SAMPLED = [name for name, space in SPACES.items() if space.strategy != "grid"]
+GRIDS = [name for name, space in SPACES.items() if space.strategy == "grid"]
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_whatever_is_sampled_is_a_valid_configuration(name, dataset):
+    space, rng = get_space(name), np.random.default_rng(0)
+    for _ in range(100):
+        params = space.assemble(lambda _, domain: domain.sample(rng))
+        config = space.resolve(params, dataset)
+        assert all(space.is_active(path, params) for path in params)
+        if "diffusion.noise_max" in params:
+            assert params["diffusion.noise_min"] <= params["diffusion.noise_max"]
+        else:
+            assert getattr(config.diffusion, "noise_max", None) is None or (
+                "diffusion.noise_max" not in space.domains
+            )
+
+
+@pytest.mark.parametrize("name", GRIDS)
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_every_cell_of_a_grid_is_a_valid_and_different_configuration(name, dataset):
+    space = get_space(name)
+    configs = [space.resolve(cell, dataset) for cell in space.cells()]
+    assert len({str(config.to_dict()) for config in configs}) == len(configs)
+
+
+@pytest.mark.parametrize("name", [n for n in SPACES if SPACES[n].start_published])
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_a_search_starts_from_the_published_configuration(name, dataset):
+    space = get_space(name)
+    start = space.resolve(space.values_of(space.published_draws(dataset)), dataset).to_dict()
+    published = preset("DiffRec", dataset).config.to_dict()
+    assert start["diffusion"].pop("noise_max") == pytest.approx(
+        published["diffusion"].pop("noise_max"), rel=1e-12
+    )
+    assert start == published
+
+
+def test_a_start_outside_the_space_is_refused():
+    space = SearchSpace(
+        name="tiny",
+        question="?",
+        variant="DiffRec",
+        domains={"training.learning_rate": LogUniform(0.1, 1.0)},
+        strategy="random",
+        trials=1,
+        start_published=True,
+    )
+    with pytest.raises(UserError, match="outside its domain"):
+        space.published_draws("embedded")
+
+
+def test_joint_samples_nothing_that_has_no_meaning():
+    space, rng = get_space("joint"), np.random.default_rng(1)
+    seen = set()
+    for _ in range(300):
+        params = space.assemble(lambda _, domain: domain.sample(rng))
+        variant = params["variant"]
+        seen.add(variant)
+        assert ("autoencoder.num_clusters" in params) == variant.startswith("L")
+        assert ("temporal.half_life" in params) == variant.endswith("+exponential")
+        clusters = params.get("autoencoder.num_clusters", 1)
+        assert ("autoencoder.clustering" in params) == (clusters > 1)
+    assert len(seen) == len(space.drawn("variant").corners())
