@@ -11,7 +11,7 @@ from pathlib import Path
 
 from diffrec.errors import UserError
 from search_spaces import get_space
-from tune_runner import announce
+from tune_runner import announce, storage
 from tune_runner.folder import StudyFolder
 from tune_runner.placement import Wish
 from tune_runner.settings import PRUNERS, SAMPLERS, StudyConfig, make_plan
@@ -53,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument("--cpus-per-trial", type=float, help="CPUs of a trial")
     where.add_argument("--gpus-per-trial", type=float, help="GPUs of a trial, 0.25 say")
     where.add_argument("--address", help="Ray cluster to use (auto, or ray://host:port)")
+    where.add_argument("--storage", help="database of the Optuna study (default: a journal file)")
     where.add_argument("--runs-dir", default="runs", help="folder of the studies")
     return made
 
@@ -87,6 +88,10 @@ def _wish(args: argparse.Namespace) -> Wish:
     return Wish(args.cpus_per_trial, args.gpus_per_trial, args.max_concurrent)
 
 
+def _storage(args: argparse.Namespace) -> str | None:
+    return None if args.storage is None else storage.take_password(args.storage)
+
+
 def _new(args: argparse.Namespace) -> StudyConfig:
     if args.space is None:
         raise UserError("Nothing to study: give --space NAME (see --list), or --resume NAME.")
@@ -107,6 +112,7 @@ def _new(args: argparse.Namespace) -> StudyConfig:
         pruner=args.pruner,
         sampler=args.sampler,
         address=args.address,
+        storage=_storage(args),
         runs_dir=args.runs_dir,
         wish=_wish(args),
     )
@@ -115,7 +121,8 @@ def _new(args: argparse.Namespace) -> StudyConfig:
 def _resumed(args: argparse.Namespace) -> StudyConfig:
     """Take everything but the means (where and with how much) from the study itself."""
     default = parser().parse_args([])
-    means = ("resume", "address", "runs_dir", "max_concurrent", "cpus_per_trial", "gpus_per_trial")
+    means = ("resume", "address", "storage", "runs_dir")
+    means += ("max_concurrent", "cpus_per_trial", "gpus_per_trial")
     for flag, value in vars(args).items():
         if value != getattr(default, flag) and flag not in (*means, "dry_run"):
             raise UserError(
@@ -124,4 +131,5 @@ def _resumed(args: argparse.Namespace) -> StudyConfig:
             )
     kept = StudyFolder(Path(args.runs_dir), args.resume).read()["settings"]
     kept |= {"address": args.address, "runs_dir": args.runs_dir, "wish": _wish(args)}
+    kept["storage"] = _storage(args) or kept.get("storage")
     return StudyConfig(**kept)

@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search_spaces.domains import Choice, IntUniform, LogUniform, PlainDomain, coordinate_name
 from search_spaces.space import SearchSpace
 from tune_runner.reports import FinalState
+from tune_runner.storage import open_database
 
 SEED, POINT, RETRY_OF, ERROR = "seed", "point", "retry_of", "error"
 
@@ -225,7 +226,7 @@ def open_storage(url: str) -> optuna.storages.BaseStorage:
     it is cut off first. The caller holds the study's lock, so a lock of the file itself is stale.
     """
     if not url.startswith("journal://"):
-        return optuna.storages.RDBStorage(url)
+        return open_database(url)
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 

@@ -9,14 +9,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from tune_runner.storage import without_password
+
 _PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "ray", "optuna", "mlflow")
 
 
 def command() -> str:
-    """Return the command that was given, to be given again."""
+    """Return the command that was given, to be given again; passwords are left out."""
     program = Path(sys.argv[0])
     name = f"python -m {program.parent.name}" if program.stem == "__main__" else program.name
-    return " ".join([name, *map(shlex.quote, sys.argv[1:])])
+    return without_password(" ".join([name, *map(shlex.quote, sys.argv[1:])]))
 
 
 def git_commit() -> tuple[str, bool]:

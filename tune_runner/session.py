@@ -47,7 +47,7 @@ def open_ledger(session: Session) -> "Ledger":
         plan.pruner, max_epochs=training.max_epochs, eval_every=training.eval_every
     )
     study = ledgers.open_study(
-        session.folder.storage_url, config.name, space.objective.direction, pruner
+        config.storage or session.folder.storage_url, config.name, space.objective.direction, pruner
     )
     # A seed that moves on with the study: one that goes on must not draw its first points again.
     study.sampler = make_sampler(plan.sampler, config.seed + len(study.get_trials(deepcopy=False)))

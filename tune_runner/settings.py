@@ -6,6 +6,7 @@ from typing import Any
 
 from diffrec.errors import UserError, nearest
 from search_spaces.space import SearchSpace
+from tune_runner import storage
 from tune_runner.placement import Wish
 
 PRUNERS = ("median", "hyperband", "successive-halving", "percentile", "patient", "none")
@@ -38,12 +39,17 @@ class StudyConfig:
     pruner: str | None = None
     sampler: str | None = None
     address: str | None = None
+    storage: str | None = None
+    """URL of the database with the Optuna study, without password; None: a journal file."""
+
     runs_dir: str = "runs"
     wish: Wish = field(default_factory=Wish)
 
     def __post_init__(self) -> None:
         _known("pruner", self.pruner, PRUNERS)
         _known("sampler", self.sampler, SAMPLERS)
+        if self.storage is not None:
+            storage.check_url(self.storage)
         for name in ("trials", "seeds", "max_epochs"):
             _at_least_one(name, getattr(self, name))
         _at_least_one("max_concurrent", self.wish.max_concurrent)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from diffrec.data import load_dataset
 from search_spaces import get_space
-from tune_runner import announce, environment, records
+from tune_runner import announce, environment, records, storage
 from tune_runner.folder import StudyFolder
 from tune_runner.placement import Cluster, Placement, local_resources, place, start_ray
 from tune_runner.session import Session, check_same, open_ledger, open_tracker, summary
@@ -47,6 +47,8 @@ def run_study(config: StudyConfig, *, resume: bool = False, engine: "Engine | No
     if resume or folder.exists():
         check_same(folder, description, resume=resume)
     with folder:
+        if config.storage is not None:
+            storage.claim(config.storage, config.name, space.objective.direction, new=not resume)
         folder.write(description)
         return _conduct(session, engine, cluster)
 
@@ -166,6 +168,7 @@ def _end_links(session: Session) -> dict[str, str]:
 
 
 def _mlflow_hint(uri: str) -> str:
+    uri = storage.without_password(uri)
     return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
 
 

@@ -75,6 +75,7 @@ def test_the_flags_are_frozen():
         "--seed",
         "--seeds",
         "--space",
+        "--storage",
         "--trials",
     ]
 
@@ -153,6 +154,9 @@ SMOKE = ["--space", "smoke"]
         ([*SMOKE, "--name", "taken"], "is another one: space"),
         ([*SMOKE, "--runs-dir", "own.py", "--name", "x"], "cannot be written"),
         ([*SMOKE, "--address", "127.0.0.1:1"], "No Ray cluster answers"),
+        ([*SMOKE, "--storage", "postgres://u@h/d"], "did you mean 'postgresql'"),
+        ([*SMOKE, "--storage", "mysql://u:secret@h/d"], "for PostgreSQL only"),
+        ([*SMOKE, "--storage", "sqlite:////nowhere/x.db"], "does not answer"),
         ([*SMOKE, "--learning-rate", "1"], "unrecognized arguments"),
         (["--resume", "takne"], "did you mean 'taken'"),
         (["--resume", "damaged"], "is damaged"),
