@@ -4,17 +4,19 @@
 """
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from diffrec.errors import UserError
 from search_spaces import get_space
 from tune_runner import announce, storage
 from tune_runner.folder import StudyFolder
 from tune_runner.placement import Wish
-from tune_runner.settings import PRUNERS, SAMPLERS, StudyConfig, make_plan
+from tune_runner.settings import PRUNERS, SAMPLERS, Allowance, StudyConfig, extend, make_plan
 
 
 class _Parser(argparse.ArgumentParser):
@@ -35,7 +37,13 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--space", help="name of a search space, or path of a .py file")
     what.add_argument("--list", action="store_true", help="show the search spaces and stop")
     what.add_argument("--dry-run", action="store_true", help="show the trials and stop")
+    what.add_argument("--probe", action="store_true", help="with --dry-run: measure what it costs")
+    what.add_argument("--status", metavar="NAME", help="say how a study is going and stop")
     what.add_argument("--resume", metavar="NAME", help="go on with a study")
+    what.add_argument("--add-trials", type=int, metavar="N", help="with --resume: N trials more")
+    what.add_argument(
+        "--retry-failed", action="store_true", help="with --resume: failed trials once more"
+    )
     what.add_argument("--name", help="of the study (default: space, dataset and time)")
     data = made.add_argument_group("data")
     data.add_argument("--dataset", default="embedded", help="name of a dataset")
@@ -48,10 +56,16 @@ def parser() -> argparse.ArgumentParser:
     search.add_argument("--max-epochs", type=int, help="epochs of a trial at most")
     search.add_argument("--sampler", help=", ".join(SAMPLERS))
     search.add_argument("--pruner", help=", ".join(PRUNERS))
+    search.add_argument(
+        "--confirm", type=int, metavar="N", help="run the winner and its rival on N fresh seeds"
+    )
+    search.add_argument("--max-trials", type=int, help="trials that this command starts at most")
+    search.add_argument("--max-hours", type=float, help="hours after which this command stops")
     where = made.add_argument_group("where it runs")
     where.add_argument("--max-concurrent", type=int, help="trials at a time at most")
     where.add_argument("--cpus-per-trial", type=float, help="CPUs of a trial")
-    where.add_argument("--gpus-per-trial", type=float, help="GPUs of a trial, 0.25 say")
+    where.add_argument("--gpus-per-trial", help="GPUs of a trial, 0.25 say, or auto")
+    where.add_argument("--resources", metavar="JSON", help="""custom ones, '{"tpu": 1}' say""")
     where.add_argument("--address", help="Ray cluster to use (auto, or ray://host:port)")
     where.add_argument("--storage", help="database of the Optuna study (default: a journal file)")
     where.add_argument("--runs-dir", default="runs", help="folder of the studies")
@@ -74,18 +88,73 @@ def _run(args: argparse.Namespace) -> int:
     if args.list:
         sys.stdout.write(announce.list_spaces() + "\n")
         return 0
+    if args.status:
+        from tune_runner.status import status
+
+        sys.stdout.write(status(StudyFolder(Path(args.runs_dir), args.status)) + "\n")
+        return 0
+    _check_together(args)
     config = _resumed(args) if args.resume else _new(args)
     if args.dry_run:
         space = get_space(config.space)
-        sys.stdout.write(announce.dry_run(config, space, make_plan(config, space)) + "\n")
+        plan = make_plan(config, space)
+        sys.stdout.write(announce.dry_run(config, space, plan) + "\n")
+        if args.probe:
+            from tune_runner.probing import estimate
+
+            sys.stdout.flush()
+            sys.stdout.write(estimate(config, space, plan) + "\n")
         return 0
     from tune_runner.study import run_study
 
-    return run_study(config, resume=bool(args.resume))
+    return run_study(config, resume=bool(args.resume), retry_failed=args.retry_failed)
+
+
+def _check_together(args: argparse.Namespace) -> None:
+    """Refuse flags that have no meaning without another."""
+    for flag, given, needed in (
+        ("--add-trials", args.add_trials is not None, "--resume"),
+        ("--retry-failed", args.retry_failed, "--resume"),
+        ("--probe", args.probe, "--dry-run"),
+    ):
+        there = args.resume if needed == "--resume" else args.dry_run
+        if given and not there:
+            raise UserError(f"{flag} has a meaning only with {needed}; add it or leave {flag} out.")
+
+
+def _gpus(text: str) -> float | Literal["auto"]:
+    try:
+        return "auto" if text == "auto" else float(text)
+    except ValueError:
+        raise UserError(
+            f"--gpus-per-trial must be a number or auto, but got {text!r}; 0.25 puts four trials "
+            "on a GPU."
+        ) from None
+
+
+def _resources(text: str) -> tuple[tuple[str, float], ...]:
+    """Read custom resources from JSON."""
+    try:
+        read = json.loads(text)
+    except ValueError:
+        read = None
+    named = read if isinstance(read, dict) else {}
+    amounts = [v for v in named.values() if isinstance(v, int | float) and v > 0]
+    if not named or len(amounts) < len(named) or {"CPU", "GPU"} & named.keys():
+        raise UserError(
+            "--resources must be a JSON object of custom names and amounts above 0, but got "
+            f"{text!r}; CPUs and GPUs have --cpus-per-trial and --gpus-per-trial."
+        )
+    return tuple((name, float(amount)) for name, amount in named.items())
 
 
 def _wish(args: argparse.Namespace) -> Wish:
-    return Wish(args.cpus_per_trial, args.gpus_per_trial, args.max_concurrent)
+    return Wish(
+        args.cpus_per_trial,
+        None if args.gpus_per_trial is None else _gpus(args.gpus_per_trial),
+        args.max_concurrent,
+        () if args.resources is None else _resources(args.resources),
+    )
 
 
 def _storage(args: argparse.Namespace) -> str | None:
@@ -114,7 +183,9 @@ def _new(args: argparse.Namespace) -> StudyConfig:
         address=args.address,
         storage=_storage(args),
         runs_dir=args.runs_dir,
+        confirm=args.confirm,
         wish=_wish(args),
+        allowance=Allowance(args.max_trials, args.max_hours),
     )
 
 
@@ -122,14 +193,20 @@ def _resumed(args: argparse.Namespace) -> StudyConfig:
     """Take everything but the means (where and with how much) from the study itself."""
     default = parser().parse_args([])
     means = ("resume", "address", "storage", "runs_dir")
-    means += ("max_concurrent", "cpus_per_trial", "gpus_per_trial")
+    means += ("max_concurrent", "cpus_per_trial", "gpus_per_trial", "resources")
+    means += ("max_trials", "max_hours", "add_trials", "retry_failed", "confirm", "probe")
     for flag, value in vars(args).items():
         if value != getattr(default, flag) and flag not in (*means, "dry_run"):
             raise UserError(
                 f"--{flag.replace('_', '-')} cannot be changed with --resume: it is the study's "
                 "own; leave it out."
             )
-    kept = StudyFolder(Path(args.runs_dir), args.resume).read()["settings"]
+    known = StudyFolder(Path(args.runs_dir), args.resume).read()
+    kept = known["settings"]
     kept |= {"address": args.address, "runs_dir": args.runs_dir, "wish": _wish(args)}
+    kept["allowance"] = Allowance(args.max_trials, args.max_hours)
+    kept["confirm"] = args.confirm or kept.get("confirm")
+    if args.add_trials is not None:
+        kept |= extend(known["plan"], get_space(kept["space"]), args.add_trials)
     kept["storage"] = _storage(args) or kept.get("storage")
     return StudyConfig(**kept)

@@ -15,10 +15,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces.domains import Choice, IntUniform, LogUniform, PlainDomain, coordinate_name
 from search_spaces.space import SearchSpace
+from tune_runner.confirming import CONFIRM, POINT, ROLE, by_point, winner_and_rival
+from tune_runner.records import trial_name
 from tune_runner.reports import FinalState
 from tune_runner.storage import open_database
 
-SEED, POINT, RETRY_OF, ERROR = "seed", "point", "retry_of", "error"
+SEED, RETRY_OF, ERROR, NAME = "seed", "retry_of", "error", "name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Proposal:
     seed: int
     last_epoch: int
     retry_of: int | None
+    role: str | None = None
 
 
 class Ledger:
@@ -66,13 +69,41 @@ class Ledger:
                     self._coordinates(draws), user_attrs={SEED: seed, POINT: index}
                 )
 
+    def enqueue_start(self, draws: Mapping[str, Any]) -> None:
+        """Queue the point that a sampled study starts from, unless it has begun."""
+        if not self._trials():
+            self._study.enqueue_trial(self._coordinates(draws))
+
+    def enqueue_confirmation(self, seeds: int) -> int:
+        """Queue the winner and its rival again on `seeds` fresh seeds; return how many trials.
+
+        The winner has the best mean over its complete trials. Its rival is the space's control, or
+        the published configuration that the search started from, or else the second best. What was
+        queued before is not queued twice.
+        """
+        searched = [t for t in self._trials() if ROLE not in t.user_attrs]
+        points = by_point(searched)
+        chosen = winner_and_rival(
+            points,
+            maximize=self._study.direction is optuna.study.StudyDirection.MAXIMIZE,
+            is_control=self._is_control,
+        )
+        last = max((t.user_attrs[SEED] for t in searched if SEED in t.user_attrs), default=0)
+        known = {(t.user_attrs.get(POINT), t.user_attrs.get(SEED)) for t in self._trials()}
+        wanted = [(p, last + 1 + i) for i in range(seeds) for p in chosen]
+        new = [pair for pair in wanted if pair not in known]
+        for point, seed in new:
+            attrs = {SEED: seed, POINT: point, ROLE: CONFIRM}
+            self._study.enqueue_trial(dict(points[point][0].params), user_attrs=attrs)
+        return len(new)
+
     def enqueue_failed(self) -> int:
         """Queue every failed trial again that was not yet; return how many."""
         trials = self._trials()
         retried = {t.user_attrs.get(RETRY_OF) for t in trials}
         failed = [t for t in trials if t.state is TrialState.FAIL and t.number not in retried]
         for trial in failed:
-            attrs = {k: v for k, v in trial.user_attrs.items() if k in (SEED, POINT)}
+            attrs = {k: v for k, v in trial.user_attrs.items() if k in (SEED, POINT, ROLE)}
             attrs[RETRY_OF] = trial.number
             self._study.enqueue_trial(dict(trial.params), user_attrs=attrs)
         return len(failed)
@@ -99,7 +130,9 @@ class Ledger:
         if epoch not in known:
             trial.report(value, epoch)
             known.add(epoch)
-        return epoch >= max(known) and trial.should_prune()
+        if epoch < max(known) or ROLE in trial.user_attrs:  # a confirmation runs to its end
+            return False
+        return trial.should_prune()
 
     def complete(self, number: int, value: float) -> None:
         """Close a trial with its score."""
@@ -117,9 +150,8 @@ class Ledger:
 
     def planned(self) -> int:
         """Return how many trials the study will hold when it is complete."""
-        trials = self._trials()
-        retries = sum(RETRY_OF in t.user_attrs for t in trials)
-        return self._budget.trials + retries
+        extra = sum(RETRY_OF in t.user_attrs or ROLE in t.user_attrs for t in self._trials())
+        return self._budget.trials + extra
 
     def ended(self) -> dict[FinalState, int]:
         """Return how many trials ended in each way."""
@@ -153,8 +185,9 @@ class Ledger:
         return self._study.get_trials(deepcopy=False, states=states or None)
 
     def _room(self) -> int:
-        """How many trials may still be added; a retry does not count twice."""
-        return self._budget.trials - sum(RETRY_OF not in t.user_attrs for t in self._trials())
+        """How many trials may still be added; retries and confirmations do not count."""
+        counted = [t for t in self._trials() if not {RETRY_OF, ROLE} & t.user_attrs.keys()]
+        return self._budget.trials - len(counted)
 
     def _may_sample(self) -> bool:
         return self._budget.sampled and self._room() > 0
@@ -168,8 +201,27 @@ class Ledger:
         self._live[trial.number], self._epochs[trial.number] = trial, known
         attrs = trial.user_attrs
         ordered = {path: params[path] for path in self._space.domains if path in params}
+        if NAME not in attrs:
+            trial.set_user_attr(NAME, trial_name(trial.number, ordered, attrs[SEED]))
         return Proposal(
-            trial.number, ordered, attrs[SEED], max(known, default=0), attrs.get(RETRY_OF)
+            trial.number,
+            ordered,
+            attrs[SEED],
+            max(known, default=0),
+            attrs.get(RETRY_OF),
+            attrs.get(ROLE),
+        )
+
+    def _is_control(self, trial: FrozenTrial) -> bool:
+        """Whether the search is to be compared with this trial's point."""
+        if self._space.control is None:
+            return self._space.start_published and trial.number == 0
+        return self._params(trial) == dict(self._space.control)
+
+    def _params(self, trial: FrozenTrial) -> dict[str, Any]:
+        """Return the parameters that a trial's draws stand for."""
+        return self._space.assemble(
+            lambda path, domain: self._value(domain, trial.params[self._coordinate(path)])
         )
 
     def _plan_replicates(self, trial: optuna.Trial) -> None:
@@ -238,6 +290,16 @@ def open_storage(url: str) -> optuna.storages.BaseStorage:
             file.truncate(text.rfind(b"\n") + 1)
             os.fsync(file.fileno())
     return JournalStorage(JournalFileBackend(str(path)))
+
+
+def read_storage(url: str) -> optuna.storages.BaseStorage:
+    """Open a study's storage to read, leaving alone what its driver may be writing."""
+    if not url.startswith("journal://"):
+        return open_database(url)
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    return JournalStorage(JournalFileBackend(url.removeprefix("journal://")))
 
 
 def open_study(

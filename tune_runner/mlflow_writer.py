@@ -80,6 +80,8 @@ class MlflowWriter:
         }
         if message["retry_of"] is not None:
             tags[records.RETRY_OF] = str(message["retry_of"])
+        if message.get("role") is not None:
+            tags[records.ROLE] = message["role"]
         created = self._client.create_run(
             self._experiment, _millis(message), run_name=message["name"], tags=tags
         )

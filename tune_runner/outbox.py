@@ -4,6 +4,7 @@ The study never waits for MLflow, and a driver that dies loses nothing that it h
 one sends what the mark does not cover yet. Every message may be sent twice without harm.
 """
 
+import errno
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -20,14 +21,25 @@ class Outbox:
         self._path = path
         self._mark = path.with_suffix(".mark")
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("ab+")
+        self._file = path.open("ab+", buffering=0)
         self._cut_torn_line()
 
     def append(self, message: Mapping[str, Any]) -> int:
-        """Keep a message; return where it ends."""
-        self._file.write(json.dumps(message).encode() + b"\n")
-        self._file.flush()
-        return self._file.tell()
+        """Keep a message; return where it ends.
+
+        Raises:
+            OSError: the disk is full; nothing of the message is left behind.
+        """
+        line = json.dumps(message).encode() + b"\n"
+        start = self._file.seek(0, os.SEEK_END)
+        try:
+            written = self._file.write(line)
+            if written != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
+        except OSError:
+            self._file.truncate(start)
+            raise
+        return start + len(line)
 
     def delivered(self) -> int:
         """Return up to where the messages were delivered."""

@@ -6,9 +6,10 @@ Ray's shares of a GPU are bookkeeping only, so each worker holds itself to its s
 import logging
 import os
 import socket
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from diffrec.errors import UserError
 
@@ -23,16 +24,29 @@ class Placement:
     cpus: float = 1.0
     gpus: float = 0.0
     max_concurrent: int = 1
+    custom: tuple[tuple[str, float], ...] = ()
+    """Custom resources, (name, amount) each."""
 
     @property
-    def resources(self) -> dict[str, float]:
+    def bundle(self) -> dict[str, float]:
         """The request in Ray's words."""
-        return {"cpu": self.cpus, "gpu": self.gpus}
+        return {"CPU": self.cpus, "GPU": self.gpus, **dict(self.custom)}
+
+    def doubled(self, most: "Placement") -> "Placement":
+        """Return twice the share, up to `most`: half as many neighbours, so twice the memory."""
+        gpus = min(2 * self.gpus, most.gpus)
+        if gpus > 1:  # Ray gives whole GPUs or a part of one
+            gpus = float(int(gpus))
+        return replace(self, cpus=min(2 * self.cpus, most.cpus), gpus=gpus)
 
     def describe(self) -> str:
         """Return the placement as a phrase."""
         gpus = f" and {self.gpus:g} GPU" if self.gpus else ", no GPU"
-        return f"{self.max_concurrent} at a time, each with {self.cpus:g} CPU{gpus}"
+        custom = "".join(f", {amount:g} {name}" for name, amount in self.custom)
+        return f"{self.max_concurrent} at a time, each with {self.cpus:g} CPU{gpus}{custom}"
+
+
+ONE_CPU = Placement()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,36 +54,60 @@ class Wish:
     """What the user asked for; None leaves it to `place`."""
 
     cpus: float | None = None
-    gpus: float | None = None
+    gpus: float | Literal["auto"] | None = None
+    """`auto` sizes the share from the memory that a trial needs (tune_runner.sizing)."""
+
     max_concurrent: int | None = None
+    custom: tuple[tuple[str, float], ...] = ()
 
 
-def place(wish: Wish, *, cpus: float, gpus: float, trials: int) -> Placement:
-    """Fit a wish to the machine: no GPU means CPU, and as many trials at a time as fit.
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What there is to run on."""
+
+    cpus: float
+    gpus: float
+    dashboard: str | None = None
+    """URL, where there is one."""
+
+    node_cpus: float = 0.0
+    """CPUs of the largest node."""
+
+    node_gpus: float = 0.0
+    custom: Mapping[str, float] = field(default_factory=dict)
+
+
+def place(wish: Wish, cluster: Cluster, *, trials: int) -> Placement:
+    """Fit a wish to what there is: no GPU means CPU, and as many trials at a time as fit.
 
     Args:
-        wish: what the user asked for.
-        cpus: CPUs that there are.
-        gpus: GPUs that there are.
+        wish: what the user asked for; `gpus="auto"` counts as a whole GPU until it is sized.
+        cluster: what there is.
         trials: trials to run; more at a time would be of no use.
 
     Raises:
         UserError: more is asked for than there is.
     """
-    for name, asked, there in (("CPUs", wish.cpus, cpus), ("GPUs", wish.gpus, gpus)):
+    asked_gpus = 1.0 if wish.gpus == "auto" else wish.gpus
+    wanted = [("CPUs", wish.cpus, cluster.cpus), ("GPUs", asked_gpus, cluster.gpus)]
+    wanted += [(repr(name), each, cluster.custom.get(name, 0.0)) for name, each in wish.custom]
+    for name, asked, there in wanted:
         if asked is not None and asked > there:
             raise UserError(
                 f"{asked:g} {name} per trial were asked for, but there are {there:g}; ask for less."
             )
-    if wish.gpus is not None and wish.gpus > 1 and wish.gpus != int(wish.gpus):
-        raise UserError(f"More than one GPU per trial must be whole, but got {wish.gpus:g}.")
-    share = wish.gpus if wish.gpus is not None else min(gpus, 1.0)
-    slots = _gpu_slots(share, gpus)
+    if asked_gpus is not None and asked_gpus > 1 and asked_gpus != int(asked_gpus):
+        raise UserError(f"More than one GPU per trial must be whole, but got {asked_gpus:g}.")
+    share = asked_gpus if asked_gpus is not None else min(cluster.gpus, 1.0)
+    slots = _gpu_slots(share, cluster.gpus)
     each = wish.cpus
     if each is None:  # a trial on a GPU gets its part of the CPUs
-        each = max(1.0, cpus // slots) if share else 1.0
-    fit = max(1, min(int(cpus / each + 1e-9), trials, slots if share else trials))
-    return Placement(each, share, min(fit, wish.max_concurrent or fit))
+        each = max(1.0, cluster.cpus // slots) if share else 1.0
+    fit = min(int(cluster.cpus / each + 1e-9), trials, slots if share else trials)
+    for name, amount in wish.custom:
+        fit = min(fit, int(cluster.custom[name] / amount + 1e-9))
+    fit = max(1, fit)
+    return Placement(each, share, min(fit, wish.max_concurrent or fit), wish.custom)
 
 
 def _gpu_slots(share: float, gpus: float) -> int:
@@ -79,7 +117,7 @@ def _gpu_slots(share: float, gpus: float) -> int:
     return int(gpus // share) if share >= 1 else int(gpus) * int(1 / share + 1e-9)
 
 
-def local_resources() -> tuple[float, float]:
+def local_cluster() -> Cluster:
     """Return the CPUs and GPUs of this machine that this process may use, without any engine."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
@@ -87,17 +125,7 @@ def local_resources() -> tuple[float, float]:
     else:
         driver = Path("/proc/driver/nvidia/gpus")
         gpus = len(list(driver.iterdir())) if driver.is_dir() else 0
-    return float(len(os.sched_getaffinity(0))), float(gpus)
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """The Ray that is running."""
-
-    cpus: float
-    gpus: float
-    dashboard: str | None
-    """URL, where there is one."""
+    return Cluster(float(len(os.sched_getaffinity(0))), float(gpus))
 
 
 def start_ray(address: str | None) -> Cluster:
@@ -131,8 +159,15 @@ def start_ray(address: str | None) -> Cluster:
             ) from None
         url = getattr(context, "dashboard_url", None)
     there = ray.cluster_resources()
-    dashboard = f"http://{url}{_token_hint()}" if url else None
-    return Cluster(there.get("CPU", 1.0), there.get("GPU", 0.0), dashboard)
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return Cluster(
+        there.get("CPU", 1.0),
+        there.get("GPU", 0.0),
+        f"http://{url}{_token_hint()}" if url else None,
+        node_cpus=max(node.get("CPU", 0.0) for node in nodes),
+        node_gpus=max(node.get("GPU", 0.0) for node in nodes),
+        custom={name: there[name] for name in there if name not in ("CPU", "GPU")},
+    )
 
 
 def _token_hint() -> str:

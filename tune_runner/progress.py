@@ -43,6 +43,10 @@ class Progress:
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
             self._live.start()
 
+    def plan(self, total: int) -> None:
+        """Take a new number of trials: a confirmation adds some."""
+        self._total = total
+
     def trial_started(self, trial: TrialRecord) -> None:
         """Show a trial among the running ones."""
         self._running[trial.number] = (trial, None)
@@ -96,9 +100,9 @@ class Progress:
         best = ""
         if self._best is not None:
             best = f"; best {self._objective} {self._best[0]:.4f} ({self._best[1]})"
-        elapsed = _clock(time.monotonic() - self._started)
+        elapsed = clock(time.monotonic() - self._started)
         left = self._seconds_left()
-        rest = f", about {_clock(left)} left" if left else ""
+        rest = f", about {clock(left)} left" if left else ""
         return f"[{self._position()}] {', '.join(parts)}{best}; {elapsed}{rest}"
 
     def _is_better(self, value: float) -> bool:
@@ -133,7 +137,8 @@ def _cell(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Return a duration as people write it: 0:07, 12:30, 1:02:03."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -27,6 +27,9 @@ VARIANT = "variant"
 PRUNED_AT = "pruned_at_epoch"
 ERROR = "error"
 RETRY_OF = "retry_of"
+ROLE = "role"
+"""Tag of a trial outside the search: "confirm" for a winner run again on fresh seeds."""
+
 PARENT = "mlflow.parentRunId"
 
 TRAIN_LOSS = "train/loss"

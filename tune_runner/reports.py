@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from tune_runner.retries import Cause
+
 FinalState = Literal["complete", "pruned", "failed"]
 
 
@@ -19,6 +21,9 @@ class Outcome:
 
     failure: str | None = None
     """Why the run cannot be scored (a loss that is not finite, say); None where it can."""
+
+    cause: Cause = "final"
+    """Of a failure: whether it may pass another time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,8 @@ class TrialRecord:
     """The epoch up to which the study knew it when this driver took it up."""
 
     retry_of: int | None = None
+    role: str | None = None
+    """None in the search; "confirm" for a winner run again on fresh seeds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from tune_runner.conductor import Conductor
 from tune_runner.placement import Placement
 from tune_runner.pruning import PruningScheduler
 from tune_runner.searching import ASSIGNMENT, StudyGuard, StudySearcher
-from tune_runner.trainable import RETRIES, RecommenderTrial
+from tune_runner.trainable import RecommenderTrial
 
 if TYPE_CHECKING:
     from diffrec.data import Dataset
@@ -47,8 +47,8 @@ def run_trials(
     # Tune would ask for one trial at a time, and start the workers one after the other.
     os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(placement.max_concurrent))
     trainable = tune.with_resources(
-        tune.with_parameters(RecommenderTrial, data=dataset, engine=engine, placement=placement),
-        placement.resources,
+        tune.with_parameters(RecommenderTrial, data=dataset, engine=engine),
+        lambda config: tune.PlacementGroupFactory([config[ASSIGNMENT].placement.bundle]),
     )
     tuner = tune.Tuner(
         trainable,
@@ -69,7 +69,7 @@ def run_trials(
             checkpoint_config=tune.CheckpointConfig(
                 checkpoint_frequency=0, checkpoint_at_end=False
             ),
-            failure_config=tune.FailureConfig(max_failures=RETRIES),
+            failure_config=tune.FailureConfig(max_failures=0),  # see tune_runner.retries
             callbacks=[StudyGuard(conductor, tick)],
         ),
     )

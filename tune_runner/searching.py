@@ -4,7 +4,9 @@ In Tune's words this is the `search_alg`. It holds no state of its own that woul
 the study does (see ledger), so Tune's snapshots of it are husks.
 """
 
+import os
 import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,9 +58,10 @@ class StudySearcher(Searcher):
         if len(self._conductor.active) >= self._max_concurrent:
             return None
         assignment = self._conductor.next_trial(trial_id)
-        if assignment is None:
-            return Searcher.FINISHED  # type: ignore[return-value] - Ray's own annotation lacks it
-        return {ASSIGNMENT: assignment}
+        if assignment is not None:
+            return {ASSIGNMENT: assignment}
+        # A trial in flight may yet have to be given out again.
+        return Searcher.FINISHED if self._conductor.is_done else None  # type: ignore[return-value]
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Do nothing: the scheduler, which is asked first, has passed the report on."""
@@ -92,6 +95,7 @@ class StudyGuard(Callback):
 
     def __init__(self, conductor: Conductor, tick: Callable[[], None]) -> None:
         self._conductor, self._tick = conductor, tick
+        self._stopping = False
 
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
@@ -101,8 +105,15 @@ class StudyGuard(Callback):
             self._conductor.started(trial.trial_id)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Settle trials that are over and that nobody settled; let the view breathe."""
+        """Settle trials that are over and that nobody settled; let the view breathe; stop.
+
+        Tune has no call that stops a run in good order, only a signal.
+        """
         self._tick()
+        self._conductor.check_time()
+        if self._conductor.halted is not None and not self._stopping:
+            self._stopping = True
+            os.kill(os.getpid(), signal.SIGUSR1)
         active = self._conductor.active
         for trial in trials if active else ():
             if trial.trial_id in active and trial.is_finished():

@@ -55,6 +55,8 @@ def open_ledger(session: Session) -> "Ledger":
     ledger = ledgers.Ledger(study, space, ledgers.Budget(plan.trials, plan.seeds, sampled))
     if not sampled:
         ledger.enqueue_grid()
+    elif space.start_published:
+        ledger.enqueue_start(space.published_draws(config.dataset))
     return ledger
 
 

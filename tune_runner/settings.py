@@ -1,5 +1,7 @@
 """One study as the user asked for it; the command line fills this in. No engine is imported."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,17 @@ from tune_runner.placement import Wish
 
 PRUNERS = ("median", "hyperband", "successive-halving", "percentile", "patient", "none")
 SAMPLERS = ("grid", "tpe", "random")
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How much one run of the command may do; what is left waits for the next. None: no limit."""
+
+    trials: int | None = None
+    hours: float | None = None
+
+
+NO_LIMIT = Allowance()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +56,11 @@ class StudyConfig:
     """URL of the database with the Optuna study, without password; None: a journal file."""
 
     runs_dir: str = "runs"
+    confirm: int | None = None
+    """Fresh seeds on which the winner and its rival are run again once the search is over."""
+
     wish: Wish = field(default_factory=Wish)
+    allowance: Allowance = field(default_factory=Allowance)
 
     def __post_init__(self) -> None:
         _known("pruner", self.pruner, PRUNERS)
@@ -53,11 +70,16 @@ class StudyConfig:
         for name in ("trials", "seeds", "max_epochs"):
             _at_least_one(name, getattr(self, name))
         _at_least_one("max_concurrent", self.wish.max_concurrent)
+        _at_least_one("max_trials", self.allowance.trials)
+        _at_least_one("confirm", self.confirm)
+        hours = self.allowance.hours
+        if hours is not None and not 0 < hours < math.inf:
+            raise UserError(f"--max-hours must be a number above 0, but got {hours:g}.")
         if self.seed < 0:
             raise UserError(f"--seed must be 0 or more, but got {self.seed}; give another.")
         if self.wish.cpus is not None and self.wish.cpus <= 0:
             raise UserError(f"--cpus-per-trial must be above 0, but got {self.wish.cpus:g}.")
-        if self.wish.gpus is not None and self.wish.gpus < 0:
+        if isinstance(self.wish.gpus, float) and self.wish.gpus < 0:
             raise UserError(f"--gpus-per-trial must be 0 or more, but got {self.wish.gpus:g}.")
         if not self.name or Path(self.name).name != self.name or self.name.startswith("."):
             raise UserError(
@@ -96,6 +118,24 @@ def make_plan(config: StudyConfig, space: SearchSpace) -> Plan:
         trials = config.trials or own
     space.resolve(space.corner_points(1)[0], config.dataset, overrides=overrides)
     return Plan(sampler, config.pruner or space.pruner, seeds, trials, overrides)
+
+
+def extend(plan: Mapping[str, Any], space: SearchSpace, more: int) -> dict[str, int]:
+    """Return the settings of a study with `more` trials than its old plan had.
+
+    A grid that is complete goes on with the seeds after its last.
+
+    Args:
+        plan: the old plan, as `study.json` has it.
+        space: the study's space.
+        more: trials to add.
+    """
+    if more < 1:
+        raise UserError(f"--add-trials must be 1 or more, but got {more}; give a larger number.")
+    total, seeds = plan["trials"] + more, len(plan["seeds"])
+    if plan["sampler"] == "grid":
+        seeds = max(seeds, math.ceil(total / len(space.grid_draws())))
+    return {"trials": total, "seeds": seeds}
 
 
 def _known(what: str, value: str | None, known: tuple[str, ...]) -> None:

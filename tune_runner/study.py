@@ -12,9 +12,10 @@ from diffrec.data import load_dataset
 from search_spaces import get_space
 from tune_runner import announce, environment, records, storage
 from tune_runner.folder import StudyFolder
-from tune_runner.placement import Cluster, Placement, local_resources, place, start_ray
+from tune_runner.placement import Cluster, Placement, local_cluster, place, start_ray
 from tune_runner.session import Session, check_same, open_ledger, open_tracker, summary
 from tune_runner.settings import Plan, StudyConfig, make_plan
+from tune_runner.sizing import sized
 from tune_runner.tracking import Tracker
 
 if TYPE_CHECKING:
@@ -25,12 +26,19 @@ INTERRUPTED = 130
 """Exit code of a study that was stopped and can go on."""
 
 
-def run_study(config: StudyConfig, *, resume: bool = False, engine: "Engine | None" = None) -> int:
+def run_study(
+    config: StudyConfig,
+    *,
+    resume: bool = False,
+    retry_failed: bool = False,
+    engine: "Engine | None" = None,
+) -> int:
     """Run a study, new or known, and return the exit code of the command.
 
     Args:
         config: what to study.
         resume: go on with a study that exists; otherwise there must be none of that name.
+        retry_failed: run what had failed before once more.
         engine: builds the runs; the real one if left out.
 
     Raises:
@@ -50,26 +58,23 @@ def run_study(config: StudyConfig, *, resume: bool = False, engine: "Engine | No
         if config.storage is not None:
             storage.claim(config.storage, config.name, space.objective.direction, new=not resume)
         folder.write(description)
-        return _conduct(session, engine, cluster)
+        return _conduct(session, engine, cluster, retry_failed=retry_failed)
 
 
 def _check_means(config: StudyConfig, plan: Plan) -> Cluster | None:
     """Refuse what cannot be placed before anything is written; a cluster has to be asked."""
     if config.address is None:
-        cpus, gpus = local_resources()
-        place(config.wish, cpus=cpus, gpus=gpus, trials=plan.trials)
+        place(config.wish, local_cluster(), trials=plan.trials)
         return None
     environment.prepare()
     cluster = start_ray(config.address)
-    _place(config, plan, cluster)
+    place(config.wish, cluster, trials=plan.trials)
     return cluster
 
 
-def _place(config: StudyConfig, plan: Plan, cluster: Cluster) -> Placement:
-    return place(config.wish, cpus=cluster.cpus, gpus=cluster.gpus, trials=plan.trials)
-
-
-def _conduct(session: Session, engine: "Engine | None", cluster: Cluster | None) -> int:
+def _conduct(
+    session: Session, engine: "Engine | None", cluster: Cluster | None, *, retry_failed: bool
+) -> int:
     """Start the engines, run the trials, close the books."""
     environment.prepare()
     _say(announce.opening(session.config, session.space, session.plan, session.dataset))
@@ -78,17 +83,20 @@ def _conduct(session: Session, engine: "Engine | None", cluster: Cluster | None)
     from tune_runner import running
 
     ledger = open_ledger(session)
+    if retry_failed:
+        _say(f"retry     {ledger.enqueue_failed()} failed trials are run once more")
     tracker = open_tracker(session)
     state: records.StudyState = "interrupted"
+    halted = None
     try:
         cluster = cluster or start_ray(None)
-        placement = _place(session.config, session.plan, cluster)
+        placement = place(sized(session, cluster), cluster, trials=session.plan.trials)
         _say(announce.places(_links(session, placement, cluster.dashboard)))
-        _run(session, ledger, tracker, placement, engine, running)
+        halted = _run(session, ledger, tracker, placement, cluster, engine, running)
         state = "complete" if ledger.finished() else "interrupted"
     finally:
         unsent = tracker.close(state)
-    return _close(session, ledger, state, unsent)
+    return _close(session, ledger, state, unsent, halted)
 
 
 def _run(
@@ -96,29 +104,36 @@ def _run(
     ledger: "Ledger",
     tracker: Tracker,
     placement: Placement,
+    cluster: Cluster,
     engine: "Engine | None",
     running: Any,
-) -> None:
+) -> str | None:
+    """Run the search, then the confirmation where one is asked for; return why it was halted."""
     from tune_runner.conductor import Conductor
     from tune_runner.housekeeping import Housekeeper
     from tune_runner.progress import Progress
 
-    space, plan, folder = session.space, session.plan, session.folder
+    config, space, plan, folder = session.config, session.space, session.plan, session.folder
     objective, best = space.objective.name, ledger.best()
     progress = Progress(objective, maximize=session.maximize, concurrent=placement.max_concurrent)
     keeper = Housekeeper(folder.checkpoints, maximize=session.maximize, best=best)
     conductor = Conductor(
         ledger,
         lambda params, seed: space.resolve(
-            params, session.config.dataset, seed=seed, overrides=plan.overrides
+            params, config.dataset, seed=seed, overrides=plan.overrides
         ),
         objective=objective,
         checkpoints=folder.checkpoints,
-        observers=(tracker, progress, keeper),
+        recorder=tracker,
+        observers=(progress, keeper),
+        share=placement,
+        most=Placement(cluster.node_cpus, cluster.node_gpus),
+        allowance=config.allowance,
     )
     known = None if best is None else (best[1], f"{best[0]:04d}")
     progress.start(ledger.planned(), ledger.ended(), known)
-    try:
+
+    def run() -> None:
         running.run_trials(
             conductor,
             session.dataset,
@@ -127,11 +142,20 @@ def _run(
             engine=engine,
             tick=progress.tick,
         )
+
+    try:
+        run()
+        if config.confirm and ledger.finished() and ledger.enqueue_confirmation(config.confirm):
+            progress.plan(ledger.planned())
+            run()
     finally:
         progress.stop()
+    return conductor.why_stopped
 
 
-def _close(session: Session, ledger: "Ledger", state: records.StudyState, unsent: int) -> int:
+def _close(
+    session: Session, ledger: "Ledger", state: records.StudyState, unsent: int, halted: str | None
+) -> int:
     """Say how it ended; return the exit code."""
     config, failures = session.config, ledger.failures()
     if not failures:
@@ -147,8 +171,9 @@ def _close(session: Session, ledger: "Ledger", state: records.StudyState, unsent
         )
     )
     if state == "interrupted":
-        _say(f"Interrupted; go on with: {resume_command(config)}")
-        return INTERRUPTED
+        why = "Interrupted" if halted is None else f"Stopped: {halted}"
+        _say(f"{why}; go on with: {resume_command(config)}")
+        return INTERRUPTED if halted is None else 0 if "budget" in halted else 1
     return 0 if ledger.ended()["complete"] else 1
 
 
@@ -177,8 +202,9 @@ def _table(session: Session) -> None:
     if find_spec("analysis") is None or find_spec("analysis.__main__") is None:
         return
     sys.stdout.flush()
+    config = session.config
     subprocess.run(
-        [sys.executable, "-m", "analysis", session.config.name],
+        [sys.executable, "-m", "analysis", config.name, "--runs-dir", config.runs_dir],
         env={**os.environ, "MLFLOW_TRACKING_URI": session.uri},
         check=False,
     )

@@ -61,6 +61,7 @@ class Tracker:
             config=dict(trial.config),
             variant=trial.variant,
             retry_of=trial.retry_of,
+            role=trial.role,
         )
 
     def trial_reported(self, trial: TrialRecord, report: TrialReport) -> None:
@@ -84,7 +85,10 @@ class Tracker:
 
     def close(self, state: StudyState, patience_seconds: float = _PATIENCE_SECONDS) -> int:
         """Write down the study's end and wait for the last message; return how many are unsent."""
-        self._put("close", state=state)
+        try:
+            self._put("close", state=state)
+        except OSError as error:  # a full disk; the next driver will write the end
+            self.problem = str(error)
         self._queue.put(None)
         self._thread.join(patience_seconds)
         self._stop.set()

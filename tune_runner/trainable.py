@@ -18,18 +18,16 @@ from diffrec.errors import UserError
 from diffrec.families import parse_config
 from tune_runner.conductor import Assignment
 from tune_runner.engine import Engine
-from tune_runner.placement import Placement, forget_gpu_memory, hold_to_share
+from tune_runner.placement import forget_gpu_memory, hold_to_share
 from tune_runner.records import BEST_EPOCH, COST_SECONDS, EPOCH_SECONDS, TRAIN_LOSS
 from tune_runner.reports import Outcome, TrialReport
+from tune_runner.retries import cause_of
 from tune_runner.searching import ASSIGNMENT, REPORT
 
 if TYPE_CHECKING:
     from diffrec.data import Dataset
 
 logger = logging.getLogger(__name__)
-
-RETRIES = 2
-"""How often a trial that died goes on from its checkpoint before it counts as failed."""
 
 
 class RecommenderTrial(tune.Trainable):
@@ -40,38 +38,34 @@ class RecommenderTrial(tune.Trainable):
         config: dict[str, Any],
         data: "Dataset | None" = None,
         engine: Engine | None = None,
-        placement: Placement | None = None,
     ) -> None:
         """Take the data, once for all trials of this process, and the first assignment."""
         assert data is not None
         self._data, self._engine = data, engine or Engine()
-        self._device = hold_to_share(placement or Placement())
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Forget the last trial and take the next."""
         self._assignment: Assignment = new_config[ASSIGNMENT]
-        self._attempts = 0
+        self._device = hold_to_share(self._assignment.placement)
         self._forget_run()
         return True
 
     def step(self) -> dict[str, Any]:
-        """Go on to the next validation, or repeat a report that a checkpoint remembers."""
-        while True:
-            try:
-                return _result(self._next_report())
-            except UserError as error:  # would be the same another time
-                return _result(self._failure(error))
-            except Exception as error:
-                # Tune would start a new process for the retry: many seconds, and only an error of
-                # the GPU, which the process does not survive, needs it.
-                self._attempts += 1
-                if "CUDA error" in str(error):
-                    raise
-                logger.warning("Trial %s, attempt %d", self, self._attempts, exc_info=True)
-                if self._attempts > RETRIES:
-                    return _result(self._failure(error))
-                self._forget_run()
+        """Go on to the next validation, or repeat a report that a checkpoint remembers.
+
+        An accident is reported, not raised: a process that has torch and the data takes the retry,
+        or the next trial, at once. Only an error of the GPU leaves the process unfit.
+        """
+        try:
+            return _result(self._next_report())
+        except Exception as error:
+            if "CUDA error" in str(error):
+                raise
+            logger.warning("Trial %s had an accident", self._assignment.name, exc_info=True)
+            failure = self._failure(error)
+            self._forget_run()
+            return _result(failure)
 
     def __repr__(self) -> str:
         # Ray asks once, when the actor starts (even if that failed): a reused worker keeps the
@@ -87,8 +81,10 @@ class RecommenderTrial(tune.Trainable):
 
     def _failure(self, error: Exception) -> TrialReport:
         epoch = self._reports[-1].epoch if self._reports else 0
-        reason = str(error).splitlines()[0] if str(error) else "no message"
-        return TrialReport(epoch, None, {}, Outcome(failure=f"{type(error).__name__}: {reason}"))
+        said = str(error).splitlines()[0] if str(error) else "no message"
+        cause = "final" if isinstance(error, UserError) else cause_of(error)
+        failure = said if cause == "final" else f"{type(error).__name__}: {said}"
+        return TrialReport(epoch, None, {}, Outcome(failure=failure, cause=cause))
 
     def _forget_run(self) -> None:
         self._run: Any = None

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -28,11 +27,9 @@ def test_quick_answers_import_no_engine(arguments):
         f"found = [name for name in {ENGINES!r} if name in sys.modules]\n"
         "sys.stderr.write(' '.join(found))\n"
     )
-    started = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == ""
     assert done.stdout
-    assert time.perf_counter() - started < 5  # a second on a quiet machine
 
 
 def test_a_dry_run_shows_the_trials_and_touches_nothing(capsys, tmp_path, monkeypatch):
@@ -56,7 +53,9 @@ def test_the_flags_are_frozen():
     """A new flag is a deliberate act: it changes this list."""
     flags = {a.option_strings[-1] for a in cli.parser()._actions}
     assert sorted(flags) == [
+        "--add-trials",
         "--address",
+        "--confirm",
         "--cpus-per-trial",
         "--data-dir",
         "--dataset",
@@ -66,15 +65,21 @@ def test_the_flags_are_frozen():
         "--list",
         "--max-concurrent",
         "--max-epochs",
+        "--max-hours",
+        "--max-trials",
         "--name",
+        "--probe",
         "--protocol",
         "--pruner",
+        "--resources",
         "--resume",
+        "--retry-failed",
         "--runs-dir",
         "--sampler",
         "--seed",
         "--seeds",
         "--space",
+        "--status",
         "--storage",
         "--trials",
     ]
@@ -158,6 +163,18 @@ SMOKE = ["--space", "smoke"]
         ([*SMOKE, "--storage", "mysql://u:secret@h/d"], "for PostgreSQL only"),
         ([*SMOKE, "--storage", "sqlite:////nowhere/x.db"], "does not answer"),
         ([*SMOKE, "--learning-rate", "1"], "unrecognized arguments"),
+        ([*SMOKE, "--gpus-per-trial", "many"], "a number or auto"),
+        ([*SMOKE, "--gpus-per-trial", "auto"], "but there are 0"),
+        ([*SMOKE, "--resources", "[1]"], "must be a JSON object"),
+        ([*SMOKE, "--resources", '{"CPU": 1}'], "have --cpus-per-trial"),
+        ([*SMOKE, "--resources", '{"tpu": 1}'], "'tpu' per trial were asked for, but there are 0"),
+        ([*SMOKE, "--max-hours", "0"], "--max-hours must be a number above 0"),
+        ([*SMOKE, "--max-trials", "0"], "--max-trials must be 1 or more"),
+        ([*SMOKE, "--confirm", "0"], "--confirm must be 1 or more"),
+        ([*SMOKE, "--add-trials", "3"], "--add-trials has a meaning only with --resume"),
+        ([*SMOKE, "--retry-failed"], "--retry-failed has a meaning only with --resume"),
+        ([*SMOKE, "--probe"], "--probe has a meaning only with --dry-run"),
+        (["--status", "takne"], "did you mean 'taken'"),
         (["--resume", "takne"], "did you mean 'taken'"),
         (["--resume", "damaged"], "is damaged"),
         (["--resume", "taken", "--seeds", "4"], "cannot be changed"),

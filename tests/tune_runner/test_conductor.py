@@ -1,5 +1,6 @@
 """The conductor decides every trial's state: complete, pruned, failed, or still open."""
 
+import errno
 import math
 
 import pytest
@@ -9,6 +10,7 @@ from optuna.trial import TrialState
 from diffrec.errors import UserError
 from tune_runner.conductor import Conductor
 from tune_runner.ledger import Budget, Ledger, open_study
+from tune_runner.placement import Placement
 from tune_runner.reports import Outcome, TrialReport
 
 
@@ -81,14 +83,112 @@ def test_a_hopeless_trial_is_pruned_but_a_finished_one_stands(stage):
     assert study.trials[1].state is TrialState.COMPLETE
 
 
-def test_a_failure_keeps_its_reason_and_is_never_scored(stage):
+def accident(conductor, key, words):
+    """Let the trial under `key` have an accident."""
+    conductor.note_error(key, words)
+    conductor.end(key, failed=True)
+
+
+def test_an_accident_is_retried_a_set_number_of_times_and_never_scored(stage):
     conductor, study, diary = stage
-    conductor.next_trial("a")
-    conductor.note_error("a", "ValueError: planted")
-    conductor.end("a", failed=True)
+    for key in ("a", "b", "c"):
+        assert conductor.next_trial(key).number == 0
+        accident(conductor, key, "ValueError: planted")
     assert study.trials[0].state is TrialState.FAIL
     assert study.trials[0].value is None
-    assert diary.entries[-1] == ("ended", 0, "failed", "ValueError: planted")
+    assert [e for e in diary.entries if e[0] == "ended"] == [
+        ("ended", 0, "failed", "ValueError: planted")
+    ]
+    assert conductor.next_trial("d").number == 1
+
+
+def test_a_study_is_not_done_while_a_trial_may_come_back(stage):
+    conductor, study, _ = stage
+    for key in "abcd":
+        conductor.next_trial(key)
+    assert conductor.next_trial("e") is None
+    assert not conductor.is_done
+    accident(conductor, "b", "ValueError: planted")
+    for key in "acd":
+        conductor.report(key, report(1, 0.5, Outcome(0.5)))
+        conductor.end(key, failed=False)
+    assert not conductor.is_done
+    assert conductor.next_trial("f").number == 1
+    conductor.report("f", report(1, 0.5, Outcome(0.5)))
+    conductor.end("f", failed=False)
+    assert conductor.next_trial("g") is None
+    assert conductor.is_done
+    assert [t.state for t in study.trials] == [TrialState.COMPLETE] * 4
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "ray.exceptions.OutOfMemoryError: Task was killed due to the node running low on memory",
+        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB",
+    ],
+)
+def test_memory_that_ran_out_is_answered_with_a_larger_share_once(stage, words):
+    conductor, study, _ = stage
+    conductor._most = Placement(4, 0)
+    assert conductor.next_trial("a").placement.cpus == 1
+    accident(conductor, "a", words)
+    assert conductor.next_trial("b").placement.cpus == 2
+    # nobody else is given a place while the larger share is waited for
+    assert conductor.next_trial("c") is None
+    conductor.started("b")
+    assert conductor.next_trial("c").number == 1
+    accident(conductor, "b", words)
+    assert study.trials[0].state is TrialState.FAIL
+    assert words in study.trials[0].user_attrs["error"]
+
+
+def test_without_a_larger_share_memory_that_ran_out_is_a_failure(stage):
+    conductor, study, _ = stage
+    conductor.next_trial("a")
+    accident(conductor, "a", "CUDA out of memory")
+    assert study.trials[0].state is TrialState.FAIL
+
+
+def test_a_full_disk_halts_the_study_and_costs_no_trial(stage):
+    conductor, study, diary = stage
+    conductor.next_trial("a")
+    failure = Outcome(failure="OSError: [Errno 28] No space left on device", cause="disk_full")
+    conductor.report("a", report(3, None, failure))
+    conductor.end("a", failed=False)
+    assert "No space left" in conductor.halted
+    assert study.trials[0].state is TrialState.RUNNING
+    assert not any(entry[0] == "ended" for entry in diary.entries)
+    assert conductor.next_trial("b") is None
+    assert conductor.is_done
+
+
+def test_a_record_that_cannot_be_written_halts_the_study(stage):
+    conductor, study, diary = stage
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    conductor._recorder = (diary,)
+    diary.trial_ended = full
+    conductor.next_trial("a")
+    conductor.report("a", report(5, 0.4, Outcome(0.4)))
+    conductor.end("a", failed=False)
+    assert "No space left" in conductor.halted
+    # the ledger knows of no end that the record does not
+    assert study.trials[0].state is TrialState.RUNNING
+
+
+def test_an_allowance_of_trials_leaves_the_rest_to_another_time(stage):
+    conductor, study, _ = stage
+    conductor._left = 1
+    conductor.next_trial("a")
+    assert conductor.next_trial("b") is None
+    conductor.report("a", report(5, 0.4, Outcome(0.4)))
+    conductor.end("a", failed=False)
+    assert conductor.is_done
+    assert conductor.why_stopped == "the budget of trials is spent"
+    assert [t.state for t in study.trials[:2]] == [TrialState.COMPLETE, TrialState.WAITING]
 
 
 @pytest.mark.parametrize("value", [None, math.nan, math.inf])

@@ -3,7 +3,7 @@
 import pytest
 
 from diffrec.errors import UserError
-from tune_runner.placement import Placement, Wish, place
+from tune_runner.placement import Cluster, Placement, Wish, place
 
 
 @pytest.mark.parametrize(
@@ -23,11 +23,11 @@ from tune_runner.placement import Placement, Wish, place
     ],
 )
 def test_place(wish, cpus, gpus, trials, placed):
-    assert place(wish, cpus=cpus, gpus=gpus, trials=trials) == placed
+    assert place(wish, Cluster(cpus, gpus), trials=trials) == placed
 
 
 def test_a_share_of_a_gpu_gets_a_share_of_the_cpus():
-    placed = place(Wish(gpus=0.25), cpus=16, gpus=2, trials=50)
+    placed = place(Wish(gpus=0.25), Cluster(16, 2), trials=50)
     assert placed == Placement(2, 0.25, 8)
 
 
@@ -41,4 +41,4 @@ def test_a_share_of_a_gpu_gets_a_share_of_the_cpus():
 )
 def test_more_than_there_is_is_refused(wish, words):
     with pytest.raises(UserError, match=words):
-        place(wish, cpus=16, gpus=2, trials=5)
+        place(wish, Cluster(16, 2), trials=5)

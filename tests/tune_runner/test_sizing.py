@@ -1,0 +1,78 @@
+"""Shares of a GPU from what a trial was seen to need; weights counted like torch counts them."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diffrec.config_baselines import EASEConfig, MultVAEConfig, PopularityConfig
+from diffrec.data import load_dataset
+from diffrec.errors import UserError
+from diffrec.models.baselines.mult_vae import MultVAE
+from diffrec.models.recommender import DiffusionRecommender
+from diffrec.presets import preset
+from search_spaces import get_space
+from tune_runner.estimates import num_weights, trial_bytes
+from tune_runner.probing import check_memory, heaviest
+from tune_runner.settings import StudyConfig, make_plan
+from tune_runner.sizing import CONTEXT_BYTES, MARGIN, USABLE, share_of_gpu
+
+GIB = 2**30
+
+
+@given(st.floats(1e6, 60e9), st.sampled_from([8 * GIB, 24 * GIB, 141 * GIB]))
+def test_as_many_trials_share_a_gpu_as_fit_and_no_more(needed, gpu):
+    each = MARGIN * needed + CONTEXT_BYTES
+    if each > USABLE * gpu:
+        with pytest.raises(UserError, match="needs about"):
+            share_of_gpu(needed, gpu)
+        return
+    share = share_of_gpu(needed, gpu)
+    count = int(1 / share + 1e-9)
+    assert count * each <= USABLE * gpu
+    assert (count + 1) * each > USABLE * gpu or count > 100
+    assert round(share * 10_000) == pytest.approx(share * 10_000)
+
+
+@pytest.mark.parametrize("variant", ["DiffRec", "L-DiffRec"])
+@pytest.mark.parametrize("dims", [(200,), (200, 600), (32, 16, 8)])
+def test_weights_are_counted_as_torch_counts_them(variant, dims):
+    config = preset(variant, "ml-1m_clean").config.replace_values({"denoiser.hidden_dims": dims})
+    ids = None
+    if config.autoencoder is not None:
+        config = config.replace_values(
+            {"autoencoder.num_clusters": 1, "autoencoder.clustering": None}
+        )
+        ids = np.zeros(97, dtype=np.int64)
+    model = DiffusionRecommender(config, 97, ids)
+    emb = config.denoiser.timestep_embedding_dim
+    counted = sum(p.numel() for p in model.parameters()) - (emb * emb + emb)  # the step's own layer
+    assert num_weights(config, 97) == counted
+
+
+def test_weights_of_a_mult_vae():
+    config = MultVAEConfig(hidden_dims=(50, 30), latent_dim=7)
+    counted = sum(p.numel() for p in MultVAE(config, 97).parameters())
+    assert num_weights(config, 97) == counted
+
+
+def test_closed_forms_weigh_their_gram_matrix():
+    assert trial_bytes(PopularityConfig(), 10, 10) == 0
+    assert trial_bytes(EASEConfig(), 10, 100_000) > 200e9
+
+
+def test_what_cannot_fit_is_refused_before_it_is_paid_for():
+    dataset = load_dataset("embedded")
+    check_memory([preset("DiffRec", "embedded").config], dataset)
+    giant = preset("DiffRec", "embedded").config.replace_values(
+        {"denoiser.hidden_dims": (3_000_000, 3_000_000)}
+    )
+    with pytest.raises(UserError, match="DiffRec on embedded needs about"):
+        check_memory([giant], dataset)
+
+
+def test_the_heaviest_of_each_variant_is_measured():
+    space, dataset = get_space("joint"), load_dataset("embedded")
+    config = StudyConfig(space="joint", name="x")
+    found = heaviest(config, space, make_plan(config, space), dataset)
+    assert len({c.variant for c in found}) == len(found) == 6

@@ -1,0 +1,45 @@
+"""Who is run again on fresh seeds before it is called better: the winner, and whom it must beat.
+
+The best of many trials is partly the luckiest. Fresh seeds that no selection has seen tell luck
+from merit, for the winner and for its rival alike.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+
+from optuna.trial import FrozenTrial, TrialState
+
+POINT = "point"
+"""Attribute of a trial: which point of the space it runs, the same for all its seeds."""
+
+ROLE = "role"
+CONFIRM = "confirm"
+"""Role of a trial that runs a winner, or its rival, again on a fresh seed."""
+
+
+def by_point(trials: Iterable[FrozenTrial]) -> dict[Hashable, list[FrozenTrial]]:
+    """Group the complete trials by the point that they ran."""
+    points: dict[Hashable, list[FrozenTrial]] = {}
+    for trial in trials:
+        if trial.state is TrialState.COMPLETE:
+            points.setdefault(trial.user_attrs.get(POINT), []).append(trial)
+    return points
+
+
+def winner_and_rival(
+    points: Mapping[Hashable, Sequence[FrozenTrial]],
+    *,
+    maximize: bool,
+    is_control: Callable[[FrozenTrial], bool],
+) -> list[Hashable]:
+    """Return the winner's point and its rival's, or as many as there are.
+
+    Args:
+        points: the complete trials of each point.
+        maximize: whether a higher mean value wins.
+        is_control: whether a trial ran what the search is compared with. Where no point did, or
+            where it has won itself, the second best is the rival.
+    """
+    means = {p: sum(float(t.value or 0) for t in ts) / len(ts) for p, ts in points.items()}
+    order = sorted(means, key=means.__getitem__, reverse=maximize)
+    controls = [p for p in order[1:] if any(map(is_control, points[p]))]
+    return [*order[:1], *(controls or order[1:])[:1]]

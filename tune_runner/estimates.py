@@ -1,0 +1,69 @@
+"""What a trial weighs, from its configuration alone; nothing is built and no engine is imported."""
+
+from itertools import pairwise
+
+from diffrec.config import AutoencoderConfig, RecommenderConfig
+from diffrec.config_baselines import EASEConfig, MultVAEConfig
+from diffrec.families import AnyConfig
+
+_FLOAT = 4
+_COPIES = 5
+"""Of every weight: itself, its gradient, Adam's two moments, the best-validation state."""
+
+_ACTIVATIONS = 8
+"""Tensors of a layer's output that training keeps or makes: noise, dropout mask, gradients."""
+
+_GRAM_COPIES = 3
+"""Of a float64 Gram matrix while EASE inverts it."""
+
+
+def trial_bytes(config: AnyConfig, num_users: int, num_items: int) -> float:
+    """Return about how much memory training takes at its peak, the data and libraries aside."""
+    if isinstance(config, EASEConfig):
+        return _GRAM_COPIES * 8.0 * num_items**2
+    widths = layer_widths(config, num_items)
+    if not widths:
+        return 0.0
+    assert isinstance(config, RecommenderConfig | MultVAEConfig)
+    rows = min(config.training.batch_size, num_users)
+    outputs = sum(sum(layers) for layers in widths)
+    return _FLOAT * (_COPIES * num_weights(config, num_items) + _ACTIVATIONS * rows * outputs)
+
+
+def num_weights(config: AnyConfig, num_items: int) -> int:
+    """Return the number of entries of all weight matrices and biases of the main layers."""
+    widths = layer_widths(config, num_items)
+    return sum(below * above + above for layers in widths for below, above in pairwise(layers))
+
+
+def layer_widths(config: AnyConfig, num_items: int) -> list[list[int]]:
+    """Return the widths from input to output of each chain of layers; none for closed forms."""
+    if isinstance(config, MultVAEConfig):
+        hidden = list(config.hidden_dims)
+        up = [config.latent_dim, *reversed(hidden), num_items]
+        return [[num_items, *hidden, 2 * config.latent_dim], up]
+    if not isinstance(config, RecommenderConfig):
+        return []
+    dim = num_items if config.autoencoder is None else config.autoencoder.latent_dim
+    hidden = list(config.denoiser.hidden_dims)
+    into = dim + config.denoiser.timestep_embedding_dim
+    chains = [[into, *reversed(hidden), *hidden[1:], dim]]
+    if config.autoencoder is not None:
+        chains += _autoencoder_widths(config.autoencoder, num_items)
+    return chains
+
+
+def _autoencoder_widths(config: AutoencoderConfig, num_items: int) -> list[list[int]]:
+    """Return both halves as if the clusters were of one size; with one cluster that is exact."""
+    count = config.num_clusters
+
+    def share(sizes: tuple[int, ...]) -> list[int]:
+        return [size // count for size in sizes]
+
+    items = num_items // count
+    outputs = 2 * config.latent_dim if config.variational else config.latent_dim
+    encoder = [items, *share(config.encoder_hidden_dims), outputs // count]
+    decoders = count if config.decoder_per_cluster else 1
+    below = [config.latent_dim // decoders]
+    decoder = [*below, *(s // decoders for s in config.decoder_hidden_dims), num_items // decoders]
+    return [encoder] * count + [decoder] * decoders

@@ -1,0 +1,67 @@
+"""How large a share of a GPU a trial needs: measured on one, then as many to a GPU as fit."""
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from diffrec.errors import UserError
+from tune_runner.placement import Cluster, Wish
+
+if TYPE_CHECKING:
+    from tune_runner.session import Session
+
+USABLE = 0.95
+"""Part of a GPU's memory that trials may plan with; the driver keeps some."""
+
+CONTEXT_BYTES = 600 * 2**20
+"""What a process with torch holds on a GPU before its first tensor: CUDA context and kernels."""
+
+MARGIN = 1.2
+"""Factor on what one batch was seen to need: the allocator fragments, other batches are longer."""
+
+_UNIT = 10_000
+"""Ray counts shares of a GPU in ten-thousandths."""
+
+
+def share_of_gpu(needed_bytes: float, gpu_bytes: float) -> float:
+    """Return the share of a GPU to give a trial, so that whole trials fill it.
+
+    Args:
+        needed_bytes: peak memory of a batch, without the process's own context.
+        gpu_bytes: memory of the GPU.
+
+    Raises:
+        UserError: not even a whole GPU suffices.
+    """
+    each = MARGIN * needed_bytes + CONTEXT_BYTES
+    count = int(USABLE * gpu_bytes / each)
+    if count < 1:
+        raise UserError(
+            f"A trial needs about {each / 2**30:.1f} GiB, but a GPU here has "
+            f"{gpu_bytes / 2**30:.1f} GiB; lower training.batch_size or use --gpus-per-trial 0."
+        )
+    units = math.floor(_UNIT / count)
+    if _UNIT // units > count:  # so small a share that rounding it down lets one more in
+        units += 1
+    return units / _UNIT
+
+
+def sized(session: "Session", cluster: Cluster) -> Wish:
+    """Return the wish with `auto` replaced by a share measured on one of the cluster's GPUs.
+
+    Raises:
+        UserError: there is no GPU to measure on, or a trial does not fit.
+    """
+    wish = session.config.wish
+    if wish.gpus != "auto":
+        return wish
+    from tune_runner import probing
+
+    configs = probing.heaviest(session.config, session.space, session.plan, session.dataset)
+    measured = probing.measure_on_gpu(configs, session.dataset)
+    if measured is None:
+        raise UserError(
+            "--gpus-per-trial auto measures a batch on a GPU, but torch sees none on the node that "
+            f"Ray counts {cluster.gpus:g} on; give a number instead."
+        )
+    return replace(wish, gpus=share_of_gpu(*measured))
