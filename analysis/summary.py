@@ -7,7 +7,7 @@ from analysis.study import Cell, Study, short_path, value_label
 
 TEST_METRICS = ("test/recall@10", "test/recall@20", "test/ndcg@10", "test/ndcg@20")
 TOP = 10
-"""Rows of a sampler study's table."""
+"""Rows of a sampler study's table; more where it has more variants than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +23,13 @@ class Table:
 
 
 def make_table(study: Study) -> Table:
-    """Return the study's table: cells in grid order or, of a sampler's study, the best ten."""
+    """Return the study's table: cells in grid order or, of a sampler's study, the best ten.
+
+    Every variant that was sampled has a row, its best point, however far below the ten it lies.
+    """
     metrics = (*TEST_METRICS, study.best_objective)
     if study.is_sampled:
-        rows = tuple(best_cells(study)[:TOP])
+        rows = tuple(_top(study))
         labels = tuple(f"{cell.trials[0].number:04d}" for cell in rows)
         name = "trial"
     else:
@@ -85,7 +88,10 @@ def _notes(study: Study, rows: tuple[Cell, ...], labels: tuple[str, ...]) -> lis
         notes.append("* marks the control, which the others are compared with.")
     if study.is_sampled:
         there = len(best_cells(study))
-        notes.append(f"The best {len(rows)} of {there} points with a result, by {study.objective}:")
+        each = ", each variant's best among them" if len({c.variant for c in rows}) > 1 else ""
+        notes.append(
+            f"The best {len(rows)} of {there} points with a result, by {study.objective}{each}:"
+        )
         notes += [f"  {label}  {_values(c)}" for label, c in zip(labels, rows, strict=True)]
     spread = any(not math.isnan(cell.deviation(study.best_objective)) for cell in rows)
     notes.append(
@@ -105,6 +111,17 @@ def _notes(study: Study, rows: tuple[Cell, ...], labels: tuple[str, ...]) -> lis
 
 def _place(study: Study, cell: Cell) -> str:
     return f"trial {cell.trials[0].number:04d}" if study.is_sampled else grid_label(study, cell)
+
+
+def _top(study: Study) -> list[Cell]:
+    best = best_cells(study)
+    of_variant: dict[str, Cell] = {}
+    for cell in best:
+        of_variant.setdefault(cell.variant, cell)
+    leaders = list(of_variant.values())
+    others = [cell for cell in best if cell not in leaders]
+    kept = leaders + others[: max(0, TOP - len(leaders))]
+    return [cell for cell in best if cell in kept]
 
 
 def _values(cell: Cell) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from diffrec.config import RecommenderConfig
+from diffrec.config import RecommenderConfig, TrainingConfig
 from diffrec.config_baselines import (
     BaselineConfig,
     EASEConfig,
@@ -44,3 +44,8 @@ def parse_config(values: Mapping[str, Any]) -> AnyConfig:
     if cls is RecommenderConfig:
         values = {key: value for key, value in values.items() if key != "family"}
     return cls.from_dict(values)
+
+
+def training_of(config: AnyConfig) -> TrainingConfig | None:
+    """Return how the recommender is trained; None where it is solved in one step."""
+    return config.training if isinstance(config, RecommenderConfig | MultVAEConfig) else None

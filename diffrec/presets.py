@@ -24,6 +24,8 @@ WEIGHTINGS = ("exponential", "learned_steps", "learned_recency")
 EXTENSIONS = tuple(f"{base}+{name}" for base in ("DiffRec", "L-DiffRec") for name in WEIGHTINGS)
 """The published configuration without temporal weights, and ours in its place."""
 
+ALL_VARIANTS = (*VARIANTS, *EXTENSIONS, *BASELINES)
+
 FALLBACK_DATASET = "ml-1m_clean"
 
 _CHECKPOINT = "the released checkpoint's name"
@@ -168,9 +170,9 @@ def preset(variant: str, dataset: str) -> Preset:
         config = published.config.replace_values({"temporal.weighting": weighting, **changes})
         return Preset(config, f"{published.source}; {weighting} weighting: ours")
     if variant not in VARIANTS:
-        known = (*VARIANTS, *EXTENSIONS, *BASELINES)
         raise UserError(
-            f"No variant named {variant!r}{nearest(variant, known)}; known: {', '.join(known)}."
+            f"No variant named {variant!r}{nearest(variant, ALL_VARIANTS)}; "
+            f"known: {', '.join(ALL_VARIANTS)}."
         )
     row = _TABLE.get((variant, dataset))
     if row is not None:

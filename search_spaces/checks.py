@@ -5,10 +5,18 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from diffrec import fields
-from diffrec.config import RecommenderConfig, field_paths
 from diffrec.errors import UserError, nearest
-from diffrec.presets import VARIANTS
-from search_spaces.domains import Domain, RelativeDomain, drawn_domain
+from diffrec.families import AnyConfig
+from diffrec.presets import ALL_VARIANTS
+from search_spaces.domains import Choice, Domain, RelativeDomain, drawn_domain
+from search_spaces.reach import (
+    VARIANT,
+    fields_of,
+    fields_of_any,
+    is_searched,
+    reach,
+    variants_of,
+)
 
 if TYPE_CHECKING:
     from search_spaces.space import Condition, SearchSpace
@@ -19,9 +27,12 @@ _CORNERS = 256
 
 def check_space(space: "SearchSpace") -> None:
     """Raise UserError for the first rule that `space` breaks."""
-    _check_paths(space)
-    _check_types(space)
+    _check_variants(space)
+    _check_names(space)
     _check_conditions(space)
+    space.ordered_paths()
+    _check_meanings(space)
+    _check_types(space)
     _check_strategy(space)
     corners = space.corner_points(_CORNERS)
     if len(corners) == _CORNERS:
@@ -56,14 +67,14 @@ def order_paths(domains: Mapping[str, Domain], conditions: Mapping[str, "Conditi
     return ordered
 
 
-def unset_paths(paths: Iterable[str], base: RecommenderConfig) -> list[str]:
+def unset_paths(paths: Iterable[str], base: AnyConfig) -> list[str]:
     """Return those of `paths` that `base` has and that may be None: they lost their meaning."""
-    known = field_paths()
+    known = fields.field_types(type(base))
     tree = base.to_dict()
     return [
         path
         for path in paths
-        if _accepts_none(known[path]) and _has_part(tree, path.split(".")[:-1])
+        if path in known and _accepts_none(known[path]) and _has_part(tree, path.split(".")[:-1])
     ]
 
 
@@ -93,13 +104,51 @@ def _needs(
     return base + ([conditions[path].parent] if path in conditions else [])
 
 
-def _check_paths(space: "SearchSpace") -> None:
-    known = [*field_paths(), "variant"]
+def check_override(space: "SearchSpace", path: str) -> None:
+    """Raise UserError where fixing `path` would change no trial of `space`."""
+    if path in space.domains:
+        raise UserError(
+            f"Space {space.name!r} searches `{path}`, so it cannot be fixed for a study; leave it "
+            "out, or use a space without it."
+        )
+    known = fields_of_any(variants_of(space))
+    if path not in known:
+        raise UserError(
+            f"`{path}` has no meaning in space {space.name!r}: none of its variants "
+            f"({', '.join(variants_of(space))}) has such a field{nearest(path, known)}."
+        )
+
+
+def _check_variants(space: "SearchSpace") -> None:
+    if not space.domains:
+        raise UserError(f"Space {space.name!r} searches nothing; give it a domain.")
+    if (space.variant is None) != (VARIANT in space.domains):
+        raise UserError(
+            f"Space {space.name!r} needs either `variant` or a domain for 'variant', not both."
+        )
+    if not isinstance(space.domains.get(VARIANT, Choice("")), Choice) or VARIANT in (
+        space.conditions
+    ):
+        raise UserError(
+            f"Space {space.name!r} must search 'variant' by a Choice of names and without a "
+            "condition: it is what the other parameters hang on."
+        )
+    for variant in variants_of(space):
+        if variant not in ALL_VARIANTS:
+            raise UserError(
+                f"No variant named {variant!r}{nearest(str(variant), ALL_VARIANTS)}; "
+                f"known: {', '.join(ALL_VARIANTS)}."
+            )
+
+
+def _check_names(space: "SearchSpace") -> None:
+    anywhere = [*fields_of_any(ALL_VARIANTS), VARIANT]
+    near = [*fields_of_any(variants_of(space)), VARIANT]
     for path in (*space.domains, *space.overrides):
-        if path not in known:
+        if path not in anywhere:
             raise UserError(
                 f"Space {space.name!r} names a field that no configuration has: "
-                f"{path!r}{nearest(path, known)}."
+                f"{path!r}{nearest(path, near) or nearest(path, anywhere)}."
             )
     if "seed" in space.domains or "seed" in space.overrides:
         raise UserError(
@@ -108,28 +157,39 @@ def _check_paths(space: "SearchSpace") -> None:
     twice = set(space.domains) & set(space.overrides)
     if twice:
         raise UserError(f"Space {space.name!r} both searches and fixes {sorted(twice)}; drop one.")
-    if not space.domains:
-        raise UserError(f"Space {space.name!r} searches nothing; give it a domain.")
-    if (space.variant is None) != ("variant" in space.domains):
-        raise UserError(
-            f"Space {space.name!r} needs either `variant` or a domain for 'variant', not both."
-        )
-    if space.variant is not None and space.variant not in VARIANTS:
-        raise UserError(
-            f"No variant named {space.variant!r}{nearest(space.variant, VARIANTS)}; "
-            f"known: {', '.join(VARIANTS)}."
-        )
+
+
+def _check_meanings(space: "SearchSpace") -> None:
+    """Every parameter must have a meaning for every variant that its conditions allow."""
+    for path in space.domains:
+        reached = reach(space, path)
+        if not reached:
+            raise UserError(
+                f"Space {space.name!r} never searches `{path}`: its conditions allow none of the "
+                f"variants {', '.join(variants_of(space))}; mend them or drop it."
+            )
+        for variant in reached if path != VARIANT else ():
+            if path not in fields_of(variant):
+                raise UserError(
+                    f"Space {space.name!r} searches `{path}` with {variant}, which has no such "
+                    f"field{nearest(path, fields_of(variant))}; give it a Condition on 'variant' "
+                    "that leaves out those without it."
+                )
+    for path in space.overrides:
+        check_override(space, path)
 
 
 def _check_types(space: "SearchSpace") -> None:
-    known = field_paths()
     for path, domain in space.domains.items():
-        if path == "variant" or isinstance(domain, RelativeDomain):
+        if path == VARIANT or isinstance(domain, RelativeDomain):
             continue
-        for value in drawn_domain(domain).corners():
-            fields.check_type(known[path], value, path)
+        for variant in reach(space, path):
+            for value in drawn_domain(domain).corners():
+                fields.check_type(fields_of(variant)[path], value, path)
     for path, value in space.overrides.items():
-        fields.check_type(known[path], value, path)
+        for variant in variants_of(space):
+            if path in fields_of(variant):
+                fields.check_type(fields_of(variant)[path], value, path)
 
 
 def _check_strategy(space: "SearchSpace") -> None:
@@ -143,6 +203,13 @@ def _check_strategy(space: "SearchSpace") -> None:
         )
     if space.replicates < 1:
         raise UserError(f"`replicates >= 1` must hold, but got {space.replicates}.")
+    if space.equal_share and (
+        space.strategy == "grid" or not any(is_searched(space, v) for v in variants_of(space))
+    ):
+        raise UserError(
+            f"Space {space.name!r} shares its points equally among variants, so it needs a "
+            "sampler and something to search; set equal_share=False."
+        )
 
 
 def _check_conditions(space: "SearchSpace") -> None:

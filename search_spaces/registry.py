@@ -6,6 +6,7 @@ from pathlib import Path
 
 from diffrec.errors import UserError, nearest
 from search_spaces import (
+    baselines,
     clustering_ablation,
     diffusion_steps,
     joint,
@@ -15,6 +16,7 @@ from search_spaces import (
     smoke,
     temporal_weighting,
 )
+from search_spaces.beside import SUFFIX, beside_baselines
 from search_spaces.space import SearchSpace
 
 _MODULES = (
@@ -24,6 +26,7 @@ _MODULES = (
     temporal_weighting,
     patience,
     reproduction,
+    baselines,
     joint,
     smoke,
 )
@@ -33,9 +36,13 @@ SPACES: dict[str, SearchSpace] = {module.SPACE.name: module.SPACE for module in 
 def get_space(name_or_path: str) -> SearchSpace:
     """Return the shipped space of this name, or the `SPACE` of a Python file.
 
+    With `+baselines` behind either, every baseline stands beside its cells.
+
     Raises:
         UserError: there is no such space or file, or the file is at fault.
     """
+    if name_or_path.endswith(SUFFIX):
+        return beside_baselines(get_space(name_or_path.removesuffix(SUFFIX)))
     if name_or_path.endswith(".py"):
         return _read_file(Path(name_or_path))
     if name_or_path not in SPACES:

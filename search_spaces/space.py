@@ -10,16 +10,15 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Literal
 
-from diffrec.config import RecommenderConfig
 from diffrec.errors import UserError
+from diffrec.families import AnyConfig
 from diffrec.presets import FALLBACK_DATASET, preset
 from search_spaces import checks
 from search_spaces.domains import Domain, PlainDomain, RelativeDomain, drawn_domain
+from search_spaces.reach import VARIANT, fields_of, variants_of
 
 Strategy = Literal["grid", "tpe", "random"]
 Params = dict[str, Any]
-VARIANT = "variant"
-"""The one searchable name that is no field: which published configuration is the base."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ class SearchSpace:
     """Path to the condition under which it is searched at all; otherwise it is None."""
 
     overrides: Mapping[str, Any] = field(default_factory=dict)
-    """Fixed changes to the published configuration."""
+    """Fixed changes to the published configuration, of every variant that has such a field."""
 
     objective: Objective = Objective()
     replicates: int = 1
@@ -92,6 +91,12 @@ class SearchSpace:
 
     start_published: bool = False
     """Try the published configuration first: whatever is found is compared with what was known."""
+
+    equal_share: bool = False
+    """Sample as many points of every variant, one of those with nothing to search.
+
+    Left alone, a sampler gives up the weaker variants early and leaves them badly tuned.
+    """
 
     control: Mapping[str, Any] | None = None
     """The cell that all others are compared with, if there is one."""
@@ -144,14 +149,15 @@ class SearchSpace:
                 )
         return list(self.tree(lambda domain: domain.grid() or ()))
 
-    def published_draws(self, dataset: str) -> Params:
-        """Return the draws that give the published configuration (of the first variant searched).
+    def published_draws(self, dataset: str, variant: str | None = None) -> Params:
+        """Return the draws that give the published configuration of `variant` (or of the first).
 
         Raises:
             UserError: a published value lies outside its domain.
         """
-        variant = str(self.drawn(VARIANT).corners()[0]) if self.variant is None else self.variant
-        published = checks.flat_values(preset(variant, dataset).config) | {VARIANT: variant}
+        variant = variants_of(self)[0] if variant is None else variant
+        published: Params = checks.flat_values(preset(variant, dataset).config)
+        published[VARIANT] = variant
 
         def draw(path: str, drawn: PlainDomain) -> Any:
             domain, value = self.domains[path], published[path]
@@ -206,18 +212,35 @@ class SearchSpace:
         *,
         seed: int = 1,
         overrides: Mapping[str, Any] | None = None,
-    ) -> RecommenderConfig:
+    ) -> AnyConfig:
         """Return the whole configuration of a point: published values, overrides, the point.
 
+        An override acts on the variants that have such a field.
+
         Raises:
-            UserError: the values do not fit together.
+            UserError: the values do not fit together, or an override would change no trial.
         """
-        base = preset(self.base_variant(params), dataset).config
-        values = {**self.overrides, **(overrides or {}), **params, "seed": seed}
-        values.pop(VARIANT, None)
+        variant = self.base_variant(params)
+        base = preset(variant, dataset).config
+        for path in overrides or {}:
+            checks.check_override(self, path)
+        fixed = {**self.overrides, **(overrides or {})}
+        values = {path: value for path, value in fixed.items() if path in fields_of(variant)}
+        values |= {path: value for path, value in params.items() if path != VARIANT}
+        values["seed"] = seed
         inactive = [path for path in self.domains if path not in params and path != VARIANT]
         values |= dict.fromkeys(checks.unset_paths(inactive, base), None)
         return base.replace_values(values)
+
+    def one_of_each(self) -> list[Params]:
+        """Return a point of every variant, at a corner of the space."""
+
+        def first(variant: str) -> Params:
+            return self.assemble(
+                lambda path, domain: variant if path == VARIANT else domain.corners()[0]
+            )
+
+        return [first(variant) for variant in variants_of(self)]
 
     def base_variant(self, params: Mapping[str, Any]) -> str:
         """Return the published configuration that a point starts from."""

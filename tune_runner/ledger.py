@@ -5,6 +5,7 @@ learn seeds. A trial that a dead driver left running is taken up again under its
 """
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces.domains import Choice, IntUniform, LogUniform, PlainDomain, coordinate_name
+from search_spaces.reach import VARIANT, is_searched, variants_of
 from search_spaces.space import SearchSpace
 from tune_runner.confirming import CONFIRM, POINT, ROLE, by_point, winner_and_rival
 from tune_runner.records import trial_name
@@ -69,10 +71,11 @@ class Ledger:
                     self._coordinates(draws), user_attrs={SEED: seed, POINT: index}
                 )
 
-    def enqueue_start(self, draws: Mapping[str, Any]) -> None:
-        """Queue the point that a sampled study starts from, unless it has begun."""
+    def enqueue_start(self, points: Sequence[Mapping[str, Any]]) -> None:
+        """Queue the points that a sampled study starts from, unless it has begun."""
         if not self._trials():
-            self._study.enqueue_trial(self._coordinates(draws))
+            for draws in points[: self._budget.trials]:
+                self._study.enqueue_trial(self._coordinates(draws))
 
     def enqueue_confirmation(self, seeds: int) -> int:
         """Queue the winner and its rival again on `seeds` fresh seeds; return how many trials.
@@ -116,8 +119,11 @@ class Ledger:
             # before is suggested again.
             trial = optuna.Trial(self._study, frozen._trial_id)
             return self._take(trial, set(frozen.intermediate_values))
-        if not self._trials(TrialState.WAITING) and not self._may_sample():
-            return None
+        if not self._trials(TrialState.WAITING):
+            if not self._may_sample():
+                return None
+            if self._space.equal_share:
+                self._study.enqueue_trial({VARIANT: self._least_tried()})
         return self._take(self._study.ask(), set())
 
     def report(self, number: int, epoch: int, value: float) -> bool:
@@ -189,6 +195,13 @@ class Ledger:
         counted = [t for t in self._trials() if not {RETRY_OF, ROLE} & t.user_attrs.keys()]
         return self._budget.trials - len(counted)
 
+    def _least_tried(self) -> str:
+        """Return the variant with the fewest points so far, of those with something to search."""
+        points = {(t.user_attrs.get(POINT), t.params.get(VARIANT)) for t in self._trials()}
+        tried = Counter(variant for _, variant in points)
+        searched = [v for v in variants_of(self._space) if is_searched(self._space, v)]
+        return min(searched, key=lambda variant: tried[variant])
+
     def _may_sample(self) -> bool:
         return self._budget.sampled and self._room() > 0
 
@@ -215,7 +228,8 @@ class Ledger:
     def _is_control(self, trial: FrozenTrial) -> bool:
         """Whether the search is to be compared with this trial's point."""
         if self._space.control is None:
-            return self._space.start_published and trial.number == 0
+            one_start = self._space.start_published and not self._space.equal_share
+            return one_start and trial.number == 0
         return self._params(trial) == dict(self._space.control)
 
     def _params(self, trial: FrozenTrial) -> dict[str, Any]:

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from diffrec.config import TrainingConfig
 from diffrec.data import Dataset
 from diffrec.errors import UserError
+from diffrec.families import training_of
 from search_spaces import SearchSpace
+from search_spaces.reach import variants_of
 from tune_runner import announce, provenance, records
 from tune_runner.folder import StudyFolder, differences, plain
 from tune_runner.outbox import Outbox
@@ -41,8 +44,9 @@ def open_ledger(session: Session) -> "Ledger":
     from tune_runner.searching import make_sampler
 
     config, space, plan = session.config, session.space, session.plan
-    first = space.resolve(space.corner_points(1)[0], config.dataset, overrides=plan.overrides)
-    training = first.training
+    made = [space.resolve(p, config.dataset, overrides=plan.overrides) for p in space.one_of_each()]
+    # A closed form is over after one step, which no pruner judges: any length will do.
+    training = next(filter(None, map(training_of, made)), TrainingConfig())
     pruner = make_pruner(
         plan.pruner, max_epochs=training.max_epochs, eval_every=training.eval_every
     )
@@ -56,7 +60,8 @@ def open_ledger(session: Session) -> "Ledger":
     if not sampled:
         ledger.enqueue_grid()
     elif space.start_published:
-        ledger.enqueue_start(space.published_draws(config.dataset))
+        variants = variants_of(space) if space.equal_share else variants_of(space)[:1]
+        ledger.enqueue_start([space.published_draws(config.dataset, v) for v in variants])
     return ledger
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from diffrec.errors import UserError, nearest
+from diffrec.families import training_of
 from search_spaces.space import SearchSpace
 from tune_runner import storage
 from tune_runner.placement import Wish
@@ -116,8 +117,14 @@ def make_plan(config: StudyConfig, space: SearchSpace) -> Plan:
         # A sampler on a space made for a grid tries as many points as the grid has.
         own = space.trials if space.trials is not None else len(space.grid_draws()) * count
         trials = config.trials or own
-    space.resolve(space.corner_points(1)[0], config.dataset, overrides=overrides)
-    return Plan(sampler, config.pruner or space.pruner, seeds, trials, overrides)
+    pruner = config.pruner or space.pruner
+    made = [space.resolve(p, config.dataset, overrides=overrides) for p in space.one_of_each()]
+    if pruner != "none" and not any(training_of(one) for one in made):
+        raise UserError(
+            f"No variant of space {space.name!r} trains by epochs, so there is nothing that the "
+            f"{pruner} pruner could give up early; use --pruner none."
+        )
+    return Plan(sampler, pruner, seeds, trials, overrides)
 
 
 def extend(plan: Mapping[str, Any], space: SearchSpace, more: int) -> dict[str, int]:

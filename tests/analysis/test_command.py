@@ -107,6 +107,23 @@ def test_sampled_study_shows_its_ten_best_points_by_validation(store, analyse):
     assert "0011 learning_rate=1e-11" in words(out)
 
 
+def test_every_variant_of_a_sampled_study_has_its_best_row_however_weak(store, analyse):
+    parent = store.study(sampler="random", space={"domains": {"variant": {}, "half_life": {}}})
+    for i in range(12):
+        point = {"variant": "RecencyEASE", "half_life": float(i), "seed": 1}
+        best = 0.1 + i / 100
+        store.trial(parent, i, point, best=best, test=best, variant="RecencyEASE")
+    for number, best in ((12, 0.01), (13, 0.02)):
+        point = {"variant": "EASE", "regularization": float(number), "seed": 1}
+        store.trial(parent, number, point, best=best, test=best, variant="EASE")
+    store.trial(parent, 14, {"variant": "Popularity", "seed": 1}, best=0.0, test=0.0, variant="Pop")
+    _, out, _ = analyse("clusters")
+    numbers = [line.split()[0] for line in out.splitlines() if line.startswith("00")]
+    assert numbers == [*(f"{i:04d}" for i in range(11, 3, -1)), "0013", "0014"]
+    assert "by valid/recall@20, each variant's best among them" in words(out)
+    assert "0013 variant=EASE, regularization=13" in words(out)
+
+
 def test_files_are_saved_and_logged_to_the_parent_run(store, analyse, tmp_path):
     parent = store.grid()
     analyse("clusters")

@@ -73,8 +73,8 @@ def test_a_sampled_search_is_compared_with_where_it_started(tmp_path):
         start_published=True,
     )
     ledger, study = ledger_of(tmp_path, space, Budget(4, (1,), sampled=True))
-    ledger.enqueue_start(space.published_draws("embedded"))
-    ledger.enqueue_start(space.published_draws("embedded"))
+    ledger.enqueue_start([space.published_draws("embedded")])
+    ledger.enqueue_start([space.published_draws("embedded")])
     first, *_ = run(ledger, lambda p: float(p.number))
     assert first.params == {"training.learning_rate": 1e-3}
     assert len(study.trials) == 4

@@ -164,3 +164,56 @@ def test_lists_conditions_and_ratios_come_back_as_they_were(open_ledger):
     assert "diffusion.noise_max / diffusion.noise_min" in study.trials[0].params
     again, _ = open_ledger(space, 12, (1,), sampled=True)
     assert [again.propose().params for _ in range(12)] == [p.params for p in proposals]
+
+
+def families():
+    """A space of three families, one of them with nothing to search."""
+    return SearchSpace(
+        name="families",
+        question="?",
+        domains={
+            "variant": Choice("Popularity", "EASE", "ItemKNN"),
+            "regularization": LogUniform(1.0, 1e4),
+            "num_neighbours": IntUniform(1, 100),
+        },
+        conditions={
+            "regularization": Condition("variant", ("EASE",)),
+            "num_neighbours": Condition("variant", ("ItemKNN",)),
+        },
+        strategy="random",
+        trials=9,
+        start_published=True,
+        equal_share=True,
+    )
+
+
+def test_sampled_points_are_shared_equally_and_each_family_starts_from_its_usual_values(
+    open_ledger,
+):
+    space = families()
+    starts = [space.published_draws("ml-1m_clean", v) for v in ("Popularity", "EASE", "ItemKNN")]
+    proposals = []
+    while True:  # a driver that dies after every trial: the shares stay equal
+        ledger, study = open_ledger(space, trials=9, seeds=(1,), sampled=True)
+        study.sampler = RandomSampler(seed=len(proposals))
+        ledger.enqueue_start(starts)
+        if (proposal := ledger.propose()) is None:
+            break
+        proposals.append(proposal.params)
+        ledger.complete(proposal.number, 1.0)
+    variants = [params["variant"] for params in proposals]
+    assert variants[:3] == ["Popularity", "EASE", "ItemKNN"]
+    assert [variants.count(v) for v in ("Popularity", "EASE", "ItemKNN")] == [1, 4, 4]
+    assert proposals[1] == {"variant": "EASE", "regularization": 1000.0}
+    assert len({str(params) for params in proposals}) == 9
+    assert len(study.trials) == 9
+
+
+def test_an_equal_share_counts_points_not_their_replicates(open_ledger):
+    space = families()
+    ledger, _ = open_ledger(space, trials=8, seeds=(1, 2), sampled=True)
+    seen = []
+    while (proposal := ledger.propose()) is not None:
+        seen.append((proposal.params["variant"], proposal.seed))
+        ledger.complete(proposal.number, 1.0)
+    assert sorted(seen) == sorted(2 * [(v, s) for v in ("EASE", "ItemKNN") for s in (1, 2)])
