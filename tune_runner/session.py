@@ -81,6 +81,7 @@ def open_tracker(session: Session) -> Tracker:
         records.KIND: "study",
         records.STUDY: name,
         records.SPACE: space.name,
+        records.FOLDER: str(session.folder.path),
         records.OBJECTIVE: space.objective.name,
         records.DIRECTION: space.objective.direction,
         "question": space.question,

@@ -19,6 +19,14 @@ def add_dataset(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument("--protocol", choices=PROTOCOLS, help="which list is valid, which is test")
 
 
+def add_model(judged: argparse._MutuallyExclusiveGroup) -> None:
+    """Declare the two ways to name a trained model, --checkpoint and --run."""
+    judged.add_argument("--checkpoint", type=Path, help="model.pt, or the folder that train wrote")
+    judged.add_argument(
+        "--run", metavar="ID", help="MLflow run of a trial, or of a study: its best trial"
+    )
+
+
 def parse_settings(settings: list[str]) -> dict[str, Any]:
     """Return {"diffusion.num_steps": 40} for ["diffusion.num_steps=40"]; values are JSON or text.
 

@@ -1,4 +1,4 @@
-"""`python -m diffrec evaluate`: our metrics for a checkpoint, or for any system's ready lists."""
+"""`python -m diffrec evaluate`: our metrics for a trained model, or for any system's ready lists."""
 
 import argparse
 import json
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diffrec.commands.arguments import add_dataset
+from diffrec.commands.arguments import add_dataset, add_model
 from diffrec.errors import UserError
 
 if TYPE_CHECKING:
@@ -14,13 +14,15 @@ if TYPE_CHECKING:
 
     from diffrec.commands.trained import LoadedDataset
 
-HELP = "score a checkpoint, or a ready-made list of recommendations, with our metrics"
+HELP = (
+    "score a checkpoint, a tracked run, or a ready-made list of recommendations, with our metrics"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     judged = parser.add_mutually_exclusive_group(required=True)
-    judged.add_argument("--checkpoint", type=Path, help="model.pt, or the folder that train wrote")
+    add_model(judged)
     judged.add_argument(
         "--recommendations",
         type=Path,
@@ -34,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write one line per metric."""
-    metrics = _of_checkpoint(args) if args.checkpoint is not None else _of_lists(args)
+    metrics = _of_lists(args) if args.recommendations is not None else _of_model(args)
     if args.json:
         sys.stdout.write(json.dumps(metrics, indent=2) + "\n")
     else:
@@ -42,12 +44,12 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _of_checkpoint(args: argparse.Namespace) -> dict[str, float]:
-    from diffrec.commands.trained import checkpoint_of, dataset_of
+def _of_model(args: argparse.Namespace) -> dict[str, float]:
+    from diffrec.commands.trained import load_model
     from diffrec.evaluation.ranking import evaluate
 
-    checkpoint = checkpoint_of(args.checkpoint)
-    data = dataset_of(args, checkpoint).dataset
+    checkpoint, loaded = load_model(args)
+    data = loaded.dataset
     seen = [data.train, data.valid] if args.on == "test" else [data.train]
     target = data.test if args.on == "test" else data.valid
     model = checkpoint.build(data.num_items)

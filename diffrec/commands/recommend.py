@@ -8,16 +8,16 @@ original ids, all ids given and written are those.
 import argparse
 from pathlib import Path
 
-from diffrec.commands.arguments import add_dataset
+from diffrec.commands.arguments import add_dataset, add_model
 
-HELP = "recommend items from a checkpoint, to users of the dataset or for histories"
+HELP = (
+    "recommend items from a checkpoint or a tracked run, to users of the dataset or for histories"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument(
-        "--checkpoint", type=Path, required=True, help="model.pt, or the folder that train wrote"
-    )
+    add_model(parser.add_mutually_exclusive_group(required=True))
     add_dataset(parser, required=False)
     asked = parser.add_mutually_exclusive_group()
     asked.add_argument("--users", metavar="IDS", help="ids with commas between; all if left out")

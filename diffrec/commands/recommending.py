@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from diffrec.commands.train import device_of
-from diffrec.commands.trained import LoadedDataset, checkpoint_of, dataset_of
+from diffrec.commands.trained import LoadedDataset, load_model
 from diffrec.data.idmaps import IdMap
 from diffrec.data.interactions import Interactions
 from diffrec.data.tables import check_ending, write_table
@@ -34,8 +34,7 @@ def recommend(args: argparse.Namespace) -> None:
         raise UserError(f"`-k` must be at least 1, but got {args.k}.")
     if args.out is not None:
         check_ending(args.out)
-    checkpoint = checkpoint_of(args.checkpoint)
-    loaded = dataset_of(args, checkpoint)
+    checkpoint, loaded = load_model(args)
     request = _request(args, loaded)
     model = checkpoint.build(loaded.dataset.num_items, device_of(args.device))
     users, items, ranks = [], [], []

@@ -1,11 +1,12 @@
-"""What `recommend` and `evaluate` begin with: a checkpoint, its dataset, the original ids."""
+"""What `recommend` and `evaluate` begin with: a model, its dataset, the original ids."""
 
 import argparse
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from diffrec.commands.datasets import locate
+from diffrec.commands.runs import find_run
 from diffrec.commands.train import CHECKPOINT_FILE
 from diffrec.data import EMBEDDED_NAME, Dataset, load_dataset
 from diffrec.data.idmaps import IdMap, read_id_maps
@@ -23,9 +24,21 @@ class LoadedDataset:
     items: IdMap
 
 
-def checkpoint_of(path: Path) -> Checkpoint:
-    """Read a checkpoint by its file, or by the folder that `train` wrote."""
-    return load_checkpoint(path / CHECKPOINT_FILE if path.is_dir() else path)
+def load_model(args: argparse.Namespace) -> tuple[Checkpoint, LoadedDataset]:
+    """Read the model that --checkpoint or --run names, and its dataset.
+
+    Raises:
+        UserError: one of them is not there, or they do not belong together.
+    """
+    if args.run is None:
+        path: Path = args.checkpoint
+        checkpoint = load_checkpoint(path / CHECKPOINT_FILE if path.is_dir() else path)
+        return checkpoint, dataset_of(args, checkpoint)
+    run = find_run(args.run)
+    checkpoint = replace(load_checkpoint(run.checkpoint), dataset=run.dataset)
+    if args.dataset is None and args.data_dir is None:
+        args.data_dir = run.data_dir
+    return checkpoint, dataset_of(args, checkpoint)
 
 
 def dataset_of(args: argparse.Namespace, checkpoint: Checkpoint | None = None) -> LoadedDataset:

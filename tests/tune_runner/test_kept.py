@@ -1,0 +1,95 @@
+"""From an MLflow run to recommendations: the trial's own checkpoint, or its study's best."""
+
+import json
+
+import pytest
+import torch
+from mlflow.tracking import MlflowClient
+
+from diffrec.__main__ import main
+from diffrec.data import load_dataset
+from diffrec.training.checkpoint import load_checkpoint
+from tune_runner import records
+from tune_runner.folder import StudyFolder
+
+
+@pytest.fixture
+def study(tmp_path, tracking_uri):
+    """A finished study of two trials, the second kept; returns ids by kind and the model's file."""
+    assert (
+        main(["train", "--variant", "EASE", "--dataset", "embedded", "--out", f"{tmp_path}/m"]) == 0
+    )
+    trained = load_checkpoint(tmp_path / "m" / "model.pt")
+    folder = StudyFolder(tmp_path / "runs", "kept")
+    place = folder.checkpoints / "trial_0001"
+    place.mkdir(parents=True)
+    state = {"run": {"config": trained.config.to_dict(), "best_state": trained.state}}
+    torch.save(state, place / "state.pt")
+    folder.write({"settings": {"data_dir": None}})
+    client = MlflowClient(tracking_uri)
+    found = client.get_experiment_by_name("kept")
+    experiment = found.experiment_id if found else client.create_experiment("kept")
+    tags = {
+        records.KIND: "study",
+        records.FOLDER: str(folder.path),
+        "dataset": "embedded",
+        "dataset_sha256": load_dataset("embedded").sha256,
+        "protocol": "published",
+    }
+    ids = {"study": client.create_run(experiment, tags=tags).info.run_id}
+    for number in (0, 1):
+        tags = {
+            records.KIND: "trial",
+            records.PARENT: ids["study"],
+            records.TRIAL_NUMBER: str(number),
+        }
+        ids[f"trial {number}"] = client.create_run(experiment, tags=tags).info.run_id
+    ids["foreign"] = client.create_run(experiment).info.run_id
+    return ids, tmp_path / "m", folder
+
+
+@pytest.mark.parametrize("kind", ["study", "trial 1"])
+def test_a_run_answers_and_scores_like_the_model_it_kept(kind, study, capsys):
+    ids, model, _ = study
+    capsys.readouterr()
+    answers = []
+    for source in (["--run", ids[kind]], ["--checkpoint", str(model)]):
+        assert main(["recommend", *source, "--users", "7", "-k", "5"]) == 0
+        assert main(["evaluate", *source, "--json"]) == 0
+        answers.append(capsys.readouterr().out)
+    assert answers[0] == answers[1]
+    assert json.loads(answers[0][answers[0].index("{") :])["test/recall@20"] > 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("trial 0", "checkpoint of trial 0000 was not kept"),
+        ("foreign", "no trial or study of ours"),
+        (None, "MLflow has no run"),
+    ],
+)
+def test_a_run_without_a_model_is_one_sentence(kind, words, study, capsys):
+    ids, _, _ = study
+    capsys.readouterr()
+    assert main(["recommend", "--run", ids.get(kind, "0" * 32)]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
+def test_a_study_that_still_runs_does_not_say_which_trial_is_meant(study, capsys):
+    ids, _, folder = study
+    other = folder.checkpoints / "trial_0000"
+    other.mkdir()
+    (other / "state.pt").touch()
+    assert main(["evaluate", "--run", ids["study"]]) == 2
+    assert "has 2 checkpoints" in capsys.readouterr().err
+
+
+def test_without_a_database_nothing_is_made(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert main(["recommend", "--run", "abc"]) == 2
+    assert "No MLflow database" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,89 @@
+"""From an MLflow run to its checkpoint: what `python -m diffrec recommend --run ID` asks.
+
+Offered to `diffrec` as an entry point (pyproject.toml), since `diffrec` knows no MLflow.
+"""
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from diffrec.commands.runs import TrackedRun
+from diffrec.errors import UserError
+from tune_runner import records
+from tune_runner.folder import StudyFolder
+from tune_runner.housekeeping import trial_folder
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
+
+_STATE = "state.pt"
+
+
+def find_run(run_id: str) -> TrackedRun:
+    """Return where the checkpoint of an MLflow run lies: a trial's, or a study's best.
+
+    Raises:
+        UserError: there is no such run, or its checkpoint was not kept.
+    """
+    uri = records.default_tracking_uri()
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+        raise UserError(
+            f"No MLflow database at {uri.removeprefix('sqlite:///')}; run this where the study "
+            "ran, or set MLFLOW_TRACKING_URI."
+        )
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(uri)
+    run = _get(client, run_id)
+    kind = run.data.tags.get(records.KIND)
+    if kind not in ("trial", "study"):
+        raise UserError(f"MLflow run {run_id} is no trial or study of ours; give the id of one.")
+    parent = run if kind == "study" else _get(client, run.data.tags[records.PARENT])
+    tags = parent.data.tags
+    path = Path(tags.get(records.FOLDER, ""))
+    folder = StudyFolder(path.parent, path.name)
+    if kind == "study":
+        checkpoint = _best(folder, run_id)
+    else:
+        number = int(run.data.tags[records.TRIAL_NUMBER])
+        checkpoint = trial_folder(folder.checkpoints, number) / _STATE
+        if not checkpoint.is_file():
+            raise UserError(
+                f"The checkpoint of trial {number:04d} was not kept at {checkpoint}: a study keeps "
+                f"its best trial's (run {parent.info.run_id}); train this one again with `python "
+                "-m diffrec train --config` and the run's config.json."
+            )
+    data_dir = folder.read()["settings"]["data_dir"]
+    dataset = {
+        "name": tags["dataset"],
+        "sha256": tags["dataset_sha256"],
+        "protocol": tags["protocol"],
+    }
+    return TrackedRun(checkpoint, dataset, None if data_dir is None else Path(data_dir))
+
+
+def _get(client: "MlflowClient", run_id: str) -> "Run":
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"MLflow has no run {run_id!r} ({reason}); `mlflow ui` shows each run's id."
+        ) from None
+
+
+def _best(folder: StudyFolder, run_id: str) -> Path:
+    """Return the one checkpoint that a finished study keeps."""
+    kept = sorted(folder.checkpoints.glob(f"*/{_STATE}"))
+    if len(kept) != 1:
+        raise UserError(
+            f"Study {folder.path.name!r} has {len(kept)} checkpoints in {folder.checkpoints}, so "
+            f"run {run_id} does not say which; give the run id of a trial."
+        )
+    return kept[0]
