@@ -1,4 +1,4 @@
-"""`python -m diffrec evaluate`: our metrics for a trained model, or for any system's ready lists."""
+"""`python -m diffrec evaluate`: our metrics for a trained model, or for any system's own lists."""
 
 import argparse
 import json
