@@ -1,7 +1,11 @@
 """How long `prepare` takes and how much memory, on a generated file of ratings.
 
-    python benchmarks/prepare.py --rows 26000000            # 25 M after repeated pairs
-    python benchmarks/prepare.py --rows 1000000 --style dat --keep /tmp/ratings.dat
+    python benchmarks/prepare.py --rows 26700000            # 25 M without the repeated pairs
+    python benchmarks/prepare.py --style dat --rows 1250000 --users 6040 --items 3700 --keep FILE
+
+The second writes a file of the size of MovieLens 1M and prepares nothing.
+
+What was measured stands in benchmarks/README.md.
 
 Tastes are planted (users return to a few neighbourhoods of items and drift), so that the file also
 serves as a stand-in for MovieLens' own in `prepare`, `check`, `train`, `recommend`.
@@ -23,11 +27,10 @@ import polars as pl
 _BLOCK_USERS = 20_000
 
 
-def write_ratings(path: Path, num_rows: int, num_items: int, *, style: str) -> None:
-    """Write about `num_rows` ratings, users shuffled within blocks, in constant memory."""
+def write_ratings(path: Path, num_rows: int, num_users: int, num_items: int, *, style: str) -> None:
+    """Write `num_rows` ratings less those of repeated pairs, in constant memory."""
     rng = np.random.default_rng(0)
-    per_user = 160
-    num_users = max(1, num_rows // per_user)
+    per_user = max(1, num_rows // num_users)
     popularity = 1 / (np.arange(num_items) + 20.0)
     cumulative = np.cumsum(popularity / popularity.sum())
     scenes = rng.permutation(num_items) % 60  # popularity says nothing of the scene
@@ -63,17 +66,19 @@ def write_ratings(path: Path, num_rows: int, num_items: int, *, style: str) -> N
 def main() -> None:
     """Generate, prepare in a process of its own, report."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rows", type=int, default=26_000_000)
+    parser.add_argument("--rows", type=int, default=26_700_000)
+    parser.add_argument("--users", type=int, help="one for 160 rows if left out")
     parser.add_argument("--items", type=int, default=60_000)
     parser.add_argument("--style", choices=("csv", "dat"), default="csv")
     parser.add_argument("--keep", type=Path, help="write the ratings here and stop")
     args = parser.parse_args()
+    sizes = (args.rows, args.users or max(1, args.rows // 160), args.items)
     if args.keep is not None:
-        write_ratings(args.keep, args.rows, args.items, style=args.style)
+        write_ratings(args.keep, *sizes, style=args.style)
         return
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, f"ratings.{args.style}")
-        write_ratings(source, args.rows, args.items, style=args.style)
+        write_ratings(source, *sizes, style=args.style)
         started = time.perf_counter()
         command = [
             sys.executable,

@@ -5,11 +5,12 @@ Offered to `diffrec` as an entry point (pyproject.toml), since `diffrec` knows n
 
 import logging
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffrec.commands.runs import TrackedRun
-from diffrec.errors import UserError
+from diffrec.errors import UserError, nearest
 from tune_runner import records
 from tune_runner.folder import StudyFolder
 from tune_runner.housekeeping import trial_folder
@@ -19,10 +20,14 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 _STATE = "state.pt"
+_ID = re.compile("[0-9a-f]{32}")
 
 
-def find_run(run_id: str) -> TrackedRun:
+def find_run(name: str) -> TrackedRun:
     """Return where the checkpoint of an MLflow run lies: a trial's, or a study's best.
+
+    Args:
+        name: id of the run, or the name of a study.
 
     Raises:
         UserError: there is no such run, or its checkpoint was not kept.
@@ -38,16 +43,16 @@ def find_run(run_id: str) -> TrackedRun:
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(uri)
-    run = _get(client, run_id)
+    run = _get(client, name) if _ID.fullmatch(name) else _study(client, name)
     kind = run.data.tags.get(records.KIND)
     if kind not in ("trial", "study"):
-        raise UserError(f"MLflow run {run_id} is no trial or study of ours; give the id of one.")
+        raise UserError(f"MLflow run {name} is no trial or study of ours; give the id of one.")
     parent = run if kind == "study" else _get(client, run.data.tags[records.PARENT])
     tags = parent.data.tags
     path = Path(tags.get(records.FOLDER, ""))
     folder = StudyFolder(path.parent, path.name)
     if kind == "study":
-        checkpoint = _best(folder, run_id)
+        checkpoint = _best(folder)
     else:
         number = int(run.data.tags[records.TRIAL_NUMBER])
         checkpoint = trial_folder(folder.checkpoints, number) / _STATE
@@ -78,12 +83,30 @@ def _get(client: "MlflowClient", run_id: str) -> "Run":
         ) from None
 
 
-def _best(folder: StudyFolder, run_id: str) -> Path:
+def _study(client: "MlflowClient", name: str) -> "Run":
+    from mlflow.exceptions import MlflowException
+
+    try:
+        experiment = client.get_experiment_by_name(records.EXPERIMENT)
+        ids = [] if experiment is None else [experiment.experiment_id]
+        runs = client.search_runs(ids, f"tags.{records.KIND} = 'study'", max_results=1000)
+    except MlflowException as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"MLflow does not answer ({reason}); check MLFLOW_TRACKING_URI.") from None
+    named = {run.data.tags.get(records.STUDY, ""): run for run in runs}
+    if name not in named:
+        raise UserError(
+            f"MLflow has no run or study {name!r}{nearest(name, named)}; `mlflow ui` shows them."
+        )
+    return named[name]
+
+
+def _best(folder: StudyFolder) -> Path:
     """Return the one checkpoint that a finished study keeps."""
     kept = sorted(folder.checkpoints.glob(f"*/{_STATE}"))
     if len(kept) != 1:
         raise UserError(
             f"Study {folder.path.name!r} has {len(kept)} checkpoints in {folder.checkpoints}, so "
-            f"run {run_id} does not say which; give the run id of a trial."
+            "its name does not say which; give the MLflow run id of a trial."
         )
     return kept[0]

@@ -23,7 +23,7 @@ def add_model(judged: argparse._MutuallyExclusiveGroup) -> None:
     """Declare the two ways to name a trained model, --checkpoint and --run."""
     judged.add_argument("--checkpoint", type=Path, help="model.pt, or the folder that train wrote")
     judged.add_argument(
-        "--run", metavar="ID", help="MLflow run of a trial, or of a study: its best trial"
+        "--run", metavar="ID", help="MLflow run of a trial, or name of a study: its best trial"
     )
 
 

@@ -27,10 +27,11 @@ def study(tmp_path, tracking_uri):
     torch.save(state, place / "state.pt")
     folder.write({"settings": {"data_dir": None}})
     client = MlflowClient(tracking_uri)
-    found = client.get_experiment_by_name("kept")
-    experiment = found.experiment_id if found else client.create_experiment("kept")
+    found = client.get_experiment_by_name(records.EXPERIMENT)
+    experiment = found.experiment_id if found else client.create_experiment(records.EXPERIMENT)
     tags = {
         records.KIND: "study",
+        records.STUDY: tmp_path.name,
         records.FOLDER: str(folder.path),
         "dataset": "embedded",
         "dataset_sha256": load_dataset("embedded").sha256,
@@ -44,11 +45,12 @@ def study(tmp_path, tracking_uri):
             records.TRIAL_NUMBER: str(number),
         }
         ids[f"trial {number}"] = client.create_run(experiment, tags=tags).info.run_id
+    ids["name"] = tmp_path.name
     ids["foreign"] = client.create_run(experiment).info.run_id
     return ids, tmp_path / "m", folder
 
 
-@pytest.mark.parametrize("kind", ["study", "trial 1"])
+@pytest.mark.parametrize("kind", ["study", "name", "trial 1"])
 def test_a_run_answers_and_scores_like_the_model_it_kept(kind, study, capsys):
     ids, model, _ = study
     capsys.readouterr()
@@ -66,13 +68,14 @@ def test_a_run_answers_and_scores_like_the_model_it_kept(kind, study, capsys):
     [
         ("trial 0", "checkpoint of trial 0000 was not kept"),
         ("foreign", "no trial or study of ours"),
-        (None, "MLflow has no run"),
+        ("unknown id", "MLflow has no run"),
+        ("unknown name", "MLflow has no run or study 'name of none'"),
     ],
 )
 def test_a_run_without_a_model_is_one_sentence(kind, words, study, capsys):
-    ids, _, _ = study
+    ids = study[0] | {"unknown id": "0" * 32, "unknown name": "name of none"}
     capsys.readouterr()
-    assert main(["recommend", "--run", ids.get(kind, "0" * 32)]) == 2
+    assert main(["recommend", "--run", ids[kind]]) == 2
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
