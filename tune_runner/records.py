@@ -43,6 +43,8 @@ COST_SECONDS = "cost/seconds"
 SPACE_FILE = "space.json"
 ENVIRONMENT_FILE = "environment.json"
 CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "weight_trajectory.json"
+"""Of a trial that learned weights: {"weighting": str, "snapshots": [[epoch, weights], ...]}."""
 
 
 def mlflow_name(name: str) -> str:
