@@ -39,6 +39,12 @@ TRAIN_LOSS = "train/loss"
 EPOCH_SECONDS = "train/epoch_seconds"
 BEST_EPOCH = "best/epoch"
 COST_SECONDS = "cost/seconds"
+COST_CPUS = "cost/cpus"
+COST_GPUS = "cost/gpus"
+"""What a trial held of the machine; one core and no GPU where it was not recorded."""
+
+COST_JOULES = "cost/joules"
+"""Energy that the machine measured, the trial's share of it; missing where it measures none."""
 
 SPACE_FILE = "space.json"
 ENVIRONMENT_FILE = "environment.json"
