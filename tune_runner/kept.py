@@ -104,7 +104,12 @@ def _study(client: "MlflowClient", name: str) -> "Run":
 def _best(folder: StudyFolder) -> Path:
     """Return the one checkpoint that a finished study keeps."""
     kept = sorted(folder.checkpoints.glob(f"*/{_STATE}"))
-    if len(kept) != 1:
+    if not kept:
+        raise UserError(
+            f"Study {folder.path.name!r} has no trained model in {folder.checkpoints}; run it, or "
+            f"go on with `python -m tune_runner --resume {folder.path.name}`."
+        )
+    if len(kept) > 1:
         raise UserError(
             f"Study {folder.path.name!r} has {len(kept)} checkpoints in {folder.checkpoints}, so "
             "its name does not say which; give the MLflow run id of a trial."

@@ -16,7 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where dataset folders lie")
     parser.add_argument("--json", action="store_true", help="write the report as JSON")
     parser.add_argument(
-        "--strict", action="store_true", help="exit with 1 where valid and test are exchanged"
+        "--strict",
+        action="store_true",
+        help="exit with 1 where valid and test are exchanged or a file is not as its manifest says",
     )
 
 
@@ -31,4 +33,4 @@ def run(args: argparse.Namespace) -> int:
     sys.stdout.flush()  # before the error, where both go to one terminal
     if report.refusal is not None:
         raise UserError(report.refusal)
-    return 1 if args.strict and report.is_exchanged else 0
+    return 1 if args.strict and not report.is_trusted else 0

@@ -8,7 +8,7 @@ import numpy as np
 from diffrec.data.embeddings import svd_item_embeddings
 from diffrec.data.released import EMBEDDINGS_FILE, read_released
 from diffrec.errors import UserError
-from diffrec.preparation.folder import MANIFEST_FILE, sha256
+from diffrec.preparation.manifest import MANIFEST_FILE, sha256
 
 METHODS = ("svd", "lightgcn")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from diffrec.errors import UserError, nearest
 from diffrec.preparation.downloading import Progress, download
-from diffrec.preparation.folder import sha256
+from diffrec.preparation.manifest import sha256
 
 _GROUPLENS = "https://files.grouplens.org/datasets/movielens"
 _RELEASE = (

@@ -1,6 +1,5 @@
 """The dataset folder that `prepare` writes: lists, times, id maps, and a manifest of all of it."""
 
-import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -14,10 +13,9 @@ from diffrec.data.released import LIST_NAMES, list_file
 from diffrec.errors import UserError
 from diffrec.preparation.events import read_events
 from diffrec.preparation.formats import Columns
+from diffrec.preparation.manifest import MANIFEST_FILE, sha256
 from diffrec.preparation.settings import PrepareSettings
 from diffrec.preparation.splitting import Lists, split_events
-
-MANIFEST_FILE = "manifest.json"
 
 
 def prepare_folder(
@@ -54,12 +52,6 @@ def prepare_folder(
     text = json.dumps(manifest, indent=2) + "\n"
     (out / MANIFEST_FILE).write_text(text, encoding="utf-8")
     return manifest
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write(out: Path, lists: Lists, has_times: bool) -> list[str]:

@@ -1,6 +1,6 @@
 """The report on a dataset folder: surveyed first, so that even a broken one is described."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from diffrec.data.released import LIST_NAMES, read_lists, read_released
 from diffrec.data.sources import EMBEDDED_NAME, find_folder, load_dataset
 from diffrec.errors import UserError
 from diffrec.preparation.affinity import ENDS, OrderEvidence, item_affinity, time_order
+from diffrec.preparation.manifest import Vouched, check_manifest
 from diffrec.preparation.survey import (
     ListSurvey,
     Skew,
@@ -39,6 +40,13 @@ class DatasetReport:
     refusal: str | None = None
     fit: dict[str, float] | None = None
     order: OrderEvidence | None = None
+    manifest: Vouched | None = None
+    """None where the folder has none."""
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether neither the order of the held-out lists nor a changed file speaks against it."""
+        return not self.is_exchanged and (self.manifest is None or not self.manifest.changed)
 
     @property
     def is_exchanged(self) -> bool:
@@ -54,18 +62,19 @@ def check_dataset(name: str, data_dir: Path | None = None) -> DatasetReport:
     """Survey the dataset `name`; where it is sound, weigh its noise and time order as well.
 
     Raises:
-        UserError: there is no such dataset, or a list cannot even be read.
+        UserError: there is no such dataset, or a list or the manifest cannot even be read.
     """
     if name == EMBEDDED_NAME:
         dataset = load_dataset(name)
         return _report(name, {part: getattr(dataset, part).to_pairs() for part in LIST_NAMES})
     folder = find_folder(name, data_dir)
     pairs = read_lists(folder)
+    manifest = check_manifest(folder)
     try:
         read_released(folder)
     except UserError as refusal:
-        return _surveyed(name, pairs, str(refusal))
-    return _report(name, pairs)
+        return replace(_surveyed(name, pairs, str(refusal)), manifest=manifest)
+    return replace(_report(name, pairs), manifest=manifest)
 
 
 def check_loaded(dataset: Dataset) -> DatasetReport:
@@ -92,6 +101,8 @@ def render(report: DatasetReport) -> str:
         f"Popularity skew: Gini {report.skew.gini:.3f}; the most popular fifth of the items has "
         f"{report.skew.head_share:.1%} of the train rows"
     )
+    if report.manifest is not None:
+        lines.append(_manifest_line(report.manifest))
     if report.fit is not None:
         values = ", ".join(f"{name} {value:.3f}" for name, value in report.fit.items())
         lines.append(f"Taste fit (0.5 is random): {values}; {noise_drift(report.fit)}")
@@ -100,6 +111,12 @@ def render(report: DatasetReport) -> str:
     if report.refusal is not None:
         lines += ["", "Verdict: broken, cannot be loaded"]
     return "\n".join(lines) + "\n"
+
+
+def _manifest_line(manifest: Vouched) -> str:
+    if manifest.changed:
+        return f"Manifest: CHANGED since it was written: {', '.join(manifest.changed)}"
+    return f"Manifest: all {manifest.files} files are as it says"
 
 
 def _order_lines(order: OrderEvidence) -> list[str]:

@@ -1,6 +1,7 @@
 """From an MLflow run to recommendations: the trial's own checkpoint, or its study's best."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -88,6 +89,9 @@ def test_a_study_that_still_runs_does_not_say_which_trial_is_meant(study, capsys
     (other / "state.pt").touch()
     assert main(["evaluate", "--run", ids["study"]]) == 2
     assert "has 2 checkpoints" in capsys.readouterr().err
+    shutil.rmtree(folder.checkpoints)
+    assert main(["evaluate", "--run", ids["study"]]) == 2
+    assert "has no trained model" in capsys.readouterr().err
 
 
 def test_without_a_database_nothing_is_made(tmp_path, monkeypatch, capsys):

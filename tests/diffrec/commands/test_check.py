@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from diffrec.__main__ import main
+from diffrec.preparation.manifest import sha256
 
 TRAIN = [[0, 2], [0, 0], [1, 1], [1, 3], [2, 0]]
 VALID = [[0, 1], [1, 0], [2, 3]]
@@ -41,7 +42,22 @@ def test_the_embedded_dataset_passes_the_strict_check(capsys):
     assert "Taste fit" in capsys.readouterr().out
 
 
+def test_a_file_that_its_manifest_does_not_know_is_named(folder, capsys):
+    digest = sha256(folder / "test_list.npy")
+    files = {"test_list.npy": digest, "train_list.npy": digest, "item_ids.npy": digest}
+    (folder / "manifest.json").write_text(json.dumps({"files": files}))
+    assert main(["check", str(folder), "--strict"]) == 1
+    assert "CHANGED since it was written: train_list.npy, item_ids.npy" in capsys.readouterr().out
+    (folder / "manifest.json").write_text(json.dumps({"files": {"test_list.npy": digest}}))
+    assert main(["check", str(folder), "--strict"]) == 0
+    assert "all 1 files are as it says" in capsys.readouterr().out
+
+
 BROKEN = {
+    "a damaged manifest": (
+        lambda f: (f / "manifest.json").write_text('{"files"'),
+        "must be the manifest",
+    ),
     "a missing list": (lambda f: (f / "test_list.npy").unlink(), "is missing"),
     "an empty list": (lambda f: np.save(f / "test_list.npy", np.empty((0, 2), int)), "is empty"),
     "floats": (lambda f: np.save(f / "test_list.npy", np.array(TEST) * 1.0), "integer ids"),
