@@ -179,8 +179,8 @@ def _lines(
     low, high = (trials * sum(s[i] for s in spans) / len(spans) / 3600 for i in (0, 1))
     cores = placement.max_concurrent * placement.cpus
     lines.append(
-        f"time      {clock(3600 * low)} to {clock(3600 * high)}: every trial runs at least its patience and at "
-        "most its epochs"
+        f"time      {clock(3600 * low)} to {clock(3600 * high)}: every trial runs at least its "
+        "patience and at most its epochs"
     )
     energy = [hours * cores * CPU_CORE_WATTS / 1000 for hours in (low, high)]
     lines.append(
