@@ -8,6 +8,7 @@ import os
 _SETTINGS = {
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune prints nothing; tune_runner.progress does
     "RAY_USAGE_STATS_ENABLED": "0",  # no call home
+    "RAY_DASHBOARD_STARTUP_TIMEOUT_S": "300",  # seen: over a minute on a busy machine, then a crash
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # workers stay in the user's working directory
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, no TensorBoard: twice the trials a second
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
