@@ -4,13 +4,15 @@ All comparisons are paired: the same seed stands on both sides, so what a seed d
 alike drops out. A family of comparisons shares one error rate (Holm).
 """
 
+import math
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from analysis.statistics import LEVEL, Estimate, estimates, holm
-from analysis.study import Cell, Study, short_path, value_label
-from analysis.summary import grid_label
+from analysis.labels import named_value, short_path, value_label
+from analysis.statistics import LEVEL, Estimate, bootstrap, estimates, holm
+from analysis.study import Cell, Study
 
 Verdict = Literal["better", "worse", "within noise", "unknown"]
 
@@ -30,9 +32,12 @@ class Comparison:
     factor: str = ""
     """The parameter, of a main effect."""
 
+    bootstrapped: tuple[float, float] = (math.nan, math.nan)
+    """The bootstrap's interval, where there are seeds enough for one."""
+
 
 @dataclass(frozen=True, slots=True)
-class _Pairs:
+class Pairs:
     """Paired values, before they are judged."""
 
     label: str
@@ -47,16 +52,21 @@ def against_control(study: Study, metric: str) -> list[Comparison]:
     control = study.control
     if control is None:
         return []
-    base, name = control.by_seed(metric), grid_label(study, control)
-    found = []
-    for cell in study.cells:
-        if cell.is_control:
-            continue
-        values = cell.by_seed(metric)
-        seeds = sorted(values.keys() & base.keys())
-        ours, theirs = tuple(values[s] for s in seeds), tuple(base[s] for s in seeds)
-        found.append(_Pairs(grid_label(study, cell), name, ours, theirs))
-    return _judge(found)
+    others = (cell for cell in study.cells if not cell.is_control)
+    return judge([paired(cell, control, metric) for cell in others])
+
+
+def paired(cell: Cell, base: Cell, metric: str, *, factor: str = "") -> Pairs:
+    """Return the results of two cells for the seeds that both have."""
+    ours, theirs = cell.by_seed(metric), base.by_seed(metric)
+    seeds = sorted(ours.keys() & theirs.keys())
+    return Pairs(
+        cell.label,
+        base.label,
+        tuple(ours[seed] for seed in seeds),
+        tuple(theirs[seed] for seed in seeds),
+        factor,
+    )
 
 
 def main_effects(study: Study, metric: str) -> list[Comparison]:
@@ -65,14 +75,12 @@ def main_effects(study: Study, metric: str) -> list[Comparison]:
     The reference is the control's level, else the first of the grid. Only cells that differ in
     nothing but the factor are paired; their differences are averaged within a seed first.
     """
-    found = []
-    for path in study.paths:
-        levels = [level for level in _levels(study, path) if level is not None]
-        control = dict(study.control.params).get(path) if study.control else None
-        reference = levels[0] if control is None else control
+    found: list[Pairs] = []
+    for path in [] if study.is_sampled else study.paths:
+        levels, reference = levels_of(study, path)
         others = (level for level in levels if level != reference)
         found += [_level_pairs(study, metric, path, level, reference) for level in others]
-    return _judge([pairs for pairs in found if pairs.ours])
+    return judge([pairs for pairs in found if pairs.ours])
 
 
 def verdict_sentence(comparison: Comparison, metric: str) -> str:
@@ -91,7 +99,8 @@ def _interval(estimate: Estimate) -> str:
     return f"{estimate.low:+.4f} to {estimate.high:+.4f}"
 
 
-def _judge(found: list[_Pairs]) -> list[Comparison]:
+def judge(found: Sequence[Pairs]) -> list[Comparison]:
+    """Return the comparisons of one family: estimates, Holm's p values, verdicts."""
     samples = [[a - b for a, b in zip(p.ours, p.theirs, strict=True)] for p in found]
     judged = estimates(samples)
     adjusted = holm([estimate.p for estimate in judged]) if judged else []
@@ -108,6 +117,7 @@ def _judge(found: list[_Pairs]) -> list[Comparison]:
                 relative,
                 _verdict(estimate, float(p)),
                 pairs.factor,
+                bootstrap([a - b for a, b in zip(pairs.ours, pairs.theirs, strict=True)]),
             )
         )
     return made
@@ -121,16 +131,18 @@ def _verdict(estimate: Estimate, adjusted_p: float) -> Verdict:
     return "better" if estimate.mean > 0 else "worse"
 
 
-def _levels(study: Study, path: str) -> list[Any]:
+def levels_of(study: Study, path: str) -> tuple[list[Any], Any]:
+    """Return a factor's levels in grid order and its reference: the control's, else the first."""
     levels: list[Any] = []
     for cell in study.cells:
         level = dict(cell.params).get(path)
-        if level not in levels:
+        if level is not None and level not in levels:
             levels.append(level)
-    return levels
+    control = dict(study.control.params).get(path) if study.control else None
+    return levels, levels[0] if control is None and levels else control
 
 
-def _level_pairs(study: Study, metric: str, path: str, level: Any, reference: Any) -> _Pairs:
+def _level_pairs(study: Study, metric: str, path: str, level: Any, reference: Any) -> Pairs:
     sides: dict[str, dict[Any, Cell]] = defaultdict(dict)
     for cell in study.cells:
         params = dict(cell.params)
@@ -148,11 +160,10 @@ def _level_pairs(study: Study, metric: str, path: str, level: Any, reference: An
     # A seed with fewer pairs than another would mix the effects of cells into the noise.
     most = max(map(len, by_seed.values()), default=0)
     whole = [pairs for _, pairs in sorted(by_seed.items()) if len(pairs) == most]
-    name = short_path(path)
-    return _Pairs(
-        f"{name} {value_label(level)}",
-        f"{name} {value_label(reference)}",
+    return Pairs(
+        named_value(path, level),
+        named_value(path, reference),
         tuple(sum(a for a, _ in pairs) / len(pairs) for pairs in whole),
         tuple(sum(b for _, b in pairs) / len(pairs) for pairs in whole),
-        name,
+        short_path(path),
     )

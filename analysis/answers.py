@@ -1,35 +1,44 @@
 """The answer in sentences: what was best, what differs from the control, what lies within noise."""
 
-from collections.abc import Sequence
-
-from analysis.ablation import Comparison, against_control, verdict_sentence
-from analysis.figures import METRIC
+from analysis.ablation import Comparison, against_control, main_effects, verdict_sentence
+from analysis.confirmation import confirmation_sentence
+from analysis.interactions import interactions
 from analysis.literature import SOURCES, beside
+from analysis.patience import patience_sentences
+from analysis.pruning import safety_sentence, saved_sentence
 from analysis.study import Study
-from analysis.summary import Table, best_cells, grid_label, state_sentence, title
+from analysis.summary import METRIC, cell_name, title
+from analysis.trends import trend_sentence, trends
+
+_FEW = 3
+"""Levels of a factor below which each has a sentence of its own."""
 
 
-def answers(table: Table, effects: Sequence[Comparison]) -> list[str]:
+def answers(study: Study) -> list[str]:
     """Return the sentences that a reader in a hurry needs."""
-    study = table.study
-    said = [_best(study), *_control(study)]
-    said += [verdict_sentence(effect, title(METRIC)) for effect in effects]
-    for row in beside(study):
-        if f"test/{row.metric}" == METRIC:
-            sure = {True: "outside", False: "inside", None: "which has no"}[row.exceeds]
-            said.append(
-                f"{row.reported.model} reaches {title(METRIC)} {row.ours.mean:.4f}; "
-                f"{SOURCES[row.reported.source]} says {row.theirs:.4f}, {sure} our interval."
-            )
-    return [*said, state_sentence(study)]
+    name = title(METRIC)
+    said = [_best(study), confirmation_sentence(study, METRIC, name), *_control(study)]
+    said += _effects(main_effects(study, METRIC))
+    said += [trend_sentence(trend, name) for trend in trends(study, METRIC)]
+    said += _interactions(interactions(study, METRIC))
+    said += patience_sentences(study)
+    said += _literature(study)
+    said += [safety_sentence(study), saved_sentence(study)]
+    return [sentence for sentence in said if sentence]
 
 
 def _best(study: Study) -> str:
-    cell = best_cells(study)[0]
+    cell = study.ranked()[0]
+    flattery = (
+        ""
+        if study.confirming
+        else " Being the best of many flatters: it is a candidate until fresh seeds confirm it "
+        "(--confirm N)."
+    )
     return (
-        f"Best by validation: {grid_label(study, cell)} ({study.objective} "
+        f"Best by validation: {cell_name(study, cell)} ({study.objective} "
         f"{cell.mean(study.best_objective):.4f}), with {title(METRIC)} {cell.mean(METRIC):.4f} on "
-        "test. Being the best of many flatters: it is a candidate until fresh seeds confirm it."
+        f"test.{flattery}"
     )
 
 
@@ -41,7 +50,50 @@ def _control(study: Study) -> list[str]:
     unknown = len(found) - sum(count.values())
     more = f"; {unknown} have too few seeds to say" if unknown else ""
     return [
-        f"Of {len(found)} cells against the control {grid_label(study, study.control)}, "
+        f"Of {len(found)} cells against the control {study.control.label}, "
         f"{count['better']} are better, {count['worse']} worse, "
         f"{count['within noise']} within noise{more} ({title(METRIC)}, paired by seed, Holm)."
     ]
+
+
+def _effects(found: list[Comparison]) -> list[str]:
+    """Return what each factor does: in full where it has few levels, else counted."""
+    said = []
+    for factor in dict.fromkeys(c.factor for c in found):
+        levels = [c for c in found if c.factor == factor]
+        if len(levels) < _FEW:
+            said += [verdict_sentence(c, title(METRIC)) for c in levels]
+            continue
+        parts = []
+        for verdict in ("better", "worse", "within noise", "unknown"):
+            names = [
+                c.label + (f" ({c.estimate.mean:+.4f})" if c.estimate.n else "")
+                for c in levels
+                if c.verdict == verdict
+            ]
+            if names:
+                parts.append(f"{verdict} {', '.join(names)}")
+        said.append(f"Against {levels[0].reference}, all else equal: {'; '.join(parts)}.")
+    return said
+
+
+def _interactions(found: list[Comparison]) -> list[str]:
+    if not found:
+        return []
+    stand = [c for c in found if c.verdict in ("better", "worse")]
+    if not stand:
+        return [f"Of {len(found)} interactions of two factors none stands out of the noise."]
+    names = ", ".join(f"{c.label} ({c.estimate.mean:+.4f})" for c in stand)
+    return [f"{len(stand)} of {len(found)} interactions stand out of the noise: {names}."]
+
+
+def _literature(study: Study) -> list[str]:
+    said = []
+    for row in beside(study):
+        if f"test/{row.metric}" == METRIC:
+            sure = {True: "outside", False: "inside", None: "which has no"}[row.exceeds]
+            said.append(
+                f"{row.reported.model} reaches {title(METRIC)} {row.ours.mean:.4f}; "
+                f"{SOURCES[row.reported.source]} says {row.theirs:.4f}, {sure} our interval."
+            )
+    return said

@@ -23,10 +23,29 @@ def parser() -> argparse.ArgumentParser:
     """Return the command's arguments."""
     made = _Parser(
         prog="python -m analysis",
-        description="Say what a study found: print its table, save it, put it on its MLflow run.",
+        description="Say what a study found: print its table, save its report (page, tables, "
+        "figures), put it on its MLflow run.",
         allow_abbrev=False,
     )
     made.add_argument("study", metavar="STUDY", help="name of a study that MLflow has recorded")
+    made.add_argument(
+        "--against",
+        metavar="STUDY",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="other studies to set beside it: shared cells compared, variants that it lacks shown",
+    )
+    made.add_argument(
+        "--figure",
+        metavar="NAME",
+        help="draw this figure only, as PNG and SVG; a wrong name lists those there are",
+    )
+    made.add_argument(
+        "--no-figures",
+        action="store_true",
+        help="tables and text only, without the page and its figures: a second instead of many",
+    )
     made.add_argument(
         "--tracking-uri",
         metavar="URI",
@@ -46,9 +65,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         args = parser().parse_args(arguments)
         uri = args.tracking_uri or default_tracking_uri()
-        from analysis.report import report_study
+        from analysis import report
 
-        return report_study(args.study, uri, Path(args.runs_dir))
+        runs_dir = Path(args.runs_dir)
+        if args.figure:
+            return report.draw_figure(args.figure, args.study, uri, runs_dir, args.against)
+        return report.report_study(
+            args.study, uri, runs_dir, args.against, with_figures=not args.no_figures
+        )
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

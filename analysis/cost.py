@@ -1,64 +1,204 @@
-"""What a study cost: seconds as recorded, energy and CO2e by a stated model.
+"""What a study cost: seconds as recorded, shares of the node, energy and CO2e by a stated model.
 
-energy [kWh] = hours x watts / 1000, emissions [kg CO2e] = energy x intensity. Power is not
-measured: each trial is charged the power of the part of the machine it had. The defaults are the
-reproduction report's, so that its own estimate (1,000 h, 173.6 kg) comes out of the same formula.
+energy [kWh] = hours x watts / 1000, emissions [kg CO2e] = energy x intensity. A trial is charged
+the cores and GPU shares that it held, for as long as it ran; what no trial held is the node's idle
+part and is charged to none. The shares of the trials and the idle part sum to the node's total.
+Power is the model's unless the trials recorded what the machine measured (`cost/joules`). Intensity
+and GPU power are the reproduction report's, so that its own estimate (1,000 h, 173.6 kg) comes out
+of the same formula.
 """
 
 import math
 from dataclasses import dataclass
 
-from analysis.study import Study
+from analysis.sheets import Sheet
+from analysis.study import Study, Trial
+from tune_runner.records import COST_CPUS, COST_GPUS, COST_JOULES, COST_SECONDS
 
 REPORT_WATTS = 280.0
-"""Power of the report's GPU under load."""
+"""Power of the report's GPU under load; ours of a whole GPU, where none was measured."""
+
+REPORT_HOURS = 1_000.0
 
 CPU_CORE_WATTS = 10.0
 """Assumed draw of one busy CPU core with its share of memory and board."""
+
+IDLE_CORE_WATTS = 3.0
+"""Assumed draw of one idle core with its share of memory and board."""
 
 KG_PER_KWH = 0.62
 """Carbon intensity of the report's grid, kg CO2e per kWh."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Seconds of trials, and the estimate that follows from a power."""
+def kilowatt_hours(hours: float, watts: float) -> float:
+    """Return the energy of a power over some hours."""
+    return hours * watts / 1000
 
+
+def kg_co2e(kwh: float) -> float:
+    """Return the emissions of an energy."""
+    return kwh * KG_PER_KWH
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one trial held of the machine."""
+
+    number: int
+    state: str
     seconds: float
-    watts: float
-    kg_per_kwh: float = KG_PER_KWH
+    cpus: float
+    gpus: float
+    joules: float
+    """Measured energy; NaN where the machine did not show it."""
 
     @property
-    def hours(self) -> float:
-        """Trial hours, trials that ran side by side counted each."""
-        return self.seconds / 3600
+    def core_hours(self) -> float:
+        """Hours times the cores held."""
+        return self.seconds / 3600 * self.cpus
+
+    @property
+    def gpu_hours(self) -> float:
+        """Hours times the share of GPUs held."""
+        return self.seconds / 3600 * self.gpus
 
     @property
     def kwh(self) -> float:
-        """Energy."""
-        return self.hours * self.watts / 1000
+        """Energy: measured, else by the model."""
+        if not math.isnan(self.joules):
+            return self.joules / 3.6e6
+        cores = kilowatt_hours(self.core_hours, CPU_CORE_WATTS)
+        return cores + kilowatt_hours(self.gpu_hours, REPORT_WATTS)
+
+
+@dataclass(frozen=True, slots=True)
+class StudyCost:
+    """The shares of a study's trials, and the node they ran on."""
+
+    shares: tuple[Share, ...]
+    node_core_hours: float
+    """Cores of the node times the time from the first trial's start to the last one's end; NaN
+    where either is not recorded, or where several nodes must have worked."""
 
     @property
-    def kg_co2e(self) -> float:
-        """Emissions."""
-        return self.kwh * self.kg_per_kwh
+    def seconds(self) -> float:
+        """Seconds of all trials, those that ran side by side counted each."""
+        return sum(share.seconds for share in self.shares)
+
+    @property
+    def core_hours(self) -> float:
+        """Core hours that trials held."""
+        return sum(share.core_hours for share in self.shares)
+
+    @property
+    def gpu_hours(self) -> float:
+        """GPU-share hours that trials held."""
+        return sum(share.gpu_hours for share in self.shares)
+
+    @property
+    def idle_core_hours(self) -> float:
+        """Core hours of the node that no trial held."""
+        return self.node_core_hours - self.core_hours
+
+    @property
+    def kwh(self) -> float:
+        """Energy of the trials, without the idle part."""
+        return sum(share.kwh for share in self.shares)
+
+    @property
+    def idle_kwh(self) -> float:
+        """Energy of the idle part by the model."""
+        return kilowatt_hours(self.idle_core_hours, IDLE_CORE_WATTS)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether every trial's energy was measured."""
+        return bool(self.shares) and not any(math.isnan(share.joules) for share in self.shares)
 
     def sentence(self) -> str:
         """Return the cost in words, the model included."""
+        power = (
+            "as the machine measured it"
+            if self.is_measured
+            else f"at an assumed {CPU_CORE_WATTS:g} W per busy core and {REPORT_WATTS:g} W per GPU "
+            "(power was not measured, or not of every trial)"
+        )
+        gpus = f" and {self.gpu_hours:.2f} GPU-share hours" if self.gpu_hours else ""
         return (
-            f"Trials took {self.hours:.2f} hours in all; at an assumed {self.watts:g} W each that "
-            f"is {self.kwh:.3f} kWh or {self.kg_co2e:.3f} kg CO2e ({self.kg_per_kwh:g} kg/kWh). "
-            "Power was not measured; idle time is not counted."
+            f"Trials took {self.seconds / 3600:.2f} hours in all, {self.core_hours:.2f} core hours"
+            f"{gpus}; {power}, that is {self.kwh:.4f} kWh or {kg_co2e(self.kwh):.4f} kg CO2e "
+            f"({KG_PER_KWH:g} kg/kWh). {self._idle_sentence()}"
+        )
+
+    def _idle_sentence(self) -> str:
+        if math.isnan(self.node_core_hours):
+            return "What the node had beside them is not known, so its idle part is not counted."
+        return (
+            f"The node offered {self.node_core_hours:.2f} core hours from the first trial's start "
+            f"to the last one's end; {self.idle_core_hours:.2f} of them no trial held (idle, or "
+            f"paused between two runs): {self.idle_kwh:.4f} kWh more at {IDLE_CORE_WATTS:g} W."
         )
 
 
-def trial_seconds(metrics: dict[str, float], start: float, end: float) -> float:
+def trial_seconds(trial: Trial) -> float:
     """Return a trial's seconds: as recorded, else its run's duration; NaN if it is not over."""
-    recorded = metrics.get("cost/seconds", math.nan)
-    return end - start if math.isnan(recorded) else recorded
+    recorded = trial.metrics.get(COST_SECONDS, math.nan)
+    return trial.end - trial.start if math.isnan(recorded) else recorded
 
 
-def study_cost(study: Study, watts: float = CPU_CORE_WATTS) -> Cost:
+def study_cost(study: Study) -> StudyCost:
     """Return the cost of all trials that have ended, whatever became of them."""
-    seconds = [trial_seconds(dict(t.metrics), t.start, t.end) for t in study.trials]
-    return Cost(sum(s for s in seconds if not math.isnan(s)), watts)
+    trials = [t for t in (*study.trials, *study.confirming) if not math.isnan(trial_seconds(t))]
+    shares = tuple(
+        Share(
+            trial.number,
+            trial.state,
+            trial_seconds(trial),
+            trial.metrics.get(COST_CPUS, 1.0),
+            trial.metrics.get(COST_GPUS, 0.0),
+            trial.metrics.get(COST_JOULES, math.nan),
+        )
+        for trial in trials
+    )
+    starts, ends = [t.start for t in trials], [t.end for t in trials]
+    known = trials and not any(map(math.isnan, (*starts, *ends)))
+    span = max(ends) - min(starts) if known else math.nan
+    node = span / 3600 * float(study.environment.get("cpus") or math.nan)
+    held = sum(share.core_hours for share in shares)
+    return StudyCost(shares, node if held <= node else math.nan)
+
+
+def cost_sheet(study: Study) -> Sheet:
+    """Return the cost by state, the node's idle part, and the report's estimate as a check."""
+    cost = study_cost(study)
+    rows = []
+    for state in dict.fromkeys(share.state for share in cost.shares):
+        part = StudyCost(tuple(s for s in cost.shares if s.state == state), math.nan)
+        rows.append(_row(f"{state} ({len(part.shares)})", part, part.kwh))
+    rows.append(_row(f"trials together ({len(cost.shares)})", cost, cost.kwh))
+    if not math.isnan(cost.node_core_hours):
+        rows.append(_hours("idle", cost.idle_core_hours, cost.idle_kwh))
+        rows.append(_hours("node", cost.node_core_hours, cost.kwh + cost.idle_kwh))
+    check = kilowatt_hours(REPORT_HOURS, REPORT_WATTS)
+    rows.append(
+        ("check: report", f"{REPORT_HOURS:g}", "–", f"{REPORT_HOURS:g}", *_energy(check, 1))
+    )
+    head = ("what", "hours", "core hours", "GPU-share hours", "kWh", "kg CO2e")
+    note = (
+        f"The check is the reproduction report's own estimate: {REPORT_HOURS:,.0f} h at "
+        f"{REPORT_WATTS:g} W and {KG_PER_KWH:g} kg/kWh, 173.6 kg."
+    )
+    return Sheet("cost", "Cost", head, tuple(rows), note)
+
+
+def _row(name: str, cost: StudyCost, kwh: float) -> tuple[str, ...]:
+    hours = (cost.seconds / 3600, cost.core_hours, cost.gpu_hours)
+    return (name, *(f"{value:.3f}" for value in hours), *_energy(kwh))
+
+
+def _hours(name: str, core_hours: float, kwh: float) -> tuple[str, ...]:
+    return (name, "–", f"{core_hours:.3f}", "–", *_energy(kwh))
+
+
+def _energy(kwh: float, digits: int = 4) -> tuple[str, str]:
+    return f"{kwh:.{digits}f}", f"{kg_co2e(kwh):.{digits}f}"

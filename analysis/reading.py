@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
+from analysis.labels import flat
 from analysis.study import SEED, Study, Trial
 from diffrec.errors import UserError
 from tune_runner import records
@@ -72,14 +73,19 @@ def read_study(client: "MlflowClient", name: str) -> Study:
     )
     trials = sorted((_trial(run) for run in children), key=lambda trial: trial.number)
     again = {trial.retry_of for trial in trials}
+    standing = [trial for trial in trials if trial.number not in again]
+    run_id = parent.info.run_id
     return Study(
         name=name,
         tags=dict(parent.data.tags),
-        space=_artifact(client, parent, records.SPACE_FILE),
-        trials=tuple(t for t in trials if t.number not in again),
-        run_id=parent.info.run_id,
-        retried=sum(t.number in again for t in trials),
-        environment=_artifact(client, parent, records.ENVIRONMENT_FILE),
+        space=_artifact(client, run_id, records.SPACE_FILE),
+        trials=tuple(trial for trial in standing if not trial.role),
+        run_id=run_id,
+        retried=len(trials) - len(standing),
+        environment=_artifact(client, run_id, records.ENVIRONMENT_FILE),
+        confirming=tuple(trial for trial in standing if trial.role),
+        start=_seconds(parent.info.start_time),
+        end=_seconds(parent.info.end_time),
     )
 
 
@@ -103,6 +109,31 @@ def with_curves(client: "MlflowClient", study: Study, metrics: Sequence[str]) ->
                 curves[metric] = {m.step: m.value for m in sorted(history, key=lambda m: m.step)}
         trials.append(replace(trial, curves=curves))
     return replace(study, trials=tuple(trials))
+
+
+def with_weights(client: "MlflowClient", study: Study) -> Study:
+    """Return the study with the learned weights of the trials that have any."""
+    return replace(study, trials=tuple(_weighted(client, trial) for trial in study.trials))
+
+
+def with_configs(client: "MlflowClient", study: Study) -> Study:
+    """Return the study with the resolved configuration of each cell's first trial."""
+    firsts = {cell.trials[0].number for cell in study.cells}
+    trials = []
+    for trial in study.trials:
+        if trial.number in firsts:
+            config = _artifact(client, trial.run_id, records.CONFIG_FILE)
+            trial = replace(trial, config=flat(config))
+        trials.append(trial)
+    return replace(study, trials=tuple(trials))
+
+
+def _weighted(client: "MlflowClient", trial: Trial) -> Trial:
+    if not any("learned" in str(value) for value in (trial.variant, *trial.params.values())):
+        return trial
+    found = _artifact(client, trial.run_id, records.WEIGHTS_FILE)
+    snapshots = tuple((int(epoch), weights) for epoch, weights in found.get("snapshots", []))
+    return replace(trial, snapshots=snapshots, weighting=str(found.get("weighting", "")))
 
 
 def _runs(client: "MlflowClient", experiment: str, condition: str) -> Iterator["Run"]:
@@ -133,6 +164,7 @@ def _trial(run: "Run") -> Trial:
         start=_seconds(run.info.start_time),
         end=_seconds(run.info.end_time),
         run_id=run.info.run_id,
+        role=tags.get(records.ROLE, ""),
     )
 
 
@@ -154,13 +186,13 @@ def _seconds(millis: int | None) -> float:
     return math.nan if millis is None else millis / 1000
 
 
-def _artifact(client: "MlflowClient", run: "Run", name: str) -> dict[str, Any]:
+def _artifact(client: "MlflowClient", run_id: str, name: str) -> dict[str, Any]:
     """Return a JSON artifact; empty where it is missing, since tables can do without."""
     from mlflow.exceptions import MlflowException
 
     with tempfile.TemporaryDirectory() as folder:
         try:
-            path = client.download_artifacts(run.info.run_id, name, folder)
+            path = client.download_artifacts(run_id, name, folder)
             found = json.loads(Path(path).read_text(encoding="utf-8"))
         except (MlflowException, OSError, ValueError):
             return {}

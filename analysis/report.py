@@ -2,66 +2,127 @@
 
 import sys
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from analysis import reading, saving, tables
+from analysis.findings import Findings, find
+from analysis.sheets import sheet_csv, sheet_latex, sheet_markdown
 from analysis.study import Study
-from analysis.summary import make_table, state_sentence
+from analysis.summary import state_sentence
 from diffrec.errors import UserError
+from tune_runner.records import EPOCH_SECONDS
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
 
 
-def report_study(name: str, uri: str, runs_dir: Path) -> int:
-    """Print and save the table of a study, and put it on the study's run.
+def report_study(
+    name: str, uri: str, runs_dir: Path, against: Sequence[str] = (), *, with_figures: bool = True
+) -> int:
+    """Print and save the report of a study, and put it on the study's run.
 
     Raises:
         UserError: no such study, no result yet, or the folder cannot be written.
     """
     client = reading.connect(uri)
-    study = reading.read_study(client, name)
-    if not study.count("complete"):
-        raise UserError(f"Study {name!r} has no result to show: {state_sentence(study)}")
-    table = make_table(study)
-    _show(table)
+    study, others = _read(client, name, against)
+    found = find(study, others)
+    _show(found)
     folder = saving.report_folder(runs_dir, name)
-    files = {"table.md": tables.markdown_table(table), "table.csv": tables.csv_table(table)}
-    saving.write_files(folder, files | {"table.tex": tables.latex_table(table)})
-    saving.write_files(folder, _drawn(reading.with_curves(client, study, [study.objective])))
+    saving.write_files(folder, _texts(found))  # first: a figure that fails must not cost the table
+    if with_figures:
+        saving.write_files(folder, _drawn(found, others))
     saving.log_folder(client, study.run_id, folder)
-    sys.stdout.write(f"report    {folder / 'index.html'}\n")
+    sys.stdout.write(f"report    {folder / ('index.html' if with_figures else 'report.md')}\n")
     sys.stdout.flush()
     return 0
 
 
-def _drawn(study: Study) -> dict[str, str | bytes]:
-    """Return the page and its figures; plots are imported only once the table is safe."""
-    from analysis import ablation, figures
-    from analysis.page import Findings, page
+def draw_figure(
+    figure: str, name: str, uri: str, runs_dir: Path, against: Sequence[str] = ()
+) -> int:
+    """Draw one figure of a study, save it and put it on the study's run.
 
-    drawn = figures.draw_all(study)
+    Raises:
+        UserError: no such figure or study, nothing to draw, or the folder cannot be written.
+    """
+    from analysis import figures
+
+    figures.check_name(figure)
+    client = reading.connect(uri)
+    study, others = _read(client, name, against)
+    drawn = figures.draw_one(figure, study, others)
+    folder = saving.report_folder(runs_dir, name)
+    svg = figures.to_svg(drawn, figure).replace(figures.INK, "#000000")
+    files = {f"figures/{figure}.svg": svg, f"figures/{figure}.png": figures.to_png(drawn)}
+    saving.write_files(folder, files)
+    saving.log_folder(client, study.run_id, folder)
+    sys.stdout.write("".join(f"{folder / path}\n" for path in files))
+    return 0
+
+
+def _read(
+    client: "MlflowClient", name: str, against: Sequence[str]
+) -> tuple[Study, tuple[Study, ...]]:
+    """Return the study with all that figures need, and the others beside it."""
+    study = reading.read_study(client, name)
+    if not study.count("complete"):
+        raise UserError(f"Study {name!r} has no result to show: {state_sentence(study)}")
+    others = tuple(reading.read_study(client, other) for other in dict.fromkeys(against))
+    study = reading.with_curves(client, study, [study.objective, EPOCH_SECONDS])
+    study = reading.with_weights(client, study)
+    if others:
+        study = reading.with_configs(client, study)
+        others = tuple(reading.with_configs(client, other) for other in others)
+    return study, others
+
+
+def _texts(found: Findings) -> dict[str, str | bytes]:
+    table, answer = found.table, "".join(f"- {line}\n" for line in found.sentences)
+    sheets = "\n".join(sheet_markdown(sheet) for sheet in found.sheets)
+    markdown = tables.markdown_table(table)
+    files: dict[str, str | bytes] = {
+        "table.md": markdown,
+        "table.csv": tables.csv_table(table),
+        "table.tex": tables.latex_table(table),
+        "report.md": f"{markdown}\n## What was found\n\n{answer}\n{sheets}",
+    }
+    for sheet in found.sheets:
+        files[f"tables/{sheet.name}.csv"] = sheet_csv(sheet)
+        files[f"tables/{sheet.name}.tex"] = sheet_latex(sheet)
+    return files
+
+
+def _drawn(found: Findings, others: Sequence[Study]) -> dict[str, str | bytes]:
+    """Return the page and its figures; plots are imported only once the table is safe."""
+    from analysis import figures
+    from analysis.page import page
+
+    drawn = figures.draw_all(found.table.study, others)
     svg = {name: figures.to_svg(figure, name) for name, figure in drawn.items()}
-    findings = Findings(
-        make_table(study),
-        ablation.against_control(study, figures.METRIC),
-        ablation.main_effects(study, figures.METRIC),
-        svg,
-    )
-    files: dict[str, str | bytes] = {"index.html": page(findings)}
+    files: dict[str, str | bytes] = {"index.html": page(found, svg)}
     for name, figure in drawn.items():
         files[f"figures/{name}.svg"] = svg[name].replace(figures.INK, "#000000")
         files[f"figures/{name}.png"] = figures.to_png(figure)
     return files
 
 
-def _show(table: tables.Table) -> None:
-    """Print the table: drawn for a terminal, plain for a pipe."""
-    study = table.study
+def _show(found: Findings) -> None:
+    """Print the table and the answer: drawn for a terminal, plain for a pipe."""
+    table, study = found.table, found.table.study
     heading = f"{study.name} on {study.dataset}: {study.question}"
     sys.stdout.write(textwrap.fill(heading, tables.NARROW) + "\n")
+    width = tables.NARROW
     if sys.stdout.isatty():
         from rich.console import Console
 
         console = Console(highlight=False)
+        width = min(console.width, 100)
         console.print(tables.rich_table(table, console.width))
-        sys.stdout.write(tables.notes_text(table, min(console.width, 100)) + "\n")
+        sys.stdout.write(tables.notes_text(table, width) + "\n")
     else:
         sys.stdout.write(f"\n{tables.plain_table(table)}\n\n{tables.notes_text(table)}\n")
+    said = [textwrap.fill(f"- {s}", width, subsequent_indent="  ") for s in found.sentences]
+    sys.stdout.write("\n" + "\n".join(said) + "\n")

@@ -7,6 +7,8 @@ from functools import cached_property
 from statistics import mean, stdev
 from typing import Any
 
+from analysis.labels import label_of
+
 SEED = "seed"
 Params = tuple[tuple[str, Any], ...]
 
@@ -35,8 +37,20 @@ class Trial:
 
     end: float = math.nan
     run_id: str = ""
+    role: str = ""
+    """Empty in the search; `confirm` for a winner or its rival on a fresh seed."""
+
     curves: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     """Metric to epoch to value; filled for a report only."""
+
+    snapshots: tuple[tuple[int, Any], ...] = ()
+    """Learned weights by epoch, (knots,) or (num_steps, window); filled for a report only."""
+
+    weighting: str = ""
+    """How those weights are used: `learned_recency` or `learned_steps`."""
+
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """The resolved configuration by dotted path; filled where studies are compared."""
 
     @property
     def label(self) -> str:
@@ -105,6 +119,13 @@ class Study:
     run_id: str = ""
     retried: int = 0
     environment: Mapping[str, Any] = field(default_factory=dict)
+    confirming: tuple[Trial, ...] = ()
+    """Trials on fresh seeds, apart from the search: no table and no ranking holds them."""
+
+    start: float = math.nan
+    """Seconds since the epoch, of the study's run; NaN if not recorded."""
+
+    end: float = math.nan
 
     @property
     def question(self) -> str:
@@ -138,9 +159,17 @@ class Study:
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
-        """The cells in grid order."""
+        """The cells of the search in grid order."""
+        return self._cells_of(self.trials)
+
+    @cached_property
+    def confirmed(self) -> tuple[Cell, ...]:
+        """The cells that were run again on fresh seeds, with those seeds only."""
+        return self._cells_of(self.confirming)
+
+    def _cells_of(self, given: Sequence[Trial]) -> tuple[Cell, ...]:
         groups: dict[str, list[Trial]] = {}
-        for trial in self.trials:
+        for trial in given:
             groups.setdefault(repr(sorted(trial.params.items())), []).append(trial)
         cells = []
         for trials in groups.values():
@@ -169,11 +198,18 @@ class Study:
         """Return how many trials are in a state."""
         return sum(trial.state == state for trial in self.trials)
 
-    def ranked(self) -> list[Trial]:
-        """Return the complete trials, best by validation first."""
-        complete = [t for t in self.trials if not math.isnan(t.result(self.best_objective))]
-        sign = -1 if self.maximize else 1
-        return sorted(complete, key=lambda t: (sign * t.result(self.best_objective), t.number))
+    def ranked(self) -> list[Cell]:
+        """Return the cells that have results, the best mean of the objective first."""
+        key, sign = self.best_objective, -1 if self.maximize else 1
+        found = [cell for cell in self.cells if not math.isnan(cell.mean(key))]
+        return sorted(found, key=lambda cell: (sign * cell.mean(key), cell.trials[0].number))
+
+    def leaders(self) -> list[Cell]:
+        """Return each variant's best cell by validation, the best variant first."""
+        of_variant: dict[str, Cell] = {}
+        for cell in self.ranked():
+            of_variant.setdefault(cell.variant, cell)
+        return list(of_variant.values())
 
     def _paths(self, params: Mapping[str, Any]) -> list[str]:
         domains = list(self.space.get("domains", {}))
@@ -200,22 +236,3 @@ class Study:
             else:
                 position.append((2, 0.0, str(value)))
         return position
-
-
-def label_of(params: Sequence[tuple[str, Any]]) -> str:
-    """Return the values of a parameter set, for people, such as `kmeans · 3`."""
-    return " · ".join(value_label(value) for _, value in params) or "published"
-
-
-def value_label(value: Any) -> str:
-    """Return one value for people."""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, list | tuple):
-        return "×".join(map(str, value))
-    return str(value)
-
-
-def short_path(path: str) -> str:
-    """Return a parameter's own name: `num_clusters` of `autoencoder.num_clusters`."""
-    return path.rsplit(".", 1)[-1]

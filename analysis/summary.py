@@ -3,9 +3,14 @@
 import math
 from dataclasses import dataclass
 
-from analysis.study import Cell, Study, short_path, value_label
+from analysis.labels import short_path, value_label
+from analysis.literature import Beside, beside_cell, representatives
+from analysis.study import Cell, Study
 
 TEST_METRICS = ("test/recall@10", "test/recall@20", "test/ndcg@10", "test/ndcg@20")
+METRIC = "test/recall@20"
+"""The test metric that comparisons and figures are about."""
+
 TOP = 10
 """Rows of a sampler study's table; more where it has more variants than that."""
 
@@ -20,6 +25,8 @@ class Table:
     label_name: str
     metrics: tuple[str, ...]
     notes: tuple[str, ...]
+    reported: tuple[tuple[Beside, ...], ...]
+    """For each row, what the literature reports of it."""
 
 
 def make_table(study: Study) -> Table:
@@ -34,9 +41,18 @@ def make_table(study: Study) -> Table:
         name = "trial"
     else:
         rows = study.cells
-        labels = tuple(grid_label(study, cell) for cell in rows)
-        name = "·".join(map(short_path, study.paths)) or "cell"
-    return Table(study, rows, labels, name, metrics, tuple(_notes(study, rows, labels)))
+        labels = tuple(cell.label for cell in rows)
+        name = "·".join(map(short_path, study.paths))
+        name = name if 0 < len(name) <= max(map(len, labels), default=0) else "cell"
+    standing = representatives(study)
+    reported = tuple(tuple(beside_cell(study, c)) if c in standing else () for c in rows)
+    notes = [*_notes(study, rows, labels), *_literature_notes(reported)]
+    return Table(study, rows, labels, name, metrics, tuple(notes), reported)
+
+
+def cell_name(study: Study, cell: Cell) -> str:
+    """Return what a cell is called in a sentence: its values or, of a sampled one, its trial."""
+    return f"trial {cell.trials[0].number:04d}" if study.is_sampled else cell.label
 
 
 def title(metric: str) -> str:
@@ -44,20 +60,6 @@ def title(metric: str) -> str:
     *_, split, name = metric.split("/")
     own = name.replace("recall", "R").replace("ndcg", "N")
     return own if split == "test" else f"{split} {own}"
-
-
-def grid_label(study: Study, cell: Cell) -> str:
-    """Return the values of a cell, a dash where a parameter has no meaning."""
-    params = dict(cell.params)
-    values = [value_label(params[path]) if path in params else "–" for path in study.paths]
-    return "·".join(values) or "published"
-
-
-def best_cells(study: Study) -> list[Cell]:
-    """Return the cells that have results, the best mean of the objective first."""
-    key, sign = study.best_objective, -1 if study.maximize else 1
-    found = [cell for cell in study.cells if not math.isnan(cell.mean(key))]
-    return sorted(found, key=lambda cell: (sign * cell.mean(key), cell.trials[0].number))
 
 
 def state_sentence(study: Study) -> str:
@@ -84,10 +86,12 @@ def selection_sentence(study: Study) -> str:
 
 def _notes(study: Study, rows: tuple[Cell, ...], labels: tuple[str, ...]) -> list[str]:
     notes = []
+    if not study.is_sampled and len(study.paths) > 1:
+        notes.append(f"A cell: {' · '.join(map(short_path, study.paths))}.")
     if any(cell.is_control for cell in rows):
         notes.append("* marks the control, which the others are compared with.")
     if study.is_sampled:
-        there = len(best_cells(study))
+        there = len(study.ranked())
         each = ", each variant's best among them" if len({c.variant for c in rows}) > 1 else ""
         notes.append(
             f"The best {len(rows)} of {there} points with a result, by {study.objective}{each}:"
@@ -104,21 +108,22 @@ def _notes(study: Study, rows: tuple[Cell, ...], labels: tuple[str, ...]) -> lis
         epochs = cell.pruned_epochs()
         if epochs:
             at = ", ".join(map(str, epochs))
-            plural = "s" if len(epochs) > 1 else ""
-            notes.append(f"Pruned, without a result: {_place(study, cell)} at epoch{plural} {at}.")
+            when = f"epoch{'s' if len(epochs) > 1 else ''} {at}"
+            notes.append(f"Pruned, without a result: {cell_name(study, cell)} at {when}.")
     return notes
 
 
-def _place(study: Study, cell: Cell) -> str:
-    return f"trial {cell.trials[0].number:04d}" if study.is_sampled else grid_label(study, cell)
+def _literature_notes(reported: tuple[tuple[Beside, ...], ...]) -> list[str]:
+    if not any(reported):
+        return []
+    return [
+        "Under a row, what the literature reports of its variant and our difference to that; "
+        "! marks one outside our 95 % interval (one seed has none)."
+    ]
 
 
 def _top(study: Study) -> list[Cell]:
-    best = best_cells(study)
-    of_variant: dict[str, Cell] = {}
-    for cell in best:
-        of_variant.setdefault(cell.variant, cell)
-    leaders = list(of_variant.values())
+    best, leaders = study.ranked(), study.leaders()
     others = [cell for cell in best if cell not in leaders]
     kept = leaders + others[: max(0, TOP - len(leaders))]
     return [cell for cell in best if cell in kept]

@@ -5,8 +5,12 @@ import io
 import json
 import math
 import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from analysis.literature import Beside
+from analysis.sheets import latex_tabular
 from analysis.study import Cell
 from analysis.summary import Table, title
 
@@ -28,15 +32,16 @@ def rich_table(table: Table, width: int) -> "RichTable":
     made = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
     for i, name in enumerate(head):
         made.add_column(name, justify="right" if i else "left", no_wrap=bool(i), overflow="fold")
-    for cell, texts in zip(table.rows, rows, strict=True):
-        made.add_row(*texts, style="bold" if cell.is_control else None)
+    for row in rows:
+        style = "bold" if row.is_control else "dim" if row.is_reported else None
+        made.add_row(*row.texts, style=style)
     return made
 
 
 def plain_table(table: Table, width: int = NARROW) -> str:
     """Return the table as aligned text, a row in two lines where it would be too wide."""
     head, rows = _texts(table, width)
-    split = [[text.split("\n") for text in row] for row in (head, *rows)]
+    split = [[text.split("\n") for text in row] for row in (head, *(r.texts for r in rows))]
     widths = [max(len(part) for row in split for part in row[i]) for i in range(len(head))]
     widths[0] = max(8, min(widths[0], width - sum(widths[1:]) - 2 * len(widths[1:])))
     lines: list[str] = []
@@ -68,36 +73,28 @@ def markdown_table(table: Table) -> str:
         "| " + " | ".join(names) + " |",
         "|---|" + "---:|" * (len(names) - 1),
     ]
-    for cell, label in zip(table.rows, table.labels, strict=True):
+    for cell, label, reported in zip(table.rows, table.labels, table.reported, strict=True):
         shown = f"**{label}** (control)" if cell.is_control else label
         epochs = ", ".join(map(str, cell.pruned_epochs())) or _NONE
         values = [_value(cell, metric, " ± ") for metric in table.metrics]
         lines.append("| " + " | ".join([shown, *values, *_counts(cell, "0"), epochs]) + " |")
+        for name, *texts in reported_rows(table, reported, " "):
+            lines.append(f"| *{name.strip()}* | " + " | ".join(texts) + " | | | | |")
     notes = [f"- {note.strip()}" for note in table.notes if not note.startswith("*")]
     return "\n".join([*lines, "", *notes]) + "\n"
 
 
 def latex_table(table: Table) -> str:
     """Return the table for a paper (booktabs)."""
-    names = [table.label_name, *map(title, table.metrics), "n"]
-    lines = [
-        f"% {table.study.name}: mean and sample standard deviation over n seeds; needs booktabs",
-        f"\\begin{{tabular}}{{l{'r' * (len(names) - 1)}}}",
-        "\\toprule",
-        " & ".join(map(_latex, names)) + r" \\",
-        "\\midrule",
-    ]
-    for cell, label in zip(table.rows, table.labels, strict=True):
-        name = _latex(label) + (" (control)" if cell.is_control else "")
-        values = [_value(cell, metric, " ± ").replace("±", r"$\pm$") for metric in table.metrics]
-        lines.append(" & ".join([name, *values, str(cell.count("complete"))]) + r" \\")
-    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}"]) + "\n"
-
-
-def _latex(text: str) -> str:
-    for sign in "_%&#$":
-        text = text.replace(sign, f"\\{sign}")
-    return text.replace("·", r" $\cdot$ ").replace("–", "--")
+    head = [table.label_name, *map(title, table.metrics), "n"]
+    rows = []
+    for cell, label, reported in zip(table.rows, table.labels, table.reported, strict=True):
+        name = label + (" (control)" if cell.is_control else "")
+        values = [_value(cell, metric, " ± ") for metric in table.metrics]
+        rows.append([name, *values, str(cell.count("complete"))])
+        rows += [[*texts, ""] for texts in reported_rows(table, reported, " ")]
+    name = table.study.name
+    return latex_tabular(f"{name}: mean and sample standard deviation over n seeds", head, rows)
 
 
 def csv_table(table: Table) -> str:
@@ -117,20 +114,52 @@ def csv_table(table: Table) -> str:
     return text.getvalue()
 
 
-def _texts(table: Table, width: int) -> tuple[list[str], list[list[str]]]:
+def reported_rows(table: Table, reported: Sequence[Beside], between: str) -> list[list[str]]:
+    """Return a row for each source: its values, and how far ours are from them."""
+    sources: dict[str, dict[str, Beside]] = {}
+    for row in reported:
+        source = f"{row.reported.source} {row.reported.model}"
+        sources.setdefault(source, {})[f"test/{row.metric}"] = row
+    return [
+        [
+            f"  {next(iter(values.values())).reported.source}",
+            *(_reported(values.get(metric), between) for metric in table.metrics),
+        ]
+        for values in sources.values()
+    ]
+
+
+def _reported(row: Beside | None, between: str) -> str:
+    if row is None:
+        return ""
+    gap = f"{row.difference:+.4f}".replace("0.", ".", 1)
+    return f"{row.theirs:.4f}{between}{gap}{'!' if row.exceeds else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    texts: list[str]
+    is_control: bool = False
+    is_reported: bool = False
+
+
+def _texts(table: Table, width: int) -> tuple[list[str], list[_Row]]:
     """Return heading and rows; a deviation goes under its mean where there is no room beside."""
     widest = max(map(len, [*table.labels, table.label_name]), default=0) + 2
     beside = widest + _BESIDE * len(table.metrics) + 20 <= width
     head = [table.label_name, *(title(m).replace(" ", "\n") for m in table.metrics)]
-    rows = [
-        [
-            label + (" *" if cell.is_control else ""),
-            *(_value(cell, metric, " ± " if beside else "\n±") for metric in table.metrics),
-            *_counts(cell, _NONE),
-        ]
-        for cell, label in zip(table.rows, table.labels, strict=True)
-    ]
-    return [*head, "n", "pruned", "failed"], rows
+    # A column of nothing is left out: labels need the room.
+    lost = [s for s in ("pruned", "failed") if any(cell.count(s) for cell in table.rows)]
+    states = ["complete", *lost]
+    rows = []
+    for cell, label, reported in zip(table.rows, table.labels, table.reported, strict=True):
+        name = label + (" *" if cell.is_control else "")
+        values = [_value(cell, metric, " ± " if beside else "\n±") for metric in table.metrics]
+        counts = [str(cell.count(state) or _NONE) for state in states]
+        rows.append(_Row([name, *values, *counts], is_control=cell.is_control))
+        theirs = reported_rows(table, reported, " " if beside else "\n")
+        rows += [_Row([*texts, *("" for _ in states)], is_reported=True) for texts in theirs]
+    return [*head, "n", *states[1:]], rows
 
 
 def _value(cell: Cell, metric: str, between: str) -> str:

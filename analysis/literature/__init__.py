@@ -9,14 +9,12 @@ Sources (`reported_results.csv`, `reported_seconds_per_epoch.csv`):
 """
 
 import csv
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 from analysis.statistics import Estimate, estimates
 from analysis.study import Cell, Study
-from analysis.summary import best_cells
 
 SOURCES = {
     "paper": "Wang et al., Diffusion Recommender Model, SIGIR 2023",
@@ -25,6 +23,13 @@ SOURCES = {
     "giffcf": "GiffCF, README",
     "own-measurement": "measured by this project",
 }
+SAME_AS = {
+    "DiffRec+learned_steps": ("T-DiffRec+LTW",),
+    "L-DiffRec+learned_steps": ("LT-DiffRec+LTW",),
+    "RecencyEASE": ("EASE+exponential recency",),
+}
+"""Other names that a variant of ours is reported under."""
+
 METRICS = ("recall@10", "recall@20", "ndcg@10", "ndcg@20")
 
 
@@ -81,24 +86,40 @@ def reported() -> tuple[Reported, ...]:
 def beside(study: Study) -> list[Beside]:
     """Return our values beside those reported for the same variant on the same dataset.
 
-    Ours are the cells that stand for their variant: those that vary nothing else, else the
-    control, else the best by validation.
+    Ours are the cells that stand for their variant: the control, else the best by validation. Only
+    the published split is the literature's; on another none is comparable.
     """
-    return [row for cell in _representatives(study) for row in _rows(study, cell)]
+    return [row for cell in representatives(study) for row in beside_cell(study, cell)]
 
 
-def _rows(study: Study, cell: Cell) -> Iterator[Beside]:
-    matching = [r for r in reported() if (r.model, r.dataset) == (cell.variant, study.dataset)]
-    for row in matching:
-        samples = [list(cell.by_seed(f"test/{metric}").values()) for metric in METRICS]
-        for metric, ours in zip(METRICS, estimates(samples), strict=True):
-            if ours.n:
-                yield Beside(cell, row, metric, ours, row.values[metric])
+def beside_cell(study: Study, cell: Cell) -> list[Beside]:
+    """Return a cell's values beside the reported ones of its variant, metric by metric."""
+    if study.tags.get("protocol", "published") != "published":
+        return []
+    names = (cell.variant, *SAME_AS.get(cell.variant, ()))
+    samples = [list(cell.by_seed(f"test/{metric}").values()) for metric in METRICS]
+    return [
+        Beside(cell, row, metric, ours, row.values[metric])
+        for row in reported()
+        if row.model in names and row.dataset == study.dataset
+        for metric, ours in zip(METRICS, estimates(samples), strict=True)
+        if ours.n
+    ]
 
 
-def _representatives(study: Study) -> list[Cell]:
-    if study.paths in ([], ["variant"]):
-        return list(study.cells)
-    if study.control is not None:
-        return [study.control]
-    return best_cells(study)[:1]
+def representatives(study: Study) -> list[Cell]:
+    """Return the cell that stands for each variant: the control, else the best by validation."""
+    control = study.control
+    if control is None or not control.count("complete"):
+        return study.leaders()
+    return [control, *(cell for cell in study.leaders() if cell.variant != control.variant)]
+
+
+@cache
+def reported_seconds() -> dict[tuple[str, str], float]:
+    """Return the report's seconds per epoch by variant and dataset."""
+    with (files(__name__) / "reported_seconds_per_epoch.csv").open(encoding="utf-8") as file:
+        return {
+            (row["method"], row["dataset"]): float(row["seconds_per_epoch"])
+            for row in csv.DictReader(file)
+        }

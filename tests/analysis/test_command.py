@@ -12,7 +12,8 @@ from analysis.cli import main
 @pytest.fixture
 def analyse(store, tmp_path, capsys):
     def run(name, *more):
-        arguments = [name, "--tracking-uri", store.uri, "--runs-dir", str(tmp_path / "runs")]
+        runs = str(tmp_path / "runs")
+        arguments = [name, "--no-figures", "--tracking-uri", store.uri, "--runs-dir", runs]
         code = main([*arguments, *more])
         shown = capsys.readouterr()
         return code, shown.out, shown.err
@@ -28,10 +29,10 @@ def words(text):
 def test_table_has_a_row_per_cell_in_grid_order_with_the_control_marked(store, analyse):
     store.grid()
     code, out, err = analyse("clusters")
-    rows = [line.split("  ")[0] for line in out.splitlines() if "0.1" in line]
+    rows = [line.split("  ")[0] for line in out.splitlines() if line.endswith("  3")]
     assert (code, err) == (0, "")
     assert rows == [
-        "–·1",
+        "1 cluster",
         "kmeans·2 *",
         "kmeans·10",
         "gaussian_mixture·2",
@@ -57,7 +58,7 @@ def test_table_shows_mean_and_sample_deviation_over_seeds(store, analyse, tmp_pa
     lines = out.splitlines()
     at = next(i for i, line in enumerate(lines) if line.startswith("kmeans·2"))
     means = ["0.1200", "0.2000", "0.1000", "0.1300", "0.2000"]
-    assert lines[at].split()[2:] == [*means, "3", "–", "–"]
+    assert lines[at].split()[2:] == [*means, "3"]
     assert lines[at + 1].split() == ["±.0600", "±.1000", "±.0500", "±.0650", "±.1000"]
     with (tmp_path / "runs/clusters/report/table.csv").open() as file:
         row = next(csv.DictReader(file))
@@ -124,14 +125,42 @@ def test_every_variant_of_a_sampled_study_has_its_best_row_however_weak(store, a
     assert "0013 variant=EASE, regularization=13" in words(out)
 
 
-def test_files_are_saved_and_logged_to_the_parent_run(store, analyse, tmp_path):
+def test_page_tables_and_figures_are_saved_and_logged_to_the_parent_run(store, tmp_path, capsys):
     parent = store.grid()
-    analyse("clusters")
+    store.grid("again", effect={("kmeans", 2): 0.05})
+    arguments = ["clusters", "--against", "again", "--tracking-uri", store.uri]
+    assert main([*arguments, "--runs-dir", str(tmp_path / "runs")]) == 0
     folder = tmp_path / "runs" / "clusters" / "report"
-    assert "R@20" in (folder / "table.md").read_text()
+    made = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    tables = {f"tables/{name}.{kind}" for name in ("control", "cost") for kind in ("csv", "tex")}
+    figures = {
+        f"figures/{name}.{kind}" for name in ("curves", "by_number") for kind in ("png", "svg")
+    }
+    assert {"index.html", "report.md", "table.md", "table.tex"} | tables | figures <= made
     assert len((folder / "table.csv").read_text().splitlines()) == 6
-    logged = {f.path for f in store.client.list_artifacts(parent, "report")}
-    assert {"report/table.md", "report/table.csv"} <= logged
+    assert (folder / "figures/curves.png").read_bytes().startswith(b"\x89PNG")
+    assert "Beside again: of 5 shared cells ours are better in 0, worse in 1" in words(
+        capsys.readouterr().out
+    )
+    assert "Shared with again" in (folder / "index.html").read_text()
+    logged = {
+        file.path.removeprefix("report/")
+        for under in ("report", "report/figures", "report/tables")
+        for file in store.client.list_artifacts(parent, under)
+    }
+    assert made <= logged
+
+
+def test_one_figure_is_drawn_alone_and_an_unknown_one_lists_the_nearest(store, tmp_path, capsys):
+    store.grid()
+    arguments = ["clusters", "--tracking-uri", store.uri, "--runs-dir", str(tmp_path / "runs")]
+    assert main([*arguments, "--figure", "divergence"]) == 0
+    drawn = capsys.readouterr().out.split()
+    assert [line.rsplit("/", 1)[-1] for line in drawn] == ["divergence.svg", "divergence.png"]
+    assert main([*arguments, "--figure", "divergance"]) == 2
+    assert "nearest are divergence" in capsys.readouterr().err
+    assert main([*arguments, "--figure", "pruning_saved"]) == 2
+    assert "needs pruned and complete trials" in capsys.readouterr().err
 
 
 def test_unknown_study_is_one_sentence_with_the_nearest_names(store, analyse):
@@ -162,6 +191,7 @@ def test_folder_that_cannot_be_written_is_one_sentence(store, capsys, tmp_path):
     store.grid()
     (tmp_path / "file").write_text("")
     arguments = ["clusters", "--tracking-uri", store.uri, "--runs-dir", str(tmp_path / "file")]
+    arguments.append("--no-figures")
     assert main(arguments) == 2
     assert "choose another --runs-dir" in capsys.readouterr().err
 

@@ -1,15 +1,26 @@
 """Beside the papers, and what it cost."""
 
+import math
+
 import pytest
 
-from analysis.cost import KG_PER_KWH, REPORT_WATTS, Cost, study_cost
+from analysis.cost import (
+    CPU_CORE_WATTS,
+    IDLE_CORE_WATTS,
+    REPORT_HOURS,
+    REPORT_WATTS,
+    cost_sheet,
+    kg_co2e,
+    kilowatt_hours,
+    study_cost,
+)
 from analysis.literature import SOURCES, beside, reported
 from analysis.study import Study, Trial
 
 
 def study(values, dataset="ml-1m_clean", variant="DiffRec", state="complete"):
     trials = [
-        Trial(i, state, {}, i, variant, {"test/recall@20": v, "cost/seconds": 1800.0})
+        Trial(i, state, {}, i, variant, {"test/recall@20": v, "best/valid/recall@20": v})
         for i, v in enumerate(values)
     ]
     return Study("s", {"dataset": dataset}, {}, tuple(trials))
@@ -34,10 +45,49 @@ def test_a_difference_inside_our_interval_or_with_one_seed_is_not_claimed():
 
 
 def test_the_reports_own_estimate_comes_out_of_the_formula():
-    assert Cost(1_000 * 3600, REPORT_WATTS, KG_PER_KWH).kg_co2e == pytest.approx(173.6)
+    assert kg_co2e(kilowatt_hours(REPORT_HOURS, REPORT_WATTS)) == pytest.approx(173.6)
+    *_, check = cost_sheet(study([0.1])).rows
+    assert check == ("check: report", "1000", "–", "1000", "280.0", "173.6")
 
 
-def test_trials_share_the_studys_cost_whatever_became_of_them():
-    cost = study_cost(study([0.1, 0.2], state="pruned"), watts=100)
-    assert (cost.hours, cost.kwh) == (1.0, 0.1)
-    assert "0.100 kWh" in cost.sentence()
+def timed(*rows, cpus=4.0):
+    """A study of trials (start, end, cpus, gpus, joules or None), in seconds, on one node."""
+    trials = []
+    for i, (start, end, cores, gpus, joules) in enumerate(rows):
+        metrics = {"cost/seconds": float(end - start), "cost/cpus": cores, "cost/gpus": gpus}
+        if joules is not None:
+            metrics["cost/joules"] = joules
+        state = ("complete", "pruned", "failed")[i % 3]
+        trials.append(Trial(i, state, {}, i, "DiffRec", metrics, start=start, end=end))
+    return Study("s", {}, {}, tuple(trials), environment={"cpus": cpus})
+
+
+def test_shares_of_all_trials_and_the_idle_part_sum_to_the_nodes_total():
+    ran = [(0, 3600, 2.0, 0, None), (0, 1800, 1.0, 0, None), (1800, 7200, 1, 0, None)]
+    cost = study_cost(timed(*ran))
+    assert [share.core_hours for share in cost.shares] == pytest.approx([2.0, 0.5, 1.5])
+    assert cost.node_core_hours == pytest.approx(4 * 2.0)
+    assert cost.core_hours + cost.idle_core_hours == pytest.approx(cost.node_core_hours)
+    assert sum(s.kwh for s in cost.shares) + cost.idle_kwh == pytest.approx(
+        (4.0 * CPU_CORE_WATTS + 4.0 * IDLE_CORE_WATTS) / 1000
+    )
+
+
+def test_a_pruned_or_failed_trial_costs_what_it_held():
+    shares = study_cost(timed(*[(0, 60, 1, 0.5, None)] * 3)).shares
+    assert len({(share.kwh, share.gpu_hours) for share in shares}) == 1
+    assert {share.state for share in shares} == {"complete", "pruned", "failed"}
+
+
+def test_measured_energy_replaces_the_model():
+    measured = study_cost(timed((0, 3600, 1, 1, 3.6e6)))
+    assert measured.kwh == pytest.approx(1.0)
+    assert "as the machine measured it" in measured.sentence()
+    partly = study_cost(timed((0, 3600, 1, 1, 3.6e6), (0, 3600, 1, 1, None)))
+    assert "not of every trial" in partly.sentence()
+
+
+def test_a_node_smaller_than_what_was_held_is_not_called_the_total():
+    cost = study_cost(timed((0, 60, 3, 0, None), (0, 60, 3, 0, None)))
+    assert math.isnan(cost.node_core_hours)
+    assert "idle part is not counted" in cost.sentence()

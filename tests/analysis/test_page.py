@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from analysis import ablation, figures
-from analysis.page import Findings, page
+from analysis import figures
+from analysis.findings import find
+from analysis.page import page
 from analysis.study import Study, Trial
-from analysis.summary import make_table
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +32,10 @@ def study():
                     metrics,
                     pruned_at=10 if state == "pruned" else None,
                     error="out of <memory>" if state == "failed" else "",
-                    end=float(number),
-                    curves={"valid/recall@20": {5: value / 2, 10: value}},
+                    start=60.0 * number,
+                    end=60.0 * number + 60,
+                    curves={"valid/recall@20": {5: value / 2, 10: value, 15: value}}
+                    | {"train/epoch_seconds": {5: 2.0, 10: 2.1}},
                 )
             )
     tags = {"dataset": "ml-1m_clean", "question": "Is <b>more</b> better?"}
@@ -44,9 +46,7 @@ def study():
 @pytest.fixture(scope="module")
 def text(study):
     drawings = {name: figures.to_svg(f, name) for name, f in figures.draw_all(study).items()}
-    effects = ablation.main_effects(study, figures.METRIC)
-    found = ablation.against_control(study, figures.METRIC)
-    return page(Findings(make_table(study), found, effects, drawings))
+    return page(find(study), drawings)
 
 
 def test_page_requests_nothing(text):
@@ -75,7 +75,7 @@ def test_names_are_escaped(text):
 
 
 def test_page_says_what_was_found_and_what_is_missing(text):
-    assert "Best by validation: 1" in text or "Best by validation: –·1" in text
+    assert "Best by validation: 1 cluster" in text
     assert "13 of 15 trials complete; 2 missing: 1 pruned, 1 failed." in text
     assert "within noise" in text
     assert "kg CO2e" in text
@@ -84,20 +84,21 @@ def test_page_says_what_was_found_and_what_is_missing(text):
 
 def test_every_figure_asks_a_question_and_names_its_axes(study):
     drawn = figures.draw_all(study)
-    assert set(drawn) == set(figures.CAPTIONS)
-    for figure in drawn.values():
-        (axes,) = figure.axes
-        assert axes.get_title(loc="left").endswith("?")
-        assert axes.get_xlabel()
+    assert len(drawn) > 10
+    for name, figure in drawn.items():
+        titles = [figure.get_suptitle(), *(axes.get_title(loc="left") for axes in figure.axes)]
+        assert any(title.endswith("?") for title in titles), name
+        for axes in figure.axes:
+            assert axes.get_xlabel(), name
 
 
 def test_drawings_are_the_same_text_for_the_same_study(study):
-    first, second = (figures.draw_all(study)["best_so_far"] for _ in range(2))
+    first, second = (figures.draw_one("best_so_far", study) for _ in range(2))
     assert figures.to_svg(first, "x") == figures.to_svg(second, "x")
 
 
 def test_a_study_without_curves_or_control_still_has_a_page():
     trial = Trial(0, "complete", {}, 1, "DiffRec", {"best/valid/recall@20": 0.1})
     lone = Study("lone", {}, {}, (trial,))
-    assert "lone" in page(Findings(make_table(lone), [], [], {}))
+    assert "lone" in page(find(lone), {})
     assert figures.draw_all(lone) == {}

@@ -83,9 +83,9 @@ def test_main_effect_pairs_cells_that_differ_in_nothing_else():
     values[[i for i, cell in enumerate(CELLS) if cell[0] == 5]] -= 0.02
     found = {c.label: c for c in main_effects(study_of(values), METRIC)}
     assert found["clustering random"].estimate.mean == pytest.approx(-0.01, abs=0.002)
-    assert found["num_clusters 5"].estimate.mean == pytest.approx(-0.02, abs=0.002)
+    assert found["5 clusters"].estimate.mean == pytest.approx(-0.02, abs=0.002)
     assert found["clustering gmm"].estimate.mean == pytest.approx(0, abs=0.002)
-    assert "num_clusters 1" not in found  # nothing differs from it in one factor only
+    assert "1 cluster" not in found  # nothing differs from it in one factor only
 
 
 def test_one_seed_claims_nothing():

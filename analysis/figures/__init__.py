@@ -1,0 +1,154 @@
+"""Every figure of a report by name: what draws it, what its bars and marks are, what it needs.
+
+A figure takes the study and those beside it (`--against`) and returns None where the study has
+nothing for it. Matplotlib is imported when one is drawn.
+"""
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from analysis.figures import comparing, searching, training
+from analysis.figures.drawing import INK, to_png, to_svg
+from analysis.study import Study
+from diffrec.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["FIGURES", "INK", "Drawing", "draw_all", "draw_one", "to_png", "to_svg"]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """One figure: its function, and what a reader must know of it."""
+
+    draw: Callable[[Study, Sequence[Study]], "Figure | None"]
+    caption: str
+    """What bars, marks and colours are."""
+
+    needs: str
+    """What a study must have for it, to end the sentence `this figure needs …`."""
+
+
+_STUDENT = "bars: 95 % Student interval over the seeds, not corrected for their number"
+_GRID = "a grid of one or two factors, one of them a number"
+
+FIGURES: Mapping[str, Drawing] = {
+    "against_control": Drawing(
+        comparing.against_the_control,
+        "Mean difference to the control, paired by seed. Bars: 95 % Student interval. Coloured "
+        "where the difference stands after Holm's correction, grey within noise.",
+        "a control cell and another cell with a seed in common",
+    ),
+    "by_number": Drawing(
+        comparing.by_number,
+        "Mean over seeds; bars: sample standard deviation over seeds. Lines are shifted sideways "
+        "a little so that bars do not hide each other.",
+        _GRID,
+    ),
+    "divergence": Drawing(
+        comparing.divergence,
+        f"Mean of the changes within each seed, at the same number; {_STUDENT}.",
+        "a grid of a number and a method",
+    ),
+    "improvement": Drawing(
+        comparing.improvement,
+        f"Change within each seed, mean over seeds; {_STUDENT}.",
+        "a control cell and another cell with a seed in common",
+    ),
+    "reproduction": Drawing(
+        comparing.reproduction,
+        "Ours less the reported value, as per cent of the reported one. Bars: 95 % Student "
+        "interval of ours; the literature gives none of its own. Zero is agreement.",
+        "a variant and dataset that the literature reports, on the published split",
+    ),
+    "curves": Drawing(
+        training.learning_curves,
+        "A line for each trial. Dashed and ended by × where it was pruned.",
+        "validation values by epoch",
+    ),
+    "best_so_far": Drawing(
+        searching.best_so_far,
+        "The best epoch of every complete trial, in the order in which they ended.",
+        "two complete trials",
+    ),
+    "parallel": Drawing(
+        searching.parallel,
+        "A line for each trial, from value to value. A line breaks off where a parameter has no "
+        "meaning; the last axis is the validation value.",
+        "two complete trials and a parameter that varies",
+    ),
+    "importance": Drawing(
+        searching.important,
+        "First-order fANOVA of a random forest. The seed's bar (grey) is luck; what the bars leave "
+        "to 1 is joint effects. Little is meant where the forest foretells unseen trials badly.",
+        "ten complete trials and a parameter that varies",
+    ),
+    "slices": Drawing(
+        searching.slices,
+        "A mark for each complete trial, whatever its other parameters.",
+        "two complete trials and a parameter that varies",
+    ),
+    "cost": Drawing(
+        training.against_cost,
+        "A mark for each complete trial. Minutes are those it held its share.",
+        "complete trials with recorded seconds",
+    ),
+    "seconds_per_epoch": Drawing(
+        training.seconds_per_epoch,
+        "A dot is one trial's mean over its epochs, so the spread is that of trials.",
+        "recorded seconds by epoch",
+    ),
+    "timeline": Drawing(
+        training.timeline,
+        "A bar for each trial, from its first start to its end. White is a worker that waits.",
+        "two trials that have ended",
+    ),
+    "early_final": Drawing(
+        training.early_final,
+        "Spearman's rank correlation between the best value so far and the best at the end, of "
+        "complete trials; and the share of them ahead of the later winner. A pruner that keeps the "
+        "better half would lose the winner where that share is above 0.5.",
+        "three complete trials with validation values by epoch",
+    ),
+    "pruning_saved": Drawing(
+        training.pruning_saved,
+        "A full trial is taken to run as long as the median of the complete ones.",
+        "pruned and complete trials with validation values by epoch",
+    ),
+}
+
+
+def draw_all(study: Study, others: Sequence[Study] = ()) -> dict[str, "Figure"]:
+    """Return every figure that the study has something for."""
+    drawn = {name: drawing.draw(study, others) for name, drawing in FIGURES.items()}
+    return {name: figure for name, figure in drawn.items() if figure is not None}
+
+
+def draw_one(name: str, study: Study, others: Sequence[Study] = ()) -> "Figure":
+    """Return one figure.
+
+    Raises:
+        UserError: the study has nothing for it.
+    """
+    figure = FIGURES[name].draw(study, others)
+    if figure is None:
+        raise UserError(
+            f"Figure {name!r} needs {FIGURES[name].needs}, and study {study.name!r} has none; "
+            "without --figure the report draws all that there are."
+        )
+    return figure
+
+
+def check_name(name: str) -> None:
+    """Refuse a figure that there is none of.
+
+    Raises:
+        UserError: no figure of that name.
+    """
+    if name not in FIGURES:
+        close = difflib.get_close_matches(name, FIGURES, n=3, cutoff=0.4)
+        nearest = f"the nearest are {', '.join(close)}" if close else f"known: {', '.join(FIGURES)}"
+        raise UserError(f"No figure named {name!r}; {nearest}.")

@@ -1,0 +1,232 @@
+"""Figures that compare: with the control, across metrics and datasets, with the literature."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from analysis.ablation import against_control, paired
+from analysis.figures.drawing import (
+    COLOURS,
+    GREY,
+    INK,
+    MARKS,
+    interval_bars,
+    legend,
+    legend_below,
+    panels,
+    single,
+)
+from analysis.labels import short_path, value_label
+from analysis.literature import METRICS, SOURCES, Beside, beside
+from analysis.statistics import Estimate, estimates
+from analysis.study import Cell, Study
+from analysis.summary import METRIC, TEST_METRICS, cell_name, title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_MOST_BARS = 6
+Studies = Sequence[Study]
+
+
+def against_the_control(study: Study, _: Studies) -> "Figure | None":
+    """Draw every cell's difference to the control with its interval."""
+    found = [c for c in against_control(study, METRIC) if c.estimate.n]
+    if not found or study.control is None or len(found) > 60:
+        return None
+    figure, axes = single(
+        f"What is better than {study.control.label}?",
+        f"difference in {title(METRIC)} (test)",
+        "",
+        height=1.3 + 0.22 * len(found),
+    )
+    colours = {"better": COLOURS[2], "worse": COLOURS[1]}
+    for y, comparison in enumerate(reversed(found)):
+        e, colour = comparison.estimate, colours.get(comparison.verdict, GREY)
+        if e.is_known:
+            axes.plot([e.low, e.high], [y, y], color=colour, lw=1.6)
+        axes.plot(e.mean, y, "o", color=colour)
+    axes.axvline(0, color=INK, lw=0.8)
+    axes.set_yticks(range(len(found)), [c.label for c in reversed(found)])
+    for verdict in dict.fromkeys(c.verdict for c in found):
+        axes.plot([], [], "o-", color=colours.get(verdict, GREY), label=verdict)
+    legend(axes)
+    return figure
+
+
+def improvement(study: Study, others: Studies) -> "Figure | None":
+    """Draw the change over the baseline in per cent, per metric, a panel for each dataset."""
+    shown = [s for s in (study, *others) if s.control is not None and _rivals(s)]
+    if not shown:
+        return None
+    figure, axes = panels(
+        "How far above the baseline, on each metric?", len(shown), columns=1, height=3.0
+    )
+    for panel, one in zip(axes, shown, strict=True):
+        assert one.control is not None
+        cells = _rivals(one)
+        for i, cell in enumerate(cells):
+            changes = [_relative(cell, one.control, metric) for metric in TEST_METRICS]
+            _bars(panel, changes, i, len(cells), cell_name(one, cell))
+        _per_cent(panel, f"change over {one.control.label} (%)")
+        panel.set_title(one.dataset if len(shown) > 1 else panel.get_title("left"), loc="left")
+        legend(panel, ncols=2)
+    return figure
+
+
+def reproduction(study: Study, others: Studies) -> "Figure | None":
+    """Draw our values as per cent of the literature's, a panel for each dataset and source."""
+    found: dict[str, list[Beside]] = {}
+    for one in (study, *others):
+        for row in beside(one):
+            if row.reported.source in ("paper", "report"):
+                key = f"{one.dataset}: {SOURCES[row.reported.source].split(',')[0]}"
+                found.setdefault(key, []).append(row)
+    if not found:
+        return None
+    question = "How close do we come to the reported values?"
+    figure, axes = panels(question, len(found), columns=1, height=2.6)
+    for panel, (key, rows) in zip(axes, found.items(), strict=True):
+        names = list(dict.fromkeys(row.reported.model for row in rows))
+        for i, name in enumerate(names):
+            of_name = {r.metric: r for r in rows if r.reported.model == name}
+            gaps = [_gap(of_name[m]) if m in of_name else _NONE for m in METRICS]
+            _bars(panel, gaps, i, len(names), name)
+        _per_cent(panel, "ours less theirs (%)")
+        panel.set_title(key if len(found) > 1 else panel.get_title("left"), loc="left")
+        legend(panel, ncols=4)
+    return figure
+
+
+def by_number(study: Study, _: Studies) -> "Figure | None":
+    """Draw the metric against a factor that is a number, a line for each level of another."""
+    path, other = _number_and_other(study)
+    if path is None:
+        return None
+    name = short_path(path).replace("num_", "number of ").replace("_", " ")
+    figure, axes = single(f"Does the {name} matter?", name, f"{title(METRIC)} (test)")
+    lines: dict[str, list[Cell]] = {}
+    for cell in study.cells:
+        params = dict(cell.params)
+        if path in params and not math.isnan(cell.mean(METRIC)):
+            level = params.get(other) if other else None
+            lines.setdefault("" if level is None else value_label(level), []).append(cell)
+    for i, (level, cells) in enumerate(lines.items()):
+        shift = (i - (len(lines) - 1) / 2) * 0.06 if level and _is_evenly_spaced(study, path) else 0
+        axes.errorbar(
+            [dict(cell.params)[path] + shift for cell in cells],
+            [cell.mean(METRIC) for cell in cells],
+            yerr=[0 if math.isnan(d := cell.deviation(METRIC)) else d for cell in cells],
+            fmt=f"{MARKS[i % len(MARKS)]}-",
+            color=COLOURS[i % len(COLOURS)],
+            capsize=3,
+            lw=1.3,
+            label=level or (f"without {short_path(other)}" if other and len(lines) > 1 else None),
+        )
+    axes.set_xticks(sorted({dict(c.params)[path] for cells in lines.values() for c in cells}))
+    legend(axes)
+    return figure
+
+
+def divergence(study: Study, _: Studies) -> "Figure | None":
+    """Draw each method's change against the reference method at the same number."""
+    path, other = _number_and_other(study)
+    if path is None or other is None:
+        return None
+    cells = {(dict(c.params).get(path), dict(c.params).get(other)): c for c in study.cells}
+    control = dict(study.control.params) if study.control else {}
+    methods = list(dict.fromkeys(method for _, method in cells if method is not None))
+    base = control.get(other, methods[0] if methods else None)
+    counts = [n for n in dict.fromkeys(n for n, _ in cells) if (n, base) in cells]
+    methods = [method for method in methods if method != base]
+    if not counts or not methods:
+        return None
+    name = short_path(path).replace("num_", "number of ").replace("_", " ")
+    figure, axes = single(
+        f"Does the {short_path(other)} matter, at a given {name}?",
+        name,
+        f"change in {title(METRIC)} against {value_label(base)} (%)",
+    )
+    for i, method in enumerate(methods):
+        changes = [
+            _relative(cells[n, method], cells[n, base], METRIC) if (n, method) in cells else _NONE
+            for n in counts
+        ]
+        _bars(axes, changes, i, len(methods), value_label(method))
+    axes.axhline(0, color=INK, lw=0.8)
+    axes.set_xticks(range(len(counts)), [value_label(n) for n in counts])
+    legend_below(figure, axes)
+    return figure
+
+
+_NONE = Estimate(0, math.nan, math.nan, math.nan, math.nan)
+
+
+def _rivals(study: Study) -> list[Cell]:
+    """Return what is compared with the control: each variant's best, else the best cells."""
+    several = len({cell.variant for cell in study.cells}) > 1
+    cells = study.leaders() if several else study.ranked()
+    return [cell for cell in cells if not cell.is_control][:_MOST_BARS]
+
+
+def _relative(cell: Cell, base: Cell, metric: str) -> Estimate:
+    """Return the mean change in per cent over paired seeds."""
+    pairs = paired(cell, base, metric)
+    values = [100 * (a / b - 1) for a, b in zip(pairs.ours, pairs.theirs, strict=True) if b]
+    return estimates([values])[0]
+
+
+def _gap(row: Beside) -> Estimate:
+    """Return our interval as a distance from their value in per cent."""
+    e, theirs = row.ours, row.theirs
+    mean, low, high = (100 * (value / theirs - 1) for value in (e.mean, e.low, e.high))
+    return Estimate(e.n, mean, low, high, e.p)
+
+
+def _bars(axes: "Axes", found: Sequence[Estimate], i: int, count: int, label: str) -> None:
+    width = 0.8 / count
+    means = [e.mean for e in found]
+    axes.bar(
+        [x + (i - (count - 1) / 2) * width for x in range(len(found))],
+        means,
+        width * 0.9,
+        yerr=interval_bars([e.low for e in found], means, [e.high for e in found]),
+        error_kw={"lw": 1, "ecolor": INK},
+        capsize=2,
+        color=COLOURS[i % len(COLOURS)],
+        label=label,
+    )
+
+
+def _per_cent(axes: "Axes", name: str) -> None:
+    axes.axhline(0, color=INK, lw=0.8)
+    axes.set_ylabel(name, color=INK)
+    axes.set_xlabel("test metric", color=INK)
+    axes.set_xticks(range(len(TEST_METRICS)), [title(metric) for metric in TEST_METRICS])
+
+
+def _number_and_other(study: Study) -> tuple[str | None, str | None]:
+    """Return the factor that is a number and the one beside it, of a grid of at most two."""
+    numeric = [path for path in study.paths if _is_number(study, path)]
+    if not numeric or study.is_sampled or len(study.paths) > 2:
+        return None, None
+    path = next((p for p in numeric if "clusters" in p), numeric[0])
+    return path, next((p for p in study.paths if p != path), None)
+
+
+def _is_number(study: Study, path: str) -> bool:
+    return 2 <= len(_values(study, path)) <= 12 and all(
+        type(value) in (int, float) for value in _values(study, path)
+    )
+
+
+def _is_evenly_spaced(study: Study, path: str) -> bool:
+    values = sorted(_values(study, path))
+    return all(b - a == 1 for a, b in pairwise(values))
+
+
+def _values(study: Study, path: str) -> set[Any]:
+    found = (dict(cell.params).get(path) for cell in study.cells)
+    return {tuple(value) if isinstance(value, list) else value for value in found} - {None}

@@ -1,0 +1,144 @@
+"""How every figure is drawn: one ink, one palette, a question as title.
+
+Text and axes are drawn in one ink that the page replaces by its own text colour, so that the same
+drawing is readable in light and dark. Colours are Okabe and Ito's, for every eye.
+"""
+
+import io
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from analysis.labels import named_value
+from analysis.study import Cell, Study
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKS = "osD^vP"
+GREY = "#8a8a8a"
+INK = "#010203"
+"""Replaced by `currentColor` in the page."""
+
+WIDTH = 5.2
+"""Inches; a page of 400 px still shows the text at its size."""
+
+_STYLE: Any = {
+    **dict.fromkeys(
+        ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK
+    ),
+    "font.size": 9.5,
+    "axes.titlesize": 10.5,
+}
+
+
+def panels(
+    question: str, count: int = 1, *, columns: int = 2, height: float = 3.5
+) -> tuple["Figure", list["Axes"]]:
+    """Return a figure with `count` axes under a question; `height` is that of one row."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(WIDTH, height * rows), layout="constrained")
+        made = [figure.add_subplot(rows, columns, i + 1) for i in range(count)]
+        asked = textwrap.fill(question, 58)
+        if count == 1:
+            made[0].set_title(asked, loc="left", fontweight="bold")
+        else:
+            figure.suptitle(asked, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
+        for axes in made:
+            axes.spines[["top", "right"]].set_visible(False)
+            axes.grid(color=GREY, alpha=0.25, linewidth=0.6)
+            axes.tick_params(colors=INK)
+            axes.title.set_fontsize(9.5 if count > 1 else 10.5)
+    return figure, made
+
+
+def single(question: str, x: str, y: str, height: float = 3.5) -> tuple["Figure", "Axes"]:
+    """Return a figure of one pair of axes."""
+    figure, (axes,) = panels(question, height=height)
+    axes.set_xlabel(x, color=INK)
+    axes.set_ylabel(y, color=INK)
+    return figure, axes
+
+
+def legend(axes: "Axes", **how: Any) -> None:
+    """Add a legend if anything has a name."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, fontsize=8, labelcolor=INK, **how)
+
+
+def legend_below(figure: "Figure", axes: "Axes", columns: int = 3) -> None:
+    """Add one legend for all panels, under them."""
+    handles, names = axes.get_legend_handles_labels()
+    if names:
+        figure.legend(
+            handles,
+            names,
+            loc="outside lower left",
+            ncols=columns,
+            frameon=False,
+            fontsize=8,
+            labelcolor=INK,
+        )
+
+
+def to_svg(figure: "Figure", name: str) -> str:
+    """Return the figure as SVG, the same text for the same study."""
+    import matplotlib as mpl
+
+    text = io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
+    return text.getvalue()
+
+
+def to_png(figure: "Figure") -> bytes:
+    """Return the figure as PNG on white, for slides."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=200, facecolor="white")
+    return content.getvalue()
+
+
+class Colouring:
+    """Gives cells the colour and mark of their group: the first factor of two to six levels."""
+
+    def __init__(self, study: Study) -> None:
+        self._path = next((p for p in study.paths if 2 <= self._levels(study, p) <= 6), None)
+        named = {self.group(cell): cell for cell in study.cells}
+        self._groups = list(named)
+
+    def group(self, cell: Cell) -> str:
+        """Return the name of a cell's group; empty where there is one only."""
+        if self._path is None:
+            return ""
+        value = dict(cell.params).get(self._path)
+        if value is None:
+            return "none of these"
+        return value if isinstance(value, str) else named_value(self._path, value)
+
+    def colour(self, cell: Cell) -> str:
+        """Return a cell's colour."""
+        return COLOURS[self._groups.index(self.group(cell)) % len(COLOURS)]
+
+    def mark(self, cell: Cell) -> str:
+        """Return a cell's mark."""
+        return MARKS[self._groups.index(self.group(cell)) % len(MARKS)]
+
+    @staticmethod
+    def _levels(study: Study, path: str) -> int:
+        return len({repr(dict(cell.params).get(path)) for cell in study.cells})
+
+
+def interval_bars(
+    low: Sequence[float], mean: Sequence[float], high: Sequence[float]
+) -> list[list[float]]:
+    """Return intervals as matplotlib's error lengths; none where a bound is not known."""
+    below = [max(m - a, 0.0) if a == a else 0.0 for a, m in zip(low, mean, strict=True)]
+    above = [max(b - m, 0.0) if b == b else 0.0 for b, m in zip(high, mean, strict=True)]
+    return [below, above]

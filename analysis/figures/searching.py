@@ -1,0 +1,181 @@
+"""Figures of a search: how soon it found, where it looked, what mattered."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.figures.comparing import Studies
+from analysis.figures.drawing import COLOURS, GREY, INK, legend, panels, single
+from analysis.importance import importance
+from analysis.labels import short_path, value_label
+from analysis.study import Study
+from analysis.summary import title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_MOST_AXES = 10
+
+
+def best_so_far(study: Study, _: Studies) -> "Figure | None":
+    """Draw the best value of the trials that have ended, in their order."""
+    key = study.best_objective
+    done = [t for t in study.trials if not math.isnan(t.result(key))]
+    done.sort(key=lambda trial: trial.end)
+    if len(done) < 2:
+        return None
+    values = [trial.result(key) for trial in done]
+    better = max if study.maximize else min
+    best = [better(values[: i + 1]) for i in range(len(values))]
+    figure, axes = single(
+        "How soon was the best found?",
+        "complete trials, in the order they ended",
+        f"{title(study.objective)} (validation)",
+    )
+    x = range(1, len(values) + 1)
+    axes.plot(x, values, "o", color=GREY, markersize=4, label="a trial")
+    axes.step(x, best, where="post", color=COLOURS[0], lw=1.6, label="best so far")
+    legend(axes)
+    return figure
+
+
+def parallel(study: Study, _: Studies) -> "Figure | None":
+    """Draw every trial as a line over its parameters, the best in colour."""
+    paths = _varied(study)[:_MOST_AXES]
+    done = [t for t in study.trials if not math.isnan(t.result(study.best_objective))]
+    if not paths or len(done) < 2:
+        return None
+    figure, axes = single("Which values do the best trials have in common?", "", "", height=3.8)
+    places = [_Axis(study, path) for path in paths]
+    values = [trial.result(study.best_objective) for trial in done]
+    low, high = min(values), max(values)
+    order = sorted(range(len(done)), key=lambda i: values[i], reverse=not study.maximize)
+    best = set(order[-max(1, len(done) // 10) :])
+    for trial in study.trials:
+        if trial.state == "pruned":
+            y = [place.at(trial.params.get(place.path)) for place in places]
+            axes.plot(range(len(y)), y, ":", color=GREY, lw=0.7, alpha=0.7)
+    for i in order:
+        y = [place.at(done[i].params.get(place.path)) for place in places]
+        y.append((values[i] - low) / (high - low) if high > low else 0.5)
+        colour, width, alpha = (COLOURS[0], 1.6, 1.0) if i in best else (GREY, 0.7, 0.5)
+        axes.plot(range(len(y)), y, color=colour, lw=width, alpha=alpha)
+    axes.plot([], [], color=COLOURS[0], lw=1.6, label="best tenth")
+    axes.plot([], [], color=GREY, lw=0.7, label="other complete trials")
+    if any(trial.state == "pruned" for trial in study.trials):
+        axes.plot([], [], ":", color=GREY, lw=0.7, label="pruned")
+    for x, place in enumerate(places):
+        place.write(axes, x)
+    for y, value in ((0.0, low), (1.0, high)):
+        axes.text(len(places) + 0.06, y, f"{value:.4f}", fontsize=7, va="center")
+    names = [*(place.name for place in places), title(study.objective)]
+    axes.set_xticks(range(len(names)), names, rotation=25, ha="right", fontsize=8)
+    axes.set_yticks([])
+    axes.set_xlim(-0.1, len(places) + 0.5)
+    axes.set_xlabel("parameters, and the validation value", color=INK)
+    legend(axes, loc="upper left", bbox_to_anchor=(0, -0.28), ncols=3)
+    return figure
+
+
+def important(study: Study, _: Studies) -> "Figure | None":
+    """Draw how much of the objective's variance each parameter explains alone."""
+    found = importance(study)
+    if found is None:
+        return None
+    shares = list(reversed(found.shares))
+    figure, axes = single(
+        "Which parameter mattered, and how much was luck?",
+        "share of the variance that it explains alone (first-order fANOVA)",
+        "",
+        height=1.4 + 0.3 * len(shares),
+    )
+    colours = [GREY if name == "seed" else COLOURS[0] for name, _ in shares]
+    axes.barh(range(len(shares)), [share for _, share in shares], color=colours)
+    axes.set_yticks(range(len(shares)), [name for name, _ in shares])
+    axes.set_xlim(0, max(1.0, *(share for _, share in shares)))
+    said = f"forest explains {max(found.explained, 0):.0%} of unseen trials"
+    axes.text(0.98, 0.04, said, transform=axes.transAxes, ha="right", fontsize=8)
+    return figure
+
+
+def slices(study: Study, _: Studies) -> "Figure | None":
+    """Draw the objective against each parameter."""
+    paths = _varied(study)[:_MOST_AXES]
+    done = [t for t in study.trials if not math.isnan(t.result(study.best_objective))]
+    if not paths or len(done) < 2:
+        return None
+    question = "Where along each parameter do the good values lie?"
+    figure, axes = panels(question, len(paths), height=2.3)
+    for panel, path in zip(axes, paths, strict=True):
+        place = _Axis(study, path)
+        shown = [trial for trial in done if path in trial.params]
+        panel.plot(
+            [place.at(trial.params[path]) for trial in shown],
+            [trial.result(study.best_objective) for trial in shown],
+            "o",
+            color=COLOURS[0],
+            markersize=3.5,
+            alpha=0.6,
+        )
+        panel.set_xticks(*place.ticks())
+        panel.tick_params("x", labelsize=7.5, labelrotation=0 if place.is_number else 20)
+        panel.set_xlabel(place.name, color=INK)
+        panel.set_ylabel(f"valid {title(study.objective).split()[-1]}", color=INK)
+    return figure
+
+
+class _Axis:
+    """Places a parameter's values between 0 and 1, on a log scale where the space has one."""
+
+    def __init__(self, study: Study, path: str) -> None:
+        self.path, self.name = path, short_path(path)
+        given = [t.params[path] for t in study.trials if t.params.get(path) is not None]
+        self.is_number = all(type(value) in (int, float) for value in given)
+        self._levels = list(dict.fromkeys(map(value_label, given)))
+        domain = study.space.get("domains", {}).get(path, {})
+        positive = self.is_number and min(given) > 0
+        self._log = positive and (bool(domain.get("log")) or "log" in str(domain.get("kind", "")))
+        numbers = [self._scale(value) for value in given] if self.is_number else [0.0]
+        self._low, self._high = min(numbers), max(numbers)
+
+    def at(self, value: Any) -> float:
+        """Return a value's place; NaN where the parameter has no meaning."""
+        if value is None:
+            return math.nan
+        if not self.is_number:
+            return self._levels.index(value_label(value)) / max(len(self._levels) - 1, 1)
+        span = self._high - self._low
+        return (self._scale(value) - self._low) / span if span else 0.5
+
+    def ticks(self) -> tuple[list[float], list[str]]:
+        """Return where labels stand and what they say."""
+        if not self.is_number:
+            return [i / max(len(self._levels) - 1, 1) for i in range(len(self._levels))], (
+                self._levels
+            )
+        if len(self._levels) <= 5:
+            values = sorted({float(level) for level in self._levels})
+            return [self.at(value) for value in values], [f"{value:g}" for value in values]
+        places = np.linspace(self._low, self._high, 4)
+        numbers = 10**places if self._log else places
+        return list(np.linspace(0, 1, 4)), [f"{number:.2g}" for number in numbers]
+
+    def write(self, axes: "Axes", x: float) -> None:
+        """Write the labels beside a vertical axis."""
+        axes.axvline(x, color=GREY, lw=0.6)
+        for y, text in zip(*self.ticks(), strict=True):
+            axes.text(x + 0.04, y, text, fontsize=7, va="center")
+
+    def _scale(self, value: float) -> float:
+        return math.log10(value) if self._log else float(value)
+
+
+def _varied(study: Study) -> list[str]:
+    """Return the parameters with more than one value."""
+    return [
+        path
+        for path in study.paths
+        if len({value_label(t.params[path]) for t in study.trials if path in t.params}) > 1
+    ]

@@ -1,0 +1,187 @@
+"""Figures of training: curves, what pruning saw and saved, what time went into."""
+
+import math
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from analysis.cost import trial_seconds
+from analysis.figures.comparing import Studies
+from analysis.figures.drawing import COLOURS, GREY, Colouring, legend, single
+from analysis.literature import reported_seconds
+from analysis.pruning import early_and_final, saved_epochs
+from analysis.study import Study
+from analysis.summary import METRIC, title
+from tune_runner.records import EPOCH_SECONDS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_STATES = {
+    "complete": COLOURS[0],
+    "pruned": COLOURS[4],
+    "failed": COLOURS[1],
+    "interrupted": GREY,
+    "running": GREY,
+}
+
+
+def learning_curves(study: Study, _: Studies) -> "Figure | None":
+    """Draw the objective of every trial over its epochs."""
+    colouring, named = Colouring(study), set[str]()
+    figure, axes = single(
+        "How did the trials learn, and which were given up?",
+        "training epoch",
+        f"{title(study.objective)} (validation)",
+    )
+    for cell in study.cells:
+        for trial in cell.trials:
+            points = sorted(trial.curves.get(study.objective, {}).items())
+            if not points:
+                continue
+            group, pruned = colouring.group(cell), trial.state == "pruned"
+            x, y = zip(*points, strict=True)
+            label = None if group in named else group or None
+            named.add(group)
+            style, colour = "--" if pruned else "-", colouring.colour(cell)
+            axes.plot(x, y, style, color=colour, lw=1, alpha=0.8, label=label)
+            if pruned:
+                axes.plot(x[-1], y[-1], "x", color=colour, markersize=7)
+    if not axes.lines:
+        return None
+    axes.margins(x=0.02)
+    if any(trial.state == "pruned" for trial in study.trials):
+        axes.plot([], [], "x--", color=GREY, label="pruned at ×")
+    legend(axes)
+    return figure
+
+
+def early_final(study: Study, _: Studies) -> "Figure | None":
+    """Draw how well early validation foretells the final order."""
+    found = early_and_final(study)
+    if not found:
+        return None
+    figure, axes = single(
+        "Is pruning safe here: do early ranks tell the final ones?",
+        "training epoch",
+        "rank correlation; share of trials",
+    )
+    epochs = [early.epoch for early in found]
+    ahead = [early.winner_place for early in found]
+    rho = [early.correlation for early in found]
+    axes.plot(epochs, rho, "o-", color=COLOURS[0], markersize=3, label="Spearman, early with final")
+    axes.plot(epochs, ahead, "s--", color=COLOURS[1], markersize=3, label="ahead of the winner")
+    axes.axhline(0.5, color=GREY, lw=0.8)
+    axes.set_ylim(min(0.0, *(r for r in rho if not math.isnan(r)), 0.0) - 0.03, 1.03)
+    legend(axes)
+    return figure
+
+
+def pruning_saved(study: Study, _: Studies) -> "Figure | None":
+    """Draw the epochs that pruned trials ran and those that they were spared."""
+    found = saved_epochs(study)
+    if not found:
+        return None
+    found.sort(key=lambda row: row[1])
+    figure, axes = single(
+        "How much compute did pruning save?",
+        "training epochs",
+        "pruned trials, the shortest first",
+        height=min(1.6 + 0.12 * len(found), 6.0),
+    )
+    y, ran = range(len(found)), [row[1] for row in found]
+    spared = [full - n for _, n, full in found]
+    axes.barh(y, ran, color=COLOURS[0], label=f"run ({sum(ran)})")
+    axes.barh(y, spared, left=ran, color=COLOURS[5], alpha=0.5, label=f"saved ({sum(spared):.0f})")
+    axes.set_yticks([])
+    legend(axes)
+    return figure
+
+
+def seconds_per_epoch(study: Study, _: Studies) -> "Figure | None":
+    """Draw the seconds of a training epoch for each variant, beside the report's."""
+    groups: dict[str, list[float]] = {}
+    several = len({cell.variant for cell in study.cells}) > 1
+    colouring = Colouring(study)
+    for cell in study.cells:
+        for trial in cell.trials:
+            seconds = trial.curves.get(EPOCH_SECONDS, {}).values()
+            if seconds:
+                name = cell.variant if several else colouring.group(cell) or cell.variant
+                groups.setdefault(name, []).append(fmean(seconds))
+    if not groups:
+        return None
+    figure, axes = single(
+        "How long does a training epoch take?",
+        "seconds per epoch (log scale), validation not counted",
+        "",
+        height=1.5 + 0.32 * len(groups),
+    )
+    names = list(reversed(groups))
+    for y, name in enumerate(names):
+        values = groups[name]
+        axes.plot(values, [y] * len(values), "o", color=COLOURS[0], markersize=4, alpha=0.5)
+        axes.plot(fmean(values), y, "|", color=COLOURS[1], markersize=14, mew=2)
+        reported = reported_seconds().get((name, study.dataset))
+        if reported is not None:
+            axes.plot(reported, y, "D", color=COLOURS[2], markersize=6)
+    axes.plot([], [], "o", color=COLOURS[0], alpha=0.5, label="a trial's mean")
+    axes.plot([], [], "|", color=COLOURS[1], mew=2, markersize=10, label="mean of trials")
+    if any((name, study.dataset) in reported_seconds() for name in names):
+        axes.plot([], [], "D", color=COLOURS[2], label="reproduction report (its GPU)")
+    axes.set_xscale("log")
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(-0.6, len(names) - 0.4)
+    legend(axes, loc="upper left", bbox_to_anchor=(0, -0.3 if len(names) < 4 else -0.18), ncols=3)
+    return figure
+
+
+def against_cost(study: Study, _: Studies) -> "Figure | None":
+    """Draw accuracy against the minutes that a trial took."""
+    colouring, named = Colouring(study), set[str]()
+    accuracy = f"{title(METRIC)} (test)"
+    figure, axes = single("What does accuracy cost?", "minutes per trial", accuracy)
+    for cell in study.cells:
+        for trial in cell.trials:
+            value, seconds = trial.result(METRIC), trial_seconds(trial)
+            if math.isnan(value) or math.isnan(seconds):
+                continue
+            group = colouring.group(cell)
+            label = None if group in named else group or None
+            named.add(group)
+            mark, colour = colouring.mark(cell), colouring.colour(cell)
+            axes.plot(seconds / 60, value, mark, color=colour, ms=5, alpha=0.8, label=label)
+    legend(axes)
+    return figure if axes.lines else None
+
+
+def timeline(study: Study, _: Studies) -> "Figure | None":
+    """Draw when each trial ran, in as many lanes as ran side by side."""
+    timed = [t for t in (*study.trials, *study.confirming) if not math.isnan(t.end - t.start)]
+    if len(timed) < 2:
+        return None
+    timed.sort(key=lambda trial: trial.start)
+    begin, lanes = timed[0].start, list[float]()
+    long = max(trial.end for trial in timed) - begin > 7200
+    unit, name = (3600, "hours") if long else (60, "minutes")
+    figure, axes = single(
+        "Were the workers busy all the time?",
+        f"{name} since the first trial began",
+        "trials side by side",
+    )
+    for trial in timed:
+        free = (i for i, end in enumerate(lanes) if end <= trial.start)
+        lane = next(free, len(lanes))
+        lanes[lane : lane + 1] = [trial.end]
+        axes.barh(
+            lane,
+            (trial.end - trial.start) / unit,
+            left=(trial.start - begin) / unit,
+            height=0.8,
+            color=_STATES.get(trial.state, GREY),
+            edgecolor="none",
+        )
+    for state in dict.fromkeys(trial.state for trial in timed):
+        axes.barh(0, 0, color=_STATES.get(state, GREY), label=state)
+    axes.set_yticks(range(len(lanes)), [str(i + 1) for i in range(len(lanes))])
+    legend(axes, loc="upper left", bbox_to_anchor=(0, -0.18), ncols=4)
+    return figure

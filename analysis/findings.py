@@ -1,0 +1,126 @@
+"""All that a report says of a study: its table, the answer in sentences, and every other table."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from analysis.ablation import against_control, main_effects
+from analysis.against import against_sentences, against_sheets
+from analysis.answers import answers
+from analysis.confirmation import confirmation_sheet
+from analysis.cost import cost_sheet
+from analysis.interactions import interactions
+from analysis.labels import label_of
+from analysis.literature import SOURCES, beside
+from analysis.patience import patience_sheet
+from analysis.pruning import pruned_sheet
+from analysis.sheets import Sheet
+from analysis.study import Study
+from analysis.summary import METRIC, Table, make_table, title
+from analysis.trends import trends
+from analysis.verdicts import comparison_sheet
+
+_PAIRED = (
+    f"Differences in {title(METRIC)} on test, paired by seed. Interval: Student's, 95 %. p: Holm's "
+    "correction within this table."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a report is made of."""
+
+    table: Table
+    sentences: tuple[str, ...]
+    sheets: tuple[Sheet, ...]
+
+
+def find(study: Study, others: Sequence[Study] = ()) -> Findings:
+    """Return what the study says, alone and beside others."""
+    name = title(METRIC)
+    said = answers(study)
+    for other in others:
+        said += against_sentences(study, other, METRIC, name)
+    sheets = [sheet for sheet in _sheets(study, others) if sheet is not None]
+    return Findings(make_table(study), tuple(said), tuple(sheets))
+
+
+def _sheets(study: Study, others: Sequence[Study]) -> Iterator[Sheet | None]:
+    name = title(METRIC)
+    yield confirmation_sheet(study, METRIC, name)
+    yield comparison_sheet(
+        "control",
+        "Against the control, seed by seed",
+        against_control(study, METRIC),
+        _PAIRED,
+    )
+    yield comparison_sheet(
+        "effects",
+        "Each factor, all else equal",
+        main_effects(study, METRIC),
+        f"{_PAIRED} A level's cells are averaged within a seed, those only that have a partner.",
+    )
+    yield comparison_sheet(
+        "trends",
+        "Is more of it better?",
+        trends(study, METRIC),
+        f"Slope of {name} per unit of the number, fitted within each seed, all else equal.",
+    )
+    yield comparison_sheet(
+        "interactions",
+        "Do factors act together?",
+        interactions(study, METRIC),
+        f"{_PAIRED} Zero: what both change together is the sum of what each changes alone.",
+    )
+    yield patience_sheet(study)
+    yield literature_sheet(study)
+    for other in others:
+        yield from against_sheets(study, other, METRIC, name)
+    yield pruned_sheet(study)
+    yield failed_sheet(study)
+    yield cost_sheet(study)
+
+
+def literature_sheet(study: Study) -> Sheet | None:
+    """Return our values beside the reported ones, with the difference and what it is worth."""
+    words = {True: "yes", False: "no", None: "one seed"}
+    rows = [
+        (
+            row.reported.model,
+            title(f"test/{row.metric}"),
+            f"{row.ours.mean:.4f}",
+            f"{row.ours.low:.4f} to {row.ours.high:.4f}" if row.ours.is_known else "–",
+            f"{row.theirs:.4f}",
+            f"{row.difference:+.4f}\n{row.difference / row.theirs:+.1%}",
+            words[row.exceeds],
+            f"{SOURCES[row.reported.source]} {row.reported.note}".strip(),
+        )
+        for row in beside(study)
+    ]
+    head = (
+        "variant",
+        "metric",
+        "ours",
+        "our 95 % interval",
+        "reported",
+        "difference",
+        "outside our interval",
+        "source",
+    )
+    note = "Interval: Student's over our seeds. The literature reports single values without one."
+    return Sheet("literature", "Beside the literature", head, tuple(rows), note) if rows else None
+
+
+def failed_sheet(study: Study) -> Sheet | None:
+    """Return the failed trials and why; they stand in no mean."""
+    rows = [
+        (
+            f"{trial.number:04d}",
+            label_of(tuple(trial.params.items())),
+            "–" if trial.seed is None else str(trial.seed),
+            trial.error or "not recorded",
+        )
+        for trial in (*study.trials, *study.confirming)
+        if trial.state == "failed"
+    ]
+    head = ("trial", "cell", "seed", "why")
+    return Sheet("failed", "Failed trials", head, tuple(rows)) if rows else None

@@ -1,0 +1,56 @@
+"""Do factors act together? The difference that one makes, compared across the levels of another.
+
+For levels a of A and b of B, with references a0 and b0: (a, b) - (a0, b) - (a, b0) + (a0, b0),
+within each seed. Zero means that the two add up. Its noise is that of four cells, twice that of a
+paired difference, so with few seeds only large interactions can be seen.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from itertools import combinations, product
+from typing import Any
+
+from analysis.ablation import Comparison, Pairs, judge, levels_of
+from analysis.labels import named_value
+from analysis.study import Study
+
+_Corner = tuple[str, str]
+
+
+def interactions(study: Study, metric: str) -> list[Comparison]:
+    """Return the interaction of every two levels of every two factors, one family of tests."""
+    found: list[Pairs] = []
+    for first, second in combinations([] if study.is_sampled else study.paths, 2):
+        (ours, base), (theirs, other) = levels_of(study, first), levels_of(study, second)
+        for a, b in product(ours, theirs):
+            if a != base and b != other:
+                found.append(_pairs(study, metric, {first: (a, base), second: (b, other)}))
+    return judge([pairs for pairs in found if pairs.ours])
+
+
+def _pairs(study: Study, metric: str, levels: Mapping[str, tuple[Any, Any]]) -> Pairs:
+    """Pair the joint change with the sum of the two single ones, averaged within a seed."""
+    corners: dict[str, dict[_Corner, Mapping[int, float]]] = defaultdict(dict)
+    for cell in study.cells:
+        params = dict(cell.params)
+        if all(path in params and params[path] in pair for path, pair in levels.items()):
+            rest = {path: value for path, value in params.items() if path not in levels}
+            first, second = (repr(params[path]) for path in levels)
+            corners[repr(rest)][first, second] = cell.by_seed(metric)
+    (a, a0), (b, b0) = ((repr(x), repr(y)) for x, y in levels.values())
+    by_seed: dict[int, list[tuple[float, float]]] = defaultdict(list)
+    for square in corners.values():
+        if len(square) < 4:
+            continue
+        joint, one, two, none = square[a, b], square[a, b0], square[a0, b], square[a0, b0]
+        for seed in joint.keys() & one.keys() & two.keys() & none.keys():
+            by_seed[seed].append((joint[seed], one[seed] + two[seed] - none[seed]))
+    most = max(map(len, by_seed.values()), default=0)
+    whole = [pairs for _, pairs in sorted(by_seed.items()) if len(pairs) == most]
+    names = [named_value(path, pair[0]) for path, pair in levels.items()]
+    return Pairs(
+        " with ".join(names),
+        "the sum of both",
+        tuple(sum(x for x, _ in pairs) / most for pairs in whole),
+        tuple(sum(y for _, y in pairs) / most for pairs in whole),
+    )

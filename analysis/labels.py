@@ -1,0 +1,48 @@
+"""How parameters and cells are called where people read: short, and never a bare number."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def value_label(value: Any) -> str:
+    """Return one value for people."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return "×".join(map(str, value))
+    return str(value)
+
+
+def short_path(path: str) -> str:
+    """Return a parameter's own name: `num_clusters` of `autoencoder.num_clusters`."""
+    return path.rsplit(".", 1)[-1]
+
+
+def named_value(path: str, value: Any) -> str:
+    """Return a value with what it counts: `1 cluster`, `3 steps`, `patience 20`."""
+    name = short_path(path)
+    if not name.startswith("num_") or isinstance(value, bool) or not isinstance(value, int):
+        return f"{name} {value_label(value)}"
+    noun = name.removeprefix("num_").replace("_", " ")
+    return f"{value} {noun.removesuffix('s') if value == 1 else noun}"
+
+
+def label_of(params: Sequence[tuple[str, Any]], between: str = "·") -> str:
+    """Return a parameter set such as `kmeans·3`; what has no meaning there is left out.
+
+    Where no word is among the values, each says what it counts: `1 cluster`.
+    """
+    if not params:
+        return "published"
+    if any(isinstance(value, str) for _, value in params):
+        return between.join(value_label(value) for _, value in params)
+    return between.join(named_value(path, value) for path, value in params)
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return a nested configuration by dotted path."""
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        path = f"{prefix}{key}"
+        found |= flat(value, f"{path}.") if isinstance(value, Mapping) else {path: value}
+    return found

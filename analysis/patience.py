@@ -1,0 +1,97 @@
+"""What waiting longer is worth, beside the reproduction report's claim of +32.9 %."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from analysis.sheets import Sheet
+from analysis.statistics import LEVEL, Estimate, estimates
+from analysis.study import Cell, Study
+from analysis.summary import TEST_METRICS
+
+PATH = "training.patience"
+
+CLAIM = 0.329
+"""Mean rise of the four metrics on ML-1M clean from patience 20 to 200 (reproduction report)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Mean relative change of the four test metrics from the shortest patience to the longest."""
+
+    label: str
+    short: int
+    long: int
+    change: Estimate
+    """A share of the value at the short patience, over paired seeds."""
+
+    claimable: bool
+    """Whether the claim is about this: ML-1M clean, 20 against 200."""
+
+
+def waiting(study: Study) -> list[Waiting]:
+    """Return the effect for all that was run with more than one patience; one row for each."""
+    groups: dict[str, list[Cell]] = defaultdict(list)
+    for cell in study.cells:
+        params = dict(cell.params)
+        if PATH in params and cell.count("complete"):
+            rest = {path: value for path, value in params.items() if path != PATH}
+            groups["·".join(map(str, rest.values())) or cell.variant].append(cell)
+    found = []
+    for label, cells in groups.items():
+        cells.sort(key=lambda cell: dict(cell.params)[PATH])
+        short, long = (int(dict(cell.params)[PATH]) for cell in (cells[0], cells[-1]))
+        if short < long:
+            (change,) = estimates([_changes(cells[0], cells[-1])])
+            claim = (study.dataset, short, long) == ("ml-1m_clean", 20, 200)
+            found.append(Waiting(label, short, long, change, claim))
+    return found
+
+
+def patience_sentences(study: Study) -> list[str]:
+    """Return what waiting changed, and what the report says where it speaks of the same."""
+    said = []
+    for found in waiting(study):
+        e = found.change
+        line = (
+            f"Patience {found.long} instead of {found.short} epochs changed {found.label}'s four "
+            f"test metrics by {e.mean:+.1%} on average"
+        )
+        line += f" ({LEVEL:.0%} interval {e.low:+.1%} to {e.high:+.1%})" if e.is_known else ""
+        if found.claimable:
+            where = "inside" if e.is_known and e.low <= CLAIM <= e.high else "outside"
+            sure = f", {where} our interval" if e.is_known else ""
+            line += f"; the reproduction report says {CLAIM:+.1%}{sure}"
+        said.append(f"{line}.")
+    return said
+
+
+def patience_sheet(study: Study) -> Sheet | None:
+    """Return the effect of patience as a table; None where patience was not varied."""
+    rows = [
+        (
+            w.label,
+            f"{w.short} → {w.long}",
+            f"{w.change.mean:+.1%}" if w.change.n else "–",
+            f"{w.change.low:+.1%} to {w.change.high:+.1%}" if w.change.is_known else "–",
+            str(w.change.n),
+            f"{CLAIM:+.1%}" if w.claimable else "–",
+        )
+        for w in waiting(study)
+    ]
+    if not rows:
+        return None
+    head = ("variant", "patience", "mean change", "95 % interval", "seeds", "report")
+    note = "Mean over the four test metrics of the relative change, within each seed."
+    return Sheet("patience", "What is waiting worth?", head, tuple(rows), note)
+
+
+def _changes(short: Cell, long: Cell) -> list[float]:
+    """Return the mean relative change of the four metrics for each seed that both have."""
+    before = [short.by_seed(metric) for metric in TEST_METRICS]
+    after = [long.by_seed(metric) for metric in TEST_METRICS]
+    seeds = set.intersection(*(set(values) for values in (*before, *after)))
+    return [
+        sum(b[seed] / a[seed] - 1 for a, b in zip(before, after, strict=True)) / len(before)
+        for seed in sorted(seeds)
+        if all(a[seed] for a in before)
+    ]

@@ -1,0 +1,78 @@
+"""Is more of it better or worse? The slope of the metric over a factor that is a number.
+
+Within each seed a line is fitted through the levels, all other parameters equal, and the slopes of
+the groups are averaged; the test is of the mean slope over seeds. A cell in which another parameter
+has no meaning (one cluster has no method) belongs to every group. A slope says nothing of a bend.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from analysis.ablation import Comparison, Pairs, judge
+from analysis.labels import short_path
+from analysis.study import Study
+
+_FEWEST = 3
+"""Levels below which a slope is no more than a difference."""
+
+
+def trends(study: Study, metric: str) -> list[Comparison]:
+    """Return the slope per unit of every factor that is a number, one family of tests."""
+    paths = [] if study.is_sampled else study.paths
+    found = [_slopes(study, metric, path) for path in paths if _is_number(study, path)]
+    return judge([pairs for pairs in found if pairs.ours])
+
+
+def trend_sentence(comparison: Comparison, name: str) -> str:
+    """Return a slope in words."""
+    e, factor = comparison.estimate, comparison.factor
+    if not e.is_known:
+        return f"More {factor}: too few seeds to say whether it is better or worse."
+    size = f"{e.mean:+.5f} {name} per unit (95 % interval {e.low:+.5f} to {e.high:+.5f})"
+    if comparison.verdict == "within noise":
+        return f"More {factor} changes nothing beyond noise: {size}, {comparison.label}."
+    return f"More {factor} is {comparison.verdict}: {size}, {comparison.label}."
+
+
+def _slopes(study: Study, metric: str, path: str) -> Pairs:
+    groups = _groups(study, path)
+    by_seed: dict[int, list[float]] = defaultdict(list)
+    levels: set[float] = set()
+    for cells in groups:
+        values = {level: cell.by_seed(metric) for level, cell in cells.items()}
+        seeds = set.union(*(set(found) for found in values.values()))
+        for seed in seeds:
+            there = {level: found[seed] for level, found in values.items() if seed in found}
+            # A seed that lacks a level would be fitted to another line than its neighbours.
+            if len(there) == len(values):
+                by_seed[seed].append(float(np.polyfit(list(there), list(there.values()), 1)[0]))
+                levels |= set(there)
+    most = max(map(len, by_seed.values()), default=0)
+    slopes = [float(np.mean(by_seed[s])) for s in sorted(by_seed) if len(by_seed[s]) == most]
+    factor = short_path(path).removeprefix("num_").replace("_", " ")
+    span = f"{min(levels):g} to {max(levels):g}" if levels else ""
+    return Pairs(span, "slope 0", tuple(slopes), (0.0,) * len(slopes), factor)
+
+
+def _groups(study: Study, path: str) -> list[Mapping[float, Any]]:
+    """Return cells by level, those together that differ in nothing else that has a meaning."""
+    others = [{k: v for k, v in c.params if k != path} for c in study.cells]
+    whole = {repr(sorted(o.items())): o for o in others if len(o) == max(map(len, others))}
+    found: list[Mapping[float, Any]] = []
+    for rest in whole.values():
+        cells: dict[float, Any] = {}
+        for cell, own in zip(study.cells, others, strict=True):
+            params = dict(cell.params)
+            if path in params and cell.count("complete") and own.items() <= rest.items():
+                cells[float(params[path])] = cell
+        if len(cells) >= _FEWEST:
+            found.append(cells)
+    return found
+
+
+def _is_number(study: Study, path: str) -> bool:
+    values = [dict(cell.params)[path] for cell in study.cells if path in dict(cell.params)]
+    return all(type(value) in (int, float) for value in values)

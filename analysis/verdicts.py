@@ -1,0 +1,45 @@
+"""Comparisons as a table: the difference, its intervals, the corrected p value and the verdict."""
+
+import math
+from collections.abc import Sequence
+
+from analysis.ablation import Comparison
+from analysis.sheets import Sheet
+
+JUDGED = ("difference", "95 % interval", "p (Holm)", "seeds", "verdict")
+_NONE = "–"
+
+
+def judged(comparison: Comparison | None) -> tuple[str, ...]:
+    """Return the texts under `JUDGED`; None is two studies on different data."""
+    if comparison is None:
+        return (_NONE, _NONE, _NONE, _NONE, "other data")
+    e = comparison.estimate
+    size = f"{e.mean:+.4f}\n{comparison.relative:+.1%}" if e.n else _NONE
+    if not e.is_known:
+        return (size, _NONE, _NONE, str(e.n), comparison.verdict)
+    interval = f"{e.low:+.4f} to {e.high:+.4f}"
+    return (size, interval, f"{comparison.adjusted_p:.3f}", str(e.n), comparison.verdict)
+
+
+def comparison_sheet(
+    name: str, heading: str, found: Sequence[Comparison], note: str
+) -> Sheet | None:
+    """Return a family of comparisons as a table; None for an empty one.
+
+    A bootstrap column stands beside Student's interval where any has seeds enough for one.
+    """
+    if not found:
+        return None
+    resampled = any(not math.isnan(c.bootstrapped[0]) for c in found)
+    head = ["", "against", *JUDGED]
+    if resampled:
+        head.insert(4, "95 % bootstrap")
+    rows = []
+    for comparison in found:
+        row = [comparison.label, comparison.reference, *judged(comparison)]
+        if resampled:
+            low, high = comparison.bootstrapped
+            row.insert(4, _NONE if math.isnan(low) else f"{low:+.4f} to {high:+.4f}")
+        rows.append(tuple(row))
+    return Sheet(name, heading, tuple(head), tuple(rows), note)
