@@ -1,4 +1,4 @@
-"""Makes the C library keep the memory that tensors free, for the next tensor of that size.
+"""How much memory is free, and a C library that keeps what it has.
 
 glibc hands blocks of more than 128 KiB back to the system at once, and every fresh block is then
 paid for page by page: on ML-1M's batches this doubles to quadruples the time of element-wise
@@ -7,6 +7,9 @@ operations (benchmarks/allocator.py).
 
 import ctypes
 import platform
+
+import psutil
+import torch
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGEST_ON_HEAP = 32 * 2**20
@@ -26,3 +29,10 @@ def keep_freed_memory() -> bool:
     return bool(mallopt(_M_MMAP_THRESHOLD, _LARGEST_ON_HEAP)) and bool(
         mallopt(_M_TRIM_THRESHOLD, _KEPT_FREE)
     )
+
+
+def free_memory(device: torch.device) -> int:
+    """Return how many bytes are free on the device; the host's for the CPU."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)

@@ -2,9 +2,9 @@
 
 Without noise each step is linear in x_t and in the network's output: x_{t-1} = a_t x_t + b_t f_t
 with f_t = W_o h_t + b_o. So the first layer's product p_t = W_x x_t obeys
-p_{t-1} = a_t p_t + b_t (M h_t + u), with M = W_x W_o and u = W_x b_o computed once. A chain of T
-steps needs one product with W_x at its start, T small steps, and one product with W_o at its end,
-in place of 2T products over all items.
+p_{t-1} = a_t p_t + b_t (M h_t + u), with M = W_x W_o and u = W_x b_o computed once for all users. A
+chain of T steps needs one product with W_x at its start, T small steps, and one product with W_o at
+its end, in place of 2T products over all items.
 """
 
 from typing import NamedTuple, Protocol
@@ -14,6 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from diffrec.diffusion.process import GaussianProcess
+
+_ROWS_ON_CPU = 256
+"""Users that go down the chain together on a CPU: what they need stays in its cache."""
 
 
 class HiddenSteps(Protocol):
@@ -34,9 +37,20 @@ class HiddenSteps(Protocol):
         """b_o, shape (dim,)."""
         ...
 
-    def hidden(self, product: Tensor, t: Tensor) -> Tensor:
-        """Return h_t, shape (batch, last_hidden), from W_x x_t of shape (batch, first_hidden)."""
+    def step_bias(self, t: Tensor) -> Tensor:
+        """Return what the first layer adds to W_x x_t at steps t, shape (len(t), first_hidden)."""
         ...
+
+    def between(self, first: Tensor) -> Tensor:
+        """Return h_t, (batch, last_hidden), from the first layer's sum, (batch, first_hidden)."""
+        ...
+
+
+class Shortcut(NamedTuple):
+    """M = W_x W_o, (first_hidden, last_hidden), and u = W_x b_o, (first_hidden,)."""
+
+    matrix: Tensor
+    shift: Tensor
 
 
 class ChainEnd(NamedTuple):
@@ -47,21 +61,30 @@ class ChainEnd(NamedTuple):
     history_scale: float
 
 
-def collapsed_chain(process: GaussianProcess, network: HiddenSteps, product: Tensor) -> ChainEnd:
+def shortcut(network: HiddenSteps) -> Shortcut:
+    """Return the output and the input layer as one, for all users of a network at rest."""
+    return Shortcut(
+        network.input_weight @ network.output_weight,
+        F.linear(network.output_bias, network.input_weight),
+    )
+
+
+def collapsed_chain(
+    process: GaussianProcess, network: HiddenSteps, product: Tensor, through: Shortcut
+) -> ChainEnd:
     """Run all T steps from W_x x_T, shape (batch, first_hidden), and return the chain's end."""
-    a, b = (values.tolist() for values in process.linear_steps())
-    mixed = network.input_weight @ network.output_weight
-    shift = F.linear(network.output_bias, network.input_weight)
-    end: Tensor = product.new_zeros(())
-    bias_scale, history_scale = 0.0, 1.0
-    for step in reversed(range(process.num_steps)):
-        t = torch.full((len(product),), step, dtype=torch.long, device=product.device)
-        hidden = network.hidden(product, t)
-        product = a[step] * product + b[step] * torch.addmm(shift, hidden, mixed.T)
-        end = a[step] * end + b[step] * hidden
-        bias_scale = a[step] * bias_scale + b[step]
-        history_scale = a[step] * history_scale
-    return ChainEnd(end, bias_scale, history_scale)
+    a, b = process.linear_steps()
+    # x_0_hat = sum_t shares_t f_t + history_scale x_T; with the x_0 target only step 0 is left
+    kept = [1.0]
+    for value in a[:-1]:
+        kept.append(kept[-1] * value)
+    shares = [value * share for value, share in zip(b, kept, strict=True)]
+    biases = _first_layer_biases(process, network, through)
+    rows = len(product) if product.is_cuda else _ROWS_ON_CPU
+    ends = [
+        _run(part, network, through.matrix, biases, a, b, shares) for part in product.split(rows)
+    ]
+    return ChainEnd(torch.cat(ends), sum(shares), kept[-1] * a[-1])
 
 
 def finish_chain(network: HiddenSteps, end: ChainEnd, x_t: Tensor | None) -> Tensor:
@@ -71,3 +94,42 @@ def finish_chain(network: HiddenSteps, end: ChainEnd, x_t: Tensor | None) -> Ten
         return scores
     assert x_t is not None
     return scores + end.history_scale * x_t
+
+
+def _first_layer_biases(
+    process: GaussianProcess, network: HiddenSteps, through: Shortcut
+) -> Tensor:
+    """Return what is added to the running product at each step, shape (num_steps, first_hidden).
+
+    The multiples of u that have come together are the same for every user, so they join the step's
+    embedding here instead of every user's product.
+    """
+    a, b = process.linear_steps()
+    multiples = [0.0] * process.num_steps
+    for step in range(process.num_steps - 1, 0, -1):
+        multiples[step - 1] = a[step] * multiples[step] + b[step]
+    steps = torch.arange(process.num_steps, device=through.shift.device)
+    gathered = torch.tensor(multiples, dtype=through.shift.dtype, device=through.shift.device)
+    return network.step_bias(steps) + gathered[:, None] * through.shift
+
+
+def _run(
+    product: Tensor,
+    network: HiddenSteps,
+    matrix: Tensor,
+    biases: Tensor,
+    a: list[float],
+    b: list[float],
+    shares: list[float],
+) -> Tensor:
+    """Return the sum of shares_t h_t over the chain, shape (batch, last_hidden)."""
+    end: Tensor | None = None
+    for step in reversed(range(len(a))):
+        hidden = network.between(product + biases[step])
+        if shares[step] != 0:
+            part = shares[step] * hidden
+            end = part if end is None else end + part
+        if step > 0:
+            product = torch.addmm(product, hidden, matrix.T, beta=a[step], alpha=b[step])
+    assert end is not None
+    return end

@@ -65,6 +65,10 @@ class GaussianProcess(nn.Module):
         }
         for name, value in buffers.items():
             self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(value)))
+        a, b = buffers["posterior_coef_x_t"], buffers["posterior_coef_x_0"]
+        if self.prediction_target == "epsilon":  # x_0_from_epsilon, put into the posterior's mean
+            a, b = b / np.sqrt(alpha_bar) + a, -b * np.sqrt(1 / alpha_bar - 1)
+        self._linear_steps = (a.tolist(), b.tolist())
 
     def q_sample(self, x_0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """Draw x_t ~ q(x_t | x_0): keep sqrt(alpha_bar_t) of the history, add the rest as noise.
@@ -142,18 +146,13 @@ class GaussianProcess(nn.Module):
             x_t = mean
         return x_t
 
-    def linear_steps(self) -> tuple[Tensor, Tensor]:
-        """Return (a, b), each (num_steps,), such that step t is x_{t-1} = a_t x_t + b_t f(x_t).
+    def linear_steps(self) -> tuple[list[float], list[float]]:
+        """Return (a, b), num_steps numbers each: step t is x_{t-1} = a_t x_t + b_t f(x_t).
 
-        Holds without noise in the chain, for both prediction targets.
+        Holds without noise in the chain, for both prediction targets. The numbers are the host's:
+        asking a GPU for its buffers would stall it.
         """
-        if self.prediction_target == "x_0":
-            return self.posterior_coef_x_t, self.posterior_coef_x_0
-        scale = self.posterior_coef_x_0
-        return (
-            scale * self.alpha_bar.rsqrt() + self.posterior_coef_x_t,
-            -scale * (1 / self.alpha_bar - 1).sqrt(),
-        )
+        return self._linear_steps
 
     @staticmethod
     def _at(values: Tensor, t: Tensor, like: Tensor) -> Tensor:

@@ -1,7 +1,9 @@
 """Full ranking: every user, every unseen item, in batches of users sized to memory."""
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -9,9 +11,19 @@ from torch import Tensor
 
 from diffrec.data.interactions import Interactions
 from diffrec.evaluation.metrics import KS, metric_sums
+from diffrec.memory import free_memory
 
 SCORES_PER_BATCH = 2**22
-"""Scores held at a time: 16 MiB in float32."""
+"""Scores held at a time on a CPU, 16 MiB in float32: about what its cache holds."""
+
+SCORES_PER_GPU_BATCH = 2**26
+"""On a GPU, which idles over small batches."""
+
+LEAST_ROWS = 64
+"""Users at a time however many items there are: fewer would read all weights for little work."""
+
+_SHARE_OF_FREE = 1 / 8
+"""Of the free memory that a batch may take, its scores counted twice (a mask may need a copy)."""
 
 
 class Scorer(Protocol):
@@ -20,6 +32,26 @@ class Scorer(Protocol):
     def scores(self, history: Interactions, users: np.ndarray) -> Tensor:
         """Return a score per item, shape (len(users), num_items)."""
         ...
+
+
+@runtime_checkable
+class PreparedScorer(Protocol):
+    """A scorer with work that is the same for all users, done once while it is held still."""
+
+    def scoring(self) -> AbstractContextManager[None]:
+        """Return the context in which it will be asked many times and not change."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be found, and what must not be shown."""
+
+    target: Interactions
+    """Held-out items."""
+
+    seen: Sequence[Interactions]
+    """Interactions that must not be recommended."""
 
 
 def evaluate(
@@ -39,12 +71,36 @@ def evaluate(
         seen: interactions that must not be recommended.
         ks: cut-offs.
     """
-    asked = np.flatnonzero(target.lengths > 0)
-    totals: dict[str, float] = {}
-    for users, ranking in rankings(model, history=history, seen=seen, users=asked, k=max(ks)):
-        for name, value in metric_sums(ranking, target.select_users(users), ks).items():
-            totals[name] = totals.get(name, 0.0) + value
-    return {name: value / len(asked) for name, value in totals.items()}
+    return evaluate_all(model, history=history, questions=[Question(target, seen)], ks=ks)[0]
+
+
+def evaluate_all(
+    model: Scorer,
+    *,
+    history: Interactions,
+    questions: Sequence[Question],
+    ks: Sequence[int] = KS,
+) -> list[dict[str, float]]:
+    """Return the metrics of each question; every user is scored once for all of them.
+
+    Validation and test, say, differ only in what is masked and what is to be found.
+    """
+    wanted = [question.target.lengths > 0 for question in questions]
+    totals: list[dict[str, float]] = [{} for _ in questions]
+    users = np.flatnonzero(np.any(wanted, axis=0))
+    for batch, scores in score_batches(model, history=history, users=users):
+        for i, question in enumerate(questions):
+            rows = np.flatnonzero(wanted[i][batch])
+            # `hide` writes into the scores: the last question may have them
+            mine = scores if i == len(questions) - 1 else scores.clone()
+            ranking = top_items(mine, [part.select_users(batch) for part in question.seen], max(ks))
+            target = question.target.select_users(batch[rows])
+            for name, value in metric_sums(ranking[rows], target, ks).items():
+                totals[i][name] = totals[i].get(name, 0.0) + value
+    return [
+        {name: value / int(asked.sum()) for name, value in found.items()}
+        for found, asked in zip(totals, wanted, strict=True)
+    ]
 
 
 def rankings(
@@ -59,26 +115,38 @@ def rankings(
 
     Nothing of shape (num_users, num_items) is made.
     """
-    was_training = isinstance(model, torch.nn.Module) and model.training
-    if isinstance(model, torch.nn.Module):
-        model.eval()
-    width = min(k, history.num_items)
-    try:
-        for batch in np.array_split(users, max(1, -(-len(users) // batch_rows(history)))):
-            if len(batch):
-                scores = model.scores(history, batch)
-                hide(scores, [part.select_users(batch) for part in seen])
-                top = scores.topk(width, dim=-1)
-                items = top.indices.masked_fill(top.values == -torch.inf, -1)
-                yield batch, items.cpu().numpy()
-    finally:
-        if isinstance(model, torch.nn.Module):
-            model.train(was_training)
+    for batch, scores in score_batches(model, history=history, users=users):
+        yield batch, top_items(scores, [part.select_users(batch) for part in seen], k)
 
 
-def batch_rows(history: Interactions) -> int:
-    """Return how many users are scored at a time."""
-    return max(1, SCORES_PER_BATCH // max(history.num_items, 1))
+def score_batches(
+    model: Scorer, *, history: Interactions, users: np.ndarray
+) -> Iterator[tuple[np.ndarray, Tensor]]:
+    """Yield (users, their scores, (batch, num_items)); the model is in eval mode meanwhile."""
+    if len(users) == 0:
+        return
+    rows = batch_rows(history.num_items, _device(model))
+    with _held_still(model):
+        for batch in np.array_split(users, -(-len(users) // rows)):
+            yield batch, model.scores(history, batch)
+
+
+def top_items(scores: Tensor, seen: Sequence[Interactions], k: int) -> np.ndarray:
+    """Return the k best unseen items, best first, (batch, k at most); -1 where there are fewer.
+
+    `scores` is overwritten where an item has been seen.
+    """
+    hide(scores, seen)
+    top = scores.topk(min(k, scores.shape[1]), dim=-1)
+    return top.indices.masked_fill(top.values == -torch.inf, -1).cpu().numpy()
+
+
+def batch_rows(num_items: int, device: torch.device) -> int:
+    """Return how many users are scored at a time: many, but within what memory is free."""
+    wanted = SCORES_PER_GPU_BATCH if device.type == "cuda" else SCORES_PER_BATCH
+    rows = max(LEAST_ROWS, wanted // max(num_items, 1))
+    fit = int(_SHARE_OF_FREE * free_memory(device)) // (2 * 4 * max(num_items, 1))
+    return max(1, min(rows, fit))
 
 
 def hide(scores: Tensor, seen: Sequence[Interactions]) -> None:
@@ -87,3 +155,28 @@ def hide(scores: Tensor, seen: Sequence[Interactions]) -> None:
         owners = np.repeat(np.arange(rows.num_users, dtype=np.int64), rows.lengths)
         cells = torch.from_numpy(owners * scores.shape[1] + rows.indices).to(scores.device)
         scores.view(-1).index_fill_(0, cells, -torch.inf)
+
+
+@contextmanager
+def _held_still(model: Scorer) -> Iterator[None]:
+    """Put a module into eval mode, and let the model do once what all users share."""
+    module = model if isinstance(model, torch.nn.Module) else None
+    was_training = module is not None and module.training
+    if module is not None:
+        module.eval()
+    try:
+        if isinstance(model, PreparedScorer):
+            with model.scoring():
+                yield
+        else:
+            yield
+    finally:
+        if module is not None:
+            module.train(was_training)
+
+
+def _device(model: Scorer) -> torch.device:
+    if isinstance(model, torch.nn.Module):
+        for tensor in (*model.parameters(), *model.buffers()):
+            return tensor.device
+    return torch.device("cpu")

@@ -58,12 +58,15 @@ class Denoiser(nn.Module):
         if self.normalize_input:
             x_t = F.normalize(x_t)
         product = F.linear(self.dropout(x_t), self.input_weight)
-        return self._last(self.hidden(product, t))
+        return self._last(self.between(product + self._embedded(t) + self.input_layer.bias))
 
-    def hidden(self, product: Tensor, t: Tensor) -> Tensor:
-        """Return h_t, shape (batch, last_hidden), from W_x x_t of shape (batch, first_hidden)."""
-        embedded = self.timestep_layer(self._sinusoids(t, product.dtype))
-        hidden = torch.tanh(product + self.timestep_to_hidden(embedded) + self.input_layer.bias)
+    def step_bias(self, t: Tensor) -> Tensor:
+        """Return what the first layer adds to W_x x_t at steps t, shape (len(t), first_hidden)."""
+        return self._embedded(t) + self.input_layer.bias
+
+    def between(self, first: Tensor) -> Tensor:
+        """Return h_t, (batch, last_hidden), from the first layer's sum, (batch, first_hidden)."""
+        hidden = torch.tanh(first)
         for layer in list(self.layers)[:-1]:
             hidden = torch.tanh(layer(hidden))
         return hidden
@@ -88,6 +91,11 @@ class Denoiser(nn.Module):
         layer = self.layers[-1]
         assert isinstance(layer, nn.Linear)
         return layer
+
+    def _embedded(self, t: Tensor) -> Tensor:
+        """Return the embedding of steps t in the first hidden layer, (len(t), first_hidden)."""
+        sinusoids = self._sinusoids(t, self.timestep_layer.weight.dtype)
+        return self.timestep_to_hidden(self.timestep_layer(sinusoids))
 
     def _sinusoids(self, t: Tensor, dtype: torch.dtype) -> Tensor:
         half = self.timestep_embedding_dim // 2

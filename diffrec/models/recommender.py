@@ -6,6 +6,7 @@ DiffRec diffuses item vectors; with an autoencoder (L-) the latent of one; with 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from torch.nn import functional as F
 from diffrec.config import RecommenderConfig
 from diffrec.data.batches import dense_rows
 from diffrec.data.interactions import Interactions
-from diffrec.diffusion.chain import collapsed_chain, finish_chain
+from diffrec.diffusion.chain import Shortcut, collapsed_chain, finish_chain, shortcut
 from diffrec.diffusion.process import GaussianProcess
 from diffrec.diffusion.timesteps import (
     ImportanceTimestepSampler,
@@ -26,6 +27,14 @@ from diffrec.models.autoencoder import ClusteredAutoencoder, multinomial_nll
 from diffrec.models.denoiser import Denoiser
 from diffrec.models.recency import RecencyCurve, cut_histories, future_nll
 from diffrec.models.temporal import interaction_weights
+
+
+class _AtRest(NamedTuple):
+    """What the scores of all users have in common while no weight changes."""
+
+    through: Shortcut
+    columns: Tensor | None
+    """W_x by items, (dim, first_hidden), contiguous; None unless the chain starts sparse."""
 
 
 class DiffusionRecommender(nn.Module):
@@ -62,6 +71,7 @@ class DiffusionRecommender(nn.Module):
         learns = config.temporal.weighting == "learned_recency"
         self.recency = RecencyCurve() if learns else None
         self.register_buffer("batches_seen", torch.zeros((), dtype=torch.long))
+        self._at_rest: _AtRest | None = None
 
     def training_weights(
         self, history: Interactions
@@ -110,6 +120,16 @@ class DiffusionRecommender(nn.Module):
         """
         rows = history.select_users(users)
         return self._scores(rows, self._asking_weights(rows))
+
+    @contextmanager
+    def scoring(self) -> Iterator[None]:
+        """Compute what the scores of all users share once; no weight may change meanwhile."""
+        with torch.no_grad():
+            self._at_rest = self._rest()
+        try:
+            yield
+        finally:
+            self._at_rest = None
 
     def future_loss(self, history: Interactions, rng: np.random.Generator) -> Tensor:
         """Return how badly the weighted pasts foretell the next items; gradient reaches W alone.
@@ -208,25 +228,35 @@ class DiffusionRecommender(nn.Module):
             return config.kl_weight_max
         return ((self.batches_seen - 1) / rise).clamp(max=config.kl_weight_max)
 
+    def _rest(self) -> _AtRest | None:
+        """Return what the scores of all users share; None for the plain chain."""
+        if not self._is_exactly_linear:
+            return None
+        columns = self.denoiser.input_weight.T.contiguous() if self._is_sparse_start else None
+        return _AtRest(shortcut(self.denoiser), columns)
+
     def _denoise(self, x_0: Tensor) -> Tensor:
         x_t = self.process.noise_history(x_0)
-        if not self._is_exactly_linear:
+        rest = self._at_rest or self._rest()
+        if rest is None:
             return self.process.reverse_chain(self.denoiser, x_t)
         product = F.linear(x_t, self.denoiser.input_weight)
-        return finish_chain(
-            self.denoiser, collapsed_chain(self.process, self.denoiser, product), x_t
-        )
+        end = collapsed_chain(self.process, self.denoiser, product, rest.through)
+        return finish_chain(self.denoiser, end, x_t)
 
     def _scores_from_sparse(self, rows: Interactions, weights: Tensor | None) -> Tensor:
         device = self.device
+        rest = self._at_rest or self._rest()
+        assert rest is not None
+        assert rest.columns is not None
         product = F.embedding_bag(
             torch.from_numpy(rows.indices.astype(np.int64)).to(device),
-            self.denoiser.input_weight.T,
+            rest.columns,
             torch.from_numpy(rows.indptr[:-1].copy()).to(device),
             mode="sum",
             per_sample_weights=weights,
         )
-        end = collapsed_chain(self.process, self.denoiser, product)
+        end = collapsed_chain(self.process, self.denoiser, product, rest.through)
         x_t = None if end.history_scale == 0 else self._dense(rows, weights)
         return finish_chain(self.denoiser, end, x_t)
 

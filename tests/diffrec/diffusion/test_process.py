@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 import parity
 from diffrec.config import DenoiserConfig, DiffusionConfig
-from diffrec.diffusion.chain import collapsed_chain, finish_chain
+from diffrec.diffusion.chain import collapsed_chain, finish_chain, shortcut
 from diffrec.diffusion.process import GaussianProcess
 from diffrec.models.denoiser import Denoiser
 from released import load_denoiser, released_diffusion
@@ -61,7 +61,8 @@ def test_collapsed_chain_equals_the_plain_chain(models):
     x_t = torch.rand(4, denoiser.dim, dtype=torch.float64)
     with torch.no_grad():
         plain = process.reverse_chain(denoiser, x_t)
-        end = collapsed_chain(process, denoiser, F.linear(x_t, denoiser.input_weight))
+        product = F.linear(x_t, denoiser.input_weight)
+        end = collapsed_chain(process, denoiser, product, shortcut(denoiser))
         collapsed = finish_chain(denoiser, end, x_t)
     torch.testing.assert_close(collapsed, plain, rtol=1e-6, atol=1e-6 * float(plain.abs().max()))
 

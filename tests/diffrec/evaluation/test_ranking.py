@@ -1,3 +1,5 @@
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from diffrec.data.interactions import Interactions
 from diffrec.evaluation import ranking
 from diffrec.evaluation.metrics import ranking_metrics
-from diffrec.evaluation.ranking import evaluate, rankings
+from diffrec.evaluation.ranking import Question, batch_rows, evaluate, evaluate_all, rankings
 
 
 class FixedScores:
@@ -50,6 +52,7 @@ def test_batches_of_users_do_not_change_the_result(monkeypatch):
     model = FixedScores(table)
     whole = evaluate(model, history=train, target=test, seen=[train, valid], ks=(3, 5))
     monkeypatch.setattr(ranking, "SCORES_PER_BATCH", 24)
+    monkeypatch.setattr(ranking, "LEAST_ROWS", 1)
     parts = evaluate(model, history=train, target=test, seen=[train, valid], ks=(3, 5))
     assert parts == pytest.approx(whole)
     masked = table.copy()
@@ -69,3 +72,66 @@ def test_a_module_is_asked_in_eval_mode_and_given_back_as_it_was():
     module = Module().train()
     evaluate(module, history=train, target=test, seen=[train])
     assert module.training
+
+
+def test_one_pass_of_scores_answers_every_question():
+    table, train, valid, test = random_case(5)
+    model = CountedScores(table)
+    questions = [Question(valid, [train]), Question(test, [train, valid]), Question(test, [])]
+    together = evaluate_all(model, history=train, questions=questions, ks=(2, 5))
+    assert sorted(model.asked) == sorted(set(model.asked))  # nobody twice
+    for question, found in zip(questions, together, strict=True):
+        alone = evaluate(
+            FixedScores(table),
+            history=train,
+            target=question.target,
+            seen=question.seen,
+            ks=(2, 5),
+        )
+        assert found == pytest.approx(alone)
+
+
+class CountedScores(FixedScores):
+    """Remembers who was asked for, and whether what users share was prepared."""
+
+    def __init__(self, table: np.ndarray) -> None:
+        super().__init__(table)
+        self.asked: list[int] = []
+        self.prepared = 0
+        self.still = False
+
+    @contextmanager
+    def scoring(self):
+        self.prepared += 1
+        self.still = True
+        yield
+        self.still = False
+
+    def scores(self, history: Interactions, users: np.ndarray) -> torch.Tensor:
+        assert self.still
+        self.asked += users.tolist()
+        return super().scores(history, users)
+
+
+def test_what_all_users_share_is_prepared_once(monkeypatch):
+    monkeypatch.setattr(ranking, "SCORES_PER_BATCH", 1)
+    monkeypatch.setattr(ranking, "LEAST_ROWS", 1)
+    table, train, valid, _ = random_case(2)
+    model = CountedScores(table)
+    evaluate(model, history=train, target=valid, seen=[train])
+    assert len(model.asked) > 1
+    assert model.prepared == 1
+
+
+@pytest.mark.parametrize(
+    ("num_items", "free", "rows"),
+    [
+        (2810, 2**34, 2**22 // 2810),
+        (178_181, 2**34, 64),  # never so few that all weights are read for little work
+        (178_181, 2**28, 23),  # unless memory is scarce
+        (178_181, 2**10, 1),
+    ],
+)
+def test_batches_of_users_are_sized_to_memory(monkeypatch, num_items, free, rows):
+    monkeypatch.setattr(ranking, "free_memory", lambda device: free)
+    assert batch_rows(num_items, torch.device("cpu")) == rows
