@@ -5,6 +5,7 @@
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -66,7 +67,11 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument("--cpus-per-trial", type=float, help="CPUs of a trial")
     where.add_argument("--gpus-per-trial", help="GPUs of a trial, 0.25 say, or auto")
     where.add_argument("--resources", metavar="JSON", help="""custom ones, '{"tpu": 1}' say""")
-    where.add_argument("--address", help="Ray cluster to use (auto, or ray://host:port)")
+    where.add_argument(
+        "--address",
+        default=os.environ.get("RAY_ADDRESS") or None,  # as Ray sets it in a submitted job
+        help="Ray cluster to use (auto, or host:port); RAY_ADDRESS, if set, is the default",
+    )
     where.add_argument("--storage", help="database of the Optuna study (default: a journal file)")
     where.add_argument("--runs-dir", default="runs", help="folder of the studies")
     return made

@@ -131,6 +131,9 @@ def local_cluster() -> Cluster:
 def start_ray(address: str | None) -> Cluster:
     """Start Ray on this machine, on loopback, or join the cluster at `address`.
 
+    Without an address Ray itself would join whatever cluster was last started on this machine, by
+    whomever.
+
     Raises:
         UserError: no cluster answers at `address`.
     """
@@ -145,7 +148,10 @@ def start_ray(address: str | None) -> Cluster:
         try:
             if address is None:
                 context = ray.init(
-                    dashboard_host="127.0.0.1", include_dashboard=has_dashboard(), **quiet
+                    address="local",
+                    dashboard_host="127.0.0.1",
+                    include_dashboard=has_dashboard(),
+                    **quiet,
                 )
             else:
                 context = ray.init(address=address, **quiet)

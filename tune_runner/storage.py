@@ -68,9 +68,7 @@ def check_url(url: str) -> None:
             f"{without_password(url)!r}{nearest(name, DATABASES)}; leave it out for a journal file."
         )
     if without_password(url) != url:
-        raise UserError(
-            "A storage URL is written down, so it holds no password; set PGPASSWORD."
-        )
+        raise UserError("A storage URL is written down, so it holds no password; set PGPASSWORD.")
 
 
 def open_database(url: str) -> "RDBStorage":

@@ -188,3 +188,9 @@ def test_a_fault_of_the_user_is_one_sentence(place, capsys, arguments, words):
     assert words in said.err
     assert "Traceback" not in said.err
     assert "torch" not in said.out
+
+
+def test_a_submitted_job_uses_the_cluster_that_ray_names(place, capsys, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    assert cli.main(SMOKE) == 2
+    assert "No Ray cluster answers at '127.0.0.1:1'" in capsys.readouterr().err
