@@ -155,10 +155,13 @@ def start_ray(address: str | None) -> Cluster:
                 )
             else:
                 context = ray.init(address=address, **quiet)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except Exception as error:  # Ray raises a bare one where it cannot start
+            reason = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
             if address is None:
-                raise
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                raise UserError(
+                    f"Ray did not start on this machine ({reason}); the machine may be too busy: "
+                    "try again later, or join a cluster with --address."
+                ) from error
             raise UserError(
                 f"No Ray cluster answers at {address!r} ({reason}); start one or leave out "
                 "--address."
