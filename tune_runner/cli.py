@@ -70,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument(
         "--address",
         default=os.environ.get("RAY_ADDRESS") or None,  # as Ray sets it in a submitted job
-        help="Ray cluster to use (auto, or host:port); RAY_ADDRESS, if set, is the default",
+        help="Ray cluster to join (auto, or host:port); RAY_ADDRESS, if set, is the default",
     )
     where.add_argument("--storage", help="database of the Optuna study (default: a journal file)")
     where.add_argument("--runs-dir", default="runs", help="folder of the studies")

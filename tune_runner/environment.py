@@ -30,3 +30,9 @@ def prepare() -> None:
     """
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
+
+
+def for_workers() -> dict[str, str]:
+    """Return what the workers of a cluster that was started elsewhere must find set, too."""
+    name = "RAY_CHDIR_TO_TRIAL_DIR"
+    return {name: os.environ.get(name, _SETTINGS[name])}

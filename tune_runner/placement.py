@@ -1,15 +1,13 @@
-"""Where trials run: CPUs and shares of GPUs for each, how many at a time, which Ray.
+"""Where trials run: CPUs and shares of GPUs for each, how many at a time.
 
 Ray's shares of a GPU are bookkeeping only, so each worker holds itself to its share here.
 """
 
-import logging
 import os
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from diffrec.errors import UserError
 
@@ -126,84 +124,6 @@ def local_cluster() -> Cluster:
         driver = Path("/proc/driver/nvidia/gpus")
         gpus = len(list(driver.iterdir())) if driver.is_dir() else 0
     return Cluster(float(len(os.sched_getaffinity(0))), float(gpus))
-
-
-def start_ray(address: str | None) -> Cluster:
-    """Start Ray on this machine, on loopback, or join the cluster at `address`.
-
-    Without an address Ray itself would join whatever cluster was last started on this machine, by
-    whomever.
-
-    Raises:
-        UserError: no cluster answers at `address`.
-    """
-    if address is not None:
-        _knock(address)
-    import ray
-
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
-    url = None
-    if not ray.is_initialized():  # as it is in a test or a notebook
-        try:
-            if address is None:
-                context = ray.init(
-                    address="local",
-                    dashboard_host="127.0.0.1",
-                    include_dashboard=has_dashboard(),
-                    **quiet,
-                )
-            else:
-                context = ray.init(address=address, **quiet)
-        except Exception as error:  # Ray raises a bare one where it cannot start
-            reason = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
-            if address is None:
-                raise UserError(
-                    f"Ray did not start on this machine ({reason}); the machine may be too busy: "
-                    "try again later, or join a cluster with --address."
-                ) from error
-            raise UserError(
-                f"No Ray cluster answers at {address!r} ({reason}); start one or leave out "
-                "--address."
-            ) from None
-        url = getattr(context, "dashboard_url", None)
-    there = ray.cluster_resources()
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return Cluster(
-        there.get("CPU", 1.0),
-        there.get("GPU", 0.0),
-        f"http://{url}{_token_hint()}" if url else None,
-        node_cpus=max(node.get("CPU", 0.0) for node in nodes),
-        node_gpus=max(node.get("GPU", 0.0) for node in nodes),
-        custom={name: there[name] for name in there if name not in ("CPU", "GPU")},
-    )
-
-
-def _token_hint() -> str:
-    """Say what the dashboard will ask for: Ray guards a cluster with a token."""
-    if os.environ.get("RAY_AUTH_MODE") != "token" or os.environ.get("RAY_AUTH_TOKEN"):
-        return ""
-    return f" (asks for the token in {os.environ.get('RAY_AUTH_TOKEN_PATH', '~/.ray/auth_token')})"
-
-
-def _knock(address: str) -> None:
-    """Refuse an address where nothing listens; Ray itself would try for two minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdigit():
-        return  # "auto", which only Ray can look up
-    try:
-        socket.create_connection((host, int(port)), timeout=5).close()
-    except OSError as error:
-        raise UserError(
-            f"No Ray cluster answers at {address!r} ({error}); start one or leave out --address."
-        ) from None
-
-
-def has_dashboard() -> bool:
-    """Say whether Ray was installed with its dashboard."""
-    from importlib.util import find_spec
-
-    return all(find_spec(name) is not None for name in ("aiohttp", "aiohttp_cors", "colorful"))
 
 
 def hold_to_share(placement: Placement) -> str:

@@ -68,6 +68,12 @@ class StudyConfig:
         _known("sampler", self.sampler, SAMPLERS)
         if self.storage is not None:
             storage.check_url(self.storage)
+        if self.address is not None and self.address.startswith("ray://"):
+            raise UserError(
+                f"Ray Tune cannot be led from outside a cluster, as --address {self.address} asks; "
+                "run the command on one of its nodes with --address auto, or hand it in with "
+                "ray job submit (see the README)."
+            )
         for name in ("trials", "seeds", "max_epochs"):
             _at_least_one(name, getattr(self, name))
         _at_least_one("max_concurrent", self.wish.max_concurrent)

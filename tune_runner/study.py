@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from diffrec.data import load_dataset
 from search_spaces import get_space
 from tune_runner import announce, environment, records, storage
+from tune_runner.cluster import check_shared, refuse_fleeting, start_ray
 from tune_runner.folder import StudyFolder
-from tune_runner.placement import Cluster, Placement, local_cluster, place, start_ray
+from tune_runner.placement import Cluster, Placement, local_cluster, place
 from tune_runner.session import Session, check_same, open_ledger, open_tracker, summary
 from tune_runner.settings import Plan, StudyConfig, make_plan
 from tune_runner.sizing import sized
@@ -67,7 +68,9 @@ def _check_means(config: StudyConfig, plan: Plan) -> Cluster | None:
         place(config.wish, local_cluster(), trials=plan.trials)
         return None
     environment.prepare()
+    refuse_fleeting(Path(config.runs_dir), records.default_tracking_uri())
     cluster = start_ray(config.address)
+    check_shared(Path(config.runs_dir))
     place(config.wish, cluster, trials=plan.trials)
     return cluster
 
@@ -110,12 +113,14 @@ def _run(
 ) -> str | None:
     """Run the search, then the confirmation where one is asked for; return why it was halted."""
     from tune_runner.conductor import Conductor
+    from tune_runner.gauges import Gauges
     from tune_runner.housekeeping import Housekeeper
     from tune_runner.progress import Progress
 
     config, space, plan, folder = session.config, session.space, session.plan, session.folder
     objective, best = space.objective.name, ledger.best()
     progress = Progress(objective, maximize=session.maximize, concurrent=placement.max_concurrent)
+    views = (progress, Gauges(config.name, objective, maximize=session.maximize))
     keeper = Housekeeper(folder.checkpoints, maximize=session.maximize, best=best)
     conductor = Conductor(
         ledger,
@@ -125,28 +130,28 @@ def _run(
         objective=objective,
         checkpoints=folder.checkpoints,
         recorder=tracker,
-        observers=(progress, keeper),
+        observers=(*views, keeper),
         share=placement,
         most=Placement(cluster.node_cpus, cluster.node_gpus),
         allowance=config.allowance,
     )
     known = None if best is None else (best[1], f"{best[0]:04d}")
-    progress.start(ledger.planned(), ledger.ended(), known)
+    for view in views:
+        view.start(ledger.planned(), ledger.ended(), known)
+
+    def tick() -> None:
+        for view in views:
+            view.tick()
 
     def run() -> None:
-        running.run_trials(
-            conductor,
-            session.dataset,
-            placement,
-            folder=folder.ray,
-            engine=engine,
-            tick=progress.tick,
-        )
+        data, files = session.dataset, folder.ray
+        running.run_trials(conductor, data, placement, folder=files, engine=engine, tick=tick)
 
     try:
         run()
         if config.confirm and ledger.finished() and ledger.enqueue_confirmation(config.confirm):
-            progress.plan(ledger.planned())
+            for view in views:
+                view.plan(ledger.planned())
             run()
     finally:
         progress.stop()

@@ -23,7 +23,9 @@ def ray_local():
     import fake_run
 
     cloudpickle.register_pickle_by_value(fake_run)  # workers do not have tests/ in their path
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    # "local": a cluster that somebody started on this machine is none of ours
+    quiet = {"log_to_driver": False, "logging_level": "error"}
+    ray.init("local", num_cpus=2, include_dashboard=False, **quiet)
     yield
     ray.shutdown()
 

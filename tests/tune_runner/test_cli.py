@@ -159,6 +159,7 @@ SMOKE = ["--space", "smoke"]
         ([*SMOKE, "--name", "taken"], "is another one: space"),
         ([*SMOKE, "--runs-dir", "own.py", "--name", "x"], "cannot be written"),
         ([*SMOKE, "--address", "127.0.0.1:1"], "No Ray cluster answers"),
+        ([*SMOKE, "--address", "ray://127.0.0.1:1"], "or hand it in with ray job submit"),
         ([*SMOKE, "--storage", "postgres://u@h/d"], "did you mean 'postgresql'"),
         ([*SMOKE, "--storage", "mysql://u:secret@h/d"], "for PostgreSQL only"),
         ([*SMOKE, "--storage", "sqlite:////nowhere/x.db"], "does not answer"),

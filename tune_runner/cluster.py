@@ -1,0 +1,218 @@
+"""Starts Ray on this machine, or joins a cluster: its code and settings travel with the study.
+
+A node of a cluster needs this project's third-party packages, and neither a checkout nor the data:
+the packages of this project go there by Ray's runtime environment, the dataset by its object store.
+What it must see is the studies' folder, where trials keep their checkpoints.
+"""
+
+import importlib.util
+import logging
+import os
+import socket
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from diffrec.errors import UserError
+from tune_runner.environment import for_workers
+from tune_runner.placement import Cluster
+
+PACKAGES = ("diffrec", "search_spaces", "tune_runner")
+"""What a worker imports of this project."""
+
+_EXCLUDED = ["**/__pycache__", "**/.*", "**/runs", "**/mlruns", "**/*.db"]
+
+_STARTS = 3
+"""How often Ray is started on a busy machine before that counts as a failure."""
+
+_QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
+
+_JOB_FOLDER = "working_dir_files"
+"""Part of the path of a Ray job's working directory, which Ray deletes after the job."""
+
+
+def start_ray(address: str | None) -> Cluster:
+    """Start Ray on this machine, on loopback, or join the cluster at `address`.
+
+    Raises:
+        UserError: no cluster answers at `address`, or this machine is too busy to start one.
+    """
+    if address is not None:
+        _knock(address)
+    import ray
+
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    url = None
+    if not ray.is_initialized():  # as it is in a test or a notebook
+        context = _start_local() if address is None else _join(address)
+        url = getattr(context, "dashboard_url", None)
+    there = ray.cluster_resources()
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return Cluster(
+        there.get("CPU", 1.0),
+        there.get("GPU", 0.0),
+        f"http://{url}{_token_hint()}" if url else None,
+        node_cpus=max(node.get("CPU", 0.0) for node in nodes),
+        node_gpus=max(node.get("GPU", 0.0) for node in nodes),
+        custom={name: there[name] for name in there if name not in ("CPU", "GPU")},
+    )
+
+
+def runtime_environment() -> dict[str, Any]:
+    """Return what Ray sends to every node that works for this study."""
+    folders = [_package_folder(name) for name in PACKAGES]
+    return {
+        "py_modules": [str(folder) for folder in folders],
+        "excludes": _EXCLUDED,
+        "env_vars": for_workers(),
+    }
+
+
+def check_shared(folder: Path) -> None:
+    """Refuse a folder that a node of the cluster does not see: trials keep their checkpoints there.
+
+    Raises:
+        UserError: it is not on storage that all nodes share, or cannot be written.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = ray.get_runtime_context().get_node_id()
+    others = [n for n in ray.nodes() if n["Alive"] and n["NodeID"] != here]
+    if not others:
+        return
+    mark = folder.resolve() / f".seen-{uuid4().hex}"
+    try:
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    except OSError as error:
+        raise UserError(
+            f"The studies' folder {folder} cannot be written ({error.strerror}); choose another "
+            "--runs-dir."
+        ) from None
+    task = ray.remote(num_cpus=0)(_complaint)
+    try:
+        asked = [
+            task.options(
+                scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            ).remote(str(mark))
+            for node in others
+        ]
+        for node, said in zip(others, ray.get(asked), strict=True):
+            if said:
+                raise UserError(
+                    f"Node {node['NodeManagerAddress']} of the cluster {said} the studies' folder "
+                    f"{folder.resolve()}, where trials keep their checkpoints; give a --runs-dir "
+                    "that all nodes share."
+                )
+    finally:
+        mark.unlink(missing_ok=True)
+
+
+def refuse_fleeting(runs_dir: Path, tracking_uri: str) -> None:
+    """Refuse to keep a study in the working directory of a Ray job, which is deleted with the job.
+
+    Raises:
+        UserError: its folder, or its MLflow database, would lie there.
+    """
+    if _JOB_FOLDER in runs_dir.resolve().parts:
+        raise UserError(
+            "A Ray job's working directory is deleted after the job, and the study would lie in "
+            f"it ({runs_dir}); give --runs-dir an absolute path that all nodes share."
+        )
+    if tracking_uri.startswith("sqlite:") and _JOB_FOLDER in Path(tracking_uri).parts:
+        raise UserError(
+            "A Ray job's working directory is deleted after the job, and MLflow's database would "
+            "lie in it; set MLFLOW_TRACKING_URI, by --runtime-env-json of ray job submit say."
+        )
+
+
+def _complaint(mark: str) -> str:
+    """Say, on a node, what is wrong with the folder that the mark lies in; "" where nothing is."""
+    path = Path(mark)
+    if not path.exists():
+        return "does not see"
+    own = path.with_name(f"{path.name}-{uuid4().hex}")
+    try:
+        own.touch()
+        own.unlink()
+    except OSError:
+        return "cannot write into"
+    return ""
+
+
+def _package_folder(name: str) -> Path:
+    spec = importlib.util.find_spec(name)
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _join(address: str) -> Any:
+    import ray
+
+    try:
+        return ray.init(address=address, runtime_env=runtime_environment(), **_QUIET)
+    except Exception as error:  # noqa: BLE001 - Ray raises a bare one, too
+        raise UserError(
+            f"No Ray cluster answers at {address!r} ({_reason(error)}); start one or leave out "
+            "--address."
+        ) from None
+
+
+def _start_local() -> Any:
+    """Start Ray on this machine, again where the machine was too busy for Ray's patience.
+
+    Ray gives up for good when one of its own processes needs more than 15 seconds to start.
+    """
+    import ray
+
+    failure: Exception | None = None
+    for _ in range(_STARTS):
+        try:
+            # "local": without it Ray would join whatever cluster was started on this machine.
+            return ray.init(
+                address="local",
+                dashboard_host="127.0.0.1",
+                include_dashboard=has_dashboard(),
+                **_QUIET,
+            )
+        except Exception as error:  # noqa: BLE001 - Ray raises a bare one
+            failure = error
+            ray.shutdown()
+    assert failure is not None
+    raise UserError(
+        f"Ray did not start on this machine in {_STARTS} tries ({_reason(failure)}); the machine "
+        "may be too busy: try again later, or join a cluster with --address."
+    ) from failure
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error) else type(error).__name__
+
+
+def _token_hint() -> str:
+    """Say what the dashboard will ask for: Ray guards a cluster with a token."""
+    if os.environ.get("RAY_AUTH_MODE") != "token" or os.environ.get("RAY_AUTH_TOKEN"):
+        return ""
+    return f" (asks for the token in {os.environ.get('RAY_AUTH_TOKEN_PATH', '~/.ray/auth_token')})"
+
+
+def _knock(address: str) -> None:
+    """Refuse an address where nothing listens; Ray itself would try for two minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        return  # "auto", which only Ray can look up
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise UserError(
+            f"No Ray cluster answers at {address!r} ({error}); start one or leave out --address."
+        ) from None
+
+
+def has_dashboard() -> bool:
+    """Say whether Ray was installed with its dashboard."""
+    from importlib.util import find_spec
+
+    return all(find_spec(name) is not None for name in ("aiohttp", "aiohttp_cors", "colorful"))
