@@ -16,7 +16,12 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "linear": ("weight_min", "weight_max"),
     "exponential": ("half_life",),
     "learned_steps": ("ltw_learning_rate",),
-    "learned_recency": ("ltw_learning_rate", "future_items", "future_temperature"),
+    "learned_recency": (
+        "ltw_learning_rate",
+        "future_items",
+        "future_temperature",
+        "future_users",
+    ),
 }
 _OPTIONAL = tuple(dict.fromkeys(name for names in _NEEDS.values() for name in names))
 
@@ -48,6 +53,13 @@ class TemporalConfig:
     future_temperature: float | None = None
     """Learned recency: factor on the scores before their softmax."""
 
+    future_users: int | None = None
+    """Learned recency: how many users' histories are cut at each update of W. There are as many
+    updates as an epoch has batches, after it."""
+
+    per_step: bool = False
+    """Learned: W has a row per diffusion step, not one that serves all."""
+
     weigh_training_input: bool = False
     """Weigh the history that the network is trained to denoise."""
 
@@ -77,8 +89,14 @@ class TemporalConfig:
                 "`temporal.weight_min <= temporal.weight_max` must hold, but got "
                 f"{self.weight_min} > {self.weight_max}; exchange them.",
             )
-        if self.future_items is not None:
-            at_least("temporal.future_items", self.future_items, 1)
+        for name in ("future_items", "future_users"):
+            if (count := getattr(self, name)) is not None:
+                at_least(f"temporal.{name}", count, 1)
+        require(
+            not (self.per_step and self.is_static),
+            f"`temporal.per_step` has no meaning with temporal.weighting={self.weighting!r}, which "
+            "learns nothing; unset it.",
+        )
         self._check_uses()
 
     @property

@@ -37,11 +37,12 @@ _OURS = "ours, for the embedded dataset"
 # knows of the older items (docs/deviations.md).
 _WEIGHTED: dict[str, dict[str, Any]] = {
     "exponential": {"half_life": 5.0, "weigh_inference": True, "keep_norm": True},
-    "learned_steps": {"ltw_learning_rate": 0.01},
+    "learned_steps": {"ltw_learning_rate": 0.01, "per_step": True},
     "learned_recency": {
         "ltw_learning_rate": 0.05,
         "future_items": 5,
         "future_temperature": 20.0,
+        "future_users": 16,
         "weigh_inference": True,
         "keep_norm": True,
     },

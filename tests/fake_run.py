@@ -49,6 +49,9 @@ class FakeRun:
             finished=self.finished,
         )
 
+    def weight_trajectory(self):
+        return {"weighting": "learned_recency", "epochs": [0, self.epoch]}
+
     def _accident(self):
         planted = self.config.training.weight_decay
         if planted == 0.1:

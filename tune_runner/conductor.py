@@ -309,4 +309,6 @@ def _settle(flight: _Flight, outcome: Outcome | None) -> TrialEnd | None:
         error = f"the objective is not a number ({outcome.value}) after epoch {flight.epoch}"
     if error is not None:
         return TrialEnd("failed", flight.epoch, metrics=outcome.metrics, error=error)
-    return TrialEnd("complete", flight.epoch, outcome.value, outcome.metrics)
+    return TrialEnd(
+        "complete", flight.epoch, outcome.value, outcome.metrics, artifacts=outcome.artifacts
+    )

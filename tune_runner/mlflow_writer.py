@@ -105,6 +105,8 @@ class MlflowWriter:
         rows = _metrics(message["metrics"], _millis(message), message["epoch"])
         if rows:
             self._client.log_batch(run, metrics=rows)
+        for name, content in message.get("artifacts", {}).items():
+            self._client.log_text(run, json.dumps(content) + "\n", name)
         tags = {records.STATE: state}
         if state == "pruned":
             tags[records.PRUNED_AT] = str(message["epoch"])

@@ -50,7 +50,16 @@ SPACE_FILE = "space.json"
 ENVIRONMENT_FILE = "environment.json"
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weight_trajectory.json"
-"""Of a trial that learned weights: {"weighting": str, "snapshots": [[epoch, weights], ...]}."""
+"""Of a complete trial that learned weights W, at its validations (128 at most):
+
+    {"weighting": "learned_recency", "epochs": [0, 5, ...], "steps": null or [0, 1, ...],
+     "ages": [0, 1, 3, 7, ...], "weights": [snapshot][row][column]}
+
+A row of `weights` for each entry of `steps` (zero-based diffusion steps), or a single one where
+`steps` is null: one row serves every step. A column for each of `ages` (items since the user's
+latest), or, for `learned_steps`, for each of `"slots"`: [0, 1, ..., 9], remembered losses, newest
+first. The first snapshot is epoch 0: W at the start, ones.
+"""
 
 
 def mlflow_name(name: str) -> str:

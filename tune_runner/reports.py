@@ -22,6 +22,9 @@ class Outcome:
     failure: str | None = None
     """Why the run cannot be scored (a loss that is not finite, say); None where it can."""
 
+    artifacts: Mapping[str, Any] = field(default_factory=dict)
+    """Files to keep beside the trial, by name: JSON values."""
+
     cause: Cause = "final"
     """Of a failure: whether it may pass another time."""
 
@@ -75,6 +78,7 @@ class TrialEnd:
     value: float | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None
+    artifacts: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Observer(Protocol):

@@ -81,6 +81,7 @@ class Tracker:
             epoch=end.epoch,
             metrics=dict(end.metrics),
             error=end.error,
+            artifacts=dict(end.artifacts),
         )
 
     def close(self, state: StudyState, patience_seconds: float = _PATIENCE_SECONDS) -> int:

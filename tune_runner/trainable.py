@@ -19,7 +19,13 @@ from diffrec.families import parse_config
 from tune_runner.conductor import Assignment
 from tune_runner.engine import Engine
 from tune_runner.placement import forget_gpu_memory, hold_to_share
-from tune_runner.records import BEST_EPOCH, COST_SECONDS, EPOCH_SECONDS, TRAIN_LOSS
+from tune_runner.records import (
+    BEST_EPOCH,
+    COST_SECONDS,
+    EPOCH_SECONDS,
+    TRAIN_LOSS,
+    WEIGHTS_FILE,
+)
 from tune_runner.reports import Outcome, TrialReport
 from tune_runner.retries import cause_of
 from tune_runner.searching import ASSIGNMENT, REPORT
@@ -139,7 +145,9 @@ class RecommenderTrial(tune.Trainable):
         seconds = self._seconds + time.perf_counter() - started
         metrics = {BEST_EPOCH: float(self._run.best_epoch), COST_SECONDS: seconds}
         metrics |= {f"best/{name}": value for name, value in best.items()} | test
-        outcome = Outcome(best.get(self._assignment.objective), metrics)
+        learned = self._run.weight_trajectory()
+        artifacts = {} if learned is None else {WEIGHTS_FILE: learned}
+        outcome = Outcome(best.get(self._assignment.objective), metrics, artifacts=artifacts)
         return TrialReport(report.epoch, report.objective, report.epochs, outcome)
 
     def _save(self) -> None:

@@ -70,9 +70,22 @@ def shortcut(network: HiddenSteps) -> Shortcut:
 
 
 def collapsed_chain(
-    process: GaussianProcess, network: HiddenSteps, product: Tensor, through: Shortcut
+    process: GaussianProcess,
+    network: HiddenSteps,
+    product: Tensor,
+    through: Shortcut,
+    histories: Tensor | None = None,
 ) -> ChainEnd:
-    """Run all T steps from W_x x_T, shape (batch, first_hidden), and return the chain's end."""
+    """Run all T steps and return the chain's end.
+
+    Args:
+        process: its coefficients.
+        network: at rest.
+        product: W_x x_T, shape (batch, first_hidden).
+        through: of the network.
+        histories: W_x times the history as each step sees it, shape (num_steps, batch,
+            first_hidden), where steps differ (`GaussianProcess.reverse_chain`).
+    """
     a, b = process.linear_steps()
     # x_0_hat = sum_t shares_t f_t + history_scale x_T; with the x_0 target only step 0 is left
     kept = [1.0]
@@ -81,8 +94,11 @@ def collapsed_chain(
     shares = [value * share for value, share in zip(b, kept, strict=True)]
     biases = _first_layer_biases(process, network, through)
     rows = len(product) if product.is_cuda else _ROWS_ON_CPU
+    parts = product.split(rows)
+    seen = [None] * len(parts) if histories is None else histories.split(rows, dim=1)
     ends = [
-        _run(part, network, through.matrix, biases, a, b, shares) for part in product.split(rows)
+        _run(part, network, through.matrix, biases, a, b, shares, of_part)
+        for part, of_part in zip(parts, seen, strict=True)
     ]
     return ChainEnd(torch.cat(ends), sum(shares), kept[-1] * a[-1])
 
@@ -121,9 +137,11 @@ def _run(
     a: list[float],
     b: list[float],
     shares: list[float],
+    histories: Tensor | None,
 ) -> Tensor:
     """Return the sum of shares_t h_t over the chain, shape (batch, last_hidden)."""
     end: Tensor | None = None
+    left = 1.0  # of the history
     for step in reversed(range(len(a))):
         hidden = network.between(product + biases[step])
         if shares[step] != 0:
@@ -131,5 +149,8 @@ def _run(
             end = part if end is None else end + part
         if step > 0:
             product = torch.addmm(product, hidden, matrix.T, beta=a[step], alpha=b[step])
+            left *= a[step]
+            if histories is not None:
+                product = product + left * (histories[step - 1] - histories[step])
     assert end is not None
     return end

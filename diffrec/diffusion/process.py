@@ -126,12 +126,24 @@ class GaussianProcess(nn.Module):
         t = x_0.new_full((len(x_0),), self.num_inference_noise_steps - 1, dtype=torch.long)
         return self.q_sample(x_0, t, torch.randn_like(x_0))
 
-    def reverse_chain(self, denoise: Denoise, x_t: Tensor) -> Tensor:
+    def reverse_chain(
+        self, denoise: Denoise, x_t: Tensor, history: Callable[[int], Tensor] | None = None
+    ) -> Tensor:
         """Denoise from x_T to x_0_hat, shape (batch, dim) (section 3.4).
 
         The chain always runs all T steps, even when only T' < T noising steps were applied; this
         is the paper's choice, kept on purpose.
+
+        Args:
+            denoise: the network.
+            x_t: where the chain starts, shape (batch, dim).
+            history: step -> the history as that step sees it, shape (batch, dim), where steps
+                differ (a W with a row per step). x_t is s_t times the history plus what network and
+                noise have added, s_t = a_{t+1} ... a_{T-1} (`linear_steps`); that share of it is
+                exchanged before step t looks at x_t.
         """
+        seen = None if history is None else history(self.num_steps - 1)
+        left = 1.0
         for step in reversed(range(self.num_steps)):
             t = x_t.new_full((len(x_t),), step, dtype=torch.long)
             output = denoise(x_t, t)  # 1. predict
@@ -144,7 +156,18 @@ class GaussianProcess(nn.Module):
                     torch.randn_like(mean)
                 )
             x_t = mean
+            left *= self._linear_steps[0][step]
+            if history is not None and seen is not None and step > 0:
+                now = history(step - 1)
+                x_t = x_t + left * (now - seen)
+                seen = now
         return x_t
+
+    @property
+    def history_share(self) -> float:
+        """The factor of the history in x_T."""
+        steps = self.num_inference_noise_steps
+        return 1.0 if steps == 0 else float(self.alpha_bar[steps - 1].sqrt())
 
     def linear_steps(self) -> tuple[list[float], list[float]]:
         """Return (a, b), num_steps numbers each: step t is x_{t-1} = a_t x_t + b_t f(x_t).

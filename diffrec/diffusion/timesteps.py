@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 WINDOW = 10
 UNIFORM_SHARE = 0.001
+COLLAPSED_SHARE = 0.95
 
 
 class Timesteps(NamedTuple):
@@ -97,19 +98,32 @@ class LearnedTimestepSampler(ImportanceTimestepSampler):
     """Importance sampling with a learned say for every step and remembered loss.
 
     W, shape (num_steps, window), multiplies the losses: W[t, j] the j-th newest seen at t. It is
-    positive, starts at ones and is taught through 1 / p_t, by which the loss is divided.
+    positive, starts at ones and is taught through 1 / p_t, by which the loss is divided. Without
+    `per_step` one row, (1, window), serves every step.
 
     Source: the reproduction study's learned temporal weighting (its section 4.3), with a gradient
     that arrives.
     """
 
-    def __init__(self, num_steps: int, window: int = WINDOW) -> None:
+    def __init__(self, num_steps: int, window: int = WINDOW, *, per_step: bool = True) -> None:
         super().__init__(num_steps, window)
-        self.log_weights = nn.Parameter(torch.zeros(num_steps, window, dtype=torch.float64))
+        rows = num_steps if per_step else 1
+        self.log_weights = nn.Parameter(torch.zeros(rows, window, dtype=torch.float64))
 
     def knots(self) -> Tensor:
-        """Return W, shape (num_steps, window)."""
+        """Return W, shape (num_steps, window), or (1, window)."""
         return self.log_weights.exp()
+
+    def check_collapse(self) -> str | None:
+        """Return a sentence where W has left all the sampling to one step, else None."""
+        with torch.no_grad():
+            share, step = self.probabilities().max(dim=0)
+        if self.num_steps == 1 or float(share) <= COLLAPSED_SHARE:
+            return None
+        return (
+            f"Diffusion step {int(step)} is drawn with probability {float(share):.0%}: the learned "
+            "weights leave the others untrained; lower the rate of W."
+        )
 
     def weighted_history(self) -> Tensor:
         """Return W * losses, kept where each loss is stored; ones where nothing is yet."""
@@ -118,4 +132,5 @@ class LearnedTimestepSampler(ImportanceTimestepSampler):
         # an unseen loss is zero, and the gradient of sqrt at zero is not a number
         seen = self.history.where(self.history > 0, torch.ones_like(self.history))
         warm = self.seen.min() >= self.window
-        return self.knots().gather(1, newness) * seen.where(~warm, self.history)
+        weights = self.knots().expand(self.num_steps, -1)
+        return weights.gather(1, newness) * seen.where(~warm, self.history)

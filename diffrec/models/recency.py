@@ -17,6 +17,7 @@ from diffrec.data.interactions import Interactions
 logger = logging.getLogger(__name__)
 
 NUM_KNOTS = 14
+KNOT_AGES = tuple(2**k - 1 for k in range(NUM_KNOTS))
 """Knots at ages 0, 1, 3, 7, ..., 2^13 - 1; older interactions weigh as the last."""
 
 CUT_RANGE = (0.5, 0.9)
@@ -24,40 +25,47 @@ CUT_RANGE = (0.5, 0.9)
 
 
 class RecencyCurve(nn.Module):
-    """W: positive weights at log-spaced ages, linear in between, ones at the start."""
+    """W: positive weights at log-spaced ages, linear in between, ones at the start.
 
-    def __init__(self) -> None:
+    One row for all diffusion steps, or a row for each: step t then looks at the history weighted by
+    row t (`GaussianProcess.reverse_chain`).
+    """
+
+    def __init__(self, num_rows: int = 1) -> None:
         super().__init__()
-        self.log_weights = nn.Parameter(torch.zeros(NUM_KNOTS))
+        self.log_weights = nn.Parameter(torch.zeros(num_rows, NUM_KNOTS))
 
     def knots(self) -> Tensor:
-        """Return the weight at each knot, shape (NUM_KNOTS,)."""
+        """Return the weight at each knot, shape (num_rows, NUM_KNOTS)."""
         return self.log_weights.exp()
 
-    def forward(self, history: Interactions) -> Tensor:
-        """Return the weight of every interaction, (nnz,), at the norm of the binary history."""
+    def all_rows(self, history: Interactions) -> list[Tensor | None]:
+        """Return for each row the weight of every interaction, (nnz,), at the binary norm."""
         device = self.log_weights.device
         ages = torch.from_numpy(history.ages()).to(device)
+        users = torch.from_numpy(history.users()).to(device)
+        lengths = torch.from_numpy(history.lengths).to(device, self.log_weights.dtype)
         position = torch.log2(ages.float() + 1).clamp(max=NUM_KNOTS - 1)
         below = position.floor().long().clamp(max=NUM_KNOTS - 2)
         share = position - below
-        knots = self.knots()
-        weights = knots[below] + share * (knots[below + 1] - knots[below])
-        users = torch.from_numpy(history.users()).to(device)
-        lengths = torch.from_numpy(history.lengths).to(device, weights.dtype)
-        squares = torch.zeros_like(lengths).index_add(0, users, weights.square())
-        scale = (lengths / squares.where(squares > 0, torch.ones_like(squares))).sqrt()
-        return weights * scale[users]
+        rows: list[Tensor | None] = []
+        for knots in self.knots():
+            weights = knots[below] + share * (knots[below + 1] - knots[below])
+            squares = torch.zeros_like(lengths).index_add(0, users, weights.square())
+            scale = (lengths / squares.where(squares > 0, torch.ones_like(squares))).sqrt()
+            rows.append(weights * scale[users])
+        return rows
 
     def check_collapse(self) -> str | None:
-        """Return a sentence where the weights have collapsed, else None."""
+        """Return a sentence where the weights of a row have collapsed, else None."""
         with torch.no_grad():
             knots = self.knots()
-            if not bool((knots > 1e-6).any()):
+            if not bool((knots > 1e-6).any(dim=1).all()):
                 return "The learned recency weights have all fallen to zero; lower the rate of W."
             widths = torch.ones_like(knots)
-            widths[1:] = 2.0 ** torch.arange(NUM_KNOTS - 1)
-            share = float(knots[0] / (knots * widths)[:6].sum())  # among the 32 newest items
+            widths[:, 1:] = 2.0 ** torch.arange(NUM_KNOTS - 1)
+            recent = (knots * widths)[:, :6].sum(dim=1)  # the 32 newest items
+            share = float((knots[:, 0] / recent).max())
         if share > 0.95:
             return (
                 f"The newest item holds {share:.0%} of the learned recency weight: a history has "

@@ -4,7 +4,7 @@ DiffRec diffuses item vectors; with an autoencoder (L-) the latent of one; with 
 (T-) weighted vectors; LT- does both.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diffrec.config import RecommenderConfig
-from diffrec.data.batches import dense_rows
 from diffrec.data.interactions import Interactions
 from diffrec.diffusion.chain import Shortcut, collapsed_chain, finish_chain, shortcut
 from diffrec.diffusion.process import GaussianProcess
@@ -23,6 +22,7 @@ from diffrec.diffusion.timesteps import (
     LearnedTimestepSampler,
     UniformTimestepSampler,
 )
+from diffrec.models.asking import AskedHistory
 from diffrec.models.autoencoder import ClusteredAutoencoder, multinomial_nll
 from diffrec.models.denoiser import Denoiser
 from diffrec.models.recency import RecencyCurve, cut_histories, future_nll
@@ -69,7 +69,8 @@ class DiffusionRecommender(nn.Module):
         self.process = GaussianProcess(config.diffusion)
         self.timestep_sampler = _sampler(config)
         learns = config.temporal.weighting == "learned_recency"
-        self.recency = RecencyCurve() if learns else None
+        rows = config.diffusion.num_steps if config.temporal.per_step else 1
+        self.recency = RecencyCurve(rows) if learns else None
         self.register_buffer("batches_seen", torch.zeros((), dtype=torch.long))
         self._at_rest: _AtRest | None = None
 
@@ -119,7 +120,7 @@ class DiffusionRecommender(nn.Module):
             users: rows of `history` to score, shape (batch,).
         """
         rows = history.select_users(users)
-        return self._scores(rows, self._asking_weights(rows))
+        return self._scores(AskedHistory(rows, self._asking_weights(rows), self.device))
 
     @contextmanager
     def scoring(self) -> Iterator[None]:
@@ -132,7 +133,7 @@ class DiffusionRecommender(nn.Module):
             self._at_rest = None
 
     def future_loss(self, history: Interactions, rng: np.random.Generator) -> Tensor:
-        """Return how badly the weighted pasts foretell the next items; gradient reaches W alone.
+        """Return how badly the weighted pasts foretell the next items; to be asked `at_rest`.
 
         Args:
             history: train interactions of the batch's users.
@@ -143,21 +144,49 @@ class DiffusionRecommender(nn.Module):
         assert temporal.future_items is not None
         assert temporal.future_temperature is not None
         past, future = cut_histories(history, temporal.future_items, rng)
-        with self._taught_to_nobody_else():
-            scores = self._scores(past, self.recency(past))
-            return future_nll(temporal.future_temperature * scores, past, future)
+        scores = self._scores(AskedHistory(past, self.recency.all_rows(past), self.device))
+        return future_nll(temporal.future_temperature * scores, past, future)
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Freeze every parameter but W, and dropout, so that gradient reaches W alone."""
+        assert self.recency is not None
+        mine = {id(p) for p in self.recency.parameters()}
+        others = [p for p in self.parameters() if id(p) not in mine]
+        was_training = self.training
+        self.eval()
+        for parameter in others:
+            parameter.requires_grad_(False)
+        try:
+            with self.scoring():
+                yield
+        finally:
+            for parameter in others:
+                parameter.requires_grad_(True)
+            self.train(was_training)
 
     def learned_weights(self) -> Tensor | None:
-        """Return W, or None where nothing is learned: (knots,) of ages, or (num_steps, window)."""
-        learned = self.recency
-        if isinstance(self.timestep_sampler, LearnedTimestepSampler):
-            learned = self.timestep_sampler
+        """Return W: a row for each step, or a single one; None where nothing is learned.
+
+        Columns are the ages `KNOT_AGES`, or the remembered losses, newest first.
+        """
+        learned = self._learned
         return None if learned is None else learned.knots().detach()
+
+    def check_collapse(self) -> str | None:
+        """Return a sentence where learned weights have collapsed, else None."""
+        return None if self._learned is None else self._learned.check_collapse()
 
     @property
     def device(self) -> torch.device:
         """Where the parameters are."""
         return self.batches_seen.device
+
+    @property
+    def _learned(self) -> RecencyCurve | LearnedTimestepSampler | None:
+        """Who holds W."""
+        sampler = self.timestep_sampler
+        return sampler if isinstance(sampler, LearnedTimestepSampler) else self.recency
 
     @property
     def _is_exactly_linear(self) -> bool:
@@ -170,40 +199,26 @@ class DiffusionRecommender(nn.Module):
         start = self.process.num_inference_noise_steps == 0 and self.autoencoder is None
         return start and self._is_exactly_linear
 
-    def _asking_weights(self, rows: Interactions) -> Tensor | None:
-        """Return the weights of what the network is asked with, (nnz,), or None for ones."""
+    def _asking_weights(self, rows: Interactions) -> list[Tensor | None]:
+        """Return the weights of what the network is asked with, as `AskedHistory` takes them."""
         temporal = self.config.temporal
         if self.recency is not None:
-            return self.recency(rows)
+            return self.recency.all_rows(rows)
         if not temporal.weigh_inference:
-            return None
+            return [None]
         weights = interaction_weights(temporal, rows)
-        return None if weights is None else torch.from_numpy(weights).to(self.device)
+        return [None if weights is None else torch.from_numpy(weights).to(self.device)]
 
-    @contextmanager
-    def _taught_to_nobody_else(self) -> Iterator[None]:
-        """Freeze every parameter but W, and dropout, while a graph is built."""
-        assert self.recency is not None
-        mine = {id(p) for p in self.recency.parameters()}
-        others = [p for p in self.parameters() if id(p) not in mine]
-        was_training = self.training
-        self.eval()
-        for parameter in others:
-            parameter.requires_grad_(False)
-        try:
-            yield
-        finally:
-            for parameter in others:
-                parameter.requires_grad_(True)
-            self.train(was_training)
-
-    def _scores(self, rows: Interactions, weights: Tensor | None) -> Tensor:
+    def _scores(self, asked: AskedHistory) -> Tensor:
         if self._is_sparse_start:
-            return self._scores_from_sparse(rows, weights)
-        x_0 = self._dense(rows, weights)
-        if self.autoencoder is None:
-            return self._denoise(x_0)
-        return self.autoencoder.decode(self._denoise(self.autoencoder.encode(x_0).latent))
+            return self._scores_from_sparse(asked)
+
+        def see(step: int) -> Tensor:
+            x_0 = asked.dense(step)
+            return x_0 if self.autoencoder is None else self.autoencoder.encode(x_0).latent
+
+        x_0_hat = self._denoise(see(-1), see if asked.differs_by_step else None)
+        return x_0_hat if self.autoencoder is None else self.autoencoder.decode(x_0_hat)
 
     def _diffusion_loss(self, x_0: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         timesteps = self.timestep_sampler.sample(len(x_0))
@@ -235,37 +250,37 @@ class DiffusionRecommender(nn.Module):
         columns = self.denoiser.input_weight.T.contiguous() if self._is_sparse_start else None
         return _AtRest(shortcut(self.denoiser), columns)
 
-    def _denoise(self, x_0: Tensor) -> Tensor:
-        x_t = self.process.noise_history(x_0)
+    def _denoise(self, x_0: Tensor, see: Callable[[int], Tensor] | None) -> Tensor:
+        """Run the chain from `x_0`; `see`, where steps differ, is the history of each."""
+        process, denoiser = self.process, self.denoiser
+        x_t, share = process.noise_history(x_0), process.history_share
         rest = self._at_rest or self._rest()
         if rest is None:
-            return self.process.reverse_chain(self.denoiser, x_t)
-        product = F.linear(x_t, self.denoiser.input_weight)
-        end = collapsed_chain(self.process, self.denoiser, product, rest.through)
-        return finish_chain(self.denoiser, end, x_t)
+            return process.reverse_chain(
+                denoiser, x_t, None if see is None else lambda step: share * see(step)
+            )
+        products, matrix = None, denoiser.input_weight
+        if see is not None:
+            products = share * self._of_all_steps(lambda step: F.linear(see(step), matrix))
+        product = F.linear(x_t, matrix)
+        end = collapsed_chain(process, denoiser, product, rest.through, products)
+        if see is not None and end.history_scale != 0:
+            x_t = x_t + share * (see(0) - x_0)
+        return finish_chain(denoiser, end, x_t)
 
-    def _scores_from_sparse(self, rows: Interactions, weights: Tensor | None) -> Tensor:
-        device = self.device
+    def _scores_from_sparse(self, asked: AskedHistory) -> Tensor:
         rest = self._at_rest or self._rest()
         assert rest is not None
         assert rest.columns is not None
-        product = F.embedding_bag(
-            torch.from_numpy(rows.indices.astype(np.int64)).to(device),
-            rest.columns,
-            torch.from_numpy(rows.indptr[:-1].copy()).to(device),
-            mode="sum",
-            per_sample_weights=weights,
-        )
-        end = collapsed_chain(self.process, self.denoiser, product, rest.through)
-        x_t = None if end.history_scale == 0 else self._dense(rows, weights)
-        return finish_chain(self.denoiser, end, x_t)
+        columns, products = rest.columns, None
+        if asked.differs_by_step:
+            products = self._of_all_steps(lambda step: asked.times(columns, step))
+        product = asked.times(columns, -1) if products is None else products[-1]
+        end = collapsed_chain(self.process, self.denoiser, product, rest.through, products)
+        return finish_chain(self.denoiser, end, None if end.history_scale == 0 else asked.dense(0))
 
-    def _dense(self, rows: Interactions, weights: Tensor | None) -> Tensor:
-        if weights is None:
-            return torch.from_numpy(dense_rows(rows, np.arange(rows.num_users))).to(self.device)
-        cells = torch.from_numpy(rows.users() * rows.num_items + rows.indices).to(self.device)
-        flat = weights.new_zeros(rows.num_users * rows.num_items)
-        return flat.index_put((cells,), weights).view(rows.num_users, rows.num_items)
+    def _of_all_steps(self, of_step: Callable[[int], Tensor]) -> Tensor:
+        return torch.stack([of_step(step) for step in range(self.process.num_steps)])
 
 
 def _sampler(
@@ -273,7 +288,7 @@ def _sampler(
 ) -> ImportanceTimestepSampler | UniformTimestepSampler:
     steps = config.diffusion.num_steps
     if config.temporal.weighting == "learned_steps":
-        return LearnedTimestepSampler(steps)
+        return LearnedTimestepSampler(steps, per_step=config.temporal.per_step)
     if config.diffusion.timestep_sampler == "importance":
         return ImportanceTimestepSampler(steps)
     return UniformTimestepSampler(steps)

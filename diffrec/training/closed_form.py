@@ -55,6 +55,9 @@ class ClosedFormRun:
     def restore_best(self) -> None:
         """Do nothing: there is one state."""
 
+    def weight_trajectory(self) -> None:
+        """Return None: no weights are learned."""
+
     def state_dict(self) -> dict[str, Any]:
         """Return everything the run needs to go on; safe for `torch.load(weights_only=True)`."""
         model = self.model.state_dict()

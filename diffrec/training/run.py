@@ -4,7 +4,6 @@ The run sees a `TuningSplit`, which has no test interactions; `test_metrics` ope
 the run, from the best-validation state.
 """
 
-import logging
 import math
 import time
 from collections.abc import Iterator
@@ -25,15 +24,11 @@ from diffrec.models.clustering import cluster_items
 from diffrec.models.recommender import DiffusionRecommender
 from diffrec.seeding import derive_seed, generator
 from diffrec.training.closed_form import ClosedFormRun
+from diffrec.training.learned_weights import WeightTrajectory, teach_recency
 from diffrec.training.patience import PatienceRule
 from diffrec.training.reports import EpochReport
 
-logger = logging.getLogger(__name__)
-
 OBJECTIVE = "valid/recall@20"
-
-MAX_SNAPSHOTS = 128
-"""Snapshots of learned weights that a run keeps at most."""
 
 TrainedConfig = RecommenderConfig | MultVAEConfig
 """Families that are trained by gradient, epoch after epoch."""
@@ -67,7 +62,9 @@ class TrainingRun:
         self.model = model.to(device)
         self._optimizer = build_optimizer(config, self.model)
         self._weights = self.model.training_weights(split.train)
-        self.weight_trajectory: list[tuple[int, list[Any]]] = []
+        self._trajectory = (
+            WeightTrajectory(self.model) if isinstance(self.model, DiffusionRecommender) else None
+        )
 
     @property
     def best_epoch(self) -> int:
@@ -97,7 +94,8 @@ class TrainingRun:
         metrics, is_best = None, False
         if self.epoch % training.eval_every == 0 or at_end:
             metrics = self._validate()
-            self._note_learned_weights()
+            if self._trajectory is not None:
+                self._trajectory.note(self.epoch)
             self._history.append((self.epoch, metrics[OBJECTIVE]))
             is_best = self.best_epoch == self.epoch
             if is_best:
@@ -110,6 +108,10 @@ class TrainingRun:
         """Put the best-validation weights into `model`."""
         self.model.load_state_dict(self._best_state)
 
+    def weight_trajectory(self) -> dict[str, Any] | None:
+        """Return W at the start and at every validation, as the record keeps it; None without W."""
+        return None if self._trajectory is None else self._trajectory.to_json()
+
     def state_dict(self) -> dict[str, Any]:
         """Return everything the run needs to go on; safe for `torch.load(weights_only=True)`."""
         return {
@@ -118,7 +120,7 @@ class TrainingRun:
             "finished": self.finished,
             "history": self._history,
             "best_metrics": self.best_metrics,
-            "weight_trajectory": self.weight_trajectory,
+            "weight_trajectory": [] if self._trajectory is None else self._trajectory.snapshots,
             "best_state": self._best_state,
             "model": self.model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
@@ -137,7 +139,8 @@ class TrainingRun:
         self.epoch, self.finished = state["epoch"], state["finished"]
         self._history = [(int(epoch), float(value)) for epoch, value in state["history"]]
         self.best_metrics = dict(state["best_metrics"])
-        self.weight_trajectory = [(int(e), w) for e, w in state["weight_trajectory"]]
+        if self._trajectory is not None:
+            self._trajectory.snapshots = [(int(e), w) for e, w in state["weight_trajectory"]]
         self._best_state = dict(state["best_state"])
 
     def _train_epoch(self) -> float:
@@ -155,27 +158,12 @@ class TrainingRun:
                 loss = model.training_loss(x_0, target, self.epoch)
                 self._optimizer.zero_grad(set_to_none=True)
                 loss.backward()
-                if isinstance(model, DiffusionRecommender) and model.recency is not None:
-                    model.future_loss(train.select_users(users[rows]), rng).backward()
                 self._optimizer.step()
                 total += loss.detach()
                 batches += 1
+            if isinstance(model, DiffusionRecommender) and model.recency is not None:
+                teach_recency(model, self._optimizer, train, generator(seed, "future", self.epoch))
         return float(total) / max(batches, 1)
-
-    def _note_learned_weights(self) -> None:
-        """Keep W as it is now (a bounded number of times), and warn where it has collapsed."""
-        model = self.model
-        if not isinstance(model, DiffusionRecommender):
-            return
-        weights = model.learned_weights()
-        if weights is None:
-            return
-        self.weight_trajectory.append((self.epoch, weights.cpu().tolist()))
-        if len(self.weight_trajectory) > MAX_SNAPSHOTS:  # halve the past, keep the start and now
-            self.weight_trajectory = [*self.weight_trajectory[:-1:2], self.weight_trajectory[-1]]
-        said = model.recency.check_collapse() if model.recency is not None else None
-        if said is not None:
-            logger.warning("Epoch %d: %s", self.epoch, said)
 
     def _batch(self, users: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         inputs, targets = self._weights

@@ -30,6 +30,8 @@ def whole_study():
     ends = [("complete", test, None), ("pruned", {}, None), ("failed", {}, "ValueError: x")]
     for trial, (state, metrics, error) in enumerate(ends):
         end = {"state": state, "epoch": 2, "metrics": metrics, "error": error}
+        if state == "complete":  # an outbox of an older version says nothing of artifacts
+            end["artifacts"] = {"weight_trajectory.json": {"epochs": [0, 5]}}
         messages.append(message("end", trial, **end))
     return [*messages, message("close", state="interrupted")]
 
@@ -83,3 +85,18 @@ def test_parameters_are_the_searched_ones_and_the_rest_is_an_artifact(runs):
     path = client.download_artifacts(run.info.run_id, "config.json")
     with open(path) as file:  # noqa: PTH123
         assert json.load(file) == {"a": 1}
+
+
+def test_what_a_trial_leaves_at_its_end_is_an_artifact(runs):
+    client, by_number = runs
+    kept = {
+        state: [file.path for file in client.list_artifacts(by_number[number].info.run_id)]
+        for state, number in (("complete", "0"), ("failed", "2"))
+    }
+    assert kept == {
+        "complete": ["config.json", "weight_trajectory.json"],
+        "failed": ["config.json"],
+    }
+    path = client.download_artifacts(by_number["0"].info.run_id, "weight_trajectory.json")
+    with open(path) as file:  # noqa: PTH123
+        assert json.load(file) == {"epochs": [0, 5]}

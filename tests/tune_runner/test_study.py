@@ -75,6 +75,9 @@ def test_a_hopeless_trial_is_stopped_early_and_never_scored(
     assert list(hopeless.intermediate_values) == list(range(1, hopeless.last_step + 1))
     parent, runs, client = mlflow_runs(tracking_uri, "pruned")
     run = runs[hopeless.number]
+    for number, kept in ((0, ["config.json", "weight_trajectory.json"]), (5, ["config.json"])):
+        files = client.list_artifacts(runs[number].info.run_id)
+        assert [file.path for file in files] == kept
     assert parent.data.tags["state"] == "complete"
     assert run.data.tags["state"] == "pruned"
     assert run.data.tags["pruned_at_epoch"] == str(hopeless.last_step)

@@ -55,16 +55,35 @@ def small_models(draw):
 
 
 @settings(max_examples=60, deadline=None)
-@given(small_models())
-def test_collapsed_chain_equals_the_plain_chain(models):
+@given(small_models(), st.booleans())
+def test_collapsed_chain_equals_the_plain_chain(models, differs_by_step):
     process, denoiser = models
-    x_t = torch.rand(4, denoiser.dim, dtype=torch.float64)
+    histories = torch.rand(process.num_steps, 4, denoiser.dim, dtype=torch.float64)
     with torch.no_grad():
-        plain = process.reverse_chain(denoiser, x_t)
-        product = F.linear(x_t, denoiser.input_weight)
-        end = collapsed_chain(process, denoiser, product, shortcut(denoiser))
-        collapsed = finish_chain(denoiser, end, x_t)
+        products = F.linear(histories, denoiser.input_weight)
+        see, seen = (histories.__getitem__, products) if differs_by_step else (None, None)
+        plain = process.reverse_chain(denoiser, histories[-1], see)
+        end = collapsed_chain(process, denoiser, products[-1], shortcut(denoiser), seen)
+        collapsed = finish_chain(denoiser, end, histories[0 if differs_by_step else -1])
     torch.testing.assert_close(collapsed, plain, rtol=1e-6, atol=1e-6 * float(plain.abs().max()))
+
+
+@settings(max_examples=30, deadline=None)
+@given(small_models())
+def test_each_step_sees_its_own_history_in_the_share_that_is_left_of_it(models):
+    process, denoiser = models
+    histories = torch.rand(process.num_steps, 4, denoiser.dim, dtype=torch.float64)
+    kept, added = process.linear_steps()
+    with torch.no_grad():
+        # x_t = share * history_t + rest, the two carried apart
+        share, rest = 1.0, torch.zeros(4, denoiser.dim, dtype=torch.float64)
+        for step in reversed(range(process.num_steps)):
+            output = denoiser(share * histories[step] + rest, torch.full((4,), step))
+            rest = kept[step] * rest + added[step] * output
+            share = share * kept[step]
+        found = process.reverse_chain(denoiser, histories[-1], histories.__getitem__)
+    expected = share * histories[0] + rest
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6 * float(expected.abs().max()))
 
 
 def test_forward_samples_have_the_stated_mean_and_variance():

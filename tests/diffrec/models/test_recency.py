@@ -1,5 +1,7 @@
 """Learned temporal weighting: what W must do, and what it must never do."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 import torch
@@ -7,13 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffrec.config import RecommenderConfig
-from diffrec.data.interactions import Interactions
+from diffrec.data.interactions import Interactions, TuningSplit
 from diffrec.data.sources import load_dataset
 from diffrec.diffusion.timesteps import ImportanceTimestepSampler, LearnedTimestepSampler
+from diffrec.models.asking import AskedHistory
 from diffrec.models.recency import NUM_KNOTS, RecencyCurve, cut_histories, future_nll
 from diffrec.models.recommender import DiffusionRecommender
 from diffrec.presets import preset
-from diffrec.training.run import MAX_SNAPSHOTS, build_run
+from diffrec.training.learned_weights import MAX_SNAPSHOTS, WeightTrajectory, teach_recency
+from diffrec.training.run import build_optimizer, build_run
 
 BASES = pytest.mark.parametrize("base", ["DiffRec", "L-DiffRec"])
 SMALL = {"denoiser.hidden_dims": [12], "training.eval_every": 1, "training.max_epochs": 3}
@@ -32,15 +36,15 @@ def small(variant: str, **changes) -> RecommenderConfig:
     )
 
 
-def build(variant: str) -> DiffusionRecommender:
+def build(variant: str, **changes) -> DiffusionRecommender:
     torch.manual_seed(0)
-    return DiffusionRecommender(small(variant), 60, np.arange(60) % 2)
+    return DiffusionRecommender(small(variant, **changes), 60, np.arange(60) % 2)
 
 
 @BASES
 def test_recency_at_ones_scores_like_none_to_the_bit(base):
     plain, learned = build(base), build(f"{base}+learned_recency")
-    learned.load_state_dict(plain.state_dict() | {"recency.log_weights": torch.zeros(NUM_KNOTS)})
+    learned.load_state_dict(plain.state_dict() | {"recency.log_weights": torch.zeros(1, NUM_KNOTS)})
     plain.eval(), learned.eval()
     history, users = histories([5, 17, 40]), np.arange(3)
     assert torch.equal(plain.scores(history, users), learned.scores(history, users))
@@ -77,7 +81,7 @@ def test_changing_w_changes_the_scores(base):
     history, users = histories([5, 17, 40]), np.arange(3)
     before = model.scores(history, users)
     with torch.no_grad():
-        model.recency.log_weights[2:] -= 1.0
+        model.recency.log_weights[:, 2:] -= 1.0
     assert not torch.allclose(before, model.scores(history, users))
 
 
@@ -121,7 +125,8 @@ def test_w_over_steps_is_taught_at_the_first_step_after_warm_up(base):
 @BASES
 def test_the_future_teaches_w_and_nothing_else(base):
     model = build(f"{base}+learned_recency").train()
-    model.future_loss(histories([30, 40, 2, 1]), np.random.default_rng(0)).backward()
+    with model.at_rest():
+        model.future_loss(histories([30, 40, 2, 1]), np.random.default_rng(0)).backward()
     taught = {name for name, p in model.named_parameters() if p.grad is not None}
     assert taught == {"recency.log_weights"}
     assert bool(model.recency.log_weights.grad.any())
@@ -153,8 +158,9 @@ def test_curve_is_linear_between_its_knots_and_flat_after_the_last():
     curve = RecencyCurve()
     with torch.no_grad():
         curve.log_weights.copy_(torch.arange(NUM_KNOTS) * -0.5)
-    knots = curve.knots().detach().numpy()
-    weights = curve(histories([40])).detach().numpy()[::-1]  # by age
+    knots = curve.knots().detach().numpy()[0]
+    (row,) = curve.all_rows(histories([40]))
+    weights = row.detach().numpy()[::-1]  # by age
     position = np.log2(np.arange(40) + 1)
     expected = np.interp(position, np.arange(NUM_KNOTS), knots)
     np.testing.assert_allclose(weights / weights[0], expected / expected[0], rtol=1e-5)
@@ -187,20 +193,147 @@ def test_learned_recency_finds_the_planted_drift():
         for _ in run.epochs():
             pass
     assert learned.best_metrics["valid/recall@20"] > 1.05 * plain.best_metrics["valid/recall@20"]
-    knots = learned.model.learned_weights()
+    (knots,) = learned.model.learned_weights()
     assert float(knots[0]) > 1.5 * float(knots[5])  # age 0 against age 31
     assert bool((knots > 0).all())
-    trajectory = learned.weight_trajectory
-    assert [epoch for epoch, _ in trajectory] == [10, 20, 30]
-    assert len(trajectory[0][1]) == NUM_KNOTS
+    trajectory = learned.weight_trajectory()
+    assert trajectory["epochs"] == [0, 10, 20, 30]
+    assert trajectory["ages"][:4] == [0, 1, 3, 7]
+    assert np.shape(trajectory["weights"]) == (4, 1, NUM_KNOTS)
+    assert set(trajectory["weights"][0][0]) == {1.0}  # W at the start is ones
+    np.testing.assert_allclose(trajectory["weights"][-1][0], knots, rtol=1e-4)
 
 
 def test_the_trajectory_is_bounded_and_keeps_its_ends():
-    split = load_dataset("embedded").tuning_split()
-    run = build_run(small("DiffRec+learned_steps"), split)
+    trajectory = WeightTrajectory(build("DiffRec+learned_steps"))
     for epoch in range(1, 1000):
-        run.epoch = epoch
-        run._note_learned_weights()
-    assert len(run.weight_trajectory) <= MAX_SNAPSHOTS
-    assert run.weight_trajectory[0][0] == 1
-    assert run.weight_trajectory[-1][0] == 999
+        trajectory.note(epoch)
+    told = trajectory.to_json()
+    assert len(told["epochs"]) == len(told["weights"]) <= MAX_SNAPSHOTS
+    assert told["epochs"][0] == 0
+    assert told["epochs"][-1] == 999
+    assert np.shape(told["weights"])[1:] == (len(told["steps"]), len(told["slots"]))
+
+
+def test_nothing_learned_has_no_trajectory():
+    assert WeightTrajectory(build("DiffRec")).to_json() is None
+
+
+@BASES
+def test_a_row_for_each_step_at_ones_scores_like_none_to_the_bit(base):
+    plain, learned = build(base), build(f"{base}+learned_recency", temporal__per_step=True)
+    w = torch.zeros(learned.process.num_steps, NUM_KNOTS)
+    learned.load_state_dict(plain.state_dict() | {"recency.log_weights": w})
+    plain.eval(), learned.eval()
+    history, users = histories([5, 17, 40]), np.arange(3)
+    assert torch.equal(plain.scores(history, users), learned.scores(history, users))
+
+
+@BASES
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"diffusion__prediction_target": "epsilon"},
+        {"diffusion__num_inference_noise_steps": 2},
+    ],
+    ids=str,
+)
+def test_rows_that_are_alike_score_like_the_single_one(base, changes):
+    one = build(f"{base}+learned_recency", **changes).eval()
+    many = build(f"{base}+learned_recency", temporal__per_step=True, **changes).eval()
+    row = -0.3 * torch.arange(float(NUM_KNOTS))
+    rows = row.expand(many.process.num_steps, -1)
+    one.load_state_dict(one.state_dict() | {"recency.log_weights": row[None]})
+    many.load_state_dict(one.state_dict() | {"recency.log_weights": rows})
+    history, users = histories([5, 17, 40]), np.arange(3)
+    torch.manual_seed(0)
+    expected = one.scores(history, users)
+    torch.manual_seed(0)
+    assert torch.equal(many.scores(history, users), expected)
+    with torch.no_grad():
+        many.recency.log_weights[1, :3] += 1.0  # what only one step sees counts too
+    torch.manual_seed(0)
+    assert not torch.equal(many.scores(history, users), expected)
+
+
+@BASES
+@pytest.mark.parametrize("target", ["x_0", "epsilon"])
+def test_the_collapsed_chain_sees_each_steps_history_like_the_plain_one(base, target):
+    model = build(
+        f"{base}+learned_recency", temporal__per_step=True, diffusion__prediction_target=target
+    ).eval()
+    with torch.no_grad():
+        model.recency.log_weights.normal_()
+    rows = histories([5, 17, 40])
+    asked = AskedHistory(rows, model.recency.all_rows(rows), model.device)
+    with torch.no_grad():
+        seen = [asked.dense(t) for t in range(model.process.num_steps)]
+        if model.autoencoder is not None:
+            seen = [model.autoencoder.encode(x_0).latent for x_0 in seen]
+        plain = model.process.reverse_chain(model.denoiser, seen[-1], seen.__getitem__)
+        if model.autoencoder is not None:
+            plain = model.autoencoder.decode(plain)
+    tolerance = 1e-5 * float(plain.abs().max())
+    torch.testing.assert_close(model.scores(rows, np.arange(3)), plain, rtol=1e-5, atol=tolerance)
+
+
+@BASES
+@pytest.mark.parametrize("per_step", [False, True])
+def test_the_first_lesson_moves_w_and_nothing_else(base, per_step):
+    model = build(f"{base}+learned_recency", temporal__per_step=per_step).train()
+    optimizer = build_optimizer(model.config, model)
+    x_0 = torch.rand(8, 60)
+    model.training_loss(x_0, x_0, 0).backward()
+    optimizer.step()  # as after a batch: the others have moments that must not move them
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    teach_recency(model, optimizer, histories([30, 40, 2, 1]), np.random.default_rng(0))
+    moved = {n for n, p in model.named_parameters() if not torch.equal(before[n], p)}
+    assert moved == {"recency.log_weights"}
+    assert all(p.requires_grad for p in model.parameters())
+    assert model.training
+
+
+def test_w_has_its_own_rate_and_no_decay():
+    model = build("L-DiffRec+learned_recency", temporal__ltw_learning_rate=0.07)
+    (group,) = [g for g in build_optimizer(model.config, model).param_groups if g["lr"] == 0.07]
+    assert [p is model.recency.log_weights for p in group["params"]] == [True]
+    assert group["weight_decay"] == 0
+
+
+def learned_w(train: Interactions, valid: Interactions) -> torch.Tensor:
+    embeddings = np.zeros((train.num_items, 1), dtype=np.float32)
+    split = TuningSplit(train, valid, embeddings)
+    run = build_run(small("DiffRec+learned_recency"), split)
+    for _ in run.epochs():
+        pass
+    return run.model.learned_weights()
+
+
+def test_w_learns_from_train_alone():
+    # test interactions are not in a split at all; validation must only select
+    assert {f.name for f in fields(TuningSplit)} == {"train", "valid", "item_embeddings"}
+    train, valid = histories([20] * 30), histories([5] * 30)
+    other = Interactions.from_pairs(valid.to_pairs() + np.array([0, 40]), 30, 60)
+    w = learned_w(train, valid)
+    assert torch.equal(w, learned_w(train, other))
+    assert not torch.equal(w, learned_w(histories([19] * 30), valid))
+
+
+def test_a_step_that_takes_all_the_sampling_is_said():
+    sampler = LearnedTimestepSampler(3)
+    warm(sampler)
+    assert sampler.check_collapse() is None
+    with torch.no_grad():
+        sampler.log_weights[1] += 9.0
+    assert "Diffusion step 1" in sampler.check_collapse()
+
+
+def test_one_row_of_w_weighs_all_steps_alike():
+    one, many = LearnedTimestepSampler(3, per_step=False), LearnedTimestepSampler(3)
+    warm(one), warm(many)
+    with torch.no_grad():
+        one.log_weights[0, 0] += 1.0
+        many.log_weights[:, 0] += 1.0
+    assert one.log_weights.shape == (1, 10)
+    torch.testing.assert_close(one.probabilities(), many.probabilities())

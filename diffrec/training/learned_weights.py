@@ -1,0 +1,85 @@
+"""Temporal weights that are learned: their lessons after each epoch, and how they moved."""
+
+import logging
+from typing import Any
+
+import numpy as np
+import torch
+
+from diffrec.data.interactions import Interactions
+from diffrec.diffusion.timesteps import WINDOW
+from diffrec.models.recency import KNOT_AGES
+from diffrec.models.recommender import DiffusionRecommender
+
+logger = logging.getLogger(__name__)
+
+MAX_SNAPSHOTS = 128
+"""Snapshots of W that a run keeps at most."""
+
+
+def teach_recency(
+    model: DiffusionRecommender,
+    optimizer: torch.optim.Optimizer,
+    train: Interactions,
+    rng: np.random.Generator,
+) -> None:
+    """Update W by the future of a few users, as often as the epoch that is over had batches.
+
+    W has 14 weights a row and needs few users. The network rests meanwhile, so the matrices of its
+    chain are computed once (`at_rest`).
+
+    Args:
+        model: a recommender with `learned_recency`.
+        optimizer: of all its parameters; those without a gradient stay.
+        train: train interactions, which the future is cut from.
+        rng: who is asked, and where their histories are cut.
+    """
+    config = model.config
+    assert config.temporal.future_users is not None
+    users = np.flatnonzero(train.lengths >= 2)
+    asked = min(config.temporal.future_users, len(users))
+    if not asked:
+        return
+    num_updates = -(-np.count_nonzero(train.lengths) // config.training.batch_size)
+    with model.at_rest():
+        for _ in range(num_updates):
+            chosen = rng.choice(users, asked, replace=False)
+            optimizer.zero_grad(set_to_none=True)
+            model.future_loss(train.select_users(chosen), rng).backward()
+            optimizer.step()
+
+
+class WeightTrajectory:
+    """A model's W over the epochs of its run, a bounded number of times."""
+
+    def __init__(self, model: DiffusionRecommender) -> None:
+        self._model = model
+        self.snapshots: list[tuple[int, list[list[float]]]] = []
+        self.note(0)
+
+    def note(self, epoch: int) -> None:
+        """Keep W as it is now, if there is one, and warn where it has collapsed."""
+        weights = self._model.learned_weights()
+        if weights is None:
+            return
+        self.snapshots.append((epoch, [[float(f"{w:.5g}") for w in row] for row in weights]))
+        if len(self.snapshots) > MAX_SNAPSHOTS:  # halve the past, keep the start and now
+            self.snapshots = [*self.snapshots[:-1:2], self.snapshots[-1]]
+        said = self._model.check_collapse()
+        if said is not None:
+            logger.warning("Epoch %d: %s", epoch, said)
+
+    def to_json(self) -> dict[str, Any] | None:
+        """Return what the record of a trial keeps (`tune_runner.records.WEIGHTS_FILE`)."""
+        if not self.snapshots:
+            return None
+        temporal, steps = self._model.config.temporal, self._model.process.num_steps
+        by_age = temporal.weighting == "learned_recency"
+        columns = {"ages": list(KNOT_AGES)} if by_age else {"slots": list(range(WINDOW))}
+        return {
+            "weighting": temporal.weighting,
+            "epochs": [epoch for epoch, _ in self.snapshots],
+            "steps": list(range(steps)) if temporal.per_step else None,
+            **columns,
+            "weights": [weights for _, weights in self.snapshots],
+        }
