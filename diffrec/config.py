@@ -18,6 +18,7 @@ __all__ = [
     "Clustering",
     "DenoiserConfig",
     "DiffusionConfig",
+    "Precision",
     "RecommenderConfig",
     "TemporalConfig",
     "TrainingConfig",
@@ -25,6 +26,7 @@ __all__ = [
     "field_paths",
 ]
 
+Precision = Literal["fp32", "bf16", "auto"]
 Clustering = Literal["kmeans", "gaussian_mixture", "agglomerative", "random"]
 
 
@@ -241,6 +243,12 @@ class TrainingConfig:
 
     patience: int = 20
     """Epochs without a better validation score after which training stops."""
+
+    precision: Precision = "fp32"
+    """Of a training step's products. Weights, moments, losses and all scoring are float32 always.
+
+    bf16 halves the products' memory traffic; auto takes it where the hardware multiplies it.
+    """
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "max_epochs", "eval_every", "patience"):

@@ -12,12 +12,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from diffrec.config import DiffusionConfig
 from diffrec.diffusion.schedules import betas
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
-"""f_theta: (x_t of shape (batch, dim), t of shape (batch,)) -> (batch, dim)."""
+"""f_theta: (x_t of shape (batch, dim), t of shape (batch,)) -> (batch, dim); may overwrite x_t."""
 
 
 class DiffusionLoss(NamedTuple):
@@ -106,17 +107,20 @@ class GaussianProcess(nn.Module):
             target: what x_0_hat is compared with, shape (batch, dim); the same as x_0 except where
                 temporal weights touch only one of the two.
             t: zero-based steps, shape (batch,).
-            noise: standard normal, shape (batch, dim).
+            noise: standard normal, shape (batch, dim); the x_0 target overwrites it with x_t.
         """
-        x_t = self.q_sample(x_0, t, noise)
-        output = denoise(x_t, t)
+        weight = self.loss_weight[t].to(x_0.dtype)
         if self.prediction_target == "x_0":
-            loss = self.loss_weight[t].to(x_0.dtype) * _mean_square(target - output)
-            return DiffusionLoss(loss, output)
+            noise.mul_(self._at((1 - self.alpha_bar).sqrt(), t, x_0))
+            x_t = noise.add_(self._at(self.alpha_bar.sqrt(), t, x_0) * x_0)  # q_sample, in place
+            output = denoise(x_t, t)
+            return DiffusionLoss(weight * _mean_square_error(output, target), output)
+        x_t = self.q_sample(x_0, t, noise)
+        output = denoise(x_t.clone(), t)
         x_0_hat = self.x_0_from_epsilon(x_t, t, output)
-        loss = self.loss_weight[t].to(x_0.dtype) * _mean_square(noise - output)
+        loss = weight * _mean_square_error(output, noise)
         if not self._uniform:  # at t = 0 the bound has a likelihood of x_0 instead
-            loss = torch.where(t == 0, _mean_square(target - x_0_hat) / 2, loss)
+            loss = torch.where(t == 0, _mean_square_error(x_0_hat, target) / 2, loss)
         return DiffusionLoss(loss, x_0_hat)
 
     def noise_history(self, x_0: Tensor) -> Tensor:
@@ -198,5 +202,13 @@ def elbo_weights(beta: np.ndarray, prediction_target: str) -> np.ndarray:
     return weights
 
 
-def _mean_square(difference: Tensor) -> Tensor:
-    return difference.square().mean(dim=-1)
+def _mean_square_error(output: Tensor, target: Tensor) -> Tensor:
+    """Return the mean over each row, shape (batch,).
+
+    Of all ways to write it, this keeps nothing of the output's size for the gradient but what is
+    there anyway.
+    """
+    return (
+        F.mse_loss(output.to(target.dtype), target, reduction="none").sum(dim=-1)
+        / (output.shape[-1])
+    )

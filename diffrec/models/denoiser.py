@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from diffrec.config import DenoiserConfig
 from diffrec.models.dropout import Dropout
+from diffrec.models.wide import WideLinear
 
 
 class Denoiser(nn.Module):
@@ -24,16 +25,17 @@ class Denoiser(nn.Module):
         super().__init__()
         self.dim = dim
         self.normalize_input = config.normalize_input
-        self.dropout = Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout, inplace=True)
         embedding_dim = config.timestep_embedding_dim
         self.timestep_embedding_dim = embedding_dim
         self.timestep_layer = nn.Linear(embedding_dim, embedding_dim)
         sizes = [*reversed(config.hidden_dims), *config.hidden_dims[1:], dim]
         # The released first layer reads [x_t, embedding]; its two blocks of columns are kept
         # apart, so that the collapsed chain has W_x at hand and no gradient is sliced.
-        self.input_layer = nn.Linear(dim, sizes[0])
+        self.input_layer = WideLinear(dim, sizes[0])
         self.timestep_to_hidden = nn.Linear(embedding_dim, sizes[0], bias=False)
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes[:-1]))
+        self.layers.append(WideLinear(sizes[-2], dim))
         self._initialise(config.bias_init_std)
 
     def _initialise(self, bias_std: float) -> None:
@@ -52,12 +54,12 @@ class Denoiser(nn.Module):
         """Return the prediction, shape (batch, dim).
 
         Args:
-            x_t: noised vectors, shape (batch, dim).
+            x_t: noised vectors, shape (batch, dim); in training, dropout overwrites them.
             t: zero-based steps, shape (batch,).
         """
         if self.normalize_input:
             x_t = F.normalize(x_t)
-        product = F.linear(self.dropout(x_t), self.input_weight)
+        product = self.input_layer.product(self.dropout(x_t))
         return self._last(self.between(product + self._embedded(t) + self.input_layer.bias))
 
     def step_bias(self, t: Tensor) -> Tensor:
@@ -87,9 +89,9 @@ class Denoiser(nn.Module):
         return self._last.bias
 
     @property
-    def _last(self) -> nn.Linear:
+    def _last(self) -> WideLinear:
         layer = self.layers[-1]
-        assert isinstance(layer, nn.Linear)
+        assert isinstance(layer, WideLinear)
         return layer
 
     def _embedded(self, t: Tensor) -> Tensor:

@@ -4,12 +4,12 @@ import logging
 from typing import Any
 
 import numpy as np
-import torch
 
 from diffrec.data.interactions import Interactions
 from diffrec.diffusion.timesteps import WINDOW
 from diffrec.models.recency import KNOT_AGES
 from diffrec.models.recommender import DiffusionRecommender
+from diffrec.training.adamw import AdamW
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ MAX_SNAPSHOTS = 128
 
 def teach_recency(
     model: DiffusionRecommender,
-    optimizer: torch.optim.Optimizer,
+    optimizer: AdamW,
     train: Interactions,
     rng: np.random.Generator,
 ) -> None:
@@ -44,7 +44,7 @@ def teach_recency(
     with model.at_rest():
         for _ in range(num_updates):
             chosen = rng.choice(users, asked, replace=False)
-            optimizer.zero_grad(set_to_none=True)
+            optimizer.zero_grad()
             model.future_loss(train.select_users(chosen), rng).backward()
             optimizer.step()
 

@@ -7,6 +7,8 @@ the run, from the best-validation state.
 import math
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,13 +24,20 @@ from diffrec.memory import keep_freed_memory
 from diffrec.models.baselines.mult_vae import MultVAE
 from diffrec.models.clustering import cluster_items
 from diffrec.models.recommender import DiffusionRecommender
+from diffrec.models.wide import WideLinear
 from diffrec.seeding import derive_seed, generator
+from diffrec.training.adamw import AdamW
 from diffrec.training.closed_form import ClosedFormRun
+from diffrec.training.kept_state import KeptState
 from diffrec.training.learned_weights import WeightTrajectory, teach_recency
 from diffrec.training.patience import PatienceRule
+from diffrec.training.precision import autocast_dtype
 from diffrec.training.reports import EpochReport
 
 OBJECTIVE = "valid/recall@20"
+
+WIDE_BYTES = 2**26
+"""Layers of at least this size are updated during the backward pass, piece by piece."""
 
 TrainedConfig = RecommenderConfig | MultVAEConfig
 """Families that are trained by gradient, epoch after epoch."""
@@ -56,11 +65,12 @@ class TrainingRun:
         self.finished = False
         self.best_metrics: dict[str, float] = {}
         self._history: list[tuple[int, float]] = []
-        self._best_state: dict[str, torch.Tensor] = {}
+        self._best = KeptState()
         self._rule = PatienceRule(config.training.patience)
         model = build_model(config, split)
         self.model = model.to(device)
         self._optimizer = build_optimizer(config, self.model)
+        self._autocast = autocast_dtype(config.training.precision, self.model.device)
         self._weights = self.model.training_weights(split.train)
         self._trajectory = (
             WeightTrajectory(self.model) if isinstance(self.model, DiffusionRecommender) else None
@@ -100,13 +110,13 @@ class TrainingRun:
             is_best = self.best_epoch == self.epoch
             if is_best:
                 self.best_metrics = metrics
-                self._best_state = {k: v.clone() for k, v in self.model.state_dict().items()}
+                self._best.keep(self.model.state_dict())
         self.finished = at_end or self._rule.should_stop(self._history)
         return EpochReport(self.epoch, loss, seconds, metrics, is_best, self.finished)
 
     def restore_best(self) -> None:
         """Put the best-validation weights into `model`."""
-        self.model.load_state_dict(self._best_state)
+        self._best.restore(self.model)
 
     def weight_trajectory(self) -> dict[str, Any] | None:
         """Return W at the start and at every validation, as the record keeps it; None without W."""
@@ -114,6 +124,9 @@ class TrainingRun:
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything the run needs to go on; safe for `torch.load(weights_only=True)`."""
+        model = self.model.state_dict()
+        # While the newest weights are the best they are one and the same: written once.
+        best = model if 0 < self.epoch == self.best_epoch else self._best.tensors()
         return {
             "config": self.config.to_dict(),
             "epoch": self.epoch,
@@ -121,8 +134,8 @@ class TrainingRun:
             "history": self._history,
             "best_metrics": self.best_metrics,
             "weight_trajectory": [] if self._trajectory is None else self._trajectory.snapshots,
-            "best_state": self._best_state,
-            "model": self.model.state_dict(),
+            "best_state": best,
+            "model": model,
             "optimizer": self._optimizer.state_dict(),
         }
 
@@ -132,7 +145,7 @@ class TrainingRun:
         Raises:
             ValueError: the configurations differ.
         """
-        if state["config"] != self.config.to_dict():
+        if type(self.config).from_dict(state["config"]) != self.config:
             raise ValueError("The checkpoint was written with another configuration.")
         self.model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
@@ -141,7 +154,7 @@ class TrainingRun:
         self.best_metrics = dict(state["best_metrics"])
         if self._trajectory is not None:
             self._trajectory.snapshots = [(int(e), w) for e, w in state["weight_trajectory"]]
-        self._best_state = dict(state["best_state"])
+        self._best.keep(state["best_state"])
 
     def _train_epoch(self) -> float:
         """Pass once over the users with a history; return the mean loss."""
@@ -151,19 +164,41 @@ class TrainingRun:
         users = np.flatnonzero(train.lengths > 0)
         rng = generator(seed, "shuffle", self.epoch)
         total, batches = torch.zeros((), dtype=torch.float64, device=device), 0
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        gpus = [device] if device.type == "cuda" else []
+        with torch.random.fork_rng(devices=gpus):
             torch.manual_seed(derive_seed(seed, "epoch", self.epoch))
-            for rows in user_batches(len(users), self.config.training.batch_size, rng):
-                x_0, target = self._batch(users[rows])
-                loss = model.training_loss(x_0, target, self.epoch)
-                self._optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                self._optimizer.step()
-                total += loss.detach()
-                batches += 1
+            with self._wide_layers_taken_in_pieces():
+                for rows in user_batches(len(users), self.config.training.batch_size, rng):
+                    total += self._train_batch(users[rows])
+                    batches += 1
             if isinstance(model, DiffusionRecommender) and model.recency is not None:
                 teach_recency(model, self._optimizer, train, generator(seed, "future", self.epoch))
         return float(total) / max(batches, 1)
+
+    def _train_batch(self, users: np.ndarray) -> torch.Tensor:
+        """Update every weight once; return the loss, a scalar on the model's device."""
+        x_0, target = self._batch(users)
+        with torch.autocast(
+            x_0.device.type, dtype=self._autocast, enabled=self._autocast is not None
+        ):
+            loss = self.model.training_loss(x_0, target, self.epoch)
+        self._optimizer.zero_grad()
+        loss.backward()
+        self._optimizer.step()
+        return loss.detach()
+
+    @contextmanager
+    def _wide_layers_taken_in_pieces(self) -> Iterator[None]:
+        """Let the optimiser take the gradients of wide layers as they come."""
+        layers = [m for m in self.model.modules() if isinstance(m, WideLinear)]
+        wide = [layer for layer in layers if layer.weight.nbytes >= WIDE_BYTES]
+        for layer in wide:
+            layer.take = partial(self._optimizer.take, layer.weight)
+        try:
+            yield
+        finally:
+            for layer in wide:
+                layer.take = None
 
     def _batch(self, users: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         inputs, targets = self._weights
@@ -215,9 +250,7 @@ def test_metrics(run: Run, test: Interactions) -> dict[str, float]:
     return {f"test/{name}": value for name, value in metrics.items()}
 
 
-def build_optimizer(
-    config: TrainedConfig, model: DiffusionRecommender | MultVAE
-) -> torch.optim.AdamW:
+def build_optimizer(config: TrainedConfig, model: DiffusionRecommender | MultVAE) -> AdamW:
     """Return AdamW with a group per part: the denoiser and, where there is one, the autoencoder."""
     training = config.training
     main = model if isinstance(model, MultVAE) else model.denoiser
@@ -242,7 +275,7 @@ def build_optimizer(
         )
     if isinstance(model, DiffusionRecommender):
         groups += _learned_weights_group(model)
-    return torch.optim.AdamW(groups, fused=True)
+    return AdamW(groups)
 
 
 def _learned_weights_group(model: DiffusionRecommender) -> list[dict[str, Any]]:

@@ -115,7 +115,7 @@ def test_every_loss_branch_gives_a_loss_per_row(weighting, target):
 def test_uniform_weights_are_the_plain_squared_error():
     process = GaussianProcess(DiffusionConfig(loss_weighting="uniform"))
     x_0, noise = torch.rand(5, 7), torch.randn(5, 7)
-    loss = process.training_loss(lambda x, t: x, x_0, x_0, torch.arange(5), noise)
+    loss = process.training_loss(lambda x, t: x, x_0, x_0, torch.arange(5), noise.clone())
     x_t = process.q_sample(x_0, torch.arange(5), noise)
     torch.testing.assert_close(loss.per_row, (x_0 - x_t).square().mean(1))
 

@@ -1,0 +1,119 @@
+"""AdamW that can take a gradient in pieces, so that a wide layer's never exists as a whole.
+
+The update is torch's own fused kernel, asked for through torch's functional form: making a
+`torch.optim.AdamW` imports torch's compiler first, six CPU seconds in every worker
+(benchmarks/startup.py). State and `state_dict` have the form of torch's.
+
+Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.adamw import adamw
+
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
+
+_Moments = dict[str, Tensor]
+_STEP, _FIRST, _SECOND = "step", "exp_avg", "exp_avg_sq"
+
+
+class AdamW:
+    """Updates parameters, each group at its own rate and decay."""
+
+    def __init__(self, groups: Sequence[Mapping[str, Any]]) -> None:
+        """Take the groups, each with `params`, `lr` and `weight_decay`."""
+        self.param_groups = [dict(group) for group in groups]
+        self.state: dict[Tensor, _Moments] = {}
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Update every parameter that has a gradient."""
+        for group in self.param_groups:
+            moved = [p for p in group["params"] if p.grad is not None]
+            if moved:
+                _update(group, moved, [p.grad for p in moved], [self._moments(p) for p in moved])
+
+    @torch.no_grad()
+    def take(self, parameter: Tensor, pieces: Iterable[tuple[slice, Tensor]]) -> None:
+        """Update `parameter` now, by a gradient that comes as (rows, gradient of these rows).
+
+        Each piece is used before the next is asked for, so all may come in one buffer. Every row
+        must come once: together they are one step.
+        """
+        group = next(g for g in self.param_groups if any(p is parameter for p in g["params"]))
+        whole = self._moments(parameter)
+        for rows, gradient in pieces:
+            part = {
+                _STEP: whole[_STEP].clone(),
+                _FIRST: whole[_FIRST][rows],
+                _SECOND: whole[_SECOND][rows],
+            }
+            _update(group, [parameter.detach()[rows]], [gradient], [part])
+        whole[_STEP] += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return moments and groups, parameters by their number; the tensors are not copied."""
+        parameters = self._parameters()
+        number = {id(p): i for i, p in enumerate(parameters)}
+        groups = [
+            group | {"params": [number[id(p)] for p in group["params"]]}
+            for group in self.param_groups
+        ]
+        state = {i: dict(self.state[p]) for i, p in enumerate(parameters) if p in self.state}
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over the tensors of `state`, also of one that torch's AdamW wrote; groups stay."""
+        parameters = self._parameters()
+        self.state = {
+            parameters[int(i)]: {
+                name: moments[name].to(parameters[int(i)].device)
+                for name in (_STEP, _FIRST, _SECOND)
+            }
+            for i, moments in state["state"].items()
+        }
+
+    def _parameters(self) -> list[Tensor]:
+        return [p for group in self.param_groups for p in group["params"]]
+
+    def _moments(self, parameter: Tensor) -> _Moments:
+        if parameter not in self.state:
+            self.state[parameter] = {
+                _STEP: torch.zeros((), dtype=torch.float32, device=parameter.device),
+                _FIRST: torch.zeros_like(parameter),
+                _SECOND: torch.zeros_like(parameter),
+            }
+        return self.state[parameter]
+
+
+def _update(
+    group: Mapping[str, Any],
+    parameters: list[Tensor],
+    gradients: list[Tensor],
+    moments: list[_Moments],
+) -> None:
+    adamw(
+        parameters,
+        gradients,
+        [m[_FIRST] for m in moments],
+        [m[_SECOND] for m in moments],
+        [],
+        [m[_STEP] for m in moments],
+        fused=True,
+        amsgrad=False,
+        beta1=BETA_1,
+        beta2=BETA_2,
+        lr=group["lr"],
+        weight_decay=group["weight_decay"],
+        eps=EPSILON,
+        maximize=False,
+    )

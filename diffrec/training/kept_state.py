@@ -1,0 +1,90 @@
+"""The best-validation weights of a run: in memory, or in a file where they are large.
+
+A second copy of the largest models' weights would be a quarter of all that training needs.
+"""
+
+import mmap
+import tempfile
+import weakref
+from collections.abc import Mapping
+from typing import IO, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+IN_MEMORY_BYTES = 2**28
+"""States of up to this size are kept in memory."""
+
+
+class _Place(NamedTuple):
+    """Where a tensor lies in the file."""
+
+    start: int
+    dtype: torch.dtype
+    shape: torch.Size
+
+
+class KeptState:
+    """One copy of a `state_dict`, replaced whole.
+
+    A large one lies in an unnamed file in the system's temporary folder (TMPDIR), which goes with
+    the process.
+    """
+
+    def __init__(self) -> None:
+        self._tensors: dict[str, Tensor] = {}
+        self._places: dict[str, _Place] = {}
+        self._file: IO[bytes] | None = None
+
+    def keep(self, state: Mapping[str, Tensor]) -> None:
+        """Copy `state`."""
+        self._places, self._tensors = {}, {}
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        if sum(tensor.nbytes for tensor in state.values()) <= IN_MEMORY_BYTES:
+            self._tensors = {name: tensor.clone() for name, tensor in state.items()}
+        else:
+            self._write(state)
+
+    def restore(self, model: nn.Module) -> None:
+        """Put the copy into `model`, a tensor at a time."""
+        own = model.state_dict()
+        assert own.keys() == (self._places or self._tensors).keys()
+        for name, mine in own.items():
+            mine.copy_(self._read(name) if self._places else self._tensors[name])
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the copy; empty where nothing was kept. A large one is read as it is used."""
+        if self._file is None:
+            return dict(self._tensors)
+        pages = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_COPY)
+        return {
+            name: torch.frombuffer(
+                pages, dtype=place.dtype, count=place.shape.numel(), offset=place.start
+            ).view(place.shape)
+            for name, place in self._places.items()
+        }
+
+    def _write(self, state: Mapping[str, Tensor]) -> None:
+        # A new file each time: whoever asked for the last one's tensors may still be reading them.
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the copy
+        weakref.finalize(self, self._file.close)
+        for name, tensor in state.items():
+            self._file.seek(-self._file.tell() % tensor.element_size(), 1)  # as frombuffer asks
+            self._places[name] = _Place(self._file.tell(), tensor.dtype, tensor.shape)
+            self._file.write(_bytes(tensor.detach().cpu().contiguous()))
+        self._file.flush()
+
+    def _read(self, name: str) -> Tensor:
+        assert self._file is not None
+        place = self._places[name]
+        found = torch.empty(place.shape, dtype=place.dtype)
+        self._file.seek(place.start)
+        self._file.readinto(_bytes(found))  # type: ignore[attr-defined]
+        return found
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    """Return the tensor's own memory."""
+    return tensor.reshape(-1).view(torch.uint8).numpy().data

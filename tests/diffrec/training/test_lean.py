@@ -1,0 +1,149 @@
+"""Training in little memory is the same training: gradients in pieces, the best state in a file."""
+
+import io
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+from diffrec.data import Dataset
+from diffrec.data.sources import load_dataset
+from diffrec.models import wide
+from diffrec.models.wide import WideLinear
+from diffrec.presets import VARIANTS, preset
+from diffrec.training import kept_state, precision
+from diffrec.training import run as training_run
+from diffrec.training.kept_state import KeptState
+from diffrec.training.run import TrainingRun, build_run
+
+QUICK = {
+    "training.max_epochs": 4,
+    "training.eval_every": 1,
+    "training.batch_size": 64,
+    "denoiser.hidden_dims": [12],
+}
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    return load_dataset("embedded")
+
+
+def quick_run(variant: str, dataset: Dataset, **changes) -> TrainingRun:
+    config = preset(variant, "embedded").config
+    latent = {"autoencoder.latent_dim": 10} if config.autoencoder else {}
+    changes = {k.replace("__", "."): v for k, v in changes.items()}
+    return build_run(config.replace_values(QUICK | latent | changes), dataset.tuning_split())
+
+
+@pytest.mark.parametrize("variant", [*VARIANTS, "DiffRec+learned_recency"])
+@pytest.mark.parametrize("target", ["x_0", "epsilon"])
+def test_gradients_taken_in_pieces_give_the_same_run(variant, target, dataset, monkeypatch):
+    change = {"diffusion__prediction_target": target}
+    whole = quick_run(variant, dataset, **change)
+    expected = [(r.loss, r.metrics["valid/recall@20"]) for r in whole.epochs()]
+    monkeypatch.setattr(training_run, "WIDE_BYTES", 0)
+    monkeypatch.setattr(wide, "PIECE_BYTES", 1000)
+    pieces = quick_run(variant, dataset, **change)
+    found = [(r.loss, r.metrics["valid/recall@20"]) for r in pieces.epochs()]
+    np.testing.assert_allclose(found, expected, rtol=2e-3)
+    for name, value in whole.model.state_dict().items():
+        torch.testing.assert_close(pieces.model.state_dict()[name], value, rtol=1e-2, atol=1e-3)
+
+
+def test_a_wide_layer_never_has_a_gradient_of_its_own(dataset, monkeypatch):
+    monkeypatch.setattr(training_run, "WIDE_BYTES", 0)
+    run = quick_run("DiffRec", dataset)
+    layers = [m for m in run.model.modules() if isinstance(m, WideLinear)]
+    before = [layer.weight.detach().clone() for layer in layers]
+    run.next_epoch()
+    assert len(layers) == 2
+    for layer, old in zip(layers, before, strict=True):
+        assert layer.weight.grad is None
+        assert not torch.equal(layer.weight, old)
+
+
+@pytest.mark.parametrize("limit", [2**28, 0])
+def test_the_best_state_comes_back_from_memory_or_from_a_file(limit, dataset, monkeypatch):
+    monkeypatch.setattr(kept_state, "IN_MEMORY_BYTES", limit)
+    run = quick_run("L-DiffRec", dataset, training__patience=50, training__max_epochs=3)
+    states = {}
+    for report in run.epochs():
+        states[report.epoch] = {k: v.clone() for k, v in run.model.state_dict().items()}
+        if report.is_best:
+            with torch.no_grad():  # later weights must not reach what was kept
+                run.model.denoiser.output_bias.add_(1)
+    run.restore_best()
+    expected = states[run.best_epoch]
+    assert all(torch.equal(v, expected[k]) for k, v in run.model.state_dict().items())
+
+
+def test_a_kept_file_is_replaced_whole_and_read_as_it_was_when_asked(monkeypatch):
+    monkeypatch.setattr(kept_state, "IN_MEMORY_BYTES", 0)
+    kept = KeptState()
+    assert kept.tensors() == {}
+    first = {"flag": torch.tensor(True), "a": torch.arange(5), "b": torch.rand(3, 2).double()}
+    kept.keep(first)
+    asked = kept.tensors()
+    kept.keep({"flag": torch.tensor(False), "a": torch.zeros(2), "b": torch.ones(1)})
+    assert all(torch.equal(asked[name], value) for name, value in first.items())
+    assert not kept.tensors()["flag"]
+
+
+@pytest.mark.parametrize("limit", [2**28, 0])
+def test_a_resumed_run_has_its_best_state(limit, dataset, monkeypatch):
+    monkeypatch.setattr(kept_state, "IN_MEMORY_BYTES", limit)
+    whole = quick_run("DiffRec", dataset)
+    list(whole.epochs())
+    broken = quick_run("DiffRec", dataset)
+    broken.next_epoch(), broken.next_epoch()
+    file = io.BytesIO()
+    torch.save(broken.state_dict(), file)
+    file.seek(0)
+    resumed = quick_run("DiffRec", dataset)
+    resumed.load_state_dict(torch.load(file, weights_only=True))
+    list(resumed.epochs())
+    assert training_run.test_metrics(resumed, dataset.test) == training_run.test_metrics(
+        whole, dataset.test
+    )
+
+
+def test_a_checkpoint_of_the_best_epoch_holds_its_weights_once(dataset):
+    run = quick_run("DiffRec", dataset, training__learning_rate=1e-12)  # only epoch 1 is best
+    sizes = []
+    for _ in range(2):
+        run.next_epoch()
+        file = io.BytesIO()
+        torch.save(run.state_dict(), file)
+        sizes.append(file.tell())
+    weights = sum(p.nbytes for p in run.model.parameters())
+    assert run.best_epoch == 1
+    assert sizes[1] - sizes[0] > 0.9 * weights
+
+
+def test_bf16_changes_the_products_of_training_alone(dataset, caplog):
+    exact, rough = (
+        quick_run("DiffRec", dataset, training__precision=name) for name in ("fp32", "bf16")
+    )
+    if not precision.has_native_bf16(torch.device("cpu")):
+        assert "only emulates" in caplog.text
+    one, other = exact.next_epoch(), rough.next_epoch()
+    assert one.loss != other.loss
+    assert one.loss == pytest.approx(other.loss, rel=0.05)
+    assert all(p.dtype == torch.float32 for p in rough.model.parameters())
+    users = np.arange(3)
+    rough.model.eval()
+    assert rough.model.scores(dataset.train, users).dtype == torch.float32
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_auto_takes_bf16_only_where_the_hardware_has_it(native, monkeypatch, caplog):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, "amx_bf16": native})
+    device = torch.device("cpu")
+    caplog.set_level(logging.WARNING)
+    assert precision.autocast_dtype("auto", device) is (torch.bfloat16 if native else None)
+    assert precision.autocast_dtype("fp32", device) is None
+    assert not caplog.text
+    assert precision.autocast_dtype("bf16", device) is torch.bfloat16
+    assert bool(caplog.text) is not native
