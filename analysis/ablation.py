@@ -6,7 +6,7 @@ alike drops out. A family of comparisons shares one error rate (Holm).
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -35,6 +35,9 @@ class Comparison:
     bootstrapped: tuple[float, float] = (math.nan, math.nan)
     """The bootstrap's interval, where there are seeds enough for one."""
 
+    averaged: tuple[int, int] = (1, 1)
+    """How many pairs of cells are averaged within a seed, and of how many that there are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
@@ -45,6 +48,7 @@ class Pairs:
     ours: tuple[float, ...]
     theirs: tuple[float, ...]
     factor: str = ""
+    averaged: tuple[int, int] = (1, 1)
 
 
 def against_control(study: Study, metric: str) -> list[Comparison]:
@@ -118,6 +122,7 @@ def judge(found: Sequence[Pairs]) -> list[Comparison]:
                 _verdict(estimate, float(p)),
                 pairs.factor,
                 bootstrap([a - b for a, b in zip(pairs.ours, pairs.theirs, strict=True)]),
+                pairs.averaged,
             )
         )
     return made
@@ -142,6 +147,34 @@ def levels_of(study: Study, path: str) -> tuple[list[Any], Any]:
     return levels, levels[0] if control is None and levels else control
 
 
+def average(
+    found: Mapping[str, Mapping[int, tuple[float, float]]],
+    label: str,
+    reference: str,
+    factor: str = "",
+) -> Pairs:
+    """Return the pairs of values by seed, averaged over the groups of cells that `found` holds.
+
+    Every seed has to average the same groups, else their effects would mix into the noise. So
+    where a trial is missing the largest balanced part stands: the seeds and groups, all with all,
+    that keep the most pairs; of equal ones that with more seeds.
+    """
+    there = {group: values for group, values in found.items() if values}
+    best: tuple[list[int], list[str]] = ([], [])
+    for wanted in {frozenset(values) for values in there.values()}:
+        for seeds in {wanted & frozenset(values) for values in there.values()}:
+            groups = [group for group, values in there.items() if seeds <= values.keys()]
+            size = (len(seeds) * len(groups), len(seeds))
+            if seeds and size > (len(best[0]) * len(best[1]), len(best[0])):
+                best = (sorted(seeds), groups)
+    seeds, groups = best
+    ours, theirs = (
+        tuple(sum(there[group][seed][side] for group in groups) / len(groups) for seed in seeds)
+        for side in (0, 1)
+    )
+    return Pairs(label, reference, ours, theirs, factor, (len(groups), len(found)))
+
+
 def _level_pairs(study: Study, metric: str, path: str, level: Any, reference: Any) -> Pairs:
     sides: dict[str, dict[Any, Cell]] = defaultdict(dict)
     for cell in study.cells:
@@ -149,21 +182,10 @@ def _level_pairs(study: Study, metric: str, path: str, level: Any, reference: An
         if path in params and params[path] in (level, reference):
             others = {key: value for key, value in params.items() if key != path}
             sides[repr(others)][value_label(params[path])] = cell
-    by_seed: dict[int, list[tuple[float, float]]] = defaultdict(list)
-    for side in sides.values():
+    found: dict[str, dict[int, tuple[float, float]]] = {}
+    for group, side in sides.items():
         ours, theirs = side.get(value_label(level)), side.get(value_label(reference))
-        if ours is None or theirs is None:
-            continue
-        mine, base = ours.by_seed(metric), theirs.by_seed(metric)
-        for seed in mine.keys() & base.keys():
-            by_seed[seed].append((mine[seed], base[seed]))
-    # A seed with fewer pairs than another would mix the effects of cells into the noise.
-    most = max(map(len, by_seed.values()), default=0)
-    whole = [pairs for _, pairs in sorted(by_seed.items()) if len(pairs) == most]
-    return Pairs(
-        named_value(path, level),
-        named_value(path, reference),
-        tuple(sum(a for a, _ in pairs) / len(pairs) for pairs in whole),
-        tuple(sum(b for _, b in pairs) / len(pairs) for pairs in whole),
-        short_path(path),
-    )
+        if ours is not None and theirs is not None:
+            mine, base = ours.by_seed(metric), theirs.by_seed(metric)
+            found[group] = {seed: (mine[seed], base[seed]) for seed in mine.keys() & base.keys()}
+    return average(found, named_value(path, level), named_value(path, reference), short_path(path))

@@ -51,7 +51,7 @@ def _control(study: Study) -> list[str]:
     more = f"; {unknown} have too few seeds to say" if unknown else ""
     return [
         f"Of {len(found)} cells against the control {study.control.label}, "
-        f"{count['better']} are better, {count['worse']} worse, "
+        f"{count['better']} better, {count['worse']} worse, "
         f"{count['within noise']} within noise{more} ({title(METRIC)}, paired by seed, Holm)."
     ]
 
@@ -67,13 +67,15 @@ def _effects(found: list[Comparison]) -> list[str]:
         parts = []
         for verdict in ("better", "worse", "within noise", "unknown"):
             names = [
-                c.label + (f" ({c.estimate.mean:+.4f})" if c.estimate.n else "")
+                c.label.removeprefix(f"{factor} ")
+                + (f" ({c.estimate.mean:+.4f})" if c.estimate.n else "")
                 for c in levels
                 if c.verdict == verdict
             ]
             if names:
                 parts.append(f"{verdict} {', '.join(names)}")
-        said.append(f"Against {levels[0].reference}, all else equal: {'; '.join(parts)}.")
+        base = levels[0].reference.removeprefix(f"{factor} ")
+        said.append(f"{factor} against {base}, all else equal: {'; '.join(parts)}.")
     return said
 
 
@@ -91,9 +93,13 @@ def _literature(study: Study) -> list[str]:
     said = []
     for row in beside(study):
         if f"test/{row.metric}" == METRIC:
-            sure = {True: "outside", False: "inside", None: "which has no"}[row.exceeds]
+            sure = {
+                True: "outside our interval",
+                False: "inside our interval",
+                None: "and one seed has no interval",
+            }[row.exceeds]
             said.append(
                 f"{row.reported.model} reaches {title(METRIC)} {row.ours.mean:.4f}; "
-                f"{SOURCES[row.reported.source]} says {row.theirs:.4f}, {sure} our interval."
+                f"{SOURCES[row.reported.source]} says {row.theirs:.4f}, {sure}."
             )
     return said

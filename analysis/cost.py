@@ -185,8 +185,8 @@ def cost_sheet(study: Study) -> Sheet:
     )
     head = ("what", "hours", "core hours", "GPU-share hours", "kWh", "kg CO2e")
     note = (
-        f"The check is the reproduction report's own estimate: {REPORT_HOURS:,.0f} h at "
-        f"{REPORT_WATTS:g} W and {KG_PER_KWH:g} kg/kWh, 173.6 kg."
+        f"{cost.sentence()} The check is the reproduction report's own estimate: "
+        f"{REPORT_HOURS:,.0f} h at {REPORT_WATTS:g} W and {KG_PER_KWH:g} kg/kWh, 173.6 kg."
     )
     return Sheet("cost", "Cost", head, tuple(rows), note)
 

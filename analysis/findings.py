@@ -20,8 +20,8 @@ from analysis.trends import trends
 from analysis.verdicts import comparison_sheet
 
 _PAIRED = (
-    f"Differences in {title(METRIC)} on test, paired by seed. Interval: Student's, 95 %. p: Holm's "
-    "correction within this table."
+    f"Differences in {title(METRIC)} on test, paired by seed. p: Holm's correction within this "
+    "table. Interval: Student's, of that row alone, so one beside zero may still be within noise."
 )
 
 
@@ -57,7 +57,8 @@ def _sheets(study: Study, others: Sequence[Study]) -> Iterator[Sheet | None]:
         "effects",
         "Each factor, all else equal",
         main_effects(study, METRIC),
-        f"{_PAIRED} A level's cells are averaged within a seed, those only that have a partner.",
+        f"{_PAIRED} A level's cells are averaged within a seed, those only that have a partner; "
+        "where a trial is missing, the largest part in which every seed has every pair.",
     )
     yield comparison_sheet(
         "trends",

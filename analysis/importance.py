@@ -19,7 +19,7 @@ from analysis.labels import short_path
 from analysis.study import SEED, Study, Trial
 
 _FEWEST = 10
-_TREES = 200
+_TREES = 100
 _POINTS = 200
 """Points that an average effect is taken over."""
 

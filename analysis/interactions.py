@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from itertools import combinations, product
 from typing import Any
 
-from analysis.ablation import Comparison, Pairs, judge, levels_of
+from analysis.ablation import Comparison, Pairs, average, judge, levels_of
 from analysis.labels import named_value
 from analysis.study import Study
 
@@ -38,19 +38,11 @@ def _pairs(study: Study, metric: str, levels: Mapping[str, tuple[Any, Any]]) -> 
             first, second = (repr(params[path]) for path in levels)
             corners[repr(rest)][first, second] = cell.by_seed(metric)
     (a, a0), (b, b0) = ((repr(x), repr(y)) for x, y in levels.values())
-    by_seed: dict[int, list[tuple[float, float]]] = defaultdict(list)
-    for square in corners.values():
-        if len(square) < 4:
-            continue
-        joint, one, two, none = square[a, b], square[a, b0], square[a0, b], square[a0, b0]
-        for seed in joint.keys() & one.keys() & two.keys() & none.keys():
-            by_seed[seed].append((joint[seed], one[seed] + two[seed] - none[seed]))
-    most = max(map(len, by_seed.values()), default=0)
-    whole = [pairs for _, pairs in sorted(by_seed.items()) if len(pairs) == most]
+    found: dict[str, dict[int, tuple[float, float]]] = {}
+    for rest, square in corners.items():
+        if len(square) == 4:
+            joint, one, two, none = square[a, b], square[a, b0], square[a0, b], square[a0, b0]
+            seeds = joint.keys() & one.keys() & two.keys() & none.keys()
+            found[rest] = {s: (joint[s], one[s] + two[s] - none[s]) for s in seeds}
     names = [named_value(path, pair[0]) for path, pair in levels.items()]
-    return Pairs(
-        " with ".join(names),
-        "the sum of both",
-        tuple(sum(x for x, _ in pairs) / most for pairs in whole),
-        tuple(sum(y for _, y in pairs) / most for pairs in whole),
-    )
+    return average(found, " with ".join(names), "the sum of both")

@@ -1,7 +1,7 @@
 """The report as one page that works offline: the question, the answer, tables, figures."""
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.resources import files
 
 from analysis.figures import FIGURES, INK
@@ -54,7 +54,7 @@ def _figure(name: str, svg: str) -> str:
 
 def _cells(table: Table) -> str:
     head = [table.label_name, *map(title, table.metrics), "n", "pruned", "failed"]
-    rows = []
+    rows, quoted = [], set[int]()
     for cell, label, reported in zip(table.rows, table.labels, table.reported, strict=True):
         values = []
         for metric in table.metrics:
@@ -63,8 +63,10 @@ def _cells(table: Table) -> str:
             values.append(shown if spread != spread else f"{shown}\n±{spread:.4f}")
         counts = [str(cell.count(state)) for state in ("complete", "pruned", "failed")]
         rows.append([f"{label}\ncontrol" if cell.is_control else label, *values, *counts])
-        rows += [[*texts, "", "", ""] for texts in reported_rows(table, reported, "\n")]
-    return _table(head, rows)
+        theirs = [[*texts, "", "", ""] for texts in reported_rows(table, reported, "\n")]
+        quoted |= {len(rows) + i for i in range(len(theirs))}
+        rows += theirs
+    return _table(head, rows, quoted)
 
 
 def _notes(table: Table) -> str:
@@ -85,9 +87,13 @@ def _facts(tags: Mapping[str, str]) -> str:
     return f"<dl>{rows}</dl>"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], quoted: Collection[int] = ()) -> str:
+    """Return a table; the rows numbered in `quoted` are others' values, not ours."""
     top = "".join(f"<th>{_text(name)}</th>" for name in head)
-    body = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows)
+    kinds = (" class=reported" if i in quoted else "" for i in range(len(rows)))
+    body = "".join(
+        f"<tr{kind}>{''.join(map(_cell, row))}</tr>" for kind, row in zip(kinds, rows, strict=True)
+    )
     return (
         f"<div class=wide><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
     )

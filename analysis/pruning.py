@@ -64,10 +64,11 @@ def safety_sentence(study: Study) -> str:
     at = next(early for early in found if early.epoch == safe)
     if at.winner_place >= 0.5:
         return "Pruning is not safe here: the winner was among the lower half almost to the end."
+    first = f", after epoch {found[0].epoch} {found[0].correlation:.2f}" if at != found[0] else ""
     return (
         f"A pruner that keeps the better half would have kept the winner from epoch {safe} on; "
         f"there the order of the {at.trials} complete trials correlates {at.correlation:.2f} "
-        f"(Spearman) with the final one, after epoch {found[0].epoch} {found[0].correlation:.2f}."
+        f"(Spearman) with the final one{first}."
     )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 from analysis.labels import flat
+from analysis.learned import from_record
 from analysis.study import SEED, Study, Trial
 from diffrec.errors import UserError
 from tune_runner import records
@@ -112,8 +113,15 @@ def with_curves(client: "MlflowClient", study: Study, metrics: Sequence[str]) ->
 
 
 def with_weights(client: "MlflowClient", study: Study) -> Study:
-    """Return the study with the learned weights of the trials that have any."""
-    return replace(study, trials=tuple(_weighted(client, trial) for trial in study.trials))
+    """Return the study with the learned weights of the complete trials that have any."""
+    in_space = "learned" in json.dumps(study.space)
+    trials = []
+    for trial in study.trials:
+        if trial.state == "complete" and (in_space or "learned" in trial.variant):
+            found = _artifact(client, trial.run_id, records.WEIGHTS_FILE)
+            trial = replace(trial, weights=from_record(found))
+        trials.append(trial)
+    return replace(study, trials=tuple(trials))
 
 
 def with_configs(client: "MlflowClient", study: Study) -> Study:
@@ -126,14 +134,6 @@ def with_configs(client: "MlflowClient", study: Study) -> Study:
             trial = replace(trial, config=flat(config))
         trials.append(trial)
     return replace(study, trials=tuple(trials))
-
-
-def _weighted(client: "MlflowClient", trial: Trial) -> Trial:
-    if not any("learned" in str(value) for value in (trial.variant, *trial.params.values())):
-        return trial
-    found = _artifact(client, trial.run_id, records.WEIGHTS_FILE)
-    snapshots = tuple((int(epoch), weights) for epoch, weights in found.get("snapshots", []))
-    return replace(trial, snapshots=snapshots, weighting=str(found.get("weighting", "")))
 
 
 def _runs(client: "MlflowClient", experiment: str, condition: str) -> Iterator["Run"]:

@@ -31,10 +31,12 @@ def report_study(
     found = find(study, others)
     _show(found)
     folder = saving.report_folder(runs_dir, name)
-    saving.write_files(folder, _texts(found))  # first: a figure that fails must not cost the table
+    texts = _texts(found)
+    saving.write_files(folder, texts)  # first: a figure that fails must not cost the table
     if with_figures:
         saving.write_files(folder, _drawn(found, others))
     saving.log_folder(client, study.run_id, folder)
+    saving.describe_run(client, study.run_id, texts["report.md"])
     sys.stdout.write(f"report    {folder / ('index.html' if with_figures else 'report.md')}\n")
     sys.stdout.flush()
     return 0
@@ -79,11 +81,11 @@ def _read(
     return study, others
 
 
-def _texts(found: Findings) -> dict[str, str | bytes]:
+def _texts(found: Findings) -> dict[str, str]:
     table, answer = found.table, "".join(f"- {line}\n" for line in found.sentences)
     sheets = "\n".join(sheet_markdown(sheet) for sheet in found.sheets)
     markdown = tables.markdown_table(table)
-    files: dict[str, str | bytes] = {
+    files = {
         "table.md": markdown,
         "table.csv": tables.csv_table(table),
         "table.tex": tables.latex_table(table),

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 ARTIFACTS = "report"
 """Folder of the report among the run's artifacts."""
 
+_NOTE_LENGTH = 4_500
+"""Characters of a description; MLflow refuses a tag above 5,000 (8,000 in newer stores)."""
+
 
 def report_folder(runs_dir: Path, study: str) -> Path:
     """Return the study's report folder, made if it was not there.
@@ -30,7 +33,7 @@ def report_folder(runs_dir: Path, study: str) -> Path:
     return folder
 
 
-def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
+def write_files(folder: Path, files: Mapping[str, str] | Mapping[str, str | bytes]) -> None:
     """Write the files, replacing older ones.
 
     Raises:
@@ -45,6 +48,20 @@ def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
         raise UserError(
             f"The folder {folder} cannot be written ({error.strerror}); choose another --runs-dir."
         ) from None
+
+
+def describe_run(client: "MlflowClient", run_id: str, markdown: str) -> None:
+    """Make the report's text the description that MLflow shows of the study's run."""
+    from mlflow.exceptions import MlflowException
+
+    if len(markdown) > _NOTE_LENGTH:
+        kept = markdown[:_NOTE_LENGTH].rsplit("\n", 1)[0]
+        markdown = f"{kept}\n\n… the rest is in the artifact report/report.md"
+    try:
+        client.set_tag(run_id, "mlflow.note.content", markdown)
+    except (MlflowException, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        sys.stderr.write(f"note: MLflow did not take the description ({reason})\n")
 
 
 def log_folder(client: "MlflowClient", run_id: str, folder: Path) -> None:

@@ -8,6 +8,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from analysis.labels import label_of
+from analysis.learned import Trajectory
 
 SEED = "seed"
 Params = tuple[tuple[str, Any], ...]
@@ -43,11 +44,8 @@ class Trial:
     curves: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     """Metric to epoch to value; filled for a report only."""
 
-    snapshots: tuple[tuple[int, Any], ...] = ()
-    """Learned weights by epoch, (knots,) or (num_steps, window); filled for a report only."""
-
-    weighting: str = ""
-    """How those weights are used: `learned_recency` or `learned_steps`."""
+    weights: Trajectory | None = None
+    """Learned weights by epoch; filled for a report only."""
 
     config: Mapping[str, Any] = field(default_factory=dict)
     """The resolved configuration by dotted path; filled where studies are compared."""

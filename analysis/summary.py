@@ -11,6 +11,9 @@ TEST_METRICS = ("test/recall@10", "test/recall@20", "test/ndcg@10", "test/ndcg@2
 METRIC = "test/recall@20"
 """The test metric that comparisons and figures are about."""
 
+_FEW = 6
+"""Pruned cells that are named one by one."""
+
 TOP = 10
 """Rows of a sampler study's table; more where it has more variants than that."""
 
@@ -104,13 +107,22 @@ def _notes(study: Study, rows: tuple[Cell, ...], labels: tuple[str, ...]) -> lis
         else "One seed for each row, so how much chance moves a value is unknown."
     )
     notes += [selection_sentence(study), state_sentence(study)]
-    for cell in study.cells:
-        epochs = cell.pruned_epochs()
-        if epochs:
-            at = ", ".join(map(str, epochs))
-            when = f"epoch{'s' if len(epochs) > 1 else ''} {at}"
-            notes.append(f"Pruned, without a result: {cell_name(study, cell)} at {when}.")
+    if study.count("pruned"):
+        notes.append(f"Pruned, without a result: {_pruned(study)}.")
     return notes
+
+
+def _pruned(study: Study) -> str:
+    cells = [cell for cell in study.cells if cell.count("pruned")]
+    if len(cells) > _FEW:
+        epochs = sorted(epoch for cell in cells for epoch in cell.pruned_epochs())
+        return f"{len(epochs)} trials, at epochs {epochs[0]} to {epochs[-1]}"
+    said = []
+    for cell in cells:
+        epochs = cell.pruned_epochs()
+        at = ", ".join(map(str, epochs))
+        said.append(f"{cell_name(study, cell)} at epoch{'s' if len(epochs) > 1 else ''} {at}")
+    return ", ".join(said)
 
 
 def _literature_notes(reported: tuple[tuple[Beside, ...], ...]) -> list[str]:

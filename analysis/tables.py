@@ -43,7 +43,9 @@ def plain_table(table: Table, width: int = NARROW) -> str:
     head, rows = _texts(table, width)
     split = [[text.split("\n") for text in row] for row in (head, *(r.texts for r in rows))]
     widths = [max(len(part) for row in split for part in row[i]) for i in range(len(head))]
-    widths[0] = max(8, min(widths[0], width - sum(widths[1:]) - 2 * len(widths[1:])))
+    room = width - sum(widths)
+    gap = "  " if room >= 2 * len(widths[1:]) else " "
+    widths[0] = max(8, min(widths[0], widths[0] + room - len(gap) * len(widths[1:])))
     lines: list[str] = []
     for parts in split:
         parts[0] = textwrap.wrap(parts[0][0], widths[0]) or [""]
@@ -51,9 +53,9 @@ def plain_table(table: Table, width: int = NARROW) -> str:
             texts = [part[line] if line < len(part) else "" for part in parts]
             first, *others = zip(texts, widths, strict=True)
             padded = [first[0].ljust(first[1]), *(text.rjust(room) for text, room in others)]
-            lines.append("  ".join(padded).rstrip())
+            lines.append(gap.join(padded).rstrip())
         if parts is split[0]:
-            lines.append("-" * (sum(widths) + 2 * len(widths[1:])))
+            lines.append("-" * (sum(widths) + len(gap) * len(widths[1:])))
     return "\n".join(lines)
 
 

@@ -5,13 +5,11 @@ the groups are averaged; the test is of the mean slope over seeds. A cell in whi
 has no meaning (one cluster has no method) belongs to every group. A slope says nothing of a bend.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping
+from statistics import fmean
 from typing import Any
 
-import numpy as np
-
-from analysis.ablation import Comparison, Pairs, judge
+from analysis.ablation import Comparison, Pairs, average, judge
 from analysis.labels import short_path
 from analysis.study import Study
 
@@ -33,28 +31,32 @@ def trend_sentence(comparison: Comparison, name: str) -> str:
         return f"More {factor}: too few seeds to say whether it is better or worse."
     size = f"{e.mean:+.5f} {name} per unit (95 % interval {e.low:+.5f} to {e.high:+.5f})"
     if comparison.verdict == "within noise":
-        return f"More {factor} changes nothing beyond noise: {size}, {comparison.label}."
-    return f"More {factor} is {comparison.verdict}: {size}, {comparison.label}."
+        return f"More {factor} changes nothing beyond noise: {size}, of {comparison.label}."
+    return f"More {factor} is {comparison.verdict}: {size}, of {comparison.label}."
 
 
 def _slopes(study: Study, metric: str, path: str) -> Pairs:
-    groups = _groups(study, path)
-    by_seed: dict[int, list[float]] = defaultdict(list)
+    found: dict[str, dict[int, tuple[float, float]]] = {}
     levels: set[float] = set()
-    for cells in groups:
+    for i, cells in enumerate(_groups(study, path)):
         values = {level: cell.by_seed(metric) for level, cell in cells.items()}
-        seeds = set.union(*(set(found) for found in values.values()))
-        for seed in seeds:
-            there = {level: found[seed] for level, found in values.items() if seed in found}
-            # A seed that lacks a level would be fitted to another line than its neighbours.
-            if len(there) == len(values):
-                by_seed[seed].append(float(np.polyfit(list(there), list(there.values()), 1)[0]))
-                levels |= set(there)
-    most = max(map(len, by_seed.values()), default=0)
-    slopes = [float(np.mean(by_seed[s])) for s in sorted(by_seed) if len(by_seed[s]) == most]
+        levels |= set(values)
+        # A seed that lacks a level would be fitted to another line than its neighbours.
+        whole = set.intersection(*(set(of_level) for of_level in values.values()))
+        found[str(i)] = {
+            seed: (_slope({level: of_level[seed] for level, of_level in values.items()}), 0.0)
+            for seed in whole
+        }
     factor = short_path(path).removeprefix("num_").replace("_", " ")
-    span = f"{min(levels):g} to {max(levels):g}" if levels else ""
-    return Pairs(span, "slope 0", tuple(slopes), (0.0,) * len(slopes), factor)
+    label = f"{factor}, {min(levels):g} to {max(levels):g}" if levels else factor
+    return average(found, label, "slope 0", factor)
+
+
+def _slope(values: Mapping[float, float]) -> float:
+    """Return the least-squares slope of values over levels."""
+    middle = fmean(values)
+    away = {level: level - middle for level in values}
+    return sum(away[x] * y for x, y in values.items()) / sum(a * a for a in away.values())
 
 
 def _groups(study: Study, path: str) -> list[Mapping[float, Any]]:

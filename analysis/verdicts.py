@@ -15,11 +15,15 @@ def judged(comparison: Comparison | None) -> tuple[str, ...]:
     if comparison is None:
         return (_NONE, _NONE, _NONE, _NONE, "other data")
     e = comparison.estimate
-    size = f"{e.mean:+.4f}\n{comparison.relative:+.1%}" if e.n else _NONE
+    size = f"{e.mean:+.4f}" if e.n else _NONE
+    if not math.isnan(comparison.relative):
+        size += f"\n{comparison.relative:+.1%}"
+    kept, of = comparison.averaged
+    seeds = str(e.n) if kept == of else f"{e.n}\n{kept} of {of} pairs"
     if not e.is_known:
-        return (size, _NONE, _NONE, str(e.n), comparison.verdict)
+        return (size, _NONE, _NONE, seeds, comparison.verdict)
     interval = f"{e.low:+.4f} to {e.high:+.4f}"
-    return (size, interval, f"{comparison.adjusted_p:.3f}", str(e.n), comparison.verdict)
+    return (size, interval, f"{comparison.adjusted_p:.3f}", seeds, comparison.verdict)
 
 
 def comparison_sheet(

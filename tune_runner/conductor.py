@@ -8,7 +8,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ from diffrec.families import AnyConfig
 from tune_runner.housekeeping import trial_folder
 from tune_runner.ledger import Ledger, Proposal
 from tune_runner.placement import ONE_CPU, Placement
-from tune_runner.records import trial_name
+from tune_runner.records import COST_CPUS, COST_GPUS, trial_name
 from tune_runner.reports import Observer, Outcome, TrialEnd, TrialRecord, TrialReport
 from tune_runner.retries import cause_of_text, next_share
 from tune_runner.settings import NO_LIMIT, Allowance
@@ -202,6 +202,8 @@ class Conductor:
         end = _settle(flight, outcome)
         if end is None or (end.state == "failed" and self.halted is not None):
             return
+        held = {COST_CPUS: flight.share.cpus, COST_GPUS: flight.share.gpus}
+        end = replace(end, metrics={**end.metrics, **held})
         number = flight.record.number
         for observer in self._recorder:
             observer.trial_ended(flight.record, end)

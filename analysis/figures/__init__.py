@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.figures import comparing, searching, training
+from analysis.figures import comparing, searching, training, weights
 from analysis.figures.drawing import INK, to_png, to_svg
 from analysis.study import Study
 from diffrec.errors import UserError
@@ -63,6 +63,20 @@ FIGURES: Mapping[str, Drawing] = {
         "Ours less the reported value, as per cent of the reported one. Bars: 95 % Student "
         "interval of ours; the literature gives none of its own. Zero is agreement.",
         "a variant and dataset that the literature reports, on the published split",
+    ),
+    "weight_by_age": Drawing(
+        weights.weight_by_age,
+        "Curves of the best trial of each variant, faint at the start of training, strong at the "
+        "end, the mean over diffusion steps where each has its own. Static curves for scale: "
+        "exponential with a half-life of 5 items; linear for a user with 50 items.",
+        "complete trials with learned recency that recorded their weights",
+    ),
+    "mphate": Drawing(
+        weights.mphate_panels,
+        "M-PHATE of the learned weights of the best trial of each variant: points near to each "
+        "other had alike weights. A line is one row of W (a diffusion step) or, where W has one "
+        "row, one place of it; its number stands at the end. Directions and scale mean nothing.",
+        "complete trials that recorded learned weights at five epochs or more",
     ),
     "curves": Drawing(
         training.learning_curves,

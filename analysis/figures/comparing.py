@@ -14,6 +14,7 @@ from analysis.figures.drawing import (
     interval_bars,
     legend,
     legend_below,
+    name_panel,
     panels,
     single,
 )
@@ -71,7 +72,7 @@ def improvement(study: Study, others: Studies) -> "Figure | None":
             changes = [_relative(cell, one.control, metric) for metric in TEST_METRICS]
             _bars(panel, changes, i, len(cells), cell_name(one, cell))
         _per_cent(panel, f"change over {one.control.label} (%)")
-        panel.set_title(one.dataset if len(shown) > 1 else panel.get_title("left"), loc="left")
+        name_panel(panel, one.dataset)
         legend(panel, ncols=2)
     return figure
 
@@ -95,7 +96,7 @@ def reproduction(study: Study, others: Studies) -> "Figure | None":
             gaps = [_gap(of_name[m]) if m in of_name else _NONE for m in METRICS]
             _bars(panel, gaps, i, len(names), name)
         _per_cent(panel, "ours less theirs (%)")
-        panel.set_title(key if len(found) > 1 else panel.get_title("left"), loc="left")
+        name_panel(panel, key)
         legend(panel, ncols=4)
     return figure
 
@@ -113,17 +114,19 @@ def by_number(study: Study, _: Studies) -> "Figure | None":
         if path in params and not math.isnan(cell.mean(METRIC)):
             level = params.get(other) if other else None
             lines.setdefault("" if level is None else value_label(level), []).append(cell)
+    nameless = f"without {short_path(other)}" if other and len(lines) > 1 else None
     for i, (level, cells) in enumerate(lines.items()):
         shift = (i - (len(lines) - 1) / 2) * 0.06 if level and _is_evenly_spaced(study, path) else 0
+        chance = level == "random"  # what grouping by chance gives: the control of all methods
         axes.errorbar(
             [dict(cell.params)[path] + shift for cell in cells],
             [cell.mean(METRIC) for cell in cells],
             yerr=[0 if math.isnan(d := cell.deviation(METRIC)) else d for cell in cells],
-            fmt=f"{MARKS[i % len(MARKS)]}-",
-            color=COLOURS[i % len(COLOURS)],
+            fmt=f"{MARKS[i % len(MARKS)]}{'--' if chance else '-'}",
+            color=GREY if chance else COLOURS[i % len(COLOURS)],
             capsize=3,
             lw=1.3,
-            label=level or (f"without {short_path(other)}" if other and len(lines) > 1 else None),
+            label="random (control)" if chance else level or nameless,
         )
     axes.set_xticks(sorted({dict(c.params)[path] for cells in lines.values() for c in cells}))
     legend(axes)

@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from analysis.labels import named_value
+from analysis.labels import named_value, short_path
 from analysis.study import Cell, Study
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ _STYLE: Any = {
         ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK
     ),
     "font.size": 9.5,
-    "axes.titlesize": 10.5,
 }
 
 
@@ -46,16 +45,12 @@ def panels(
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(WIDTH, height * rows), layout="constrained")
         made = [figure.add_subplot(rows, columns, i + 1) for i in range(count)]
-        asked = textwrap.fill(question, 58)
-        if count == 1:
-            made[0].set_title(asked, loc="left", fontweight="bold")
-        else:
-            figure.suptitle(asked, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
+        asked = textwrap.fill(question, 54)
+        figure.suptitle(asked, x=0.01, ha="left", fontsize=10.5, fontweight="bold", color=INK)
         for axes in made:
             axes.spines[["top", "right"]].set_visible(False)
             axes.grid(color=GREY, alpha=0.25, linewidth=0.6)
             axes.tick_params(colors=INK)
-            axes.title.set_fontsize(9.5 if count > 1 else 10.5)
     return figure, made
 
 
@@ -65,6 +60,11 @@ def single(question: str, x: str, y: str, height: float = 3.5) -> tuple["Figure"
     axes.set_xlabel(x, color=INK)
     axes.set_ylabel(y, color=INK)
     return figure, axes
+
+
+def name_panel(axes: "Axes", name: str) -> None:
+    """Say what a panel of several is about."""
+    axes.set_title(name, loc="left", fontsize=9.5, color=INK)
 
 
 def legend(axes: "Axes", **how: Any) -> None:
@@ -119,7 +119,7 @@ class Colouring:
             return ""
         value = dict(cell.params).get(self._path)
         if value is None:
-            return "none of these"
+            return f"without {short_path(self._path)}"
         return value if isinstance(value, str) else named_value(self._path, value)
 
     def colour(self, cell: Cell) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from analysis.cost import trial_seconds
 from analysis.figures.comparing import Studies
-from analysis.figures.drawing import COLOURS, GREY, Colouring, legend, single
+from analysis.figures.drawing import COLOURS, GREY, INK, Colouring, legend, single
 from analysis.literature import reported_seconds
 from analysis.pruning import early_and_final, saved_epochs
 from analysis.study import Study
@@ -85,8 +85,8 @@ def pruning_saved(study: Study, _: Studies) -> "Figure | None":
     figure, axes = single(
         "How much compute did pruning save?",
         "training epochs",
-        "pruned trials, the shortest first",
-        height=min(1.6 + 0.12 * len(found), 6.0),
+        "pruned trials",
+        height=min(2.0 + 0.12 * len(found), 6.0),
     )
     y, ran = range(len(found)), [row[1] for row in found]
     spared = [full - n for _, n, full in found]
@@ -129,10 +129,19 @@ def seconds_per_epoch(study: Study, _: Studies) -> "Figure | None":
     if any((name, study.dataset) in reported_seconds() for name in names):
         axes.plot([], [], "D", color=COLOURS[2], label="reproduction report (its GPU)")
     axes.set_xscale("log")
+    for ticks in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        ticks(_plain_tick)
+    axes.tick_params("x", which="minor", labelsize=7.5, colors=INK)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(-0.6, len(names) - 0.4)
     legend(axes, loc="upper left", bbox_to_anchor=(0, -0.3 if len(names) < 4 else -0.18), ncols=3)
     return figure
+
+
+def _plain_tick(value: float, _: object) -> str:
+    """Return a number of a log axis: 1, 2 and 5 times a power of ten are named."""
+    lead = round(value / 10 ** math.floor(math.log10(value) + 1e-9), 6)
+    return f"{value:g}" if lead in (1, 2, 5) else ""
 
 
 def against_cost(study: Study, _: Studies) -> "Figure | None":
@@ -182,6 +191,7 @@ def timeline(study: Study, _: Studies) -> "Figure | None":
         )
     for state in dict.fromkeys(trial.state for trial in timed):
         axes.barh(0, 0, color=_STATES.get(state, GREY), label=state)
-    axes.set_yticks(range(len(lanes)), [str(i + 1) for i in range(len(lanes))])
+    every = -(-len(lanes) // 12)
+    axes.set_yticks(range(0, len(lanes), every), [str(i + 1) for i in range(0, len(lanes), every)])
     legend(axes, loc="upper left", bbox_to_anchor=(0, -0.18), ncols=4)
     return figure

@@ -143,6 +143,9 @@ def test_page_tables_and_figures_are_saved_and_logged_to_the_parent_run(store, t
         capsys.readouterr().out
     )
     assert "Shared with again" in (folder / "index.html").read_text()
+    note = store.client.get_run(parent).data.tags["mlflow.note.content"]
+    assert "**kmeans·2** (control)" in note
+    assert "## What was found" in note
     logged = {
         file.path.removeprefix("report/")
         for under in ("report", "report/figures", "report/tables")

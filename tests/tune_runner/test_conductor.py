@@ -19,6 +19,7 @@ class Diary:
 
     def __init__(self):
         self.entries = []
+        self.held = []
 
     def trial_started(self, trial):
         self.entries.append(("started", trial.number))
@@ -28,6 +29,7 @@ class Diary:
 
     def trial_ended(self, trial, end):
         self.entries.append(("ended", trial.number, end.state, end.error))
+        self.held.append((end.state, end.metrics.get("cost/cpus"), end.metrics.get("cost/gpus")))
 
 
 @pytest.fixture
@@ -81,6 +83,20 @@ def test_a_hopeless_trial_is_pruned_but_a_finished_one_stands(stage):
     assert not conductor.report("b", report(5, -1.0, Outcome(-1.0)))
     conductor.end("b", failed=False)
     assert study.trials[1].state is TrialState.COMPLETE
+
+
+def test_whatever_becomes_of_a_trial_what_it_held_is_recorded(stage):
+    conductor, _study, diary = stage
+    conductor.next_trial("a")
+    conductor.report("a", report(5, -1.0))
+    conductor.end("a", failed=False)
+    conductor.next_trial("b")
+    conductor.report("b", report(5, 0.5, Outcome(0.5)))
+    conductor.end("b", failed=False)
+    conductor.next_trial("c")
+    conductor.report("c", report(5, None, Outcome(failure="the loss is not finite in epoch 5")))
+    conductor.end("c", failed=False)
+    assert diary.held == [("pruned", 1.0, 0.0), ("complete", 1.0, 0.0), ("failed", 1.0, 0.0)]
 
 
 def accident(conductor, key, words):

@@ -1,0 +1,124 @@
+"""Figures of learned weights: against age, and how their rows moved in training."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.figures.comparing import Studies
+from analysis.figures.drawing import COLOURS, GREY, INK, legend, name_panel, panels
+from analysis.learned import Trajectory
+from analysis.mphate import embed
+from analysis.study import Study, Trial
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_MOST = 4
+"""Panels of a figure."""
+
+_HALF_LIFE = 5.0
+_LINEAR_ITEMS, _LINEAR_LEAST = 50, 0.1
+"""The linear curve depends on the length of a history: drawn for one of this many items."""
+
+
+def weight_by_age(study: Study, _: Studies) -> "Figure | None":
+    """Draw the learned weight against an interaction's age, early to late, and the static ones."""
+    shown = [(name, w) for name, w in _learned(study) if w.is_by_age][:_MOST]
+    if not shown:
+        return None
+    question = "How much does an old interaction count, as learned?"
+    figure, axes = panels(question, len(shown), height=3.0)
+    ages = np.unique(np.geomspace(1, max(shown[0][1].places[-1], 2) + 1, 60)) - 1
+    for panel, (name, found) in zip(axes, shown, strict=True):
+        curves = found.values.mean(axis=1)  # over diffusion steps, where each has a row
+        curves = curves / np.maximum(curves[:, :1], 1e-12)
+        for i in np.unique(np.linspace(0, len(curves) - 1, 8).round().astype(int)):
+            late = i / max(len(curves) - 1, 1)
+            ends = i in (0, len(curves) - 1)
+            panel.plot(
+                np.array(found.places) + 1,
+                curves[i],
+                color=COLOURS[0],
+                alpha=0.25 + 0.75 * late,
+                lw=1 + late,
+                label=f"learned, epoch {found.epochs[i]}" if ends else None,
+            )
+        half = f"exponential, half-life {_HALF_LIFE:g} items"
+        panel.plot(ages + 1, 0.5 ** (ages / _HALF_LIFE), "--", color=COLOURS[1], lw=1, label=half)
+        linear = 1 - (1 - _LINEAR_LEAST) * np.minimum(ages / (_LINEAR_ITEMS - 1), 1)
+        label = f"linear, of {_LINEAR_ITEMS} items"
+        panel.plot(ages + 1, linear, ":", color=COLOURS[2], lw=1.4, label=label)
+        panel.set_xscale("log", base=2)
+        panel.xaxis.set_major_formatter("{x:g}")
+        panel.set_xlim(1, min(max(found.places) + 1, 1024))
+        panel.set_ylim(0, None)
+        panel.set_xlabel("age + 1 (items since the newest, log scale)", color=INK)
+        panel.set_ylabel("weight, newest = 1", color=INK)
+        name_panel(panel, name)
+        legend(panel)
+    return figure
+
+
+def mphate_panels(study: Study, _: Studies) -> "Figure | None":
+    """Draw how the rows of W moved together over training, a panel for each variant."""
+    shown = [(n, w) for n, w in _learned(study) if len(w.epochs) > 4 and w.units[0].shape[1] > 2]
+    if not shown:
+        return None
+    shown = shown[:_MOST]
+    question = "How did the learned weights move in training?"
+    figure, axes = panels(question, len(shown), height=3.2)
+    for panel, (name, found) in zip(axes, shown, strict=True):
+        values, unit, numbers = found.units
+        points, kept = embed(values)
+        epochs = np.array(found.epochs)[kept]
+        for i in range(points.shape[1]):
+            panel.plot(*points[:, i].T, color=GREY, lw=0.5, alpha=0.5, zorder=1)
+        drawn = panel.scatter(
+            *points.reshape(-1, 2).T,
+            c=np.repeat(epochs, points.shape[1]),
+            cmap=_early_to_late(),
+            s=9,
+            zorder=2,
+        )
+        for i in _few(len(numbers)):
+            panel.annotate(f"{numbers[i]:g}", points[-1, i], fontsize=7.5, color=INK)
+        bar = figure.colorbar(drawn, ax=panel)
+        bar.set_label("training epoch", color=INK)
+        bar.ax.tick_params(colors=INK)
+        panel.set_xlabel("M-PHATE 1 (no unit)", color=INK)
+        panel.set_ylabel("M-PHATE 2 (no unit)", color=INK)
+        panel.set_xticks([])
+        panel.set_yticks([])
+        name_panel(panel, f"{name}: a line is a {unit}" if len(shown) == 1 else name)
+    return figure
+
+
+def _learned(study: Study) -> list[tuple[str, Trajectory]]:
+    """Return one trajectory for each way of weighting and variant: that of its best trial."""
+    sign = 1 if study.maximize else -1
+    best: dict[str, Trial] = {}
+
+    def value(trial: Trial) -> float:
+        return sign * trial.result(study.best_objective)
+
+    for trial in study.trials:
+        if trial.weights is None or value(trial) != value(trial):
+            continue
+        name = trial.variant
+        if name not in best or value(trial) > value(best[name]):
+            best[name] = trial
+    return [(name, trial.weights) for name, trial in best.items() if trial.weights is not None]
+
+
+def _few(count: int) -> list[int]:
+    """Return which of some units are named: all of a few, else some from first to last."""
+    if count <= 8:
+        return list(range(count))
+    return sorted({round(i * (count - 1) / 6) for i in range(7)})
+
+
+def _early_to_late() -> Any:
+    """Blue to orange through grey: to be told apart by every eye, on light and on dark."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("time", [COLOURS[5], "#9a9a9a", COLOURS[1]])

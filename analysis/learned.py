@@ -1,0 +1,52 @@
+"""Learned weights over the epochs of a trial, as it recorded them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """W at some epochs: a row for each diffusion step (or one for all), a column for each place."""
+
+    weighting: str
+    """`learned_recency` or `learned_steps`."""
+
+    epochs: tuple[int, ...]
+    places: tuple[float, ...]
+    """Ages in items since the user's last interaction, or places in the loss history."""
+
+    values: NDArray[np.float64]
+    """(epochs, rows, places)."""
+
+    @property
+    def is_by_age(self) -> bool:
+        """Whether a place is an age, so that a weight says how much an old interaction counts."""
+        return self.weighting == "learned_recency"
+
+    @property
+    def units(self) -> tuple[NDArray[np.float64], str, tuple[float, ...]]:
+        """Return what moves, (epochs, units, features), what a unit is, and each one's number.
+
+        The diffusion steps where each has a row, else the places of the only row.
+        """
+        if self.values.shape[1] > 1:
+            return self.values, "diffusion step", tuple(range(self.values.shape[1]))
+        moved = np.swapaxes(self.values, 1, 2)
+        return moved, "age in items" if self.is_by_age else "place in the history", self.places
+
+
+def from_record(found: Mapping[str, Any]) -> Trajectory | None:
+    """Return the trajectory of a trial's artifact; None for one without it."""
+    if not found.get("epochs"):
+        return None
+    places = found.get("ages") or found.get("slots") or ()
+    return Trajectory(
+        str(found.get("weighting", "")),
+        tuple(int(epoch) for epoch in found["epochs"]),
+        tuple(float(place) for place in places),
+        np.array(found["weights"], dtype=np.float64),
+    )

@@ -1,0 +1,117 @@
+"""Other studies, fresh seeds, patience and parameters: each says what it may and no more."""
+
+import numpy as np
+import pytest
+
+from analysis.against import against_sentences, against_sheets, rows_we_lack, shared_cells
+from analysis.confirmation import confirmation, confirmation_sentence, confirmation_sheet
+from analysis.importance import importance
+from analysis.patience import patience_sentences, patience_sheet
+from analysis.sheets import Sheet, sheet_csv, sheet_latex, sheet_markdown
+from analysis.study import Study, Trial
+from analysis.summary import TEST_METRICS
+
+METRIC = "test/recall@20"
+DATA = {"dataset": "ml-1m_clean", "dataset_sha256": "a", "protocol": "published"}
+
+
+def trials(cells, variant="DiffRec", seeds=3, role=""):
+    """Trials of cells {params: value}, a little apart by seed."""
+    return tuple(
+        Trial(
+            number * seeds + seed,
+            "complete",
+            dict(params),
+            seed,
+            dict(params).get("variant", variant),
+            dict.fromkeys((*TEST_METRICS, "best/valid/recall@20"), value + seed * 0.001 + jitter),
+            role=role,
+        )
+        for number, (params, value) in enumerate(cells.items())
+        for seed, jitter in zip(range(seeds), (0.0, 0.0001, -0.0001, 0.0002, 0.0), strict=False)
+    )
+
+
+def study(name, cells, *, tags=None, **how):
+    return Study(name, {**DATA, **(tags or {})}, {}, trials(cells, **how))
+
+
+def test_cells_that_agree_on_what_both_vary_are_paired_by_seed():
+    ours = study("ours", {(("clusters", 2), ("rate", 0.1)): 0.15, (("clusters", 3),): 0.1})
+    theirs = study("theirs", {(("clusters", 2),): 0.10, (("clusters", 4),): 0.2})
+    (match,) = shared_cells(ours, theirs, METRIC)
+    assert (match.ours.label, match.theirs.label) == ("clusters 2·rate 0.1", "clusters 2")
+    assert match.comparison.estimate.n == 3
+    assert match.comparison.estimate.mean == pytest.approx(0.05)
+    assert match.differs == "not recorded"
+
+
+def test_nothing_is_tested_across_datasets_or_protocols():
+    cells = {(("clusters", 2),): 0.15}
+    for tags in ({"dataset": "yelp_clean"}, {"protocol": "chronological"}, {"dataset_sha256": "b"}):
+        ours, theirs = study("ours", cells), study("theirs", cells, tags=tags)
+        (match,) = shared_cells(ours, theirs, METRIC)
+        assert match.comparison is None
+        assert "so none is tested" in against_sentences(ours, theirs, METRIC, "R@20")[0]
+        (sheet,) = against_sheets(ours, theirs, METRIC, "R@20")
+        assert sheet.rows[0][-1] == "other data"
+
+
+def test_variants_that_we_lack_are_set_beside_our_best():
+    ours = study("ours", {(("rate", 0.1),): 0.15})
+    theirs = study("baselines", {(("variant", "EASE"),): 0.18, (("variant", "Popularity"),): 0.05})
+    lacking = rows_we_lack(ours, theirs, METRIC)
+    assert [cell.variant for cell, _ in lacking] == ["EASE", "Popularity"]
+    assert [comparison.verdict for _, comparison in lacking] == ["better", "worse"]
+
+
+def test_confirmation_asks_fresh_seeds_only():
+    searched = trials({(("rate", 1.0),): 0.2, (("rate", 2.0),): 0.19, (("rate", 3.0),): 0.1})
+    fresh = trials({(("rate", 1.0),): 0.12, (("rate", 2.0),): 0.15}, role="confirm")
+    one = Study("s", {"sampler": "tpe"}, {}, searched, confirming=fresh)
+    found = confirmation(one, METRIC)
+    assert found.winner.label == "rate 1"
+    assert found.comparison.verdict == "worse"
+    assert "refuted" in confirmation_sentence(one, METRIC, "R@20")
+    first = confirmation_sheet(one, METRIC, "R@20").rows[0]
+    assert first[:4] == ("rate 1", "0.2010", "0.1210", "-0.0800")
+    assert confirmation(Study("s", {}, {}, searched), METRIC) is None
+    assert confirmation_sentence(Study("s", {}, {}, searched), METRIC, "R@20") == ""
+
+
+def test_patience_is_set_beside_the_reports_claim_only_where_it_speaks_of_the_same():
+    cells = {
+        (("variant", "L-DiffRec"), ("training.patience", 20)): 0.10,
+        (("variant", "L-DiffRec"), ("training.patience", 200)): 0.133,
+    }
+    (said,) = patience_sentences(study("p", cells))
+    assert "Patience 200 instead of 20 epochs changed L-DiffRec's four test metrics by +3" in said
+    assert "the reproduction report says +32.9%, inside our interval" in said
+    (elsewhere,) = patience_sentences(study("p", cells, tags={"dataset": "yelp_clean"}))
+    assert "report says" not in elsewhere
+    assert patience_sheet(study("p", {(("rate", 1.0),): 0.1})) is None
+
+
+def test_importance_finds_what_matters_and_gives_luck_its_share():
+    rng = np.random.default_rng(0)
+    points = []
+    for number in range(60):
+        rate, idle, seed = rng.uniform(0, 1), rng.uniform(0, 1), int(rng.integers(1, 4))
+        metrics = {"best/valid/recall@20": rate + 0.02 * seed + rng.normal(0, 0.01)}
+        params = {"rate": float(rate), "idle": float(idle)}
+        points.append(Trial(number, "complete", params, seed, "D", metrics))
+    found = importance(Study("s", {}, {}, tuple(points)))
+    shares = dict(found.shares)
+    assert found.shares[0][0] == "rate"
+    assert shares["rate"] > 0.8
+    assert shares["idle"] < 0.05
+    assert found.explained > 0.8
+    assert importance(Study("s", {}, {}, tuple(points[:9]))) is None
+
+
+def test_a_sheet_is_the_same_rows_in_every_form():
+    sheet = Sheet("x", "What?", ("a_b", "c"), (("one\nsmaller", "10 %"),), "A note.")
+    assert "| one smaller | 10 % |" in sheet_markdown(sheet)
+    assert sheet_csv(sheet) == "a_b,c\none smaller,10 %\n"
+    assert r"one smaller & 10 \% \\" in sheet_latex(sheet)
+    assert r"a\_b & c \\" in sheet_latex(sheet)

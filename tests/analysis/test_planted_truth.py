@@ -1,0 +1,166 @@
+"""A thousand simulated studies, with known effects and with none, through the code of the report.
+
+Noise is what a real study has: a seed moves all cells alike (its shuffling, its first weights), and
+each trial has a part of its own.
+"""
+
+import math
+from functools import cache
+
+import numpy as np
+import pytest
+
+from analysis.ablation import against_control, main_effects
+from analysis.confirmation import confirmation, confirmation_sentence
+from analysis.interactions import interactions
+from analysis.statistics import BOOTSTRAP_SEEDS, bootstrap
+from analysis.study import Study, Trial
+from analysis.trends import trend_sentence, trends
+
+METRIC = "test/recall@20"
+STUDIES = 1_000
+FAMILIES = (against_control, main_effects, interactions, trends)
+
+METHOD, SLOPE, JOINT = 0.003, -0.001, 0.004
+"""Planted: of `ward` over `kmeans`, of each cluster more, of `ward` with 4 clusters beyond both."""
+
+
+def tolerance(rate, n, sigmas=3.0):
+    """How far a rate measured n times may lie from the true one."""
+    return sigmas * math.sqrt(rate * (1 - rate) / n)
+
+
+def planted(rng, scale, seeds=4):
+    """A study of two methods and counts 2 to 4, its effects times `scale`."""
+    trials = []
+    for seed in range(seeds):
+        shared = 0.16 + rng.normal(0, 0.003)
+        for method in ("kmeans", "ward"):
+            for count in (2, 3, 4):
+                effect = METHOD * (method == "ward") + SLOPE * count
+                effect += JOINT * (method == "ward" and count == 4)
+                value = shared + scale * effect + rng.normal(0, 0.001)
+                params = {"autoencoder.clustering": method, "autoencoder.num_clusters": count}
+                metrics = {METRIC: value}
+                trials.append(Trial(len(trials), "complete", params, seed, "L", metrics))
+    control = {"autoencoder.clustering": "kmeans", "autoencoder.num_clusters": 2}
+    return Study("planted", {}, {"control": control}, tuple(trials))
+
+
+@cache
+def simulated(scale):
+    """The comparisons of every family, study by study."""
+    rng = np.random.default_rng(7)
+    studies = [planted(rng, scale) for _ in range(STUDIES)]
+    return {family: [family(study, METRIC) for study in studies] for family in FAMILIES}
+
+
+def truth(comparison):
+    """The planted difference that a comparison estimates."""
+    label = comparison.label
+    if comparison.factor == "clusters":  # ward's slope is raised by the joint effect at its end
+        return SLOPE + 0.5 * JOINT / 2
+    if comparison.factor == "clustering":
+        return METHOD + JOINT / 3
+    if comparison.factor == "num_clusters":
+        return {"3 clusters": SLOPE, "4 clusters": 2 * SLOPE + JOINT / 2}[label]
+    if " with " in label:
+        return JOINT if "4" in label else 0.0
+    method, count = label.split("·")
+    both = JOINT * (method == "ward" and count == "4")
+    return METHOD * (method == "ward") + SLOPE * (int(count) - 2) + both
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.__name__)
+def test_studies_without_an_effect_claim_one_no_more_often_than_said(family):
+    claimed = [
+        any(c.verdict in ("better", "worse") for c in found) for found in simulated(0.0)[family]
+    ]
+    assert np.mean(claimed) <= 0.05 + tolerance(0.05, STUDIES)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.__name__)
+def test_intervals_of_planted_effects_cover_them_as_often_as_they_say(family):
+    runs = simulated(1.0)[family]
+    assert len({len(found) for found in runs}) == 1
+    for i in range(len(runs[0])):
+        hits = [
+            found[i].estimate.low <= truth(found[i]) <= found[i].estimate.high for found in runs
+        ]
+        assert np.mean(hits) == pytest.approx(0.95, abs=tolerance(0.95, STUDIES, 4))
+        means = [found[i].estimate.mean for found in runs]
+        error = np.std(means) / math.sqrt(STUDIES)
+        assert np.mean(means) == pytest.approx(truth(runs[0][i]), abs=4 * error)
+
+
+def test_a_planted_slope_and_a_planted_interaction_are_found():
+    rng = np.random.default_rng(1)
+    joint = [interactions(planted(rng, 5.0), METRIC)[1].verdict for _ in range(100)]
+    assert np.mean([verdict == "better" for verdict in joint]) > 0.9
+    only_slope = planted(rng, 0.0)
+    tilted = tuple(
+        Trial(
+            t.number,
+            t.state,
+            t.params,
+            t.seed,
+            t.variant,
+            {METRIC: t.metrics[METRIC] - 0.02 * t.params["autoencoder.num_clusters"]},
+        )
+        for t in only_slope.trials
+    )
+    (slope,) = trends(Study("s", {}, only_slope.space, tilted), METRIC)
+    assert slope.estimate.mean == pytest.approx(-0.02, abs=0.002)
+    assert trend_sentence(slope, "R@20").startswith("More clusters is worse: -0.0")
+    assert "2 to 4" in trend_sentence(slope, "R@20")
+
+
+def test_one_cluster_has_no_method_and_belongs_to_the_slope_of_each():
+    trials = []
+    for seed, shared in enumerate((0.0, 0.01, 0.03)):
+        for count, method in ((1, None), (2, "a"), (3, "a"), (2, "b"), (3, "b")):
+            params = {"num_clusters": count} | ({"clustering": method} if method else {})
+            value = shared + 0.1 - 0.01 * count
+            trials.append(Trial(len(trials), "complete", params, seed, "L", {METRIC: value}))
+    (slope,) = trends(Study("s", {}, {}, tuple(trials)), METRIC)
+    assert slope.label == "clusters, 1 to 3"
+    assert slope.estimate.mean == pytest.approx(-0.01)
+
+
+def test_bootstrap_covers_where_it_is_offered_and_is_not_offered_below():
+    rng = np.random.default_rng(5)
+    for n in (BOOTSTRAP_SEEDS, 10):
+        found = [bootstrap(rng.normal(0.002, 0.001, n)) for _ in range(STUDIES)]
+        covered = np.mean([low <= 0.002 <= high for low, high in found])
+        assert covered >= 0.95 - tolerance(0.95, STUDIES, 4)
+    assert all(map(math.isnan, bootstrap([0.1] * (BOOTSTRAP_SEEDS - 1))))
+
+
+def searched(rng, better, seeds=5):
+    """A search of 20 points, all alike but for the first, and two run again on fresh seeds."""
+    trials = []
+    for number in range(20):
+        value = better * (number == 0) + rng.normal(0.1, 0.002)
+        metrics = {METRIC: value, "best/valid/recall@20": value}
+        trials.append(Trial(number, "complete", {"rate": float(number)}, 1, "D", metrics))
+    ranked = sorted(trials, key=lambda t: -t.metrics[METRIC])
+    again = []
+    for trial in ranked[:2]:
+        rate = trial.params["rate"]
+        for seed in range(100, 100 + seeds):
+            value = better * (rate == 0) + rng.normal(0.1, 0.002)
+            metrics = {METRIC: value, "best/valid/recall@20": value}
+            params, number = dict(trial.params), len(trials) + len(again)
+            again.append(Trial(number, "complete", params, seed, "D", metrics, role="confirm"))
+    return Study("s", {"sampler": "tpe"}, {}, tuple(trials), confirming=tuple(again))
+
+
+def test_the_luckiest_of_equals_is_seldom_confirmed_and_a_better_one_is():
+    rng = np.random.default_rng(3)
+    lucky = [confirmation(searched(rng, 0.0), METRIC).comparison.verdict for _ in range(300)]
+    assert np.mean([v != "within noise" for v in lucky]) <= 0.05 + tolerance(0.05, 300)
+    better = searched(rng, 0.03)
+    found = confirmation(better, METRIC)
+    assert dict(found.winner.params) == {"rate": 0.0}
+    assert found.comparison.verdict == "better"
+    assert "the winner is confirmed" in confirmation_sentence(better, METRIC, "R@20")
