@@ -75,7 +75,7 @@ class StudyFolder:
             UserError: another driver is at work, or the folder cannot be written.
         """
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self.path / "driver.lock", os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise UserError(

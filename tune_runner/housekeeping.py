@@ -5,6 +5,7 @@ would fill the disk (four times the model for every trial).
 """
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from tune_runner.reports import TrialEnd, TrialRecord, TrialReport
@@ -17,6 +18,16 @@ class Housekeeper:
         self, checkpoints: Path, *, maximize: bool, best: tuple[int, float] | None
     ) -> None:
         self._checkpoints, self._maximize, self._best = checkpoints, maximize, best
+
+    def sweep(self, settled: Iterable[int]) -> None:
+        """Remove what a driver that was killed at a trial's end did not get to.
+
+        Args:
+            settled: the trials that are complete or pruned.
+        """
+        for number in settled:
+            if self._best is None or number != self._best[0]:
+                self._remove(number)
 
     def trial_started(self, trial: TrialRecord) -> None:
         """Do nothing."""

@@ -167,6 +167,10 @@ class Ledger:
             "failed": len(self._trials(TrialState.FAIL)),
         }
 
+    def settled(self) -> list[int]:
+        """Return the trials that will never run again, nor ever again be asked for."""
+        return [t.number for t in self._trials(TrialState.COMPLETE, TrialState.PRUNED)]
+
     def best(self) -> tuple[int, float] | None:
         """Return number and score of the best complete trial."""
         if not self._trials(TrialState.COMPLETE):

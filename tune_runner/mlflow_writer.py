@@ -65,13 +65,22 @@ class MlflowWriter:
             self._client.log_text(self._parent, json.dumps(content, indent=2) + "\n", name)
 
     def _start(self, message: Message) -> None:
-        trial, tags = message["trial"], {records.STATE: "running"}
+        trial = message["trial"]
         run = self._run(trial)
         if run:
             self._client.update_run(run, status="RUNNING")
-            self._tag(run, tags)
-            return
-        tags |= {
+            self._tag(run, {records.STATE: "running"})
+        else:
+            run = self._create(message)
+        # Again for a known run: whoever made it may have died before it wrote these.
+        params = [Param(key, _text(value)) for key, value in message["params"].items()]
+        self._client.log_batch(run, params=params)
+        self._client.log_text(run, json.dumps(message["config"], indent=2), records.CONFIG_FILE)
+
+    def _create(self, message: Message) -> str:
+        trial = message["trial"]
+        tags = {
+            records.STATE: "running",
             records.KIND: "trial",
             records.PARENT: self._parent,
             records.STUDY: self._study,
@@ -85,10 +94,8 @@ class MlflowWriter:
         created = self._client.create_run(
             self._experiment, _millis(message), run_name=message["name"], tags=tags
         )
-        run = self._runs[trial] = created.info.run_id
-        params = [Param(key, _text(value)) for key, value in message["params"].items()]
-        self._client.log_batch(run, params=params)
-        self._client.log_text(run, json.dumps(message["config"], indent=2), records.CONFIG_FILE)
+        self._runs[trial] = created.info.run_id
+        return created.info.run_id
 
     def _metrics(self, message: Message) -> None:
         trial = message["trial"]
@@ -102,12 +109,17 @@ class MlflowWriter:
         trial, state = message["trial"], message["state"]
         run = self._run(trial)
         self._flush(trial)
+        data = self._client.get_run(run).data
         rows = _metrics(message["metrics"], _millis(message), message["epoch"])
+        # A driver that dies between telling us and its own ledger ends the trial a second time.
+        rows = [row for row in rows if row.key not in data.metrics]
         if rows:
             self._client.log_batch(run, metrics=rows)
         for name, content in message.get("artifacts", {}).items():
             self._client.log_text(run, json.dumps(content) + "\n", name)
         tags = {records.STATE: state}
+        if state != "failed" and records.ERROR in data.tags:  # it has got through after all
+            self._client.delete_tag(run, records.ERROR)
         if state == "pruned":
             tags[records.PRUNED_AT] = str(message["epoch"])
         if message["error"]:
@@ -119,20 +131,32 @@ class MlflowWriter:
     def _close(self, message: Message) -> None:
         for trial in list(self._pending):
             self._flush(trial)
-        running = f"tags.`{records.PARENT}` = '{self._parent}' and attributes.status = 'RUNNING'"
+        running = (
+            f"tags.`{records.PARENT}` = '{self._parent}' and tags.{records.KIND} = 'trial' "
+            "and attributes.status = 'RUNNING'"
+        )
         for run in self._client.search_runs([self._experiment], running, max_results=5000):
+            own, tags = run.info.run_id, run.data.tags
+            if own != self._run(int(tags[records.TRIAL_NUMBER])):
+                # A server that made it too late for us to hear; we made another meanwhile.
+                self._client.delete_run(own)
+                continue
             # interrupted; its trial can go on another time
-            self._client.set_terminated(run.info.run_id, "KILLED", _millis(message))
+            self._client.set_terminated(own, "KILLED", _millis(message))
         self._tag(self._parent, {records.STATE: message["state"]})
         status = "FINISHED" if message["state"] == "complete" else "KILLED"
         self._client.set_terminated(self._parent, status=status, end_time=_millis(message))
 
     def _flush(self, trial: int) -> None:
         rows = self._pending.pop(trial, [])
-        for start in range(0, len(rows), _BATCH):
-            self._client.log_batch(self._runs[trial], metrics=rows[start : start + _BATCH])
-        if rows:
-            self._epochs[trial] = max(row.step for row in rows)
+        while rows:
+            end = len(rows)
+            if end > _BATCH:  # between two epochs: one that is half there would count as known
+                cuts = (i for i in range(_BATCH, 0, -1) if rows[i - 1].step < rows[i].step)
+                end = next(cuts, _BATCH)
+            self._client.log_batch(self._runs[trial], metrics=rows[:end])
+            self._epochs[trial] = rows[end - 1].step
+            rows = rows[end:]
 
     def _run(self, trial: int) -> str:
         """Return the run of a trial; an empty string before it was begun."""
@@ -155,8 +179,10 @@ class MlflowWriter:
 
     def _find(self, kind: str, condition: str = "") -> str:
         tags = f"tags.{records.STUDY} = '{self._study}' and tags.{records.KIND} = '{kind}'"
-        found = self._client.search_runs([self._experiment], tags + condition, max_results=1)
-        return found[0].info.run_id if found else ""
+        found = self._client.search_runs([self._experiment], tags + condition, max_results=10)
+        # Of two (see _close) the one that was written to.
+        best = max(found, key=lambda run: len(run.data.metrics), default=None)
+        return best.info.run_id if best is not None else ""
 
 
 def _experiment(client: MlflowClient, uri: str) -> str:

@@ -31,7 +31,7 @@ _EXCEPTION = re.compile(r"([A-Za-z_]\w*\.)*[A-Z]\w*(Error|Exception|Exit|Interru
 def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
     """Return the sampler `name` (a grid is queued, so its sampler never draws)."""
     if name == "tpe":
-        return optuna.samplers.TPESampler(seed=seed, warn_independent_sampling=False)
+        return optuna.samplers.TPESampler(seed=seed)
     return optuna.samplers.RandomSampler(seed=seed)
 
 

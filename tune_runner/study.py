@@ -4,16 +4,20 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diffrec.data import load_dataset
+from diffrec.errors import UserError
 from search_spaces import get_space
 from tune_runner import announce, environment, records, storage
 from tune_runner.cluster import check_shared, refuse_fleeting, start_ray
 from tune_runner.folder import StudyFolder
 from tune_runner.placement import Cluster, Placement, local_cluster, place
+from tune_runner.retries import cause_of
 from tune_runner.session import Session, check_same, open_ledger, open_tracker, summary
 from tune_runner.settings import Plan, StudyConfig, make_plan
 from tune_runner.sizing import sized
@@ -55,11 +59,24 @@ def run_study(
     description = summary(session)
     if resume or folder.exists():
         check_same(folder, description, resume=resume)
-    with folder:
+    with folder, _sentence_for_full_disk(folder.path):
         if config.storage is not None:
             storage.claim(config.storage, config.name, space.objective.direction, new=not resume)
         folder.write(description)
         return _conduct(session, engine, cluster, retry_failed=retry_failed)
+
+
+@contextmanager
+def _sentence_for_full_disk(path: Path) -> Iterator[None]:
+    """Say it plainly before the first trial; later the conductor does."""
+    try:
+        yield
+    except OSError as error:
+        if cause_of(error) != "disk_full":
+            raise
+        raise UserError(
+            f"The disk of {path} is full; free some space and give the command again."
+        ) from None
 
 
 def _check_means(config: StudyConfig, plan: Plan) -> Cluster | None:
@@ -122,6 +139,7 @@ def _run(
     progress = Progress(objective, maximize=session.maximize, concurrent=placement.max_concurrent)
     views = (progress, Gauges(config.name, objective, maximize=session.maximize))
     keeper = Housekeeper(folder.checkpoints, maximize=session.maximize, best=best)
+    keeper.sweep(ledger.settled())
     conductor = Conductor(
         ledger,
         lambda params, seed: space.resolve(

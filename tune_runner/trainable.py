@@ -96,7 +96,7 @@ class RecommenderTrial(tune.Trainable):
         self._run: Any = None
         self._reports: list[TrialReport] = []
         self._replay: list[TrialReport] = []
-        self._seconds = 0.0
+        self._seconds, self._claim = 0.0, ""
         forget_gpu_memory(self._device)
 
     def _start(self) -> None:
@@ -104,6 +104,7 @@ class RecommenderTrial(tune.Trainable):
 
         config = parse_config(self._assignment.config)
         self._run = self._engine.build_run(config, self._data.tuning_split(), device=self._device)
+        self._claim = checkpoints.claim(self._folder)
         state = checkpoints.load(self._folder)
         if state is not None:
             self._run.load_state_dict(state["run"])
@@ -158,7 +159,7 @@ class RecommenderTrial(tune.Trainable):
             "seconds": self._seconds,
             "reports": [_to_state(report) for report in self._reports],
         }
-        checkpoints.save(self._folder, state)
+        checkpoints.save(self._folder, state, claimed=self._claim)
 
     @property
     def _folder(self) -> Path:

@@ -7,6 +7,7 @@ from optuna.trial import TrialState
 
 from search_spaces import Choice, Condition, IntUniform, LogUniform, ScaledFrom, SearchSpace
 from tune_runner.ledger import Budget, Ledger, open_study
+from tune_runner.searching import make_sampler
 
 
 @pytest.fixture
@@ -217,3 +218,32 @@ def test_an_equal_share_counts_points_not_their_replicates(open_ledger):
         seen.append((proposal.params["variant"], proposal.seed))
         ledger.complete(proposal.number, 1.0)
     assert sorted(seen) == sorted(2 * [(v, s) for v in ("EASE", "ItemKNN") for s in (1, 2)])
+
+
+def test_a_sampler_learns_nothing_from_failures(open_ledger):
+    """With twelve results and the same seed, a failure beside them changes no proposal."""
+    space = SearchSpace(
+        name="rate",
+        question="?",
+        variant="DiffRec",
+        domains={"training.learning_rate": LogUniform(1e-5, 1e-1)},
+        strategy="tpe",
+        trials=40,
+    )
+    ledger, study = open_ledger(space, 40, (1,), sampled=True)
+    study.sampler = RandomSampler(seed=3)
+    for number in range(12):
+        rate = ledger.propose().params["training.learning_rate"]
+        ledger.complete(number, -abs(rate - 1e-3))
+
+    def drawn():
+        study.sampler = make_sampler("tpe", 7)
+        proposal = ledger.propose()
+        ledger.fail(proposal.number, "the loss is not finite in epoch 3")
+        return proposal.params["training.learning_rate"]
+
+    first = drawn()
+    assert [drawn(), drawn()] == [first, first]
+    study.sampler = RandomSampler(seed=4)
+    ledger.complete(ledger.propose().number, 1.0)  # a result, on the other hand, does
+    assert drawn() != first

@@ -100,3 +100,79 @@ def test_what_a_trial_leaves_at_its_end_is_an_artifact(runs):
     path = client.download_artifacts(by_number["0"].info.run_id, "weight_trajectory.json")
     with open(path) as file:  # noqa: PTH123
         assert json.load(file) == {"epochs": [0, 5]}
+
+
+@pytest.fixture
+def torn(mlflow_database, request):
+    """A study of one trial, as one driver after another writes it: `tell(*messages)`."""
+    study = request.node.name
+
+    def tell(*messages):
+        MlflowWriter(mlflow_database, study).apply(list(messages))
+        client = MlflowClient(mlflow_database)
+        experiment = client.get_experiment_by_name("diffrec").experiment_id
+        where = f"tags.study = '{study}' and tags.kind = 'trial'"
+        return client, client.search_runs([experiment], where)
+
+    tell(message("study", tags={"kind": "study", "study": study}, artifacts={}))
+    return tell
+
+
+START = {"name": "n", "params": {"seed": 1}, "config": {"a": 1}, "variant": "V", "retry_of": None}
+
+
+def test_a_start_that_was_cut_off_is_completed(torn, mlflow_database, monkeypatch):
+    def away(*args, **kwargs):
+        raise ConnectionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "log_batch", away)
+        with pytest.raises(ConnectionError):
+            torn(message("start", **START))
+    client, (run,) = torn(message("start", **START))
+    assert run.data.params == {"seed": "1"}
+    assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["config.json"]
+
+
+def test_an_end_that_is_told_again_by_another_driver_changes_nothing(torn):
+    end = {"state": "complete", "epoch": 2, "metrics": {"test/recall@20": 0.25}, "error": None}
+    torn(message("start", **START), message("end", **end))
+    client, (run,) = torn(message("start", **START), message("end", **end))
+    assert run.info.status == "FINISHED"
+    assert len(client.get_metric_history(run.info.run_id, "test/recall_at_20")) == 1
+
+
+def test_a_trial_that_gets_through_after_all_has_no_error(torn):
+    failed = {"state": "failed", "epoch": 2, "metrics": {}, "error": "why"}
+    complete = {"state": "complete", "epoch": 2, "metrics": {}, "error": None}
+    torn(message("start", **START), message("end", **failed))
+    _, (run,) = torn(message("start", **START), message("end", **complete))
+    assert run.data.tags["state"] == "complete"
+    assert "error" not in run.data.tags
+
+
+def test_a_long_history_is_cut_between_epochs(torn, monkeypatch):
+    """A driver that dies between two requests must not leave an epoch that is half there."""
+    monkeypatch.setattr("tune_runner.mlflow_writer._BATCH", 5)
+    sent = []
+    log_batch = MlflowClient.log_batch
+
+    def watched(self, run_id, metrics=(), **rest):
+        sent.append([metric.step for metric in metrics])
+        log_batch(self, run_id, metrics=metrics, **rest)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", watched)
+    epochs = {str(e): {"train/loss": 1.0, "valid/recall@20": 0.1} for e in (1, 2, 3)}
+    torn(message("start", **START), message("metrics", epochs=epochs))
+    assert [steps for steps in sent if steps] == [[1, 1, 2, 2], [3, 3]]
+
+
+def test_a_run_that_a_slow_server_made_twice_is_removed_in_the_end(torn):
+    client, (run,) = torn(message("start", **START))
+    tags = {key: value for key, value in run.data.tags.items() if not key.startswith("mlflow.u")}
+    client.create_run(run.info.experiment_id, run.info.start_time, tags=tags)
+    epochs = {"1": {"train/loss": 1.0}}
+    _, runs = torn(message("metrics", epochs=epochs))
+    assert len(runs) == 2
+    _, runs = torn(message("close", state="interrupted"))
+    assert [run.data.metrics["train/loss"] for run in runs] == [1.0]
