@@ -91,11 +91,12 @@ def main() -> None:
         ]
         subprocess.run(command, check=True)
         seconds = time.perf_counter() - started
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
         found = {
             "file_mib": round(source.stat().st_size / 2**20),
             "seconds": round(seconds, 1),
-            "peak_gib": round(peak, 2),
+            "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
+            "peak_gib": round(used.ru_maxrss / 2**20, 2),
             "machine": platform.processor() or platform.machine(),
             "polars": pl.__version__,
         }
