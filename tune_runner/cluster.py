@@ -77,10 +77,7 @@ def check_shared(folder: Path) -> None:
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    here = ray.get_runtime_context().get_node_id()
-    others = [n for n in ray.nodes() if n["Alive"] and n["NodeID"] != here]
-    if not others:
-        return
+    nodes = [node for node in ray.nodes() if node["Alive"]]
     mark = folder.resolve() / f".seen-{uuid4().hex}"
     try:
         mark.parent.mkdir(parents=True, exist_ok=True)
@@ -96,9 +93,9 @@ def check_shared(folder: Path) -> None:
             task.options(
                 scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             ).remote(str(mark))
-            for node in others
+            for node in nodes
         ]
-        for node, said in zip(others, ray.get(asked), strict=True):
+        for node, said in zip(nodes, ray.get(asked), strict=True):
             if said:
                 raise UserError(
                     f"Node {node['NodeManagerAddress']} of the cluster {said} the studies' folder "

@@ -1,0 +1,119 @@
+"""The files of deploy/: valid for those who read them, and true to this project."""
+
+import json
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import jsonschema
+import pytest
+import ray.autoscaler
+import yaml
+
+from tune_runner.cli import parser
+from tune_runner.storage import check_url
+
+REPOSITORY = Path(__file__).parents[1]
+DEPLOY = REPOSITORY / "deploy"
+KUBERAY = DEPLOY / "kuberay"
+RAY_SCHEMA = Path(ray.autoscaler.__file__).with_name("ray-schema.json")
+
+
+def documents(name):
+    return list(yaml.safe_load_all((KUBERAY / name).read_text()))
+
+
+def containers(document):
+    """Return the containers of every pod template in a document, with the template's volumes."""
+    if isinstance(document, dict):
+        if "containers" in document:
+            yield from ((c, document.get("volumes", [])) for c in document["containers"])
+        document = document.values()
+    if not isinstance(document, str | int | bool | float):
+        for part in document:
+            yield from containers(part)
+
+
+def commands(text):
+    """Return the commands of ours in a file: the arguments after `python -m tune_runner`."""
+    plain = re.sub(r"\\\n#", " ", text)
+    found = re.findall(r"python -m tune_runner (.*(?:\n    --.*)*)", plain)
+    assert found
+    return [shlex.split(command) for command in found]
+
+
+def test_the_cluster_file_follows_rays_own_schema():
+    config = yaml.safe_load((DEPLOY / "ray-cluster.yaml").read_text())
+    jsonschema.validate(config, json.loads(RAY_SCHEMA.read_text()))
+    assert "~/.ray/auth_token" in config["file_mounts"]
+    starts = [*config["head_start_ray_commands"], *config["worker_start_ray_commands"]]
+    assert all("RAY_AUTH_MODE=token" in command for command in starts if "ray start" in command)
+
+
+def test_a_wrong_cluster_file_would_be_noticed():
+    config = yaml.safe_load((DEPLOY / "ray-cluster.yaml").read_text()) | {"heads": 1}
+    with pytest.raises(jsonschema.ValidationError, match="heads"):
+        jsonschema.validate(config, json.loads(RAY_SCHEMA.read_text()))
+
+
+def test_job_and_cluster_run_on_the_same_machines():
+    (cluster,), (job,) = documents("cluster.yaml"), documents("job.yaml")
+    assert (cluster["apiVersion"], cluster["kind"]) == ("ray.io/v1", "RayCluster")
+    assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
+    assert job["spec"]["rayClusterSpec"] == cluster["spec"]
+    spec = cluster["spec"]
+    assert spec["authOptions"] == {"mode": "token"}
+    assert spec["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
+    for group in spec["workerGroupSpecs"]:
+        assert group["minReplicas"] <= group["replicas"] <= group["maxReplicas"]
+
+
+def test_rays_version_is_the_one_that_the_project_allows():
+    needed = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["dependencies"]
+    allowed = next(line for line in needed if line.startswith("ray["))
+    series = re.search(r">=(\d+\.\d+)", allowed)[1]
+    versions = [documents(name)[0]["spec"] for name in ("cluster.yaml", "job.yaml")]
+    found = {spec.get("rayClusterSpec", spec)["rayVersion"] for spec in versions}
+    found |= set(re.findall(r"rayproject/ray:([\d.]+)", (DEPLOY / "Dockerfile").read_text()))
+    assert {version.rpartition(".")[0] for version in found} == {series}
+
+
+def test_volumes_secrets_and_services_exist():
+    services = documents("services.yaml")
+    everything = [*services, *documents("cluster.yaml"), *documents("job.yaml")]
+    names = {(d["kind"], d["metadata"]["name"]) for d in services}
+    assert "Secret" not in {kind for kind, _ in names}, "a password does not belong into a file"
+    for container, volumes in containers(everything):
+        claimed = {v["name"]: v for v in volumes}
+        for mount in container.get("volumeMounts", []):
+            volume = claimed.get(mount["name"])
+            if volume is None:  # a claim that the StatefulSet makes for each of its pods
+                assert mount["name"] == "data"
+            elif "configMap" in volume:
+                assert ("ConfigMap", volume["configMap"]["name"]) in names
+            else:
+                claim = volume["persistentVolumeClaim"]["claimName"]
+                assert ("PersistentVolumeClaim", claim) in names
+        for variable in container.get("env", []):
+            if "valueFrom" in variable:
+                secret = variable["valueFrom"]["secretKeyRef"]
+                assert secret == {"name": "diffrec-database", "key": "password"}
+    for document in services:
+        if document["kind"] in ("Deployment", "StatefulSet"):
+            spec = document["spec"]
+            labels = spec["template"]["metadata"]["labels"]
+            assert spec["selector"]["matchLabels"] == labels
+            assert ("Service", labels["app"]) in names
+
+
+@pytest.mark.parametrize("name", ["ray-cluster.yaml", "kuberay/cluster.yaml", "kuberay/job.yaml"])
+def test_the_commands_are_ours(name):
+    for arguments in commands((DEPLOY / name).read_text()):
+        parsed = parser().parse_args(arguments)
+        assert parsed.space == "joint"
+        assert Path(parsed.runs_dir).expanduser().is_absolute()
+        if parsed.storage is not None:
+            check_url(parsed.storage)
+            services = {d["metadata"]["name"] for d in documents("services.yaml")}
+            assert re.search(r"@([\w-]+)/", parsed.storage)[1] in services
