@@ -20,7 +20,7 @@ from tune_runner.placement import Cluster
 PACKAGES = ("diffrec", "search_spaces", "tune_runner")
 """What a worker imports of this project."""
 
-_EXCLUDED = ["**/__pycache__", "**/.*", "**/runs", "**/mlruns", "**/*.db"]
+_EXCLUDED = ["**/__pycache__"]
 
 _STARTS = 3
 """How often Ray is started on a busy machine before that counts as a failure."""
