@@ -1,7 +1,8 @@
 """A training run without training: its curve is a formula, its accidents are planted.
 
 `training.learning_rate` is how good the run becomes; `training.weight_decay` plants an accident:
-0.1 a loss that is not finite, 0.2 an exception, 0.3 a worker killed once (both in epoch 3).
+0.1 a loss that is not finite, 0.2 an exception, 0.3 a worker killed once, 0.4 memory that runs out
+unless the trial has two CPUs, 0.5 memory that always runs out, all in epoch 3.
 """
 
 import os
@@ -10,6 +11,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
+
+import ray
 
 from diffrec.training.run import NonFiniteLossError
 
@@ -27,11 +30,18 @@ class FakeRun:
     finished: bool = False
     best_epoch: int = 0
     best_metrics: dict = field(default_factory=dict)
+    healthy: bool = False
+    diary: str = ""
+    gate: str = ""
 
     def next_epoch(self):
         time.sleep(self.seconds)
         self.epoch += 1
-        if self.epoch == 3:
+        if self.diary:
+            self._note()
+        while self.gate and self.epoch == 2 and not Path(self.gate).exists():
+            time.sleep(0.05)
+        if self.epoch == 3 and not self.healthy:
             self._accident()
         training = self.config.training
         value = training.learning_rate * (1 - 0.5**self.epoch) + 1e-6 * self.config.seed
@@ -52,12 +62,22 @@ class FakeRun:
     def weight_trajectory(self):
         return {"weighting": "learned_recency", "epochs": [0, self.epoch]}
 
+    def _note(self):
+        """Write down who runs which epoch; one write, so that lines never mix."""
+        node = ray.get_runtime_context().get_node_id()
+        rate, seed = self.config.training.learning_rate, self.config.seed
+        with Path(self.diary).open("ab", buffering=0) as file:
+            file.write(f"{os.getpid()} {node} {rate}/{seed} {self.epoch}\n".encode())
+
     def _accident(self):
         planted = self.config.training.weight_decay
         if planted == 0.1:
             raise NonFiniteLossError(3)
         if planted == 0.2:
             raise RuntimeError("planted")
+        cpus = ray.get_runtime_context().get_assigned_resources()["CPU"]
+        if planted == 0.5 or (planted == 0.4 and cpus < 2):
+            raise MemoryError
         grave = Path(self.graves) / f"seed{self.config.seed}"
         if planted == 0.3 and not grave.exists():
             grave.touch()
@@ -78,10 +98,17 @@ class FakeEngine:
 
     seconds: float = 0.0
     graves: str = ""
+    healthy: bool = False
+    diary: str = ""
+    """File in which every epoch that is run is noted."""
+
+    gate: str = ""
+    """File that has to exist before a run gets through its second epoch."""
 
     def build_run(self, config, split, *, device="cpu"):
         assert not hasattr(split, "test")
-        return FakeRun(config, self.seconds, self.graves)
+        planted = {"healthy": self.healthy, "diary": self.diary, "gate": self.gate}
+        return FakeRun(config, self.seconds, self.graves, **planted)
 
     def test_metrics(self, run, test):
         return {"test/recall@20": run.best_metrics[OBJECTIVE] + 1.0}

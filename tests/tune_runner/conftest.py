@@ -1,8 +1,19 @@
 """Real engines, started once: Ray with two CPUs, one MLflow database."""
 
+import os
+
 import pytest
 
 from search_spaces import Choice, SearchSpace
+
+SPACE = """
+from search_spaces import Choice, SearchSpace
+SPACE = SearchSpace(
+    name="fake", question="Does the service work?", variant="DiffRec",
+    overrides={{"training.max_epochs": {epochs}, "training.eval_every": 1}},
+    domains={domains},
+)
+"""
 
 
 def pytest_configure(config):
@@ -12,28 +23,49 @@ def pytest_configure(config):
 
 
 @pytest.fixture(scope="session")
-def ray_local():
-    """Ray on this machine with two CPUs, for all tests that need it."""
+def ray_cluster():
+    """A cluster of one node with two CPUs, to which a test may add others."""
     from tune_runner import environment
 
     environment.prepare()
+    os.environ |= {  # a lost node is noticed after two seconds
+        "RAY_health_check_initial_delay_ms": "500",
+        "RAY_health_check_period_ms": "500",
+        "RAY_health_check_failure_threshold": "4",
+    }
     import ray
     from ray import cloudpickle
+    from ray.cluster_utils import Cluster
 
     import fake_run
 
     cloudpickle.register_pickle_by_value(fake_run)  # workers do not have tests/ in their path
-    # "local": a cluster that somebody started on this machine is none of ours
-    quiet = {"log_to_driver": False, "logging_level": "error"}
-    ray.init("local", num_cpus=2, include_dashboard=False, **quiet)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        # Every `ray.init()` of this machine would join this cluster.
+        patch.setattr("ray._private.utils.write_ray_address", lambda address: None)
+        head = {"num_cpus": 2, "include_dashboard": False}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
+    ray.init(cluster.address, log_to_driver=False, logging_level="error")
+    yield cluster
     ray.shutdown()
+    cluster.shutdown()
+
+
+@pytest.fixture(scope="session")
+def ray_local(ray_cluster):
+    """Ray on this machine with two CPUs, for all tests that need it."""
 
 
 @pytest.fixture(scope="session")
 def mlflow_database(tmp_path_factory):
     """URI of a database: making one takes MLflow seconds."""
     return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
+
+
+@pytest.fixture(autouse=True)
+def no_table(monkeypatch):
+    """A study ends without the table that `analysis` prints: a process of its own, tested there."""
+    monkeypatch.setattr("tune_runner.study._table", lambda session: None)
 
 
 @pytest.fixture
@@ -53,3 +85,16 @@ def rates():
         domains={"training.learning_rate": Choice(0.1, 0.9)},
         replicates=2,
     )
+
+
+@pytest.fixture
+def write_space(tmp_path, monkeypatch):
+    """Write a space file into the working directory; return its path."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(domains, epochs=8):
+        path = tmp_path / "fake.py"
+        path.write_text(SPACE.format(domains=domains, epochs=epochs))
+        return str(path)
+
+    return write

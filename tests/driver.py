@@ -1,0 +1,46 @@
+"""A study's driver as a process of its own, on fake runs: to be killed, again and again.
+
+Forked from a process that has imported the engines, since importing them takes longer than a study
+of fake runs. The caller has Ray running, and its settings (tune_runner.environment).
+"""
+
+import multiprocessing
+import os
+import sys
+from pathlib import Path
+
+import ray
+
+import fake_run
+from tune_runner import study
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["driver", "tune_runner.running", "tune_runner.mlflow_writer"])
+
+
+def start_driver(config, engine, cluster, *, resume=False, said="driver.out"):
+    """Start the driver of a study here, on Ray at `cluster`; what it says goes to the file `said`.
+
+    It joins Ray itself, so the packages of this project are not sent there each time.
+    """
+    folders = map(str, (Path(__file__).parent, Path(__file__).parents[1]))
+    os.environ["PYTHONPATH"] = os.pathsep.join(folders)  # for the process to fork from
+    given = (config, engine, cluster, resume, str(Path.cwd()), dict(os.environ), said)
+    process = _CONTEXT.Process(target=_drive, args=given)
+    process.start()
+    return process
+
+
+def _drive(config, engine, cluster, resume, folder, environment, said):
+    from ray import cloudpickle
+
+    cloudpickle.register_pickle_by_value(fake_run)  # workers do not have tests/ in their path
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    with Path(said).open("ab") as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+    ray.init(cluster, log_to_driver=False, logging_level="error")
+    study._table = lambda session: None  # a process of its own, of another room
+    sys.exit(study.run_study(config, resume=resume, engine=engine))

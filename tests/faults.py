@@ -1,0 +1,132 @@
+"""What must hold of a study after any fault: nothing lost, nothing twice, the two records agree."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import optuna
+from mlflow.tracking import MlflowClient
+from optuna.trial import TrialState
+
+from tune_runner.ledger import RETRY_OF, SEED, read_storage
+
+RECORDED = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+}
+
+
+@dataclass(frozen=True)
+class Harm:
+    """What went wrong, a phrase each; all empty if nothing did."""
+
+    lost: tuple = ()
+    """Finished trials that are gone, or have changed."""
+
+    run_twice: tuple = ()
+    """Finished trials of which an epoch was run again, and points that were tried twice."""
+
+    duplicates: tuple = ()
+    """MLflow runs and metrics that are there twice."""
+
+    disagreements: tuple = ()
+    """Trials of which Optuna and MLflow say different things."""
+
+
+@dataclass
+class Watch:
+    """Looks at a study again and again, and remembers what was finished."""
+
+    name: str
+    uri: str
+    """Of MLflow."""
+
+    storage: str = ""
+    """Of Optuna; the study's journal in ./runs if left out."""
+
+    diary: str = ""
+    """Where fake runs note their epochs."""
+
+    _finished: dict = field(default_factory=dict)
+    _read: int = 0
+
+    def trials(self):
+        """The study's trials in Optuna, by number."""
+        url = self.storage or f"journal://{Path('runs').resolve() / self.name / 'study.log'}"
+        try:
+            return optuna.load_study(study_name=self.name, storage=read_storage(url)).trials
+        except KeyError:  # described, but not begun
+            return []
+
+    def runs(self):
+        """The study's own runs in MLflow and those of its trials, and the client."""
+        client = MlflowClient(self.uri)
+        experiment = client.get_experiment_by_name("diffrec")
+        where = f"tags.study = '{self.name}'"
+        found = client.search_runs([experiment.experiment_id], where) if experiment else []
+        parents = [run for run in found if run.data.tags["kind"] == "study"]
+        return parents, [run for run in found if run not in parents], client
+
+    def harm(self, *, ended=True):
+        """Compare with what was seen before; `ended`: no driver has anything left to tell MLflow.
+
+        To be called while no driver is at work.
+        """
+        trials = self.trials()
+        lost = [number for number, was in self._finished.items() if _facts(trials[number]) != was]
+        run_twice = self._run_twice(trials)
+        self._finished |= {t.number: _facts(t) for t in trials if t.state.is_finished()}
+        parents, runs, client = self.runs()
+        said = Counter(run.data.tags["trial_number"] for run in runs)
+        duplicates = [number for number, times in said.items() if times > 1]
+        duplicates += parents[1:]
+        for run in runs:
+            for key in run.data.metrics:
+                steps = [m.step for m in client.get_metric_history(run.info.run_id, key)]
+                duplicates += [(run.info.run_name, key)] * (len(set(steps)) < len(steps))
+        disagreements = _disagreements(trials, runs, client) if ended else []
+        return Harm(*map(tuple, (lost, run_twice, duplicates, disagreements)))
+
+    def _run_twice(self, trials):
+        begun = [t for t in trials if t.params and RETRY_OF not in t.user_attrs]
+        points = Counter((str(t.params), t.user_attrs[SEED]) for t in begun)
+        twice = [point for point, times in points.items() if times > 1]
+        if self.diary and Path(self.diary).exists():
+            lines = Path(self.diary).read_text().splitlines()
+            names = {trials[number].user_attrs["name"] for number in self._finished}
+            ran = {line.split()[2] for line in lines[self._read :]}
+            twice += [name for name in names if diary_name(name) in ran]
+            self._read = len(lines)
+        return twice
+
+
+def diary_name(trial_name):
+    """What a trial is called in the diary: "0.5/1" for "0007 0.5·seed1"."""
+    rate, _, seed = trial_name.split()[1].partition("·seed")
+    return f"{rate}/{seed}"
+
+
+def _facts(trial):
+    return trial.state, trial.value, trial.datetime_complete, trial.intermediate_values
+
+
+def _disagreements(trials, runs, client):
+    found = []
+    recorded = {int(run.data.tags["trial_number"]): run for run in runs}
+    for trial in trials:
+        run = recorded.get(trial.number)
+        state = RECORDED.get(trial.state, "waiting")
+        there = "waiting" if run is None else run.data.tags["state"]
+        if state != there and {state, there} != {"running", "waiting"}:
+            found.append(f"{trial.number} is {state} in Optuna, {there} in MLflow")
+        if run is None:
+            continue
+        history = client.get_metric_history(run.info.run_id, "valid/recall_at_20")
+        if {metric.step: metric.value for metric in history} != trial.intermediate_values:
+            found.append(f"{trial.number} has other values")
+        scored = "test/recall_at_20" in run.data.metrics
+        if scored != (state == "complete"):
+            found.append(f"{trial.number} is {state}, but was it scored on test? {scored}")
+    return found

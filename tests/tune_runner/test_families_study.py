@@ -1,0 +1,73 @@
+"""Diffusion and baselines in one study, with the real engine: a row for each, one record."""
+
+import json
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from analysis.__main__ import main as analyse
+from diffrec.__main__ import main as diffrec
+from tune_runner.placement import Wish
+from tune_runner.settings import StudyConfig
+from tune_runner.study import run_study
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+SPACE = """
+from search_spaces import Choice, Condition, SearchSpace
+SPACE = SearchSpace(
+    name="mixed", question="Does diffusion beat a linear model?",
+    overrides={"training.max_epochs": 2, "training.eval_every": 2},
+    domains={
+        "variant": Choice("DiffRec", "Popularity", "EASE", "RecencyEASE", "MultVAE"),
+        "training.learning_rate": Choice(1e-3),
+        "half_life": Choice(3.0, 10.0),
+    },
+    conditions={
+        "training.learning_rate": Condition("variant", ("DiffRec", "MultVAE")),
+        "half_life": Condition("variant", ("RecencyEASE",)),
+    },
+    control={"variant": "EASE"},
+)
+"""
+
+
+def test_families_of_one_study_are_trained_recorded_and_shown_side_by_side(
+    ray_local, tracking_uri, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mixed.py").write_text(SPACE)
+    config = StudyConfig(space="mixed.py", name="mixed", wish=Wish(max_concurrent=2))
+    assert run_study(config) == 0
+    client = MlflowClient(tracking_uri)
+    experiment = client.get_experiment_by_name("diffrec").experiment_id
+    runs = client.search_runs(
+        [experiment], "tags.study = 'mixed' and tags.kind = 'trial'", max_results=20
+    )
+    logged = {
+        run.data.tags["variant"] + run.data.params.get("half_life", ""): set(run.data.params)
+        for run in runs
+    }
+    common = {"variant", "seed"}
+    assert logged == {
+        "DiffRec": common | {"training.learning_rate"},
+        "MultVAE": common | {"training.learning_rate"},
+        "Popularity": common,
+        "EASE": common,
+        "RecencyEASE3.0": common | {"half_life"},
+        "RecencyEASE10.0": common | {"half_life"},
+    }
+    ease = next(run for run in runs if run.data.tags["variant"] == "EASE")
+    resolved = json.loads(
+        client.download_artifacts(ease.info.run_id, "config.json", str(tmp_path))
+        and (tmp_path / "config.json").read_text()
+    )
+    assert resolved == {"family": "ease", "seed": 1, "regularization": 100.0, "half_life": None}
+    capsys.readouterr()
+    assert analyse(["mixed"]) == 0
+    shown = capsys.readouterr().out
+    for label in ("DiffRec", "Popularity", "EASE", "RecencyEASE·–·10", "MultVAE"):
+        assert label in shown
+    assert "* marks the control" in shown
+    assert diffrec(["recommend", "--run", "mixed", "--users", "3", "-k", "2"]) == 0
+    assert capsys.readouterr().out.count("\n") == 3

@@ -1,0 +1,228 @@
+"""Whatever is killed, stopped or filled: nothing is lost, nothing twice, the two records agree.
+
+Real processes and real kills; only the training is fake, so that a study takes seconds. What is
+asserted after each fault is in tests/faults.py; benchmarks/kills.py does the same many times over.
+"""
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import pytest
+
+from diffrec.errors import UserError
+from driver import start_driver
+from fake_run import FakeEngine
+from faults import Harm, Watch
+from servers import MlflowServer, postgres, wait_until
+from tune_runner.placement import Wish
+from tune_runner.settings import StudyConfig
+from tune_runner.study import run_study
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+RATES = '{"training.learning_rate": Choice(0.5, 0.7, 0.6)}'
+
+
+class Diary:
+    """What fake runs noted, and waiting for more of it."""
+
+    def __init__(self, path):
+        self.path = path
+        path.touch()
+
+    def lines(self):
+        """(pid, node, trial, epoch) of every epoch that was run."""
+        return [line.split() for line in self.path.read_text().splitlines()]
+
+    def wait_for_more(self, count):
+        """Return once `count` more epochs were run."""
+        there = len(self.lines())
+        wait_until(lambda: len(self.lines()) >= there + count)
+
+
+@pytest.fixture
+def diary(tmp_path):
+    return Diary(tmp_path / "diary")
+
+
+@pytest.fixture
+def engine(diary):
+    """Fake runs, slow enough to be killed in the middle."""
+    return FakeEngine(seconds=0.15, diary=str(diary.path))
+
+
+@pytest.fixture
+def config(ray_cluster, write_space):
+    """A grid of three rates and two seeds on the cluster, one trial at a time."""
+    one = Wish(max_concurrent=1)
+    space = write_space(RATES, epochs=6)
+    return StudyConfig(space=space, name="storm", seeds=2, wish=one)
+
+
+def results(watch):
+    """Everything that a study says about each point: curve, score, test metrics; and the best."""
+    runs = {int(run.data.tags["trial_number"]): run for run in watch.runs()[1]}
+    each = {
+        (str(t.params), t.user_attrs["seed"]): (
+            t.value,
+            t.intermediate_values,
+            {k: v for k, v in runs[t.number].data.metrics.items() if "seconds" not in k},
+        )
+        for t in watch.trials()
+    }
+    return each, max(watch.trials(), key=lambda trial: trial.value).number
+
+
+def test_a_study_killed_again_and_again_ends_as_if_nothing_had_happened(
+    ray_cluster, config, engine, diary, tracking_uri
+):
+    calm = replace(config, name="calm")
+    assert run_study(calm, engine=FakeEngine()) == 0
+
+    watch = Watch("storm", tracking_uri, diary=engine.diary)
+    chance = random.Random(3)
+    for resume in (False, True):
+        driver = start_driver(config, engine, ray_cluster.address, resume=resume)
+        diary.wait_for_more(chance.randint(3, 9))
+        time.sleep(chance.uniform(0, 0.3))
+        driver.kill()
+        driver.join()
+        assert watch.harm(ended=False) == Harm()
+    driver = start_driver(config, engine, ray_cluster.address, resume=True)
+    diary.wait_for_more(chance.randint(2, 5))
+    os.kill(int(diary.lines()[-1][0]), signal.SIGKILL)
+    driver.join()
+    assert driver.exitcode == 0, Path("driver.out").read_text()
+    assert watch.harm() == Harm()
+    assert results(watch) == results(Watch("calm", tracking_uri))
+    assert watch.runs()[0][0].data.tags["state"] == "complete"
+
+
+def test_a_lost_node_costs_its_trials_nothing_but_time(
+    ray_cluster, config, engine, diary, tracking_uri, tmp_path
+):
+    """The folder of the runs is one that all three nodes see."""
+    nodes = [ray_cluster.add_node(num_cpus=1) for _ in range(2)]
+    doomed = nodes[1].node_id
+    try:
+        config = replace(config, name="nodes", wish=Wish(max_concurrent=4))
+        gate = tmp_path / "gate"
+        driver = start_driver(config, replace(engine, gate=str(gate)), ray_cluster.address)
+        # a trial waits in its second epoch on each CPU of the three nodes
+        wait_until(lambda: sum(epoch == "2" for *_, epoch in diary.lines()) == 4)
+        ray_cluster.remove_node(nodes.pop(), allow_graceful=False)
+        gate.touch()
+        driver.join()
+        assert driver.exitcode == 0, Path("driver.out").read_text()
+    finally:
+        for node in nodes:
+            ray_cluster.remove_node(node)
+    watch = Watch("nodes", tracking_uri, diary=engine.diary)
+    assert watch.harm() == Harm()
+    assert len(watch.trials()) == 6
+    (moved,) = {trial for _, node, trial, _ in diary.lines() if node == doomed}
+    elsewhere = [int(e) for _, node, name, e in diary.lines() if name == moved and node != doomed]
+    assert elsewhere == list(range(elsewhere[0], 7))
+    assert elsewhere[0] > 1, "it began anew"
+
+
+def test_the_record_is_complete_although_mlflows_server_was_away(
+    ray_cluster, config, engine, diary, tmp_path, monkeypatch
+):
+    server = MlflowServer(f"sqlite:///{tmp_path / 'server.db'}", tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    server.start()
+    try:
+        driver = start_driver(config, engine, ray_cluster.address)
+        diary.wait_for_more(4)
+        server.stop()
+        diary.wait_for_more(12)  # whole trials
+        server.start()
+        driver.join()
+        assert driver.exitcode == 0, Path("driver.out").read_text()
+        assert Watch("storm", server.uri, diary=engine.diary).harm() == Harm()
+    finally:
+        server.stop()
+
+
+def test_a_study_in_postgresql_and_a_server_on_it_survive_a_kill(
+    ray_cluster, config, engine, diary, tmp_path, monkeypatch
+):
+    with postgres() as database:
+        server = MlflowServer(database.url("mlflow"), tmp_path)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+        server.start()
+        try:
+            config = replace(config, storage=database.url("diffrec"))
+            watch = Watch("storm", server.uri, storage=config.storage, diary=engine.diary)
+            driver = start_driver(config, engine, ray_cluster.address)
+            diary.wait_for_more(8)
+            driver.kill()
+            driver.join()
+            assert watch.harm(ended=False) == Harm()
+            driver = start_driver(config, engine, ray_cluster.address, resume=True)
+            driver.join()
+            assert driver.exitcode == 0, Path("driver.out").read_text()
+            assert watch.harm() == Harm()
+            assert len(watch.trials()) == 6
+        finally:
+            server.stop()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a disk of one MiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no small disk can be mounted here (needs the right to mount a tmpfs)")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(disk):
+    """Leave no room for a byte."""
+    with (disk / "ballast").open("ab", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
+def test_a_full_disk_stops_the_study_and_costs_nothing(
+    config, engine, diary, tracking_uri, small_disk, capsys
+):
+    config = replace(config, name="full", runs_dir=str(small_disk))
+    journal = f"journal://{small_disk / 'full' / 'study.log'}"
+    watch = Watch("full", tracking_uri, storage=journal, diary=engine.diary)
+
+    def fill_later():
+        wait_until(lambda: len(diary.lines()) >= 9)  # the second trial runs
+        fill(small_disk)
+
+    filler = threading.Thread(target=fill_later)
+    filler.start()
+    assert run_study(config, engine=engine) == 1
+    filler.join()
+    said = capsys.readouterr().out
+    assert "No space left on device" in said
+    assert "go on with" in said
+    assert watch.harm(ended=False) == Harm()
+    states = [trial.state for trial in watch.trials()]
+    assert optuna.trial.TrialState.COMPLETE in states
+    assert optuna.trial.TrialState.FAIL not in states
+
+    with pytest.raises(UserError, match="is full; free some space"):
+        run_study(config, resume=True, engine=engine)
+    (small_disk / "ballast").unlink()
+    assert run_study(config, resume=True, engine=engine) == 0
+    assert watch.harm() == Harm()
+    assert [t.state for t in watch.trials()] == [optuna.trial.TrialState.COMPLETE] * 6
