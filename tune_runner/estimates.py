@@ -10,8 +10,18 @@ _FLOAT = 4
 _COPIES = 5
 """Of every weight: itself, its gradient, Adam's two moments, the best-validation state."""
 
+_WIDE_COPIES = 3
+"""Of a wide denoiser's: its gradient comes in pieces, and its best state lies in a file."""
+
+_WIDE_BYTES = 2**26
+"""See diffrec.training.run.WIDE_BYTES; that module needs torch."""
+
 _ACTIVATIONS = 8
 """Tensors of a layer's output that training keeps or makes: noise, dropout mask, gradients."""
+
+_ITEM_ACTIVATIONS = 2
+"""The same without an autoencoder, both ends of the network counted: noise, x_t and the dropped-out
+x_t share one tensor; history, output and the output's gradient are three more."""
 
 _GRAM_COPIES = 3
 """Of a float64 Gram matrix while EASE inverts it."""
@@ -27,7 +37,11 @@ def trial_bytes(config: AnyConfig, num_users: int, num_items: int) -> float:
     assert isinstance(config, RecommenderConfig | MultVAEConfig)
     rows = min(config.training.batch_size, num_users)
     outputs = sum(sum(layers) for layers in widths)
-    return _FLOAT * (_COPIES * num_weights(config, num_items) + _ACTIVATIONS * rows * outputs)
+    over_items = isinstance(config, RecommenderConfig) and config.autoencoder is None
+    is_wide = over_items and _FLOAT * num_items * config.denoiser.hidden_dims[-1] >= _WIDE_BYTES
+    copies = _WIDE_COPIES if is_wide else _COPIES
+    activations = _ITEM_ACTIVATIONS if over_items else _ACTIVATIONS
+    return _FLOAT * (copies * num_weights(config, num_items) + activations * rows * outputs)
 
 
 def num_weights(config: AnyConfig, num_items: int) -> int:

@@ -71,7 +71,7 @@ def _fit(data: np.ndarray, method: Clustering, num_clusters: int, seed: int) -> 
     if method == "agglomerative":
         _check_memory(len(data))
         return AgglomerativeClustering(num_clusters, linkage="ward").fit_predict(data)
-    labels = _fit(data, "kmeans", num_clusters, seed)
+    labels = cluster_items(data, "kmeans", num_clusters, seed)  # kept, as any trial's
     return generator(seed, "clustering", "random").permutation(labels)
 
 

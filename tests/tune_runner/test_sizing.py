@@ -56,6 +56,12 @@ def test_weights_of_a_mult_vae():
     assert num_weights(config, 97) == counted
 
 
+def test_what_the_largest_published_dataset_needs_fits_a_laptop():
+    # amazon-book_noisy: benchmarks/memory.py measures it, the interpreter and torch included
+    config = preset("DiffRec", "amazon-book_noisy").config
+    assert 4.5e9 < trial_bytes(config, 108_822, 178_181) < 6e9
+
+
 def test_closed_forms_weigh_their_gram_matrix():
     assert trial_bytes(PopularityConfig(), 10, 10) == 0
     assert trial_bytes(EASEConfig(), 10, 100_000) > 200e9

@@ -1,0 +1,80 @@
+"""What the benchmarks share: the machine in words, interleaved timing, generated interactions."""
+
+import gc
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from diffrec.data.interactions import Interactions, TuningSplit
+
+ML_1M = (5_949, 2_810, 403_277)
+"""Users, items, train interactions of ml-1m_clean."""
+
+AMAZON_BOOK_NOISY = (108_822, 178_181, 3_145_223)
+
+
+def machine() -> str:
+    """Return the machine and how busy it is: a ratio taken on a busy machine says so."""
+    return (
+        f"{_processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} torch threads, torch "
+        f"{torch.__version__}, load {os.getloadavg()[0]:.1f}"
+    )
+
+
+def interleaved(
+    works: Mapping[str, Callable[[], object]], *, repeats: int
+) -> dict[str, tuple[float, float]]:
+    """Return the least (wall, CPU) seconds of each work, all of them run in turn.
+
+    Neighbours slow a work down and never speed it up, so the least is the closest to the truth;
+    taking turns gives every work the same neighbours.
+    """
+    least = dict.fromkeys(works, (float("inf"), float("inf")))
+    for _ in range(repeats):
+        for name, work in works.items():
+            gc.collect()
+            wall, cpu = time.perf_counter(), time.process_time()
+            work()
+            spent = (time.perf_counter() - wall, time.process_time() - cpu)
+            least[name] = (min(least[name][0], spent[0]), min(least[name][1], spent[1]))
+    return least
+
+
+def report(rows: list[tuple[str, ...]]) -> None:
+    """Print rows as a Markdown table, the first being its head."""
+    head, *body = rows
+    for row in (head, ("---",) * len(head), *body):
+        print("| " + " | ".join(row) + " |", flush=True)
+
+
+def split_of_size(num_users: int, num_items: int, num_train: int, seed: int = 0) -> TuningSplit:
+    """Return popularity-skewed random interactions: right in size, nothing to learn from them."""
+    rng = np.random.default_rng(seed)
+    train = _pairs(rng, num_users, num_items, num_train)
+    valid = _pairs(rng, num_users, num_items, max(num_users, num_train // 7))
+    embeddings = rng.standard_normal((num_items, 64), dtype=np.float32)
+    lists = (Interactions.from_pairs(pairs, num_users, num_items) for pairs in (train, valid))
+    return TuningSplit(*lists, embeddings)
+
+
+def _pairs(rng: np.random.Generator, num_users: int, num_items: int, count: int) -> np.ndarray:
+    """Return about `count` distinct [user, item], every user at least once."""
+    extra = max(0, count - num_users)
+    users = np.concatenate((np.arange(num_users), rng.integers(num_users, size=extra)))
+    items = (num_items * rng.random(len(users)) ** 2).astype(np.int64)
+    keys = np.unique(users * num_items + items)
+    return np.stack((keys // num_items, keys % num_items), axis=1)
+
+
+def _processor() -> str:
+    described = Path("/proc/cpuinfo")
+    if described.is_file():
+        for line in described.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,97 @@
+"""Peak memory of a training run at amazon-book_noisy's shape: trained, validated, ranked, saved.
+
+    python benchmarks/memory.py                # two steps, 400 users validated: minutes
+    python benchmarks/memory.py --full         # a whole epoch, every user: hours on two cores
+    python benchmarks/memory.py --device cuda  # and the GPU's peak
+
+Interactions are generated at the dataset's size. Every figure is the largest resident size of the
+process up to that point (VmHWM), the interpreter and torch among it.
+"""
+
+import argparse
+import io
+import resource
+import tempfile
+import time
+
+import numpy as np
+import torch
+from measuring import AMAZON_BOOK_NOISY, machine, report, split_of_size
+
+from diffrec.data.interactions import TuningSplit
+from diffrec.evaluation.ranking import rankings
+from diffrec.presets import preset
+from diffrec.training.run import TrainingRun, test_metrics
+
+
+def main() -> None:
+    """Run, print a row per stage, and the verdict."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--shape", type=int, nargs=3, default=AMAZON_BOOK_NOISY)
+    parser.add_argument("--hidden", type=int, nargs="+", default=[1000])
+    parser.add_argument("--batches", type=int, default=2, help="steps of an epoch")
+    parser.add_argument("--validated", type=int, default=400, help="users validated and ranked")
+    parser.add_argument("--full", action="store_true", help="all users")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--limit", type=float, default=6.0, help="GB that may be resident")
+    args = parser.parse_args()
+    print(machine())
+    rows = [("stage", "seconds", "peak resident, GB")]
+    clock = _Clock(rows)
+    split = split_of_size(*args.shape)
+    clock.note("data")
+    config = preset("DiffRec", "amazon-book_noisy").config.replace_values(
+        {"denoiser.hidden_dims": args.hidden, "training.max_epochs": 1, "training.eval_every": 1}
+    )
+    if not args.full:
+        split = _part(split, args.batches * config.training.batch_size, args.validated)
+    run = TrainingRun(config, split, device=args.device)
+    clock.note("model built")
+    report_ = run.next_epoch()
+    clock.note(f"epoch of {report_.seconds:.0f} s training, validated")
+    test_metrics(run, split.valid)
+    clock.note("best state restored, test scored")
+    users = np.flatnonzero(split.valid.lengths > 0)
+    for _ in rankings(run.model, history=split.train, seen=[split.train], users=users, k=20):
+        pass
+    clock.note("ranked again")
+    with tempfile.TemporaryFile() as file:
+        torch.save(run.state_dict(), file)
+        written = file.seek(0, io.SEEK_END)
+    clock.note(f"checkpoint of {written / 1e9:.1f} GB written")
+    report(rows)
+    if args.device == "cuda":
+        print(f"GPU peak {torch.cuda.max_memory_allocated() / 1e9:.2f} GB")
+    peak = _peak()
+    print(f"{peak:.2f} GB, {'within' if peak <= args.limit else 'ABOVE'} {args.limit:g} GB")
+    raise SystemExit(peak > args.limit)
+
+
+class _Clock:
+    """Adds a row per stage."""
+
+    def __init__(self, rows: list[tuple[str, ...]]) -> None:
+        self._rows, self._last = rows, time.perf_counter()
+
+    def note(self, stage: str) -> None:
+        now = time.perf_counter()
+        self._rows.append((stage, f"{now - self._last:.1f}", f"{_peak():.2f}"))
+        self._last = now
+
+
+def _part(split: TuningSplit, trained: int, validated: int) -> TuningSplit:
+    """Keep the histories of `trained` users and the held-out items of `validated` of them."""
+    train = split.train.select_users(np.arange(trained))
+    valid = split.valid.select_users(np.arange(trained))
+    kept = valid.to_pairs()
+    kept = kept[kept[:, 0] < validated]
+    valid = type(valid).from_pairs(kept, trained, valid.num_items)
+    return TuningSplit(train, valid, split.item_embeddings)
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+if __name__ == "__main__":
+    main()

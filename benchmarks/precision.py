@@ -1,0 +1,65 @@
+"""Is a model trained in bf16 as good as one trained in fp32? Paired by seed.
+
+    python benchmarks/precision.py --seeds 5
+    python benchmarks/precision.py --variant DiffRec --device cuda
+
+Where bf16 is only emulated the quality is the same and the time means nothing.
+"""
+
+import argparse
+import statistics
+from pathlib import Path
+
+import torch
+from measuring import machine, report
+
+from diffrec.data import Dataset, load_dataset
+from diffrec.presets import preset
+from diffrec.training.precision import has_native_bf16
+from diffrec.training.run import build_run, test_metrics
+
+
+def main() -> None:
+    """Train both for every seed and print the differences."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--variant", nargs="+", default=["DiffRec", "L-DiffRec"])
+    parser.add_argument("--dataset", default="embedded")
+    parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--max-epochs", type=int, help="the preset's if left out")
+    parser.add_argument("--device", default="cpu")
+    args = parser.parse_args()
+    data = load_dataset(args.dataset, args.data_dir)
+    native = has_native_bf16(torch.device(args.device))
+    print(f"{data.name}; bf16 {'in hardware' if native else 'emulated'}; {machine()}")
+    rows = [("variant", "seeds", "fp32 R@20", "bf16 R@20", "bf16 - fp32, mean ± sd")]
+    for variant in args.variant:
+        found: dict[str, list[float]] = {"fp32": [], "bf16": []}
+        for seed in range(1, args.seeds + 1):
+            for precision, values in found.items():
+                changes = {"seed": seed, "training.precision": precision}
+                if args.max_epochs:
+                    changes["training.max_epochs"] = args.max_epochs
+                values.append(_recall(variant, changes, data, args.device))
+        pairs = zip(found["bf16"], found["fp32"], strict=True)
+        difference = _mean_and_deviation([rough - exact for rough, exact in pairs])
+        cells = (_mean_and_deviation(values) for values in found.values())
+        rows.append((variant, str(args.seeds), *cells, difference))
+    report(rows)
+
+
+def _recall(variant: str, changes: dict[str, object], data: Dataset, device: str) -> float:
+    config = preset(variant, data.name).config.replace_values(changes)
+    run = build_run(config, data.tuning_split(), device=device)
+    for _ in run.epochs():
+        pass
+    return test_metrics(run, data.test)["test/recall@20"]
+
+
+def _mean_and_deviation(values: list[float]) -> str:
+    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+    return f"{statistics.mean(values):.4f} ± {deviation:.4f}"
+
+
+if __name__ == "__main__":
+    main()
