@@ -74,7 +74,7 @@ class ImportanceTimestepSampler(nn.Module):
     def sample(self, batch_size: int) -> Timesteps:
         """Draw `batch_size` steps."""
         p = self.probabilities()
-        t = torch.multinomial(p.detach(), batch_size, replacement=True)
+        t = draw(p.detach(), batch_size)
         return Timesteps(t, p[t] * self.num_steps)
 
     @torch.no_grad()
@@ -92,6 +92,16 @@ class ImportanceTimestepSampler(nn.Module):
         padded[torch.where(newest, t, self.num_steps), slot] = loss
         self.history.copy_(padded[:-1])
         self.seen += group
+
+
+def draw(p: Tensor, batch_size: int) -> Tensor:
+    """Draw steps with probabilities p, shape (num_steps,); uniformly where they are no numbers.
+
+    A loss that is not finite is remembered here before the epoch's end can say so, and a GPU
+    would not survive the question.
+    """
+    p = torch.where(p.isfinite().all(), p, torch.ones_like(p))
+    return torch.multinomial(p, batch_size, replacement=True)
 
 
 class LearnedTimestepSampler(ImportanceTimestepSampler):

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from diffrec.config import AutoencoderConfig
 from diffrec.errors import UserError
 from diffrec.models.dropout import Dropout
+from diffrec.models.noise import Noise
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
@@ -58,6 +59,7 @@ class ClusteredAutoencoder(nn.Module):
         self.latent_dims = share(config.latent_dim, sizes, "latent_dim")
         self.variational = config.variational
         self.dropout = Dropout(config.dropout)
+        self.noise = Noise()
         self.encoders = self._build_encoders(config)
         self.decoders = self._build_decoders(config, num_items)
         for module in self.modules():
@@ -76,7 +78,7 @@ class ClusteredAutoencoder(nn.Module):
         log_variance = torch.cat([log_variance for _, log_variance in parts], dim=-1)
         latent = mu
         if self.training and self.variational:
-            latent = mu + (log_variance / 2).exp() * torch.randn_like(mu)
+            latent = mu + (log_variance / 2).exp() * self.noise(mu)
         kl = -0.5 * (1 + log_variance - mu.square() - log_variance.exp()).sum(dim=-1).mean()
         return Encoded(latent, kl, dropped)
 

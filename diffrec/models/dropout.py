@@ -23,14 +23,35 @@ class Dropout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x with entries dropped in training, x itself in evaluation."""
-        dropped = round(self.p * _LEVELS)
-        if not self.training or dropped == 0:
+        if not self.training or self._dropped == 0:
             return x
         if x.device.type != "cpu":
             return F.dropout(x, self.p, inplace=self.inplace)
+        keep = self._keep(x)
+        return (x.mul_(keep) if self.inplace else x.mul(keep)).mul_(self._scale)
+
+    def fill_mask(self, out: Tensor) -> None:
+        """Write into `out` what training would multiply an input of its shape by."""
+        out.fill_(1.0)
+        if self._dropped == 0:
+            return
+        if out.device.type != "cpu":
+            out.copy_(F.dropout(out, self.p))
+            return
+        out.mul_(self._keep(out)).mul_(self._scale)
+
+    @property
+    def _dropped(self) -> int:
+        return round(self.p * _LEVELS)
+
+    @property
+    def _scale(self) -> float:
+        return _LEVELS / (_LEVELS - self._dropped)
+
+    def _keep(self, x: Tensor) -> Tensor:
         words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
-        keep = words.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - _LEVELS // 2
-        return (x.mul_(keep) if self.inplace else x.mul(keep)).mul_(_LEVELS / (_LEVELS - dropped))
+        lowest = self._dropped - _LEVELS // 2
+        return words.view(torch.int16)[: x.numel()].view(x.shape) >= lowest
 
     def extra_repr(self) -> str:
         """Return what `print(module)` shows."""

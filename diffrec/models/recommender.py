@@ -22,9 +22,11 @@ from diffrec.diffusion.timesteps import (
     LearnedTimestepSampler,
     UniformTimestepSampler,
 )
+from diffrec.models.annealing import Annealing
 from diffrec.models.asking import AskedHistory
 from diffrec.models.autoencoder import ClusteredAutoencoder, multinomial_nll
 from diffrec.models.denoiser import Denoiser
+from diffrec.models.noise import Noise
 from diffrec.models.recency import RecencyCurve, cut_histories, future_nll
 from diffrec.models.temporal import interaction_weights
 
@@ -59,10 +61,12 @@ class DiffusionRecommender(nn.Module):
         super().__init__()
         self.config, self.num_items = config, num_items
         self.autoencoder = None
+        self.noise = Noise()
         dim = num_items
         if config.autoencoder is not None:
             assert cluster_ids is not None
             assert len(cluster_ids) == num_items
+            self.annealing = Annealing(config.autoencoder)
             self.autoencoder = ClusteredAutoencoder(config.autoencoder, cluster_ids)
             dim = config.autoencoder.latent_dim
         self.denoiser = Denoiser(dim, config.denoiser)
@@ -105,11 +109,11 @@ class DiffusionRecommender(nn.Module):
         # As released, the likelihood is of the dropped-out history that was encoded.
         nll_target = encoded.x_0 if target is x_0 else target
         reconstruction = multinomial_nll(self.autoencoder.decode(x_0_hat), nll_target)
-        autoencoder_loss = reconstruction + self._kl_weight() * encoded.kl
-        weight = self._diffusion_weight(epoch)
+        weights = self.annealing(epoch, self.batches_seen)
+        autoencoder_loss = reconstruction + weights.kl * encoded.kl
         if self.config.diffusion.loss_weighting == "elbo":
-            return weight * diffusion + autoencoder_loss
-        return diffusion + weight * autoencoder_loss
+            return weights.diffusion * diffusion + autoencoder_loss
+        return diffusion + weights.diffusion * autoencoder_loss
 
     @torch.no_grad()
     def scores(self, history: Interactions, users: np.ndarray) -> Tensor:
@@ -222,26 +226,9 @@ class DiffusionRecommender(nn.Module):
 
     def _diffusion_loss(self, x_0: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         timesteps = self.timestep_sampler.sample(len(x_0))
-        loss = self.process.training_loss(
-            self.denoiser, x_0, target, timesteps.t, torch.randn_like(x_0)
-        )
+        loss = self.process.training_loss(self.denoiser, x_0, target, timesteps.t, self.noise(x_0))
         self.timestep_sampler.update(timesteps.t, loss.per_row.detach())
         return (loss.per_row / timesteps.importance.to(x_0.dtype)).mean(), loss.x_0_hat
-
-    def _diffusion_weight(self, epoch: int) -> float:
-        config = self.config.autoencoder
-        assert config is not None
-        fall = config.diffusion_weight_anneal_epochs
-        remaining = 1 - epoch / fall if fall else 1.0
-        return max(remaining * config.diffusion_weight, config.diffusion_weight_min)
-
-    def _kl_weight(self) -> Tensor | float:
-        config = self.config.autoencoder
-        assert config is not None
-        rise = config.kl_weight_anneal_batches
-        if not rise:
-            return config.kl_weight_max
-        return ((self.batches_seen - 1) / rise).clamp(max=config.kl_weight_max)
 
     def _rest(self) -> _AtRest | None:
         """Return what the scores of all users share; None for the plain chain."""

@@ -69,9 +69,9 @@ class TrainingRun:
         self._rule = PatienceRule(config.training.patience)
         model = build_model(config, split)
         self.model = model.to(device)
-        self._optimizer = build_optimizer(config, self.model)
-        self._autocast = autocast_dtype(config.training.precision, self.model.device)
-        self._weights = self.model.training_weights(split.train)
+        self.optimizer = build_optimizer(config, self.model)
+        self._number_format = autocast_dtype(config.training.precision, self.model.device)
+        self.weights = self.model.training_weights(split.train)
         self._trajectory = (
             WeightTrajectory(self.model) if isinstance(self.model, DiffusionRecommender) else None
         )
@@ -96,6 +96,18 @@ class TrainingRun:
         started = time.perf_counter()
         loss = self._train_epoch()
         seconds = time.perf_counter() - started
+        return self.close_epoch(loss, seconds)
+
+    def close_epoch(self, loss: float, seconds: float) -> EpochReport:
+        """Take an epoch that was trained; validate where it is due.
+
+        Args:
+            loss: mean over its batches.
+            seconds: that training took.
+
+        Raises:
+            NonFiniteLossError: the loss is NaN or infinite.
+        """
         self.epoch += 1
         if not math.isfinite(loss):
             raise NonFiniteLossError(self.epoch)
@@ -124,7 +136,7 @@ class TrainingRun:
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything the run needs to go on; safe for `torch.load(weights_only=True)`."""
-        model = self.model.state_dict()
+        model = {name: _alone(value) for name, value in self.model.state_dict().items()}
         # While the newest weights are the best they are one and the same: written once.
         best = model if 0 < self.epoch == self.best_epoch else self._best.tensors()
         return {
@@ -136,7 +148,7 @@ class TrainingRun:
             "weight_trajectory": [] if self._trajectory is None else self._trajectory.snapshots,
             "best_state": best,
             "model": model,
-            "optimizer": self._optimizer.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -148,7 +160,7 @@ class TrainingRun:
         if type(self.config).from_dict(state["config"]) != self.config:
             raise ValueError("The checkpoint was written with another configuration.")
         self.model.load_state_dict(state["model"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(state["optimizer"])
         self.epoch, self.finished = state["epoch"], state["finished"]
         self._history = [(int(epoch), float(value)) for epoch, value in state["history"]]
         self.best_metrics = dict(state["best_metrics"])
@@ -171,20 +183,30 @@ class TrainingRun:
                 for rows in user_batches(len(users), self.config.training.batch_size, rng):
                     total += self._train_batch(users[rows])
                     batches += 1
-            if isinstance(model, DiffusionRecommender) and model.recency is not None:
-                teach_recency(model, self._optimizer, train, generator(seed, "future", self.epoch))
+            self.teach()
         return float(total) / max(batches, 1)
+
+    def autocast(self) -> torch.autocast:
+        """Return the context in which a training loss is computed."""
+        number_format = self._number_format
+        kind = self.model.device.type
+        return torch.autocast(kind, dtype=number_format, enabled=number_format is not None)
+
+    def teach(self) -> None:
+        """Give the learned recency its lessons, after the batches of an epoch."""
+        model = self.model
+        if isinstance(model, DiffusionRecommender) and model.recency is not None:
+            rng = generator(self.config.seed, "future", self.epoch)
+            teach_recency(model, self.optimizer, self.split.train, rng)
 
     def _train_batch(self, users: np.ndarray) -> torch.Tensor:
         """Update every weight once; return the loss, a scalar on the model's device."""
         x_0, target = self._batch(users)
-        with torch.autocast(
-            x_0.device.type, dtype=self._autocast, enabled=self._autocast is not None
-        ):
+        with self.autocast():
             loss = self.model.training_loss(x_0, target, self.epoch)
-        self._optimizer.zero_grad()
+        self.optimizer.zero_grad()
         loss.backward()
-        self._optimizer.step()
+        self.optimizer.step()
         return loss.detach()
 
     @contextmanager
@@ -193,7 +215,7 @@ class TrainingRun:
         layers = [m for m in self.model.modules() if isinstance(m, WideLinear)]
         wide = [layer for layer in layers if layer.weight.nbytes >= WIDE_BYTES]
         for layer in wide:
-            layer.take = partial(self._optimizer.take, layer.weight)
+            layer.take = partial(self.optimizer.take, layer.weight)
         try:
             yield
         finally:
@@ -201,7 +223,7 @@ class TrainingRun:
                 layer.take = None
 
     def _batch(self, users: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        inputs, targets = self._weights
+        inputs, targets = self.weights
         x_0 = torch.from_numpy(dense_rows(self.split.train, users, inputs)).to(self.model.device)
         if inputs is targets:
             return x_0, x_0
@@ -212,6 +234,11 @@ class TrainingRun:
         train, valid = self.split.train, self.split.valid
         metrics = evaluate(self.model, history=train, target=valid, seen=[train])
         return {f"valid/{name}": value for name, value in metrics.items()}
+
+
+def _alone(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a copy of what is a view: the file of one fused run would hold all runs' weights."""
+    return tensor.clone() if tensor.untyped_storage().nbytes() > tensor.nbytes else tensor
 
 
 Run = TrainingRun | ClosedFormRun

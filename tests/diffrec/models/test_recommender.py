@@ -181,17 +181,16 @@ def test_weights_of_the_latent_variant_anneal_by_their_units():
         autoencoder__diffusion_weight_anneal_epochs=10,
     )
     model = build(config)
-    assert model._diffusion_weight(0) == 0.1
-    assert model._diffusion_weight(5) == pytest.approx(0.05)
-    assert model._diffusion_weight(50) == 0.005
+    falling = [model.annealing(e, model.batches_seen).diffusion for e in (0, 5, 50)]
+    assert falling == pytest.approx([0.1, 0.05, 0.005])
     x_0, target = batch(model, planted())
     weights = []
     for _ in range(3):
         model.training_loss(x_0, target, 0)
-        weights.append(float(model._kl_weight()))
+        weights.append(float(model.annealing(0, model.batches_seen).kl))
     assert weights == pytest.approx([0, 1 / 200, 2 / 200])
     model.batches_seen.fill_(10_000)
-    assert float(model._kl_weight()) == pytest.approx(0.3)
+    assert float(model.annealing(0, model.batches_seen).kl) == pytest.approx(0.3)
 
 
 def test_published_variants_differ_in_the_pinned_first_beta():
