@@ -96,7 +96,12 @@ def verdict_sentence(comparison: Comparison, metric: str) -> str:
     size = f"{e.mean:+.4f} {metric} ({c.relative:+.1%}, {LEVEL:.0%} interval {_interval(e)})"
     if c.verdict == "within noise":
         return f"{c.label} differs from {c.reference} within noise: {size}, p = {c.adjusted_p:.2f}."
-    return f"{c.label} is {c.verdict} than {c.reference}: {size}, p = {c.adjusted_p:.3f}."
+    return f"{c.label} is {c.verdict} than {c.reference}: {size}, {p_text(c.adjusted_p)}."
+
+
+def p_text(p: float) -> str:
+    """Return a p value; a very small one only as such."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def _interval(estimate: Estimate) -> str:

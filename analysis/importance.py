@@ -21,7 +21,9 @@ from analysis.study import SEED, Study, Trial
 _FEWEST = 10
 _TREES = 100
 _POINTS = 200
-"""Points that an average effect is taken over."""
+"""Points, or somewhat more, that an average effect is taken over."""
+
+_MOST_VALUES = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,9 @@ def importance(study: Study) -> Importance | None:
     forest = RandomForestRegressor(_TREES, min_samples_leaf=2, oob_score=True, random_state=0)
     forest.fit(x, y)
     rng = np.random.default_rng(0)
-    rows = rng.integers(0, len(x), (_POINTS, len(paths)))
-    cloud = np.hstack([part[rows[:, i]] for i, part in enumerate(columns)])
+    # Every parameter shuffled on its own: its values stay as often as they were tried.
+    repeats = -(-_POINTS // len(x))
+    cloud = np.hstack([rng.permutation(np.tile(part, (repeats, 1))) for part in columns])
     total = float(forest.predict(cloud).var())
     shares, start = [], 0
     for path, part in zip(paths, columns, strict=True):
@@ -65,8 +68,10 @@ def _average_effect(
 ) -> float:
     """Return the variance of the mean prediction over the values of one parameter."""
     values, counts = np.unique(part, axis=0, return_counts=True)
-    if len(values) > 20:  # a continuous parameter: at its quantiles
-        values, counts = np.quantile(part, np.linspace(0.025, 0.975, 20), axis=0), np.ones(20)
+    if len(values) > _MOST_VALUES:  # a continuous parameter: at its quantiles
+        middles = (np.arange(_MOST_VALUES) + 0.5) / _MOST_VALUES
+        values = np.quantile(part, middles, axis=0, method="inverted_cdf")
+        counts = np.ones(_MOST_VALUES)
     asked = np.repeat(cloud[None], len(values), axis=0)
     asked[:, :, place] = values[:, None]
     means = forest.predict(asked.reshape(-1, cloud.shape[1])).reshape(len(values), -1).mean(axis=1)

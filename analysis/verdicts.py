@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from analysis.ablation import Comparison
+from analysis.ablation import Comparison, p_text
 from analysis.sheets import Sheet
 
 JUDGED = ("difference", "95 % interval", "p (Holm)", "seeds", "verdict")
@@ -23,7 +23,13 @@ def judged(comparison: Comparison | None) -> tuple[str, ...]:
     if not e.is_known:
         return (size, _NONE, _NONE, seeds, comparison.verdict)
     interval = f"{e.low:+.4f} to {e.high:+.4f}"
-    return (size, interval, f"{comparison.adjusted_p:.3f}", seeds, comparison.verdict)
+    return (
+        size,
+        interval,
+        p_text(comparison.adjusted_p).removeprefix("p = ").removeprefix("p "),
+        seeds,
+        comparison.verdict,
+    )
 
 
 def comparison_sheet(

@@ -61,7 +61,7 @@ FIGURES: Mapping[str, Drawing] = {
     "reproduction": Drawing(
         comparing.reproduction,
         "Ours less the reported value, as per cent of the reported one. Bars: 95 % Student "
-        "interval of ours; the literature gives none of its own. Zero is agreement.",
+        "interval of ours, none for one seed; the literature gives none. Zero is agreement.",
         "a variant and dataset that the literature reports, on the published split",
     ),
     "weight_by_age": Drawing(

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_BARS = 6
+_UNDER: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, -0.24)}
+"""Where a legend hides no bar."""
 Studies = Sequence[Study]
 
 
@@ -65,15 +67,17 @@ def improvement(study: Study, others: Studies) -> "Figure | None":
     figure, axes = panels(
         "How far above the baseline, on each metric?", len(shown), columns=1, height=3.0
     )
+    names: dict[str, int] = {}
     for panel, one in zip(axes, shown, strict=True):
         assert one.control is not None
         cells = _rivals(one)
         for i, cell in enumerate(cells):
             changes = [_relative(cell, one.control, metric) for metric in TEST_METRICS]
-            _bars(panel, changes, i, len(cells), cell_name(one, cell))
+            name = cell_name(one, cell)
+            _bars(panel, changes, i, len(cells), name, names.setdefault(name, len(names)))
         _per_cent(panel, f"change over {one.control.label} (%)")
         name_panel(panel, one.dataset)
-        legend(panel, ncols=2)
+        legend(panel, ncols=3, **_UNDER)
     return figure
 
 
@@ -89,15 +93,16 @@ def reproduction(study: Study, others: Studies) -> "Figure | None":
         return None
     question = "How close do we come to the reported values?"
     figure, axes = panels(question, len(found), columns=1, height=2.6)
+    names = list(dict.fromkeys(row.reported.model for rows in found.values() for row in rows))
     for panel, (key, rows) in zip(axes, found.items(), strict=True):
-        names = list(dict.fromkeys(row.reported.model for row in rows))
-        for i, name in enumerate(names):
+        there = list(dict.fromkeys(row.reported.model for row in rows))
+        for i, name in enumerate(there):
             of_name = {r.metric: r for r in rows if r.reported.model == name}
             gaps = [_gap(of_name[m]) if m in of_name else _NONE for m in METRICS]
-            _bars(panel, gaps, i, len(names), name)
+            _bars(panel, gaps, i, len(there), name, names.index(name))
         _per_cent(panel, "ours less theirs (%)")
         name_panel(panel, key)
-        legend(panel, ncols=4)
+        legend(panel, ncols=4, **_UNDER)
     return figure
 
 
@@ -157,7 +162,7 @@ def divergence(study: Study, _: Studies) -> "Figure | None":
             _relative(cells[n, method], cells[n, base], METRIC) if (n, method) in cells else _NONE
             for n in counts
         ]
-        _bars(axes, changes, i, len(methods), value_label(method))
+        _bars(axes, changes, i, len(methods), value_label(method), i)
     axes.axhline(0, color=INK, lw=0.8)
     axes.set_xticks(range(len(counts)), [value_label(n) for n in counts])
     legend_below(figure, axes)
@@ -188,7 +193,10 @@ def _gap(row: Beside) -> Estimate:
     return Estimate(e.n, mean, low, high, e.p)
 
 
-def _bars(axes: "Axes", found: Sequence[Estimate], i: int, count: int, label: str) -> None:
+def _bars(
+    axes: "Axes", found: Sequence[Estimate], i: int, count: int, label: str, colour: int
+) -> None:
+    """Draw the i-th of `count` bars at every place; a name has one colour in all panels."""
     width = 0.8 / count
     means = [e.mean for e in found]
     axes.bar(
@@ -198,7 +206,7 @@ def _bars(axes: "Axes", found: Sequence[Estimate], i: int, count: int, label: st
         yerr=interval_bars([e.low for e in found], means, [e.high for e in found]),
         error_kw={"lw": 1, "ecolor": INK},
         capsize=2,
-        color=COLOURS[i % len(COLOURS)],
+        color=COLOURS[colour % len(COLOURS)],
         label=label,
     )
 

@@ -6,7 +6,7 @@ drawing is readable in light and dark. Colours are Okabe and Ito's, for every ey
 
 import io
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from analysis.labels import named_value, short_path
@@ -110,14 +110,15 @@ class Colouring:
 
     def __init__(self, study: Study) -> None:
         self._path = next((p for p in study.paths if 2 <= self._levels(study, p) <= 6), None)
-        named = {self.group(cell): cell for cell in study.cells}
-        self._groups = list(named)
+        named = {self.group(cell): self._value(cell) for cell in study.cells}
+        self._groups = sorted(named, key=lambda name: _as_number(named[name]))
+        """In grid order, numbers by their size."""
 
     def group(self, cell: Cell) -> str:
         """Return the name of a cell's group; empty where there is one only."""
         if self._path is None:
             return ""
-        value = dict(cell.params).get(self._path)
+        value = self._value(cell)
         if value is None:
             return f"without {short_path(self._path)}"
         return value if isinstance(value, str) else named_value(self._path, value)
@@ -130,15 +131,30 @@ class Colouring:
         """Return a cell's mark."""
         return MARKS[self._groups.index(self.group(cell)) % len(MARKS)]
 
+    def name_groups(self, axes: "Axes", drawn: Collection[str], *, marks: bool) -> None:
+        """Put the groups that were drawn into the legend, as marks or as lines."""
+        for i, name in enumerate(self._groups):
+            if name in drawn and name:
+                style = MARKS[i % len(MARKS)] if marks else "-"
+                axes.plot([], [], style, color=COLOURS[i % len(COLOURS)], label=name)
+
+    def _value(self, cell: Cell) -> Any:
+        return dict(cell.params).get(self._path or "")
+
     @staticmethod
     def _levels(study: Study, path: str) -> int:
         return len({repr(dict(cell.params).get(path)) for cell in study.cells})
 
 
+def _as_number(value: Any) -> float:
+    """Return what a level is sorted by; words keep their order."""
+    return float(value) if type(value) in (int, float) else 0.0
+
+
 def interval_bars(
     low: Sequence[float], mean: Sequence[float], high: Sequence[float]
 ) -> list[list[float]]:
-    """Return intervals as matplotlib's error lengths; none where a bound is not known."""
-    below = [max(m - a, 0.0) if a == a else 0.0 for a, m in zip(low, mean, strict=True)]
-    above = [max(b - m, 0.0) if b == b else 0.0 for b, m in zip(high, mean, strict=True)]
+    """Return intervals as matplotlib's error lengths; NaN, not drawn, where one is not known."""
+    below = [m - a for a, m in zip(low, mean, strict=True)]
+    above = [b - m for b, m in zip(high, mean, strict=True)]
     return [below, above]

@@ -69,9 +69,9 @@ def parallel(study: Study, _: Studies) -> "Figure | None":
     for x, place in enumerate(places):
         place.write(axes, x)
     for y, value in ((0.0, low), (1.0, high)):
-        axes.text(len(places) + 0.06, y, f"{value:.4f}", fontsize=7, va="center")
+        axes.text(len(places) + 0.06, y, f"{value:.4f}", fontsize=7, va="center", color=INK)
     names = [*(place.name for place in places), title(study.objective)]
-    axes.set_xticks(range(len(names)), names, rotation=25, ha="right", fontsize=8)
+    axes.set_xticks(range(len(names)), names, rotation=25, ha="right", fontsize=8, color=INK)
     axes.set_yticks([])
     axes.set_xlim(-0.1, len(places) + 0.5)
     axes.set_xlabel("parameters, and the validation value", color=INK)
@@ -94,9 +94,9 @@ def important(study: Study, _: Studies) -> "Figure | None":
     colours = [GREY if name == "seed" else COLOURS[0] for name, _ in shares]
     axes.barh(range(len(shares)), [share for _, share in shares], color=colours)
     axes.set_yticks(range(len(shares)), [name for name, _ in shares])
-    axes.set_xlim(0, max(1.0, *(share for _, share in shares)))
+    axes.set_xlim(0, 1)
     said = f"forest explains {max(found.explained, 0):.0%} of unseen trials"
-    axes.text(0.98, 0.04, said, transform=axes.transAxes, ha="right", fontsize=8)
+    axes.text(0.98, 0.04, said, transform=axes.transAxes, ha="right", fontsize=8, color=INK)
     return figure
 
 
@@ -166,7 +166,7 @@ class _Axis:
         """Write the labels beside a vertical axis."""
         axes.axvline(x, color=GREY, lw=0.6)
         for y, text in zip(*self.ticks(), strict=True):
-            axes.text(x + 0.04, y, text, fontsize=7, va="center")
+            axes.text(x + 0.04, y, text, fontsize=7, va="center", color=INK)
 
     def _scale(self, value: float) -> float:
         return math.log10(value) if self._log else float(value)

@@ -27,7 +27,7 @@ _STATES = {
 
 def learning_curves(study: Study, _: Studies) -> "Figure | None":
     """Draw the objective of every trial over its epochs."""
-    colouring, named = Colouring(study), set[str]()
+    colouring, drawn = Colouring(study), set[str]()
     figure, axes = single(
         "How did the trials learn, and which were given up?",
         "training epoch",
@@ -40,15 +40,15 @@ def learning_curves(study: Study, _: Studies) -> "Figure | None":
                 continue
             group, pruned = colouring.group(cell), trial.state == "pruned"
             x, y = zip(*points, strict=True)
-            label = None if group in named else group or None
-            named.add(group)
+            drawn.add(group)
             style, colour = "--" if pruned else "-", colouring.colour(cell)
-            axes.plot(x, y, style, color=colour, lw=1, alpha=0.8, label=label)
+            axes.plot(x, y, style, color=colour, lw=1, alpha=0.8)
             if pruned:
                 axes.plot(x[-1], y[-1], "x", color=colour, markersize=7)
     if not axes.lines:
         return None
     axes.margins(x=0.02)
+    colouring.name_groups(axes, drawn, marks=False)
     if any(trial.state == "pruned" for trial in study.trials):
         axes.plot([], [], "x--", color=GREY, label="pruned at ×")
     legend(axes)
@@ -61,7 +61,7 @@ def early_final(study: Study, _: Studies) -> "Figure | None":
     if not found:
         return None
     figure, axes = single(
-        "Is pruning safe here: do early ranks tell the final ones?",
+        "Is pruning safe: do early ranks tell the final?",
         "training epoch",
         "rank correlation; share of trials",
     )
@@ -131,7 +131,7 @@ def seconds_per_epoch(study: Study, _: Studies) -> "Figure | None":
     axes.set_xscale("log")
     for ticks in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
         ticks(_plain_tick)
-    axes.tick_params("x", which="minor", labelsize=7.5, colors=INK)
+    axes.tick_params("x", which="minor", colors=INK)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(-0.6, len(names) - 0.4)
     legend(axes, loc="upper left", bbox_to_anchor=(0, -0.3 if len(names) < 4 else -0.18), ncols=3)
@@ -146,7 +146,7 @@ def _plain_tick(value: float, _: object) -> str:
 
 def against_cost(study: Study, _: Studies) -> "Figure | None":
     """Draw accuracy against the minutes that a trial took."""
-    colouring, named = Colouring(study), set[str]()
+    colouring, drawn = Colouring(study), set[str]()
     accuracy = f"{title(METRIC)} (test)"
     figure, axes = single("What does accuracy cost?", "minutes per trial", accuracy)
     for cell in study.cells:
@@ -155,12 +155,14 @@ def against_cost(study: Study, _: Studies) -> "Figure | None":
             if math.isnan(value) or math.isnan(seconds):
                 continue
             group = colouring.group(cell)
-            label = None if group in named else group or None
-            named.add(group)
+            drawn.add(group)
             mark, colour = colouring.mark(cell), colouring.colour(cell)
-            axes.plot(seconds / 60, value, mark, color=colour, ms=5, alpha=0.8, label=label)
+            axes.plot(seconds / 60, value, mark, color=colour, ms=5, alpha=0.8)
+    if not axes.lines:
+        return None
+    colouring.name_groups(axes, drawn, marks=True)
     legend(axes)
-    return figure if axes.lines else None
+    return figure
 
 
 def timeline(study: Study, _: Studies) -> "Figure | None":

@@ -105,6 +105,7 @@ def test_importance_finds_what_matters_and_gives_luck_its_share():
     assert found.shares[0][0] == "rate"
     assert shares["rate"] > 0.8
     assert shares["idle"] < 0.05
+    assert sum(shares.values()) <= 1.05
     assert found.explained > 0.8
     assert importance(Study("s", {}, {}, tuple(points[:9]))) is None
 

@@ -3,6 +3,8 @@
 import re
 
 import pytest
+from matplotlib.colors import to_hex
+from matplotlib.text import Text
 
 from analysis import figures
 from analysis.findings import find
@@ -44,8 +46,13 @@ def study():
 
 
 @pytest.fixture(scope="module")
-def text(study):
-    drawings = {name: figures.to_svg(f, name) for name, f in figures.draw_all(study).items()}
+def drawn(study):
+    return figures.draw_all(study)
+
+
+@pytest.fixture(scope="module")
+def text(study, drawn):
+    drawings = {name: figures.to_svg(figure, name) for name, figure in drawn.items()}
     return page(find(study), drawings)
 
 
@@ -82,8 +89,14 @@ def test_page_says_what_was_found_and_what_is_missing(text):
     assert "Wang et al." in text
 
 
-def test_every_figure_asks_a_question_and_names_its_axes(study):
-    drawn = figures.draw_all(study)
+def test_every_word_of_a_figure_is_in_the_ink_that_the_page_replaces(drawn):
+    for name, figure in drawn.items():
+        figure.draw_without_rendering()
+        inks = {to_hex(t.get_color()) for t in figure.findobj(Text) if t.get_text()}
+        assert inks == {figures.INK}, name
+
+
+def test_every_figure_asks_a_question_and_names_its_axes(drawn):
     assert len(drawn) > 10
     for name, figure in drawn.items():
         assert figure.get_suptitle().endswith("?"), name
