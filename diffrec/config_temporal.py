@@ -21,6 +21,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
         "future_items",
         "future_temperature",
         "future_users",
+        "future_every",
     ),
 }
 _OPTIONAL = tuple(dict.fromkeys(name for names in _NEEDS.values() for name in names))
@@ -51,11 +52,14 @@ class TemporalConfig:
     """Learned recency: how many next items a cut history has to foretell."""
 
     future_temperature: float | None = None
-    """Learned recency: factor on the scores before their softmax."""
+    """Learned recency: factor on the scores, in units of their spread over the items, before their
+    softmax."""
 
     future_users: int | None = None
-    """Learned recency: how many users' histories are cut at each update of W. There are as many
-    updates as an epoch has batches, after it."""
+    """Learned recency: how many users' histories are cut at each update of W."""
+
+    future_every: int | None = None
+    """Learned recency: batches of an epoch for each update of W, which come after it."""
 
     per_step: bool = False
     """Learned: W has a row per diffusion step, not one that serves all."""
@@ -89,7 +93,7 @@ class TemporalConfig:
                 "`temporal.weight_min <= temporal.weight_max` must hold, but got "
                 f"{self.weight_min} > {self.weight_max}; exchange them.",
             )
-        for name in ("future_items", "future_users"):
+        for name in ("future_items", "future_users", "future_every"):
             if (count := getattr(self, name)) is not None:
                 at_least(f"temporal.{name}", count, 1)
         require(

@@ -39,10 +39,11 @@ _WEIGHTED: dict[str, dict[str, Any]] = {
     "exponential": {"half_life": 5.0, "weigh_inference": True, "keep_norm": True},
     "learned_steps": {"ltw_learning_rate": 0.01, "per_step": True},
     "learned_recency": {
-        "ltw_learning_rate": 0.05,
+        "ltw_learning_rate": 0.1,
         "future_items": 5,
-        "future_temperature": 20.0,
+        "future_temperature": 1.5,
         "future_users": 16,
+        "future_every": 3,
         "weigh_inference": True,
         "keep_norm": True,
     },

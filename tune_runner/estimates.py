@@ -37,8 +37,10 @@ def trial_bytes(config: AnyConfig, num_users: int, num_items: int) -> float:
     assert isinstance(config, RecommenderConfig | MultVAEConfig)
     rows = min(config.training.batch_size, num_users)
     outputs = sum(sum(layers) for layers in widths)
-    over_items = isinstance(config, RecommenderConfig) and config.autoencoder is None
-    is_wide = over_items and _FLOAT * num_items * config.denoiser.hidden_dims[-1] >= _WIDE_BYTES
+    over_items = is_wide = False
+    if isinstance(config, RecommenderConfig) and config.autoencoder is None:
+        over_items = True
+        is_wide = _FLOAT * num_items * config.denoiser.hidden_dims[-1] >= _WIDE_BYTES
     copies = _WIDE_COPIES if is_wide else _COPIES
     activations = _ITEM_ACTIVATIONS if over_items else _ACTIVATIONS
     return _FLOAT * (copies * num_weights(config, num_items) + activations * rows * outputs)

@@ -98,6 +98,16 @@ def cut_histories(
     )
 
 
+def in_spreads(scores: Tensor) -> Tensor:
+    """Return the scores, shape (batch, num_items), in units of each user's standard deviation.
+
+    A reconstruction's scores spread over .05, an autoencoder's logits over 2: one temperature then
+    serves both. No gradient goes through the unit.
+    """
+    spread = scores.detach().std(dim=-1, keepdim=True)
+    return scores / spread.where(spread > 0, torch.ones_like(spread))
+
+
 def future_nll(scores: Tensor, past: Interactions, future: Interactions) -> Tensor:
     """Return the mean over users of the mean -log softmax of their next items.
 

@@ -27,7 +27,7 @@ from diffrec.models.asking import AskedHistory
 from diffrec.models.autoencoder import ClusteredAutoencoder, multinomial_nll
 from diffrec.models.denoiser import Denoiser
 from diffrec.models.noise import Noise
-from diffrec.models.recency import RecencyCurve, cut_histories, future_nll
+from diffrec.models.recency import RecencyCurve, cut_histories, future_nll, in_spreads
 from diffrec.models.temporal import interaction_weights
 
 
@@ -149,7 +149,7 @@ class DiffusionRecommender(nn.Module):
         assert temporal.future_temperature is not None
         past, future = cut_histories(history, temporal.future_items, rng)
         scores = self._scores(AskedHistory(past, self.recency.all_rows(past), self.device))
-        return future_nll(temporal.future_temperature * scores, past, future)
+        return future_nll(in_spreads(scores) * temporal.future_temperature, past, future)
 
     @contextmanager
     def at_rest(self) -> Iterator[None]:

@@ -23,7 +23,7 @@ def teach_recency(
     train: Interactions,
     rng: np.random.Generator,
 ) -> None:
-    """Update W by the future of a few users, as often as the epoch that is over had batches.
+    """Update W by the future of a few users, once for `future_every` batches of the epoch.
 
     W has 14 weights a row and needs few users. The network rests meanwhile, so the matrices of its
     chain are computed once (`at_rest`).
@@ -34,13 +34,15 @@ def teach_recency(
         train: train interactions, which the future is cut from.
         rng: who is asked, and where their histories are cut.
     """
-    config = model.config
-    assert config.temporal.future_users is not None
+    config, temporal = model.config, model.config.temporal
+    assert temporal.future_users is not None
+    assert temporal.future_every is not None
     users = np.flatnonzero(train.lengths >= 2)
-    asked = min(config.temporal.future_users, len(users))
+    asked = min(temporal.future_users, len(users))
     if not asked:
         return
-    num_updates = -(-np.count_nonzero(train.lengths) // config.training.batch_size)
+    users_for_each = config.training.batch_size * temporal.future_every
+    num_updates = -(-np.count_nonzero(train.lengths) // users_for_each)
     with model.at_rest():
         for _ in range(num_updates):
             chosen = rng.choice(users, asked, replace=False)

@@ -13,7 +13,7 @@ from diffrec.data.interactions import Interactions, TuningSplit
 from diffrec.data.sources import load_dataset
 from diffrec.diffusion.timesteps import ImportanceTimestepSampler, LearnedTimestepSampler
 from diffrec.models.asking import AskedHistory
-from diffrec.models.recency import NUM_KNOTS, RecencyCurve, cut_histories, future_nll
+from diffrec.models.recency import NUM_KNOTS, RecencyCurve, cut_histories, future_nll, in_spreads
 from diffrec.models.recommender import DiffusionRecommender
 from diffrec.presets import preset
 from diffrec.training.learned_weights import MAX_SNAPSHOTS, WeightTrajectory, teach_recency
@@ -187,8 +187,7 @@ def test_learned_recency_finds_the_planted_drift():
     split = load_dataset("embedded").tuning_split()
     quick = {"training__max_epochs": 30, "training__eval_every": 10, "denoiser__hidden_dims": [100]}
     plain = build_run(small("DiffRec", **quick), split)
-    softer = {"temporal__future_temperature": 5.0}
-    learned = build_run(small("DiffRec+learned_recency", **quick, **softer), split)
+    learned = build_run(small("DiffRec+learned_recency", **quick), split)
     for run in (plain, learned):
         for _ in run.epochs():
             pass
@@ -337,3 +336,11 @@ def test_one_row_of_w_weighs_all_steps_alike():
         many.log_weights[:, 0] += 1.0
     assert one.log_weights.shape == (1, 10)
     torch.testing.assert_close(one.probabilities(), many.probabilities())
+
+
+def test_scores_in_spreads_do_not_depend_on_their_unit():
+    scores = torch.rand(3, 60)
+    found = in_spreads(scores)
+    torch.testing.assert_close(found.std(dim=1), torch.ones(3))
+    torch.testing.assert_close(in_spreads(40 * scores), found)
+    assert torch.equal(in_spreads(torch.zeros(2, 5)), torch.zeros(2, 5))  # all alike: no unit
