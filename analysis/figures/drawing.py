@@ -25,6 +25,9 @@ INK = "#010203"
 WIDTH = 5.2
 """Inches; a page of 400 px still shows the text at its size."""
 
+_NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+"""Nothing in a drawing that changes from day to day, and no address of anybody."""
+
 _STYLE: Any = {
     **dict.fromkeys(
         ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK
@@ -94,7 +97,7 @@ def to_svg(figure: "Figure", name: str) -> str:
 
     text = io.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
+        figure.savefig(text, format="svg", transparent=True, metadata=_NO_METADATA)
     return text.getvalue()
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from analysis.cost import trial_seconds
 from analysis.figures.comparing import Studies
-from analysis.figures.drawing import COLOURS, GREY, INK, Colouring, legend, single
+from analysis.figures.drawing import COLOURS, GREY, INK, Colouring, legend, legend_below, single
 from analysis.literature import reported_seconds
 from analysis.pruning import early_and_final, saved_epochs
 from analysis.study import Study
@@ -93,7 +93,7 @@ def pruning_saved(study: Study, _: Studies) -> "Figure | None":
     axes.barh(y, ran, color=COLOURS[0], label=f"run ({sum(ran)})")
     axes.barh(y, spared, left=ran, color=COLOURS[5], alpha=0.5, label=f"saved ({sum(spared):.0f})")
     axes.set_yticks([])
-    legend(axes)
+    legend_below(figure, axes)
     return figure
 
 

@@ -61,6 +61,11 @@ def test_page_requests_nothing(text):
     assert not re.search(r'(src|href)="(?!#)', text)
 
 
+def test_page_holds_no_address_but_the_names_of_xml(text):
+    addresses = set(re.findall(r"https?://[^\"<\s]+", text))
+    assert addresses <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+
+
 def test_page_follows_the_readers_light_or_dark(text):
     assert "prefers-color-scheme: dark" in text
     assert "currentColor" in text
