@@ -122,11 +122,17 @@ class Tracker:
                 try:
                     writer = writer or self._make_writer()
                     writer.apply([message for message, _ in batch])
-                    self._outbox.mark_delivered(batch[-1][1])
                 except Exception as error:  # noqa: BLE001 - whatever it is, the study goes on
                     self.problem = str(error).splitlines()[0] if str(error) else repr(error)
                     logger.debug("MLflow does not answer: %s", self.problem)
                     self._stop.wait(2.0)
                     continue
                 self.problem = None
+                self._mark_delivered(batch[-1][1])
                 break
+
+    def _mark_delivered(self, end: int) -> None:
+        try:
+            self._outbox.mark_delivered(end)
+        except OSError as error:  # a full disk; the next driver sends it again, without harm
+            self.problem = str(error)

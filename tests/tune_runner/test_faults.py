@@ -142,11 +142,15 @@ def test_the_record_is_complete_although_mlflows_server_was_away(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
     server.start()
     try:
-        driver = start_driver(config, engine, ray_cluster.address)
+        gate = tmp_path / "gate"
+        gate.touch()
+        driver = start_driver(config, replace(engine, gate=str(gate)), ray_cluster.address)
         diary.wait_for_more(4)
         server.stop()
         diary.wait_for_more(12)  # whole trials
+        gate.unlink()  # the study must not be over before the server is back
         server.start()
+        gate.touch()
         driver.join()
         assert driver.exitcode == 0, Path("driver.out").read_text()
         assert Watch("storm", server.uri, diary=engine.diary).harm() == Harm()
