@@ -22,6 +22,9 @@ _BATCH = 1000
 
 _TAG_LENGTH = 4000
 
+_EXPERIMENT_KIND = "mlflow.experimentKind"
+"""Tag by which MLflow's pages choose what to show: of a study its runs, not traces of agents."""
+
 
 class MlflowWriter:
     """Writes one study: a parent run, a child for each trial."""
@@ -195,7 +198,11 @@ def _experiment(client: MlflowClient, uri: str) -> str:
         database = Path(urlparse(uri).path.removeprefix("/")).resolve()
         place = (database.parent / "mlruns" / records.EXPERIMENT).as_uri()
     try:
-        return client.create_experiment(records.EXPERIMENT, artifact_location=place)
+        return client.create_experiment(
+            records.EXPERIMENT,
+            artifact_location=place,
+            tags={_EXPERIMENT_KIND: "custom_model_development"},
+        )
     except MlflowException:  # another study was faster
         found = client.get_experiment_by_name(records.EXPERIMENT)
         if found is None:

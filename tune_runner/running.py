@@ -50,6 +50,8 @@ def run_trials(
         tune.with_parameters(RecommenderTrial, data=dataset, engine=engine),
         lambda config: tune.PlacementGroupFactory([config[ASSIGNMENT].placement.bundle]),
     )
+    # What Ray's dashboard calls the workers; Tune's own wrapper has no name that says anything.
+    trainable.__name__ = trainable.__qualname__ = RecommenderTrial.__name__
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
