@@ -33,6 +33,7 @@ _FREE = (
     "temporal.future_items",
     "temporal.future_temperature",
     "temporal.future_users",
+    "temporal.future_every",
     "temporal.weigh_inference",
     "temporal.keep_norm",
     "training.learning_rate",

@@ -66,6 +66,7 @@ CASES = {
             "temporal.future_items": 5,
             "temporal.future_temperature": 1.0,
             "temporal.future_users": 20,
+            "temporal.future_every": 2,
             "temporal.weigh_inference": True,
         },
     ),
