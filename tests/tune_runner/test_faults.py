@@ -224,6 +224,7 @@ def test_a_full_disk_stops_the_study_and_costs_nothing(
     assert optuna.trial.TrialState.COMPLETE in states
     assert optuna.trial.TrialState.FAIL not in states
 
+    fill(small_disk)  # Tune's own files are gone meanwhile
     with pytest.raises(UserError, match="is full; free some space"):
         run_study(config, resume=True, engine=engine)
     (small_disk / "ballast").unlink()
