@@ -41,8 +41,8 @@ _WEIGHTED: dict[str, dict[str, Any]] = {
     "learned_recency": {
         "ltw_learning_rate": 0.1,
         "future_items": 5,
-        "future_temperature": 1.5,
-        "future_users": 16,
+        "future_temperature": 0.7,
+        "future_users": 64,
         "future_every": 3,
         "weigh_inference": True,
         "keep_norm": True,

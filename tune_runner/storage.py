@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import time
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -97,6 +98,8 @@ def open_database(url: str) -> "RDBStorage":
             "or PGPASSWORD."
         ) from None
     event.listen(storage.engine, "do_connect", _connect_patiently)
+    # Optuna leaves the pool's connections open for the garbage collector, which complains.
+    weakref.finalize(storage, storage.engine.dispose)
     return storage
 
 

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import optuna
+import psutil
 import pytest
 
 from diffrec.errors import UserError
@@ -30,6 +31,14 @@ from tune_runner.study import run_study
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 RATES = '{"training.learning_rate": Choice(0.5, 0.7, 0.6)}'
+
+
+def alive(pid):
+    """Whether a process runs; one that nobody has reaped yet does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 class Diary:
@@ -119,7 +128,9 @@ def test_a_lost_node_costs_its_trials_nothing_but_time(
         driver = start_driver(config, replace(engine, gate=str(gate)), ray_cluster.address)
         # a trial waits in its second epoch on each CPU of the three nodes
         wait_until(lambda: sum(epoch == "2" for *_, epoch in diary.lines()) == 4)
+        (lost,) = {int(pid) for pid, node, *_ in diary.lines() if node == doomed}
         ray_cluster.remove_node(nodes.pop(), allow_graceful=False)
+        wait_until(lambda: not alive(lost))  # it outlives its raylet by a moment
         gate.touch()
         driver.join()
         assert driver.exitcode == 0, Path("driver.out").read_text()
