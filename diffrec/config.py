@@ -285,6 +285,13 @@ class RecommenderConfig:
             f"diffusion.timestep_sampler is {self.diffusion.timestep_sampler!r}; set it to "
             "'importance'.",
         )
+        require(
+            self.temporal.inference_scale == 1
+            or not self.denoiser.normalize_input
+            or self.autoencoder is not None,
+            "`temporal.inference_scale` has no effect with denoiser.normalize_input, but got "
+            f"{self.temporal.inference_scale}; leave it at 1.",
+        )
 
     @property
     def variant(self) -> str:

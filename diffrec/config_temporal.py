@@ -61,6 +61,11 @@ class TemporalConfig:
     future_every: int | None = None
     """Learned recency: batches of an epoch for each update of W, which come after it."""
 
+    future_holdout: float = 0.0
+    """Learned recency: share of the users whom only W learns from, at least 0 and below 1. A
+    network has seen the future of those that it was trained on, and W then trusts old items that
+    merely remind it; 0: W learns from all of them all the same."""
+
     per_step: bool = False
     """Learned: W has a row per diffusion step, not one that serves all."""
 
@@ -75,6 +80,9 @@ class TemporalConfig:
 
     keep_norm: bool = False
     """Rescale a weighted history to the L2 norm of the binary one."""
+
+    inference_scale: float = 1.0
+    """Factor on the history that the trained network is asked with, weighted or not."""
 
     def __post_init__(self) -> None:
         for name in _OPTIONAL:
@@ -101,6 +109,17 @@ class TemporalConfig:
             f"`temporal.per_step` has no meaning with temporal.weighting={self.weighting!r}, which "
             "learns nothing; unset it.",
         )
+        require(
+            0 <= self.future_holdout < 1,
+            "`temporal.future_holdout` must be a share of the users, at least 0 and below 1, but "
+            f"got {self.future_holdout}.",
+        )
+        require(
+            self.future_holdout == 0 or self.weighting == "learned_recency",
+            "`temporal.future_holdout` keeps users for W, which temporal.weighting="
+            f"{self.weighting!r} does not learn from; leave it at 0.",
+        )
+        positive("temporal.inference_scale", self.inference_scale)
         self._check_uses()
 
     @property

@@ -36,16 +36,23 @@ _OURS = "ours, for the embedded dataset"
 # Recency is asked with, never trained on: training on weighted histories costs the network what it
 # knows of the older items (docs/deviations.md).
 _WEIGHTED: dict[str, dict[str, Any]] = {
-    "exponential": {"half_life": 5.0, "weigh_inference": True, "keep_norm": True},
+    "exponential": {
+        "half_life": 5.0,
+        "weigh_inference": True,
+        "keep_norm": True,
+        "inference_scale": 2.0,
+    },
     "learned_steps": {"ltw_learning_rate": 0.01, "per_step": True},
     "learned_recency": {
         "ltw_learning_rate": 0.1,
-        "future_items": 5,
+        "future_items": 3,
         "future_temperature": 0.7,
-        "future_users": 64,
+        "future_users": 256,
         "future_every": 3,
+        "future_holdout": 0.1,
         "weigh_inference": True,
         "keep_norm": True,
+        "inference_scale": 2.0,
     },
 }
 

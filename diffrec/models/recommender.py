@@ -124,7 +124,7 @@ class DiffusionRecommender(nn.Module):
             users: rows of `history` to score, shape (batch,).
         """
         rows = history.select_users(users)
-        return self._scores(AskedHistory(rows, self._asking_weights(rows), self.device))
+        return self._scores(self._asked(rows))
 
     @contextmanager
     def scoring(self) -> Iterator[None]:
@@ -148,7 +148,7 @@ class DiffusionRecommender(nn.Module):
         assert temporal.future_items is not None
         assert temporal.future_temperature is not None
         past, future = cut_histories(history, temporal.future_items, rng)
-        scores = self._scores(AskedHistory(past, self.recency.all_rows(past), self.device))
+        scores = self._scores(self._asked(past))
         return future_nll(in_spreads(scores) * temporal.future_temperature, past, future)
 
     @contextmanager
@@ -203,8 +203,16 @@ class DiffusionRecommender(nn.Module):
         start = self.process.num_inference_noise_steps == 0 and self.autoencoder is None
         return start and self._is_exactly_linear
 
+    def _asked(self, rows: Interactions) -> AskedHistory:
+        """Return what the network is asked with: weighted, then scaled."""
+        scale, weights = self.config.temporal.inference_scale, self._asking_weights(rows)
+        if scale != 1:
+            ones = torch.ones(len(rows.indices), device=self.device)
+            weights = [scale * (ones if row is None else row) for row in weights]
+        return AskedHistory(rows, weights, self.device)
+
     def _asking_weights(self, rows: Interactions) -> list[Tensor | None]:
-        """Return the weights of what the network is asked with, as `AskedHistory` takes them."""
+        """Return the weights of each interaction, (nnz,), one entry for all steps or one each."""
         temporal = self.config.temporal
         if self.recency is not None:
             return self.recency.all_rows(rows)

@@ -36,6 +36,7 @@ _FREE = (
     "temporal.future_every",
     "temporal.weigh_inference",
     "temporal.keep_norm",
+    "temporal.inference_scale",
     "training.learning_rate",
     "training.weight_decay",
     "training.max_epochs",

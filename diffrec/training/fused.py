@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-import numpy as np
 import torch
 
 from diffrec.data.batches import user_batches
@@ -106,20 +105,21 @@ class FusedRuns:
 
 def _train_epoch(stack: Stack, runs: Sequence[TrainingRun]) -> list[float]:
     """Pass once over the users, each run in its own order; return the mean losses."""
-    train, size = runs[0].split.train, runs[0].config.training.batch_size
+    size = runs[0].config.training.batch_size
     for run in runs:
         run.model.train()
-    users = np.flatnonzero(train.lengths > 0)
+    users = [run.users for run in runs]
     orders = [
-        user_batches(len(users), size, generator(run.config.seed, "shuffle", run.epoch))
-        for run in runs
+        user_batches(len(mine), size, generator(run.config.seed, "shuffle", run.epoch))
+        for run, mine in zip(runs, users, strict=True)
     ]
     seeds = [derive_seed(run.config.seed, "epoch", run.epoch) for run in runs]
     streams = Streams(stack.device, seeds)
     total = torch.zeros(len(runs), dtype=torch.float64, device=stack.device)
     batches = 0
     for rows in zip(*orders, strict=True):
-        total += stack.backward([users[chosen] for chosen in rows], streams)
+        batch = [mine[chosen] for mine, chosen in zip(users, rows, strict=True)]
+        total += stack.backward(batch, streams)
         batches += 1
         for run in runs:
             run.optimizer.step()

@@ -9,6 +9,7 @@ from diffrec.data.interactions import Interactions
 from diffrec.diffusion.timesteps import WINDOW
 from diffrec.models.recency import KNOT_AGES
 from diffrec.models.recommender import DiffusionRecommender
+from diffrec.seeding import generator
 from diffrec.training.adamw import AdamW
 
 logger = logging.getLogger(__name__)
@@ -17,11 +18,22 @@ MAX_SNAPSHOTS = 128
 """Snapshots of W that a run keeps at most."""
 
 
+def held_out(train: Interactions, share: float, seed: int) -> np.ndarray:
+    """Return who of `train` only W learns from: a mask over the users, the same at every call."""
+    chosen = np.zeros(train.num_users, dtype=bool)
+    if share > 0:
+        users = np.flatnonzero(train.lengths >= 2)
+        count = min(max(1, round(share * len(users))), max(len(users) - 1, 0))
+        chosen[generator(seed, "future_holdout").choice(users, count, replace=False)] = True
+    return chosen
+
+
 def teach_recency(
     model: DiffusionRecommender,
     optimizer: AdamW,
     train: Interactions,
     rng: np.random.Generator,
+    held: np.ndarray | None = None,
 ) -> None:
     """Update W by the future of a few users, once for `future_every` batches of the epoch.
 
@@ -33,11 +45,13 @@ def teach_recency(
         optimizer: of all its parameters; those without a gradient stay.
         train: train interactions, which the future is cut from.
         rng: who is asked, and where their histories are cut.
+        held: mask of the users to ask, (num_users,); None or none marked: all.
     """
     config, temporal = model.config, model.config.temporal
     assert temporal.future_users is not None
     assert temporal.future_every is not None
-    users = np.flatnonzero(train.lengths >= 2)
+    askable = train.lengths >= 2
+    users = np.flatnonzero(askable if held is None or not held.any() else askable & held)
     asked = min(temporal.future_users, len(users))
     if not asked:
         return

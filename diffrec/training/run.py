@@ -29,7 +29,7 @@ from diffrec.seeding import derive_seed, generator
 from diffrec.training.adamw import AdamW
 from diffrec.training.closed_form import ClosedFormRun
 from diffrec.training.kept_state import KeptState
-from diffrec.training.learned_weights import WeightTrajectory, teach_recency
+from diffrec.training.learned_weights import WeightTrajectory, held_out, teach_recency
 from diffrec.training.patience import PatienceRule
 from diffrec.training.precision import autocast_dtype
 from diffrec.training.reports import EpochReport
@@ -72,9 +72,16 @@ class TrainingRun:
         self.optimizer = build_optimizer(config, self.model)
         self._number_format = autocast_dtype(config.training.precision, self.model.device)
         self.weights = self.model.training_weights(split.train)
+        share = config.temporal.future_holdout if isinstance(config, RecommenderConfig) else 0.0
+        self._held = held_out(split.train, share, config.seed)
         self._trajectory = (
             WeightTrajectory(self.model) if isinstance(self.model, DiffusionRecommender) else None
         )
+
+    @property
+    def users(self) -> np.ndarray:
+        """Whom the network is trained on: those with a history whom W does not keep for itself."""
+        return np.flatnonzero((self.split.train.lengths > 0) & ~self._held)
 
     @property
     def best_epoch(self) -> int:
@@ -170,10 +177,10 @@ class TrainingRun:
 
     def _train_epoch(self) -> float:
         """Pass once over the users with a history; return the mean loss."""
-        model, train, seed = self.model, self.split.train, self.config.seed
+        model, seed = self.model, self.config.seed
         device = model.device
         model.train()
-        users = np.flatnonzero(train.lengths > 0)
+        users = self.users
         rng = generator(seed, "shuffle", self.epoch)
         total, batches = torch.zeros((), dtype=torch.float64, device=device), 0
         gpus = [device] if device.type == "cuda" else []
@@ -197,7 +204,7 @@ class TrainingRun:
         model = self.model
         if isinstance(model, DiffusionRecommender) and model.recency is not None:
             rng = generator(self.config.seed, "future", self.epoch)
-            teach_recency(model, self.optimizer, self.split.train, rng)
+            teach_recency(model, self.optimizer, self.split.train, rng, self._held)
 
     def _train_batch(self, users: np.ndarray) -> torch.Tensor:
         """Update every weight once; return the loss, a scalar on the model's device."""

@@ -49,6 +49,13 @@ REFUSED = [
     ({"temporal.weighting": "linear"}, "`temporal.weight_min` is needed"),
     ({"temporal.half_life": 3.0}, "has no meaning"),
     ({"temporal.keep_norm": True}, "weighs no interaction"),
+    ({"temporal.future_holdout": 0.1}, "keeps users for W"),
+    ({"temporal.future_holdout": 1.0}, "share of the users"),
+    ({"temporal.inference_scale": 0.0}, "inference_scale"),
+    (
+        {"temporal.inference_scale": 2.0, "denoiser.normalize_input": True},
+        "no effect with denoiser.normalize_input",
+    ),
     ({"temporal.weigh_inference": True}, "weighs no interaction"),
     ({"training.patience": 0}, "patience >= 1"),
     ({"training.learning_rate": 0.0}, "learning_rate > 0"),

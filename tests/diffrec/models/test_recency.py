@@ -28,6 +28,10 @@ def histories(lengths) -> Interactions:
     return Interactions.from_pairs(np.array(pairs, dtype=np.int64).reshape(-1, 2), len(lengths), 60)
 
 
+ASKED = {"temporal__inference_scale": 1.5}
+"""What W does not change: `none` and a W of ones ask equally loudly."""
+
+
 def small(variant: str, **changes) -> RecommenderConfig:
     config = preset(variant, "embedded").config
     latent = {"autoencoder.latent_dim": 10} if config.autoencoder else {}
@@ -43,7 +47,7 @@ def build(variant: str, **changes) -> DiffusionRecommender:
 
 @BASES
 def test_recency_at_ones_scores_like_none_to_the_bit(base):
-    plain, learned = build(base), build(f"{base}+learned_recency")
+    plain, learned = build(base, **ASKED), build(f"{base}+learned_recency", **ASKED)
     learned.load_state_dict(plain.state_dict() | {"recency.log_weights": torch.zeros(1, NUM_KNOTS)})
     plain.eval(), learned.eval()
     history, users = histories([5, 17, 40]), np.arange(3)
@@ -68,10 +72,11 @@ def test_steps_at_ones_draw_like_none_to_the_bit():
 @BASES
 def test_a_whole_run_at_ones_equals_none_to_the_bit(base):
     split = load_dataset("embedded").tuning_split()
-    frozen = {"temporal__ltw_learning_rate": 1e-30}
-    plain = [r.metrics for r in build_run(small(base), split).epochs()]
-    for weighting in ("learned_steps", "learned_recency"):
-        run = build_run(small(f"{base}+{weighting}", **frozen), split)
+    frozen = {"temporal__ltw_learning_rate": 1e-30, **ASKED}
+    plain = [r.metrics for r in build_run(small(base, **ASKED), split).epochs()]
+    trained_on_all = {"learned_steps": {}, "learned_recency": {"temporal__future_holdout": 0.0}}
+    for weighting, changes in trained_on_all.items():
+        run = build_run(small(f"{base}+{weighting}", **frozen, **changes), split)
         assert [r.metrics for r in run.epochs()] == plain, weighting
 
 
@@ -220,7 +225,8 @@ def test_nothing_learned_has_no_trajectory():
 
 @BASES
 def test_a_row_for_each_step_at_ones_scores_like_none_to_the_bit(base):
-    plain, learned = build(base), build(f"{base}+learned_recency", temporal__per_step=True)
+    plain = build(base, **ASKED)
+    learned = build(f"{base}+learned_recency", temporal__per_step=True, **ASKED)
     w = torch.zeros(learned.process.num_steps, NUM_KNOTS)
     learned.load_state_dict(plain.state_dict() | {"recency.log_weights": w})
     plain.eval(), learned.eval()
@@ -265,7 +271,7 @@ def test_the_collapsed_chain_sees_each_steps_history_like_the_plain_one(base, ta
     with torch.no_grad():
         model.recency.log_weights.normal_()
     rows = histories([5, 17, 40])
-    asked = AskedHistory(rows, model.recency.all_rows(rows), model.device)
+    asked = model._asked(rows)
     with torch.no_grad():
         seen = [asked.dense(t) for t in range(model.process.num_steps)]
         if model.autoencoder is not None:
@@ -298,6 +304,31 @@ def test_w_has_its_own_rate_and_no_decay():
     (group,) = [g for g in build_optimizer(model.config, model).param_groups if g["lr"] == 0.07]
     assert [p is model.recency.log_weights for p in group["params"]] == [True]
     assert group["weight_decay"] == 0
+
+
+def test_users_held_out_teach_w_and_no_one_else_does():
+    split = load_dataset("embedded").tuning_split()
+    run = build_run(small("DiffRec+learned_recency", temporal__future_holdout=0.25), split)
+    kept = np.setdiff1d(np.flatnonzero(split.train.lengths >= 2), run.users)
+    assert len(kept) == round(0.25 * np.count_nonzero(split.train.lengths >= 2))
+    taught, trained = [], []
+    lesson, batch = run.model.future_loss, run._train_batch
+    run.model.future_loss = lambda rows, rng: taught.append(rows) or lesson(rows, rng)
+    run._train_batch = lambda users: trained.append(users) or batch(users)
+    run.next_epoch()
+    assert np.array_equal(np.sort(np.concatenate(trained)), run.users)
+    of_kept = {tuple(split.train.items_of(user)) for user in kept}
+    assert all(tuple(rows.items_of(i)) in of_kept for rows in taught for i in range(rows.num_users))
+
+
+def test_the_scale_of_what_is_asked_reaches_the_network_once():
+    plain, loud = build("DiffRec").eval(), build("DiffRec", temporal__inference_scale=3.0).eval()
+    history, users = histories([5, 17, 40]), np.arange(3)
+    thrice = torch.full((len(history.indices),), 3.0)
+    with torch.no_grad():
+        expected = plain._scores(AskedHistory(history, [thrice], plain.device))
+    assert torch.equal(loud.scores(history, users), expected)
+    assert not torch.equal(loud.scores(history, users), plain.scores(history, users))
 
 
 def learned_w(train: Interactions, valid: Interactions) -> torch.Tensor:
