@@ -1,0 +1,26 @@
+"""How far recency carries DiffRec on a base that validation prefers to the published one.
+
+`temporal_weighting` leaves every base as published. On ML-1M validation prefers another: five
+steps, a third of the published rate, and so longer training (docs/temporal.md). Here all cells
+share it, the plain network included, so what they differ in is the weighting alone. Five seeds.
+"""
+
+from search_spaces.domains import Choice
+from search_spaces.space import SearchSpace
+
+SPACE = SearchSpace(
+    name="recency",
+    question="How far does asking with recency-weighted histories carry a well-trained DiffRec?",
+    domains={
+        "variant": Choice(
+            "DiffRec", "DiffRec+exponential", "DiffRec+learned_steps", "DiffRec+learned_recency"
+        ),
+    },
+    overrides={
+        "diffusion.num_steps": 5,
+        "training.learning_rate": 3e-4,
+        "denoiser.hidden_dims": [200, 600],
+    },
+    replicates=5,
+    control={"variant": "DiffRec"},
+)
