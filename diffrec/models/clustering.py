@@ -1,4 +1,8 @@
-"""Which cluster each item belongs to: seeded, cached, tolerant of empty and one-item clusters."""
+"""Which cluster each item belongs to: seeded, cached, tolerant of empty and one-item clusters.
+
+scikit-learn is imported where it is used: it takes a worker two CPU seconds, as much as torch, and
+most models have no clusters.
+"""
 
 import hashlib
 import logging
@@ -6,9 +10,6 @@ import warnings
 
 import numpy as np
 import psutil
-from sklearn.cluster import AgglomerativeClustering, KMeans
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 
 from diffrec.config import Clustering
 from diffrec.errors import UserError
@@ -48,6 +49,8 @@ def cluster_items(
     data = np.ascontiguousarray(embeddings, dtype=np.float32)
     key = (hashlib.sha256(data.tobytes()).hexdigest(), method, num_clusters, seed)
     if key not in _CACHE:
+        from sklearn.exceptions import ConvergenceWarning
+
         with warnings.catch_warnings():
             # fewer distinct points than clusters: legal here, the spare clusters stay empty
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -58,6 +61,9 @@ def cluster_items(
 
 
 def _fit(data: np.ndarray, method: Clustering, num_clusters: int, seed: int) -> np.ndarray:
+    from sklearn.cluster import AgglomerativeClustering, KMeans
+    from sklearn.mixture import GaussianMixture
+
     random_state = derive_seed(seed, "clustering", method) % 2**32
     if method == "kmeans":
         return KMeans(
