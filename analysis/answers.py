@@ -99,7 +99,7 @@ def _literature(study: Study) -> list[str]:
                 None: "and one seed has no interval",
             }[row.exceeds]
             said.append(
-                f"{row.reported.model} reaches {title(METRIC)} {row.ours.mean:.4f}; "
-                f"{SOURCES[row.reported.source]} says {row.theirs:.4f}, {sure}."
+                f"{row.cell.variant} reaches {title(METRIC)} {row.ours.mean:.4f}; "
+                f"{SOURCES[row.reported.source]} says {row.theirs:.4f}{row.elsewhere}, {sure}."
             )
     return said

@@ -86,7 +86,7 @@ def literature_sheet(study: Study) -> Sheet | None:
     words = {True: "yes", False: "no", None: "one seed"}
     rows = [
         (
-            row.reported.model,
+            f"{row.cell.variant}{row.elsewhere}",
             title(f"test/{row.metric}"),
             f"{row.ours.mean:.4f}",
             f"{row.ours.low:.4f} to {row.ours.high:.4f}" if row.ours.is_known else "–",

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_BARS = 6
-_UNDER: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, -0.24)}
-"""Where a legend hides no bar."""
 Studies = Sequence[Study]
 
 
@@ -77,7 +75,7 @@ def improvement(study: Study, others: Studies) -> "Figure | None":
             _bars(panel, changes, i, len(cells), name, names.setdefault(name, len(names)))
         _per_cent(panel, f"change over {one.control.label} (%)")
         name_panel(panel, one.dataset)
-        legend(panel, ncols=3, **_UNDER)
+    legend_below(figure)
     return figure
 
 
@@ -102,7 +100,7 @@ def reproduction(study: Study, others: Studies) -> "Figure | None":
             _bars(panel, gaps, i, len(there), name, names.index(name))
         _per_cent(panel, "ours less theirs (%)")
         name_panel(panel, key)
-        legend(panel, ncols=4, **_UNDER)
+    legend_below(figure)
     return figure
 
 
@@ -165,7 +163,7 @@ def divergence(study: Study, _: Studies) -> "Figure | None":
         _bars(axes, changes, i, len(methods), value_label(method), i)
     axes.axhline(0, color=INK, lw=0.8)
     axes.set_xticks(range(len(counts)), [value_label(n) for n in counts])
-    legend_below(figure, axes)
+    legend_below(figure)
     return figure
 
 

@@ -25,6 +25,9 @@ INK = "#010203"
 WIDTH = 5.2
 """Inches; a page of 400 px still shows the text at its size."""
 
+_HANDLE_INCHES, _LETTER_INCHES = 0.5, 0.065
+"""Of a legend's entry at its size of type: its mark with the gaps, and a letter of its name."""
+
 _NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 """Nothing in a drawing that changes from day to day, and no address of anybody."""
 
@@ -76,19 +79,28 @@ def legend(axes: "Axes", **how: Any) -> None:
         axes.legend(frameon=False, fontsize=8, labelcolor=INK, **how)
 
 
-def legend_below(figure: "Figure", axes: "Axes", columns: int = 3) -> None:
-    """Add one legend for all panels, under them."""
-    handles, names = axes.get_legend_handles_labels()
-    if names:
-        figure.legend(
-            handles,
-            names,
-            loc="outside lower left",
-            ncols=columns,
-            frameon=False,
-            fontsize=8,
-            labelcolor=INK,
-        )
+def legend_below(figure: "Figure") -> None:
+    """Add one legend for all panels, under them, in as many columns as the figure has room for.
+
+    A legend of the axes that is wider than the figure would make the layout give the axes no room.
+    """
+    named = {
+        name: handle
+        for axes in figure.axes
+        for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    if not named:
+        return
+    widest = _HANDLE_INCHES + _LETTER_INCHES * max(map(len, named))
+    figure.legend(
+        list(named.values()),
+        list(named),
+        loc="outside lower left",
+        ncols=max(1, min(4, int(figure.get_figwidth() / widest))),
+        frameon=False,
+        fontsize=8,
+        labelcolor=INK,
+    )
 
 
 def to_svg(figure: "Figure", name: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.figures.comparing import Studies
-from analysis.figures.drawing import COLOURS, GREY, INK, legend, panels, single
+from analysis.figures.drawing import COLOURS, GREY, INK, legend, legend_below, panels, single
 from analysis.importance import importance
 from analysis.labels import short_path, value_label
 from analysis.study import Study
@@ -75,7 +75,7 @@ def parallel(study: Study, _: Studies) -> "Figure | None":
     axes.set_yticks([])
     axes.set_xlim(-0.1, len(places) + 0.5)
     axes.set_xlabel("parameters, and the validation value", color=INK)
-    legend(axes, loc="upper left", bbox_to_anchor=(0, -0.28), ncols=3)
+    legend_below(figure)
     return figure
 
 

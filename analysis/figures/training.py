@@ -93,7 +93,7 @@ def pruning_saved(study: Study, _: Studies) -> "Figure | None":
     axes.barh(y, ran, color=COLOURS[0], label=f"run ({sum(ran)})")
     axes.barh(y, spared, left=ran, color=COLOURS[5], alpha=0.5, label=f"saved ({sum(spared):.0f})")
     axes.set_yticks([])
-    legend_below(figure, axes)
+    legend_below(figure)
     return figure
 
 
@@ -114,7 +114,7 @@ def seconds_per_epoch(study: Study, _: Studies) -> "Figure | None":
         "How long does a training epoch take?",
         "seconds per epoch (log scale), validation not counted",
         "",
-        height=1.5 + 0.32 * len(groups),
+        height=1.8 + 0.32 * len(groups),
     )
     names = list(reversed(groups))
     for y, name in enumerate(names):
@@ -134,7 +134,7 @@ def seconds_per_epoch(study: Study, _: Studies) -> "Figure | None":
     axes.tick_params("x", which="minor", colors=INK)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(-0.6, len(names) - 0.4)
-    legend(axes, loc="upper left", bbox_to_anchor=(0, -0.3 if len(names) < 4 else -0.18), ncols=3)
+    legend_below(figure)
     return figure
 
 
@@ -195,5 +195,5 @@ def timeline(study: Study, _: Studies) -> "Figure | None":
         axes.barh(0, 0, color=_STATES.get(state, GREY), label=state)
     every = -(-len(lanes) // 12)
     axes.set_yticks(range(0, len(lanes), every), [str(i + 1) for i in range(0, len(lanes), every)])
-    legend(axes, loc="upper left", bbox_to_anchor=(0, -0.18), ncols=4)
+    legend_below(figure)
     return figure

@@ -60,6 +60,11 @@ class Beside:
         return self.ours.mean - self.theirs
 
     @property
+    def elsewhere(self) -> str:
+        """The name that the source has for our variant, in words to append; empty if the same."""
+        return "" if self.reported.model == self.cell.variant else f" of its {self.reported.model}"
+
+    @property
     def exceeds(self) -> bool | None:
         """Whether theirs lies outside our interval; None where we have one seed."""
         if not self.ours.is_known:
