@@ -87,9 +87,9 @@ class FusedRuns:
     def _train_together(self) -> list[FusedEpoch]:
         runs = [run for run in self.runs if isinstance(run, TrainingRun)]
         assert len(runs) == len(self.runs)  # `takes` has seen to it
+        started = time.perf_counter()
         if self._stack is None:
             self._stack = Stack(runs)
-        started = time.perf_counter()
         losses = _train_epoch(self._stack, runs)
         seconds = (time.perf_counter() - started) / len(runs)
         return [
