@@ -25,6 +25,7 @@ import optuna  # noqa: E402
 import ray  # noqa: E402
 from ray import tune  # noqa: E402
 
+from diffrec.training.fused import FusedRuns  # noqa: E402
 from tune_runner import ledger, study  # noqa: E402
 from tune_runner.placement import Wish  # noqa: E402
 from tune_runner.settings import StudyConfig  # noqa: E402
@@ -84,6 +85,10 @@ class EmptyEngine:
     def build_run(self, config: object, split: object, *, device: str) -> EmptyRun:
         """Return a run that does nothing."""
         return EmptyRun(self.reports)
+
+    def fuse(self) -> FusedRuns:
+        """Return what trains them; a run on its own trains itself."""
+        return FusedRuns()
 
     def test_metrics(self, run: EmptyRun, test: object) -> dict[str, float]:
         """Return nothing."""

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import ray
 
 from diffrec.training.run import NonFiniteLossError
+from tune_runner.engine import Engine
 
 OBJECTIVE = "valid/recall@20"
 
@@ -92,9 +93,40 @@ class FakeRun:
             setattr(self, name, value)
 
 
+class FakeFusedRuns:
+    """Follows the contract of `FusedRuns`, one run after the other."""
+
+    def __init__(self):
+        self.runs = []
+
+    def takes(self, run):
+        return True
+
+    def join(self, run):
+        self.runs.append(run)
+
+    def leave(self, run):
+        self.runs = [member for member in self.runs if member is not run]
+
+    def next_epoch(self):
+        ended = [self._attempt(run) for run in self.runs]
+        for epoch in ended:
+            if epoch.report is None or epoch.report.finished:
+                self.leave(epoch.run)
+        return ended
+
+    def _attempt(self, run):
+        report = error = None
+        try:
+            report = run.next_epoch()
+        except Exception as failure:  # noqa: BLE001 - as the real one
+            error = failure
+        return SimpleNamespace(run=run, report=report, error=error)
+
+
 @dataclass(frozen=True)
 class FakeEngine:
-    """Stands in for `tune_runner.trainable.Engine`."""
+    """Stands in for `tune_runner.engine.Engine`."""
 
     seconds: float = 0.0
     graves: str = ""
@@ -105,10 +137,26 @@ class FakeEngine:
     gate: str = ""
     """File that has to exist before a run gets through its second epoch."""
 
+    gain: float = 2.0
+    """What fusing is said to bring."""
+
     def build_run(self, config, split, *, device="cpu"):
         assert not hasattr(split, "test")
         planted = {"healthy": self.healthy, "diary": self.diary, "gate": self.gate}
         return FakeRun(config, self.seconds, self.graves, **planted)
 
+    def fuse(self):
+        return FakeFusedRuns()
+
+    def gain_of_fusing(self, config, dataset, placement, count, *, cluster):
+        return self.gain
+
     def test_metrics(self, run, test):
         return {"test/recall@20": run.best_metrics[OBJECTIVE] + 1.0}
+
+
+class SureEngine(Engine):
+    """Trains for real, and spares the measurement of what fusing brings."""
+
+    def gain_of_fusing(self, config, dataset, placement, count, *, cluster):
+        return 2.0

@@ -57,12 +57,12 @@ def save(folder: Path, state: dict[str, Any], *, claimed: str) -> None:
         TakenOverError: another worker has claimed the folder since, or the trial has ended.
     """
     new, current = folder / _NEW.format(claim=claimed), folder / _CURRENT
-    _check(folder, claimed)
+    check(folder, claimed)
     with new.open("wb") as file:
         torch.save(state, file)
         file.flush()
         os.fsync(file.fileno())
-    _check(folder, claimed)
+    check(folder, claimed)
     if current.exists():
         current.replace(folder / _PREVIOUS)
     new.replace(current)
@@ -82,7 +82,12 @@ def load(folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def _check(folder: Path, claimed: str) -> None:
+def check(folder: Path, claimed: str) -> None:
+    """Make sure that the claim still counts.
+
+    Raises:
+        TakenOverError: another worker has claimed the folder since, or the trial has ended.
+    """
     try:
         held = (folder / _CLAIM).read_text()
     except FileNotFoundError:

@@ -8,19 +8,27 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
 from diffrec.errors import UserError
 from diffrec.families import AnyConfig
-from tune_runner.housekeeping import trial_folder
+from diffrec.training.compatibility import fusion_key
+from tune_runner.flights import Assignment, Flight, Group
 from tune_runner.ledger import Ledger, Proposal
 from tune_runner.placement import ONE_CPU, Placement
 from tune_runner.records import COST_CPUS, COST_GPUS, trial_name
-from tune_runner.reports import Observer, Outcome, TrialEnd, TrialRecord, TrialReport
-from tune_runner.retries import cause_of_text, next_share
+from tune_runner.reports import (
+    GroupReport,
+    Observer,
+    Outcome,
+    TrialEnd,
+    TrialRecord,
+    TrialReport,
+)
+from tune_runner.retries import cause_of_text, goes_alone, next_share
 from tune_runner.settings import NO_LIMIT, Allowance
 
 logger = logging.getLogger(__name__)
@@ -30,34 +38,8 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 Resolve = Callable[[Mapping[str, Any], int], AnyConfig]
 """(searched values, seed) to the whole configuration."""
 
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """What a worker needs to run a trial, besides the data."""
-
-    number: int
-    name: str
-    config: Mapping[str, Any]
-    objective: str
-    checkpoint: str
-    """Folder of the trial's own checkpoints."""
-
-    placement: Placement = ONE_CPU
-    """What the trial is given."""
-
-
-@dataclass(slots=True)
-class _Flight:
-    """A trial in the hands of the engine."""
-
-    record: TrialRecord
-    epoch: int
-    share: Placement
-    started: bool = False
-    pruned: bool = False
-    accidents: int = 0
-    error: str | None = None
-    last: TrialReport | None = None
+_AHEAD = 2
+"""Groups' worth of trials of a grid that may wait for companions of their kind."""
 
 
 def _halting(otherwise: Any) -> Callable[[_Method], _Method]:
@@ -120,13 +102,15 @@ class Conductor:
         self._left = allowance.trials
         self._hours = allowance.hours
         self._deadline = None if self._hours is None else time.monotonic() + 3600 * self._hours
-        self._flights: dict[str, _Flight] = {}
-        self._again: list[_Flight] = []
+        self._groups: dict[str, Group] = {}
+        self._waiting: list[Flight] = []
+        """Trials that the study has given out and no group has: to be tried again, or of a kind
+        that did not fit the group they were drawn for."""
 
     @property
     def active(self) -> list[str]:
-        """The engine's keys of the trials in flight."""
-        return list(self._flights)
+        """The engine's keys of the groups in flight."""
+        return list(self._groups)
 
     @property
     def why_stopped(self) -> str | None:
@@ -137,17 +121,105 @@ class Conductor:
 
     @property
     def is_done(self) -> bool:
-        """Whether no trial is in flight, none is to be tried again, and none was to be had."""
-        return not self._flights and (not self._again or self.halted is not None)
+        """Whether no trial is in flight, none waits, and none was to be had."""
+        return not self._groups and (not self._waiting or self.halted is not None)
 
     @_halting(None)
-    def next_trial(self, key: str) -> Assignment | None:
-        """Give the engine a trial to run under `key`; None to wait, or where `is_done`."""
+    def next_group(self, key: str) -> Assignment | None:
+        """Give the engine trials to run under `key`; None to wait, or where `is_done`."""
         self.check_time()
         if self.halted is not None or self._makes_room():
             return None
-        if self._again:
-            return self._assign(key, self._again.pop(0))
+        flights = self._gather()
+        if not flights:
+            return None
+        self._groups[key] = group = Group(flights, flights[0].share)
+        return group.assignment(self._objective, self._checkpoints)
+
+    @_halting(None)
+    def started(self, key: str) -> None:
+        """Say that the group was given a worker."""
+        group = self._groups[key]
+        group.start()
+        for flight in group.flights:
+            self._tell("trial_started", flight.record)
+
+    @_halting(False)
+    def report(self, key: str, reports: GroupReport) -> bool:
+        """Take the reports of a group's trials; return whether it is to be stopped.
+
+        A trial that has ended, or was given up as hopeless, is settled at once and leaves its
+        group; a group that all have left is at its end.
+        """
+        group = self._groups[key]
+        for number, report in reports.trials.items():
+            flight = group.find(number)
+            if flight is not None:  # else a straggler, which changes nothing
+                self._take(group, flight, report)
+        return not group.flights
+
+    def note_error(self, key: str, error: str) -> None:
+        """Keep the reason of a failure that `end` will settle."""
+        if key in self._groups:
+            self._groups[key].error = error
+
+    @_halting(None)
+    def end(self, key: str, *, failed: bool) -> None:
+        """Settle the trials of a group that the engine is done with.
+
+        One that was merely interrupted stays open in the study, to go on another time; one that
+        had an accident is put back, to go on from its checkpoint.
+        """
+        group = self._groups.pop(key, None)
+        if group is None or not failed:
+            return
+        error = group.error or "the worker was lost"
+        for flight in group.flights:
+            outcome = Outcome(failure=error, cause=cause_of_text(error))
+            epochs = {} if flight.last is None else flight.last.epochs
+            flight.last = TrialReport(flight.epoch, None, epochs, outcome)
+            self._close(group, flight)
+
+    def halt(self, reason: str) -> None:
+        """Give out no more trials; those in flight stay open in the study."""
+        self.halted = self.halted or reason
+
+    def check_time(self) -> None:
+        """Halt the study when its time is spent."""
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            self.halt(f"the budget of {self._hours:g} hours is spent")
+
+    def _gather(self) -> list[Flight]:
+        """Return a group: the trial that waits longest, or a new one, and what goes with it.
+
+        What is drawn on the way and does not fit waits for a later group. A sampler is asked no
+        further after the first that does not fit: it would propose without knowing the results.
+        """
+        first = self._waiting.pop(0) if self._waiting else self._draw()
+        if first is None:
+            return []
+        size = self._size() if first.kind is not None else 1
+        group = [first, *[f for f in self._waiting if f.goes_with(first)][: size - 1]]
+        self._waiting = [f for f in self._waiting if all(f is not member for member in group)]
+        most = 1 if self.ledger.is_sampled else _AHEAD * self._share.fuse
+        while len(group) < size and len(self._waiting) < most:
+            flight = self._draw()
+            if flight is None:
+                break
+            (group if flight.goes_with(first) else self._waiting).append(flight)
+        return group
+
+    def _size(self) -> int:
+        """Return how many trials to fuse at most: no worker shall be idle for want of trials."""
+        coming = self.ledger.coming()
+        if self._left is not None:
+            coming = min(coming, self._left)
+        flying = sum(len(group.flights) for group in self._groups.values())
+        whole = 1 + len(self._waiting) + coming + flying
+        return min(self._share.fuse, math.ceil(whole / self._share.max_concurrent))
+
+    def _draw(self) -> Flight | None:
+        """Take a new trial from the study; None where there is none."""
         while self._left != 0 and (proposal := self.ledger.propose()) is not None:
             try:
                 config = self._resolve(proposal.params, proposal.seed)
@@ -156,53 +228,36 @@ class Conductor:
                 continue
             self._left = None if self._left is None else self._left - 1
             record = _record(proposal, config.to_dict(), config.variant)
-            return self._assign(key, _Flight(record, proposal.last_epoch, self._share))
+            kind = fusion_key(config) if self._share.fuse > 1 else None
+            return Flight(record, proposal.last_epoch, self._share, kind)
         return None
 
-    @_halting(None)
-    def started(self, key: str) -> None:
-        """Say that the trial was given a worker."""
-        self._flights[key].started = True
-        self._tell("trial_started", self._flights[key].record)
+    def _makes_room(self) -> bool:
+        """Whether a trial waits for a larger share: others would take its place again and again."""
+        return any(g.share != self._share and not g.started for g in self._groups.values())
 
-    @_halting(False)
-    def report(self, key: str, report: TrialReport) -> bool:
-        """Take a report; return whether the trial is to be stopped as hopeless."""
-        flight = self._flights[key]
-        if flight.pruned:
-            return True
+    def _take(self, group: Group, flight: Flight, report: TrialReport) -> None:
         flight.last, flight.epoch = report, max(flight.epoch, report.epoch)
         self._tell("trial_reported", flight.record, report)
-        if report.objective is None or math.isnan(report.objective):
-            return False
-        number = flight.record.number
-        hopeless = self.ledger.report(number, report.epoch, report.objective)
-        # A run that has ended by itself has been paid for: it stands, whatever the pruner says.
-        flight.pruned = hopeless and report.outcome is None
-        return flight.pruned
+        if report.objective is not None and not math.isnan(report.objective):
+            number = flight.record.number
+            hopeless = self.ledger.report(number, report.epoch, report.objective)
+            # A run that has ended by itself has been paid for: it stands, whatever the pruner says.
+            flight.pruned = hopeless and report.outcome is None
+        if flight.pruned or report.outcome is not None:
+            self._close(group, flight)
 
-    def note_error(self, key: str, error: str) -> None:
-        """Keep the reason of a failure that `end` will settle."""
-        if key in self._flights:
-            self._flights[key].error = error
-
-    @_halting(None)
-    def end(self, key: str, *, failed: bool) -> None:
-        """Settle a trial that the engine is done with.
-
-        A trial that was merely interrupted stays open in the study, to go on another time; one that
-        had an accident is put back, to go on from its checkpoint.
-        """
-        flight = self._flights.pop(key, None)
-        if flight is None:
-            return
-        outcome = _outcome(flight, failed=failed)
-        if outcome is not None and outcome.failure is not None and self._tries_again(flight):
+    def _close(self, group: Group, flight: Flight) -> None:
+        """Settle a trial that is over, unless it is tried again."""
+        group.leave(flight)
+        outcome = None if flight.pruned or flight.last is None else flight.last.outcome
+        if outcome is not None and self._tries_again(group, flight, outcome):
             return
         end = _settle(flight, outcome)
-        if end is None or (end.state == "failed" and self.halted is not None):
+        if end.state == "failed" and self.halted is not None:
             return
-        held = {COST_CPUS: flight.share.cpus, COST_GPUS: flight.share.gpus}
+        share = flight.share
+        held = {COST_CPUS: share.cpus * flight.part, COST_GPUS: share.gpus * flight.part}
         end = replace(end, metrics={**end.metrics, **held})
         number = flight.record.number
         for observer in self._recorder:
@@ -216,32 +271,11 @@ class Conductor:
         for observer in self._observers:
             observer.trial_ended(flight.record, end)
 
-    def halt(self, reason: str) -> None:
-        """Give out no more trials; those in flight stay open in the study."""
-        self.halted = self.halted or reason
-
-    def check_time(self) -> None:
-        """Halt the study when its time is spent."""
-        if self._deadline is not None and time.monotonic() >= self._deadline:
-            self.halt(f"the budget of {self._hours:g} hours is spent")
-
-    def _assign(self, key: str, flight: _Flight) -> Assignment:
-        self._flights[key] = flight
-        record = flight.record
-        folder = trial_folder(self._checkpoints, record.number)
-        return Assignment(
-            record.number, record.name, record.config, self._objective, str(folder), flight.share
-        )
-
-    def _makes_room(self) -> bool:
-        """Whether a trial waits for a larger share: others would take its place again and again."""
-        return any(f.share != self._share and not f.started for f in self._flights.values())
-
-    def _tries_again(self, flight: _Flight) -> bool:
+    def _tries_again(self, group: Group, flight: Flight, outcome: Outcome) -> bool:
         """Put a trial back that may get through another time; say whether it was."""
-        outcome = flight.last.outcome if flight.last is not None else None
-        assert outcome is not None
-        reason = outcome.failure or ""
+        reason = outcome.failure
+        if reason is None:
+            return False
         if outcome.cause == "disk_full":
             self.halt(f"{reason}; free some space")
             return True
@@ -252,12 +286,14 @@ class Conductor:
             share=flight.share,
             first=self._share,
             most=self._most,
+            was_fused=group.is_fused,
         )
         if share is None:
             return False
         logger.warning("Trial %s goes on again after: %s", flight.record.name, reason)
-        again = _Flight(flight.record, flight.epoch, share, accidents=flight.accidents)
-        self._again.append(again)
+        kind = None if goes_alone(outcome.cause, accidents=flight.accidents) else flight.kind
+        again = Flight(flight.record, flight.epoch, share, kind, accidents=flight.accidents)
+        self._waiting.append(again)
         return True
 
     def _refuse(self, proposal: Proposal, error: str) -> None:
@@ -285,27 +321,10 @@ def _record(proposal: Proposal, config: Mapping[str, Any], variant: str) -> Tria
     )
 
 
-def _outcome(flight: _Flight, *, failed: bool) -> Outcome | None:
-    """Return how the run ended, from its last report or from the engine's error.
-
-    None where it was interrupted or pruned.
-    """
-    if flight.pruned:
-        return None
-    if failed:
-        error = flight.error or "the worker was lost"
-        epochs = {} if flight.last is None else flight.last.epochs
-        outcome = Outcome(failure=error, cause=cause_of_text(error))
-        flight.last = TrialReport(flight.epoch, None, epochs, outcome)
-    return None if flight.last is None else flight.last.outcome
-
-
-def _settle(flight: _Flight, outcome: Outcome | None) -> TrialEnd | None:
-    """Decide how a trial ended; None where it was interrupted."""
-    if flight.pruned:
-        return TrialEnd("pruned", flight.epoch)
+def _settle(flight: Flight, outcome: Outcome | None) -> TrialEnd:
+    """Decide how a trial ended; without an outcome it was given up."""
     if outcome is None:
-        return None
+        return TrialEnd("pruned", flight.epoch)
     error = outcome.failure
     if error is None and (outcome.value is None or not math.isfinite(outcome.value)):
         error = f"the objective is not a number ({outcome.value}) after epoch {flight.epoch}"

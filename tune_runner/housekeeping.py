@@ -36,7 +36,10 @@ class Housekeeper:
         """Do nothing."""
 
     def trial_ended(self, trial: TrialRecord, end: TrialEnd) -> None:
-        """Remove a pruned trial's checkpoint, and those of all complete trials but the best."""
+        """Remove a pruned trial's checkpoint, and those of all complete trials but the best.
+
+        By that a worker that trains others, too, sees that a trial was given up.
+        """
         if end.state == "pruned":
             self._remove(trial.number)
         elif end.state == "complete" and end.value is not None:

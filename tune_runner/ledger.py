@@ -60,6 +60,11 @@ class Ledger:
             t.number for t in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         ]
 
+    @property
+    def is_sampled(self) -> bool:
+        """Whether a sampler draws the points, which learns from results."""
+        return self._budget.sampled
+
     def enqueue_grid(self) -> None:
         """Queue the points of the grid that the study does not hold yet, up to the budget."""
         known = [(t.user_attrs.get(POINT), t.user_attrs.get(SEED)) for t in self._trials()]
@@ -125,6 +130,11 @@ class Ledger:
             if self._space.equal_share:
                 self._study.enqueue_trial({VARIANT: self._least_tried()})
         return self._take(self._study.ask(), set())
+
+    def coming(self) -> int:
+        """Return how many trials `propose` still has to give."""
+        queued = len(self._revivable) + len(self._trials(TrialState.WAITING))
+        return queued + (max(0, self._room()) if self._budget.sampled else 0)
 
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Record an intermediate value once; return whether the pruner gives the trial up.

@@ -25,6 +25,9 @@ class Placement:
     custom: tuple[tuple[str, float], ...] = ()
     """Custom resources, (name, amount) each."""
 
+    fuse: int = 1
+    """Trials at most that share it, trained as one computation."""
+
     @property
     def bundle(self) -> dict[str, float]:
         """The request in Ray's words."""
@@ -41,7 +44,9 @@ class Placement:
         """Return the placement as a phrase."""
         gpus = f" and {self.gpus:g} GPU" if self.gpus else ", no GPU"
         custom = "".join(f", {amount:g} {name}" for name, amount in self.custom)
-        return f"{self.max_concurrent} at a time, each with {self.cpus:g} CPU{gpus}{custom}"
+        groups = f" groups of up to {self.fuse} trials" if self.fuse > 1 else ""
+        held = f"each with {self.cpus:g} CPU{gpus}{custom}"
+        return f"{self.max_concurrent}{groups} at a time, {held}"
 
 
 ONE_CPU = Placement()
@@ -57,6 +62,9 @@ class Wish:
 
     max_concurrent: int | None = None
     custom: tuple[tuple[str, float], ...] = ()
+    fuse: int | Literal["auto"] = 1
+    """Trials at most that are trained as one computation; `auto` is settled by measuring
+    (tune_runner.fusing)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +87,8 @@ def place(wish: Wish, cluster: Cluster, *, trials: int) -> Placement:
     """Fit a wish to what there is: no GPU means CPU, and as many trials at a time as fit.
 
     Args:
-        wish: what the user asked for; `gpus="auto"` counts as a whole GPU until it is sized.
+        wish: what the user asked for; `gpus="auto"` counts as a whole GPU until it is sized,
+            `fuse="auto"` as none until it is measured.
         cluster: what there is.
         trials: trials to run; more at a time would be of no use.
 
@@ -105,7 +114,8 @@ def place(wish: Wish, cluster: Cluster, *, trials: int) -> Placement:
     for name, amount in wish.custom:
         fit = min(fit, int(cluster.custom[name] / amount + 1e-9))
     fit = max(1, fit)
-    return Placement(each, share, min(fit, wish.max_concurrent or fit), wish.custom)
+    fuse = 1 if wish.fuse == "auto" else wish.fuse
+    return Placement(each, share, min(fit, wish.max_concurrent or fit), wish.custom, fuse)
 
 
 def _gpu_slots(share: float, gpus: float) -> int:

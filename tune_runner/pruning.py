@@ -11,7 +11,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from tune_runner.conductor import Conductor
-from tune_runner.reports import TrialReport
+from tune_runner.reports import GroupReport
 from tune_runner.searching import REPORT, last_error
 
 _STARTUP_TRIALS = 5
@@ -58,12 +58,16 @@ class PruningScheduler(FIFOScheduler):
         self._conductor = conductor
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        """Pass the report on; stop a trial that the pruner gives up."""
+        """Pass the reports on; stop a worker whose trials have all ended or been given up.
+
+        One of several that is given up leaves the others when its worker finds its checkpoints gone
+        (see trainable).
+        """
         report = result.get(REPORT)
-        if not isinstance(report, TrialReport):
+        if not isinstance(report, GroupReport):
             return TrialScheduler.CONTINUE
-        hopeless = self._conductor.report(trial.trial_id, report)
-        return TrialScheduler.STOP if hopeless else TrialScheduler.CONTINUE
+        is_over = self._conductor.report(trial.trial_id, report)
+        return TrialScheduler.STOP if is_over else TrialScheduler.CONTINUE
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Keep the reason: the searcher is told of the failure without it."""

@@ -37,11 +37,14 @@ PARENT = "mlflow.parentRunId"
 
 TRAIN_LOSS = "train/loss"
 EPOCH_SECONDS = "train/epoch_seconds"
+"""Of training, without validation; of trials that were trained as one computation, its share."""
+
 BEST_EPOCH = "best/epoch"
 COST_SECONDS = "cost/seconds"
 COST_CPUS = "cost/cpus"
 COST_GPUS = "cost/gpus"
-"""What a trial held of the machine; one core and no GPU where it was not recorded."""
+"""What a trial held of the machine, on average over its time: its part, where several shared a
+worker (`--fuse`). One core and no GPU where it was not recorded."""
 
 COST_JOULES = "cost/joules"
 """Energy that the machine measured, the trial's share of it; missing where it measures none."""

@@ -47,6 +47,14 @@ class TrialReport:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupReport:
+    """What one step of a worker brought: a report of each member that was validated or ended."""
+
+    trials: Mapping[int, TrialReport]
+    """By number."""
+
+
+@dataclass(frozen=True, slots=True)
 class TrialRecord:
     """One trial, as everyone outside the engines sees it."""
 

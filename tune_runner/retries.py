@@ -1,9 +1,10 @@
 """What becomes of a trial that did not get through: again, again with more room, or failed.
 
 An accident (an exception, a killed worker, a lost node) may pass, so the trial goes on from its
-checkpoint a set number of times. Memory that ran out will run out again, so the share grows first,
-once. What would be the same another time (a loss that is not finite, a refused configuration) is
-final. A full disk is nobody's fault: the study stops, and the trial stays open.
+checkpoint a set number of times. Memory that ran out will run out again, so what was trained with
+others goes alone, and then the share grows, once. What would be the same another time (a loss that
+is not finite, a refused configuration) is final. A full disk is nobody's fault: the study stops,
+and the trial stays open.
 """
 
 import errno
@@ -44,7 +45,13 @@ def cause_of_text(error: str) -> Cause:
 
 
 def next_share(
-    cause: Cause, *, accidents: int, share: Placement, first: Placement, most: Placement
+    cause: Cause,
+    *,
+    accidents: int,
+    share: Placement,
+    first: Placement,
+    most: Placement,
+    was_fused: bool = False,
 ) -> Placement | None:
     """Return with what a trial is tried again, or None where it has failed for good.
 
@@ -54,10 +61,22 @@ def next_share(
         share: what it had this time.
         first: what every trial of the study starts with.
         most: the largest share that one node can give.
+        was_fused: whether others shared it; alone the trial may have memory enough.
     """
     if cause == "accident":
         return share if accidents <= RETRIES else None
+    if cause == "out_of_memory" and was_fused:
+        return share
     if cause == "out_of_memory" and share == first:
         larger = share.doubled(most)
         return larger if larger != share else None
     return None
+
+
+def goes_alone(cause: Cause, *, accidents: int) -> bool:
+    """Return whether a trial is tried again without company.
+
+    It may be the one that takes the memory, or that kills the worker, of all the others. A first
+    accident is more often the machine's, of which all were the victims.
+    """
+    return cause == "out_of_memory" or accidents >= RETRIES

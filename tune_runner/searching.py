@@ -17,10 +17,10 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from tune_runner.conductor import Conductor
-from tune_runner.reports import TrialReport
+from tune_runner.reports import GroupReport
 
 REPORT = "report"
-"""Key of the `TrialReport` in a Tune result."""
+"""Key of the `GroupReport` in a Tune result."""
 
 ASSIGNMENT = "assignment"
 """Key of the `Assignment` in a Tune configuration."""
@@ -54,10 +54,10 @@ class StudySearcher(Searcher):
         return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """Return the next trial's configuration, None to wait, or FINISHED."""
+        """Return the next group, which is one trial to Tune; None to wait, or FINISHED."""
         if len(self._conductor.active) >= self._max_concurrent:
             return None
-        assignment = self._conductor.next_trial(trial_id)
+        assignment = self._conductor.next_group(trial_id)
         if assignment is not None:
             return {ASSIGNMENT: assignment}
         # A trial in flight may yet have to be given out again.
@@ -69,9 +69,9 @@ class StudySearcher(Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Settle the trial; a last report bypasses the scheduler and is taken here."""
+        """Settle the group; a last report bypasses the scheduler and is taken here."""
         report = (result or {}).get(REPORT)
-        if isinstance(report, TrialReport) and trial_id in self._conductor.active and not error:
+        if isinstance(report, GroupReport) and trial_id in self._conductor.active and not error:
             self._conductor.report(trial_id, report)
         self._conductor.end(trial_id, failed=error)
 

@@ -1,43 +1,41 @@
 """One Ray trainable for every recommender: trains to the next validation, reports, goes on.
 
-The worker process is used again for the next trial, since starting one costs more than a short
+It has a trial, or a group of them that it trains as one computation as far as their models allow.
+One that ends, in whatever way, leaves the others; so does one that the driver has given up, whose
+checkpoints are gone before the next step is asked for.
+
+The worker process is used again for the next group, since starting one costs more than a short
 trial; nothing of a trial outlives `reset_config`. Building happens in the first step, not at the
-start: an error there is an ordinary failure of the trial, which Tune reports and retries. Torch is
-imported inside the methods: the driver imports this module too, and never computes.
+start: an error there is an ordinary failure of the trial, which the study retries.
 """
 
 import logging
 import time
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
-from diffrec.errors import UserError
-from diffrec.families import parse_config
-from tune_runner.conductor import Assignment
 from tune_runner.engine import Engine
+from tune_runner.flights import Assignment
+from tune_runner.member import Member
 from tune_runner.placement import forget_gpu_memory, hold_to_share
-from tune_runner.records import (
-    BEST_EPOCH,
-    COST_SECONDS,
-    EPOCH_SECONDS,
-    TRAIN_LOSS,
-    WEIGHTS_FILE,
-)
-from tune_runner.reports import Outcome, TrialReport
-from tune_runner.retries import cause_of
+from tune_runner.reports import GroupReport, TrialReport
 from tune_runner.searching import ASSIGNMENT, REPORT
 
 if TYPE_CHECKING:
     from diffrec.data import Dataset
+    from diffrec.training.fused import FusedEpoch, FusedRuns
 
 logger = logging.getLogger(__name__)
 
+Reports = dict[int, TrialReport]
+"""By number of the trial."""
+
 
 class RecommenderTrial(tune.Trainable):
-    """A trial of any variant, in a worker."""
+    """Trials of any variant, in a worker."""
 
     def setup(
         self,
@@ -51,27 +49,28 @@ class RecommenderTrial(tune.Trainable):
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Forget the last trial and take the next."""
+        """Forget the last group and take the next."""
         self._assignment: Assignment = new_config[ASSIGNMENT]
         self._device = hold_to_share(self._assignment.placement)
-        self._forget_run()
+        self._forget()
+        objective = self._assignment.objective
+        self._members = [
+            Member(trial, objective, self._engine, self._data) for trial in self._assignment.trials
+        ]
         return True
 
     def step(self) -> dict[str, Any]:
-        """Go on to the next validation, or repeat a report that a checkpoint remembers.
+        """Go on until a trial was validated or has ended, or repeat what checkpoints remember.
 
         An accident is reported, not raised: a process that has torch and the data takes the retry,
         or the next trial, at once. Only an error of the GPU leaves the process unfit.
         """
-        try:
-            return _result(self._next_report())
-        except Exception as error:
-            if "CUDA error" in str(error):
-                raise
-            logger.warning("Trial %s had an accident", self._assignment.name, exc_info=True)
-            failure = self._failure(error)
-            self._forget_run()
-            return _result(failure)
+        reports = self._start() if self._stacks is None else self._given_up()
+        reports = reports or self._replay() or self._advance()
+        if not self._members:
+            self._forget()
+        epoch = max(report.epoch for report in reports.values())
+        return {REPORT: GroupReport(reports), "epoch": epoch, "done": not self._members}
 
     def __repr__(self) -> str:
         # Ray asks once, when the actor starts (even if that failed): a reused worker keeps the
@@ -79,100 +78,85 @@ class RecommenderTrial(tune.Trainable):
         assignment = getattr(self, "_assignment", None)
         return "trial" if assignment is None else assignment.name
 
-    def _next_report(self) -> TrialReport:
-        if self._run is None:
-            self._start()
-        report = self._replay.pop(0) if self._replay else None
-        return self._advance() if report is None else self._complete(report)
-
-    def _failure(self, error: Exception) -> TrialReport:
-        epoch = self._reports[-1].epoch if self._reports else 0
-        said = str(error).splitlines()[0] if str(error) else "no message"
-        cause = "final" if isinstance(error, UserError) else cause_of(error)
-        failure = said if cause == "final" else f"{type(error).__name__}: {said}"
-        return TrialReport(epoch, None, {}, Outcome(failure=failure, cause=cause))
-
-    def _forget_run(self) -> None:
-        self._run: Any = None
-        self._reports: list[TrialReport] = []
-        self._replay: list[TrialReport] = []
-        self._seconds, self._claim = 0.0, ""
+    def _forget(self) -> None:
+        self._members: list[Member] = []
+        self._stacks: list[FusedRuns] | None = None
         forget_gpu_memory(self._device)
 
-    def _start(self) -> None:
-        from tune_runner import checkpoints
+    def _start(self) -> Reports:
+        """Build every run; return what failed."""
+        self._stacks = []
+        return self._of_each(lambda member: partial(member.start, self._device))
 
-        config = parse_config(self._assignment.config)
-        self._run = self._engine.build_run(config, self._data.tuning_split(), device=self._device)
-        self._claim = checkpoints.claim(self._folder)
-        state = checkpoints.load(self._folder)
-        if state is not None:
-            self._run.load_state_dict(state["run"])
-            self._seconds = state["seconds"]
-            self._reports = [_from_state(report) for report in state["reports"]]
-            # The driver may have died before it heard of these; it knows which are news.
-            self._replay = list(self._reports)
+    def _given_up(self) -> Reports:
+        """Let go whom the driver has given up; it hears nothing new by that."""
+        return self._of_each(lambda member: member.check)
 
-    def _advance(self) -> TrialReport:
+    def _replay(self) -> Reports:
+        return self._of_each(lambda member: member.replay)
+
+    def _advance(self) -> Reports:
+        """Train epoch after epoch until there is something to report."""
+        stacks = self._stacks = self._stacks or self._stacked()
+        found: Reports = {}
+        while not found:
+            started = time.perf_counter()
+            ended = [epoch for stack in stacks for epoch in self._next_epochs(stack)]
+            seconds = time.perf_counter() - started
+            for epoch in ended:
+                member = next(member for member in self._members if member.run is epoch.run)
+                found |= self._attempt(member, partial(member.take, epoch, seconds))
+            stacks[:] = [stack for stack in stacks if stack.runs]
+        return found
+
+    def _stacked(self) -> "list[FusedRuns]":
+        """Put together the runs that can be: clusters of other sizes have a stack of their own."""
+        stacks: list[FusedRuns] = []
+        for member in self._members:
+            stack = next((stack for stack in stacks if stack.takes(member.run)), None)
+            if stack is None:
+                stack = self._engine.fuse()
+                stacks.append(stack)
+            stack.join(member.run)
+        return stacks
+
+    def _next_epochs(self, stack: "FusedRuns") -> "list[FusedEpoch]":
+        """Train an epoch; an error that is nobody's own is everybody's."""
+        from diffrec.training.fused import FusedEpoch
+
+        try:
+            return stack.next_epoch()
+        except Exception as error:  # noqa: BLE001 - reported like any other, for each
+            runs, stack.runs = stack.runs, []
+            return [FusedEpoch(run, None, error, 0.0) for run in runs]
+
+    def _of_each(self, act: Callable[[Member], Callable[[], TrialReport | None]]) -> Reports:
+        reports: Reports = {}
+        for member in list(self._members):
+            reports |= self._attempt(member, act(member))
+        return reports
+
+    def _attempt(self, member: Member, act: Callable[[], TrialReport | None]) -> Reports:
+        """Do something for a trial; return its report, if any. Whoever has ended leaves."""
+        try:
+            report = act()
+        except Exception as error:
+            if "CUDA error" in str(error):
+                raise
+            report = self._failure(member, error)
+        if report is None:
+            return {}
+        if report.outcome is not None:
+            self._members.remove(member)
+            for stack in self._stacks or ():
+                if any(run is member.run for run in stack.runs):
+                    stack.leave(member.run)
+        return {member.number: report}
+
+    def _failure(self, member: Member, error: Exception) -> TrialReport:
         from diffrec.training.run import NonFiniteLossError
+        from tune_runner.checkpoints import TakenOverError
 
-        epochs: dict[int, dict[str, float]] = {}
-        started, before = time.perf_counter(), self._seconds
-        while True:
-            try:
-                epoch = self._run.next_epoch()
-            except NonFiniteLossError as error:
-                failure = Outcome(failure=f"the loss is not finite in epoch {error.epoch}")
-                return TrialReport(error.epoch, None, epochs, failure)
-            epochs[epoch.epoch] = {TRAIN_LOSS: epoch.loss, EPOCH_SECONDS: epoch.seconds}
-            if epoch.metrics is not None:
-                epochs[epoch.epoch] |= epoch.metrics
-            if epoch.metrics is not None or epoch.finished:
-                break
-        self._seconds = before + time.perf_counter() - started
-        value = (epoch.metrics or {}).get(self._assignment.objective)
-        report = TrialReport(epoch.epoch, value, epochs)
-        self._reports.append(report)
-        self._save()
-        return self._complete(report)
-
-    def _complete(self, report: TrialReport) -> TrialReport:
-        """Add the outcome to the last report of a run that has ended: test is scored here, once."""
-        if not (self._run.finished and report is self._reports[-1]):
-            return report
-        started = time.perf_counter()
-        best = dict(self._run.best_metrics)
-        test = self._engine.test_metrics(self._run, self._data.test)
-        seconds = self._seconds + time.perf_counter() - started
-        metrics = {BEST_EPOCH: float(self._run.best_epoch), COST_SECONDS: seconds}
-        metrics |= {f"best/{name}": value for name, value in best.items()} | test
-        learned = self._run.weight_trajectory()
-        artifacts = {} if learned is None else {WEIGHTS_FILE: learned}
-        outcome = Outcome(best.get(self._assignment.objective), metrics, artifacts=artifacts)
-        return TrialReport(report.epoch, report.objective, report.epochs, outcome)
-
-    def _save(self) -> None:
-        from tune_runner import checkpoints
-
-        state = {
-            "run": self._run.state_dict(),
-            "seconds": self._seconds,
-            "reports": [_to_state(report) for report in self._reports],
-        }
-        checkpoints.save(self._folder, state, claimed=self._claim)
-
-    @property
-    def _folder(self) -> Path:
-        return Path(self._assignment.checkpoint)
-
-
-def _result(report: TrialReport) -> dict[str, Any]:
-    return {REPORT: report, "epoch": report.epoch, "done": report.outcome is not None}
-
-
-def _to_state(report: TrialReport) -> dict[str, Any]:
-    return asdict(report) | {"outcome": None}
-
-
-def _from_state(state: dict[str, Any]) -> TrialReport:
-    return TrialReport(**state)
+        if not isinstance(error, NonFiniteLossError | TakenOverError):
+            logger.warning("Trial %s had an accident", member.name, exc_info=error)
+        return member.failure(error)

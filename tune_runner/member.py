@@ -1,0 +1,146 @@
+"""One trial in a worker: its run, its checkpoint, what it has reported, how it ended.
+
+Several may be trained as one computation (see trainable); in everything else each is its own, so a
+trial goes on from its checkpoint in whatever company, or alone. Torch is imported inside the
+methods: the driver imports this module too, and never computes.
+"""
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from diffrec.errors import UserError
+from diffrec.families import parse_config
+from tune_runner.engine import Engine
+from tune_runner.flights import AssignedTrial
+from tune_runner.records import (
+    BEST_EPOCH,
+    COST_SECONDS,
+    EPOCH_SECONDS,
+    TRAIN_LOSS,
+    WEIGHTS_FILE,
+)
+from tune_runner.reports import Outcome, TrialReport
+from tune_runner.retries import cause_of
+
+if TYPE_CHECKING:
+    from diffrec.data import Dataset
+    from diffrec.training.fused import FusedEpoch
+
+
+class Member:
+    """A trial of any variant; built by `start`, so that an error there is an ordinary failure."""
+
+    def __init__(
+        self, trial: AssignedTrial, objective: str, engine: Engine, data: "Dataset"
+    ) -> None:
+        self.number, self.name = trial.number, trial.name
+        self.run: Any = None
+        self._config, self._folder = trial.config, Path(trial.checkpoint)
+        self._objective, self._engine, self._data = objective, engine, data
+        self._reports: list[TrialReport] = []
+        self._replay: list[TrialReport] = []
+        self._epochs: dict[int, dict[str, float]] = {}
+        self._seconds, self._claim = 0.0, ""
+
+    def start(self, device: str) -> None:
+        """Build the run and take up its checkpoint, if there is one."""
+        from tune_runner import checkpoints
+
+        config = parse_config(self._config)
+        self.run = self._engine.build_run(config, self._data.tuning_split(), device=device)
+        self._claim = checkpoints.claim(self._folder)
+        state = checkpoints.load(self._folder)
+        if state is not None:
+            self.run.load_state_dict(state["run"])
+            self._seconds = state["seconds"]
+            self._reports = [_from_state(report) for report in state["reports"]]
+            # The driver may have died before it heard of these; it knows which are news.
+            self._replay = list(self._reports)
+
+    def check(self) -> None:
+        """Make sure that the trial is still this worker's.
+
+        Raises:
+            TakenOverError: it was given up, or given to another.
+        """
+        from tune_runner import checkpoints
+
+        checkpoints.check(self._folder, self._claim)
+
+    def replay(self) -> TrialReport | None:
+        """Repeat the next report that the checkpoint remembers; None when all were repeated."""
+        return self._complete(self._replay.pop(0)) if self._replay else None
+
+    def take(self, epoch: "FusedEpoch", seconds: float) -> TrialReport | None:
+        """Note an epoch of the run; return a report where it was validated or was the last.
+
+        Args:
+            epoch: what became of it.
+            seconds: that the worker spent on it, whatever else it trained in that time.
+
+        Raises:
+            Exception: the error that ended the run.
+        """
+        if epoch.error is not None:
+            raise epoch.error
+        done = epoch.report
+        assert done is not None
+        self._seconds += seconds
+        self._epochs[done.epoch] = {TRAIN_LOSS: done.loss, EPOCH_SECONDS: done.seconds}
+        if done.metrics is None and not done.finished:
+            return None
+        self._epochs[done.epoch] |= done.metrics or {}
+        value = (done.metrics or {}).get(self._objective)
+        report = TrialReport(done.epoch, value, self._epochs)
+        self._epochs = {}
+        self._reports.append(report)
+        self._save()
+        return self._complete(report)
+
+    def failure(self, error: Exception) -> TrialReport:
+        """Return the report of what ended the run."""
+        from diffrec.training.run import NonFiniteLossError
+
+        if isinstance(error, NonFiniteLossError):
+            said = Outcome(failure=f"the loss is not finite in epoch {error.epoch}")
+            return TrialReport(error.epoch, None, self._epochs, said)
+        epoch = self._reports[-1].epoch if self._reports else 0
+        said = str(error).splitlines()[0] if str(error) else "no message"
+        cause = "final" if isinstance(error, UserError) else cause_of(error)
+        failure = said if cause == "final" else f"{type(error).__name__}: {said}"
+        return TrialReport(epoch, None, {}, Outcome(failure=failure, cause=cause))
+
+    def _complete(self, report: TrialReport) -> TrialReport:
+        """Add the outcome to the last report of a run that has ended: test is scored here, once."""
+        if not (self.run.finished and report is self._reports[-1]):
+            return report
+        started = time.perf_counter()
+        best = dict(self.run.best_metrics)
+        test = self._engine.test_metrics(self.run, self._data.test)
+        seconds = self._seconds + time.perf_counter() - started
+        metrics = {BEST_EPOCH: float(self.run.best_epoch), COST_SECONDS: seconds}
+        metrics |= {f"best/{name}": value for name, value in best.items()} | test
+        learned = self.run.weight_trajectory()
+        artifacts = {} if learned is None else {WEIGHTS_FILE: learned}
+        outcome = Outcome(best.get(self._objective), metrics, artifacts=artifacts)
+        return TrialReport(report.epoch, report.objective, report.epochs, outcome)
+
+    def _save(self) -> None:
+        from tune_runner import checkpoints
+
+        state = {
+            "run": self.run.state_dict(),
+            "seconds": self._seconds,
+            "reports": [_to_state(report) for report in self._reports],
+        }
+        checkpoints.save(self._folder, state, claimed=self._claim)
+
+
+def _to_state(report: TrialReport) -> dict[str, Any]:
+    return asdict(report) | {"outcome": None}
+
+
+def _from_state(state: dict[str, Any]) -> TrialReport:
+    return TrialReport(**state)
