@@ -36,6 +36,7 @@ def dry_run(config: StudyConfig, space: SearchSpace, plan: Plan) -> str:
         f"trials    {trials_phrase(space, plan)}",
         f"objective {space.objective.name}, {space.objective.direction}",
         *(f"preset    {source}" for source in preset_sources(space, config.dataset)),
+        *_fusion(config),
     ]
     if plan.sampler != "grid":
         return "\n".join([*lines, *_domains(space)])
@@ -119,6 +120,14 @@ def closing(
 def places(links: Mapping[str, str]) -> str:
     """Return where things are, a line each; what there is not is left out."""
     return "\n".join(f"{name:<9} {link}" for name, link in links.items() if link)
+
+
+def _fusion(config: StudyConfig) -> list[str]:
+    fuse = config.wish.fuse
+    if fuse == 1:
+        return []
+    many = "as many trials as pays" if fuse == "auto" else f"up to {fuse} trials"
+    return [f"fuse      {many} as one computation; measured before the study starts"]
 
 
 def _domains(space: SearchSpace) -> list[str]:

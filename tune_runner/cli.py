@@ -66,6 +66,9 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument("--max-concurrent", type=int, help="trials at a time at most")
     where.add_argument("--cpus-per-trial", type=float, help="CPUs of a trial")
     where.add_argument("--gpus-per-trial", help="GPUs of a trial, 0.25 say, or auto")
+    where.add_argument(
+        "--fuse", metavar="K", help="train up to K trials as one computation, or auto"
+    )
     where.add_argument("--resources", metavar="JSON", help="""custom ones, '{"tpu": 1}' say""")
     where.add_argument(
         "--address",
@@ -137,6 +140,16 @@ def _gpus(text: str) -> float | Literal["auto"]:
         ) from None
 
 
+def _fuse(text: str) -> int | Literal["auto"]:
+    try:
+        return "auto" if text == "auto" else int(text)
+    except ValueError:
+        raise UserError(
+            f"--fuse must be a whole number or auto, but got {text!r}; 8 trains up to eight trials "
+            "as one computation."
+        ) from None
+
+
 def _resources(text: str) -> tuple[tuple[str, float], ...]:
     """Read custom resources from JSON."""
     try:
@@ -159,6 +172,7 @@ def _wish(args: argparse.Namespace) -> Wish:
         None if args.gpus_per_trial is None else _gpus(args.gpus_per_trial),
         args.max_concurrent,
         () if args.resources is None else _resources(args.resources),
+        1 if args.fuse is None else _fuse(args.fuse),
     )
 
 
@@ -198,7 +212,7 @@ def _resumed(args: argparse.Namespace) -> StudyConfig:
     """Take everything but the means (where and with how much) from the study itself."""
     default = parser().parse_args([])
     means = ("resume", "address", "storage", "runs_dir")
-    means += ("max_concurrent", "cpus_per_trial", "gpus_per_trial", "resources")
+    means += ("max_concurrent", "cpus_per_trial", "gpus_per_trial", "fuse", "resources")
     means += ("max_trials", "max_hours", "add_trials", "retry_failed", "confirm", "probe")
     for flag, value in vars(args).items():
         if value != getattr(default, flag) and flag not in (*means, "dry_run"):

@@ -27,8 +27,12 @@ _GRAM_COPIES = 3
 """Of a float64 Gram matrix while EASE inverts it."""
 
 
-def trial_bytes(config: AnyConfig, num_users: int, num_items: int) -> float:
-    """Return about how much memory training takes at its peak, the data and libraries aside."""
+def trial_bytes(config: AnyConfig, num_users: int, num_items: int, *, fused: bool = False) -> float:
+    """Return about how much memory training takes at its peak, the data and libraries aside.
+
+    Trained as one computation with others (`fused`), a wide layer's gradient does not come in
+    pieces, and an item space has no tensors that share memory.
+    """
     if isinstance(config, EASEConfig):
         return _GRAM_COPIES * 8.0 * num_items**2
     widths = layer_widths(config, num_items)
@@ -38,7 +42,7 @@ def trial_bytes(config: AnyConfig, num_users: int, num_items: int) -> float:
     rows = min(config.training.batch_size, num_users)
     outputs = sum(sum(layers) for layers in widths)
     over_items = is_wide = False
-    if isinstance(config, RecommenderConfig) and config.autoencoder is None:
+    if isinstance(config, RecommenderConfig) and config.autoencoder is None and not fused:
         over_items = True
         is_wide = _FLOAT * num_items * config.denoiser.hidden_dims[-1] >= _WIDE_BYTES
     copies = _WIDE_COPIES if is_wide else _COPIES

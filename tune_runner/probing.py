@@ -7,12 +7,12 @@ second is timed. How many epochs a trial runs nobody knows before, so time is a 
 import multiprocessing
 import resource
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psutil
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 CPU_CORE_WATTS = 10.0
 """Assumed draw of one busy CPU core with its share of memory and board (see analysis.cost)."""
+
+Result = TypeVar("Result")
 
 _POINTS = 300
 """Corners of a sampled space that are looked at for the heaviest."""
@@ -92,14 +94,17 @@ def estimate(config: StudyConfig, space: SearchSpace, plan: Plan) -> str:
     Raises:
         UserError: a trial does not fit.
     """
+    from tune_runner.fusing import settle
+
     data_dir = None if config.data_dir is None else Path(config.data_dir)
     dataset = load_dataset(config.dataset, data_dir, config.protocol)  # type: ignore[arg-type]
     cluster = local_cluster()
     placement = place(config.wish, cluster, trials=plan.trials)
     configs = heaviest(config, space, plan, dataset)
     check_memory(configs, dataset)
-    measured = [_in_own_process(c, dataset, placement) for c in configs]
-    return "\n".join(_lines(measured, configs, plan, placement))
+    measured = [in_own_process(measure, c, dataset, placement) for c in configs]
+    lines = _lines(measured, configs, plan, placement)
+    return "\n".join([*lines, *filter(None, [settle(config, space, plan, dataset)[1]])])
 
 
 def measure(config: AnyConfig, dataset: "Dataset", placement: Placement) -> Measurement:
@@ -143,11 +148,18 @@ def measure_on_gpu(configs: Sequence[AnyConfig], dataset: "Dataset") -> tuple[fl
     return float(max(m.peak_bytes for m in found)), float(min(m.gpu_bytes for m in found))
 
 
-def _in_own_process(config: AnyConfig, dataset: "Dataset", placement: Placement) -> Measurement:
+def in_own_process(work: Callable[..., Result], *given: Any) -> Result:
     """Measure where no earlier model has raised the peak already."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(measure, config, dataset, placement).result()
+        return pool.submit(work, *given).result()
+
+
+def on_a_node(work: Callable[..., Result], *given: Any, cpus: float) -> Result:
+    """Measure on a node of the cluster that this driver has joined."""
+    import ray
+
+    return ray.get(ray.remote(num_cpus=cpus, max_calls=1)(work).remote(*given))
 
 
 def _lines(

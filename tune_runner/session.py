@@ -13,6 +13,7 @@ from search_spaces.reach import variants_of
 from tune_runner import announce, provenance, records
 from tune_runner.folder import StudyFolder, differences, plain
 from tune_runner.outbox import Outbox
+from tune_runner.placement import Wish
 from tune_runner.settings import Plan, StudyConfig
 from tune_runner.tracking import Tracker
 
@@ -30,6 +31,8 @@ class Session:
     dataset: Dataset
     folder: StudyFolder
     uri: str
+    wish: Wish
+    """The user's, with the number of trials to fuse settled where that can be before Ray runs."""
 
     @property
     def maximize(self) -> bool:

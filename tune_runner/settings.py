@@ -77,6 +77,8 @@ class StudyConfig:
         for name in ("trials", "seeds", "max_epochs"):
             _at_least_one(name, getattr(self, name))
         _at_least_one("max_concurrent", self.wish.max_concurrent)
+        if self.wish.fuse != "auto":
+            _at_least_one("fuse", self.wish.fuse)
         _at_least_one("max_trials", self.allowance.trials)
         _at_least_one("confirm", self.confirm)
         hours = self.allowance.hours

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from diffrec.errors import UserError
+from tune_runner.fusing import fused_on_gpu
 from tune_runner.placement import Cluster, Wish
 
 if TYPE_CHECKING:
@@ -47,21 +48,31 @@ def share_of_gpu(needed_bytes: float, gpu_bytes: float) -> float:
 
 
 def sized(session: "Session", cluster: Cluster) -> Wish:
-    """Return the wish with `auto` replaced by a share measured on one of the cluster's GPUs.
+    """Return the wish with every `auto` replaced by what was measured on one of the cluster's GPUs.
 
     Raises:
         UserError: there is no GPU to measure on, or a trial does not fit.
     """
-    wish = session.config.wish
-    if wish.gpus != "auto":
+    wish = session.wish
+    if "auto" not in (wish.gpus, wish.fuse):
         return wish
     from tune_runner import probing
 
     configs = probing.heaviest(session.config, session.space, session.plan, session.dataset)
     measured = probing.measure_on_gpu(configs, session.dataset)
     if measured is None:
+        flag = "--gpus-per-trial" if wish.gpus == "auto" else "--fuse"
         raise UserError(
-            "--gpus-per-trial auto measures a batch on a GPU, but torch sees none on the node that "
+            f"{flag} auto measures a batch on a GPU, but torch sees none on the node that "
             f"Ray counts {cluster.gpus:g} on; give a number instead."
         )
-    return replace(wish, gpus=share_of_gpu(*measured))
+    return _with_measured(wish, *measured)
+
+
+def _with_measured(wish: Wish, needed_bytes: float, gpu_bytes: float) -> Wish:
+    """Fill in the share from the number of trials that share it, or the number from the share."""
+    if wish.fuse != "auto":
+        return replace(wish, gpus=share_of_gpu(wish.fuse * needed_bytes, gpu_bytes))
+    share = 1.0 if wish.gpus in (None, "auto") else min(1.0, float(wish.gpus))
+    room = USABLE * share * gpu_bytes - CONTEXT_BYTES
+    return replace(wish, gpus=wish.gpus and share, fuse=fused_on_gpu(MARGIN * needed_bytes, room))

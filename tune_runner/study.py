@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from search_spaces import get_space
 from tune_runner import announce, environment, records, storage
 from tune_runner.cluster import check_shared, refuse_fleeting, start_ray
 from tune_runner.folder import StudyFolder
+from tune_runner.fusing import settle
 from tune_runner.placement import Cluster, Placement, local_cluster, place
 from tune_runner.retries import cause_of
 from tune_runner.session import Session, check_same, open_ledger, open_tracker, summary
@@ -54,15 +56,18 @@ def run_study(
     data_dir = None if config.data_dir is None else Path(config.data_dir)
     dataset = load_dataset(config.dataset, data_dir, config.protocol)  # type: ignore[arg-type]
     cluster = _check_means(config, plan)
-    folder = StudyFolder(Path(config.runs_dir), config.name)
-    session = Session(config, space, plan, dataset, folder, records.default_tracking_uri())
+    folder, uri = StudyFolder(Path(config.runs_dir), config.name), records.default_tracking_uri()
+    session = Session(config, space, plan, dataset, folder, uri, config.wish)
     description = summary(session)
     if resume or folder.exists():
         check_same(folder, description, resume=resume)
+    wish, note = settle(config, space, plan, dataset, cluster, engine)
+    session = replace(session, wish=wish)
     with folder, _sentence_for_full_disk(folder.path):
         if config.storage is not None:
             storage.claim(config.storage, config.name, space.objective.direction, new=not resume)
         folder.write(description)
+        _say("\n".join(filter(None, [announce.opening(config, space, plan, dataset), note])))
         return _conduct(session, engine, cluster, retry_failed=retry_failed)
 
 
@@ -97,7 +102,6 @@ def _conduct(
 ) -> int:
     """Start the engines, run the trials, close the books."""
     environment.prepare()
-    _say(announce.opening(session.config, session.space, session.plan, session.dataset))
     # The engines are imported before the tracker's thread starts to import MLflow: two threads that
     # import the same libraries at once may meet half-made modules.
     from tune_runner import running
@@ -136,7 +140,8 @@ def _run(
 
     config, space, plan, folder = session.config, session.space, session.plan, session.folder
     objective, best = space.objective.name, ledger.best()
-    progress = Progress(objective, maximize=session.maximize, concurrent=placement.max_concurrent)
+    at_once = placement.max_concurrent * placement.fuse
+    progress = Progress(objective, maximize=session.maximize, concurrent=at_once)
     views = (progress, Gauges(config.name, objective, maximize=session.maximize))
     keeper = Housekeeper(folder.checkpoints, maximize=session.maximize, best=best)
     keeper.sweep(ledger.settled())

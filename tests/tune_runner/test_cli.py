@@ -49,6 +49,14 @@ def test_a_dry_run_of_an_own_sampled_space(capsys, tmp_path):
     assert "4 (tpe sampler, seed 1" in capsys.readouterr().out
 
 
+def test_a_dry_run_says_what_is_fused(capsys):
+    given = ["--space", "smoke", "--dry-run", "--fuse"]
+    assert cli.main([*given, "8"]) == 0
+    assert "fuse      up to 8 trials as one computation" in capsys.readouterr().out
+    assert cli.main([*given, "auto"]) == 0
+    assert "as many trials as pays" in capsys.readouterr().out
+
+
 def test_the_flags_are_frozen():
     """A new flag is a deliberate act: it changes this list."""
     flags = {a.option_strings[-1] for a in cli.parser()._actions}
@@ -60,6 +68,7 @@ def test_the_flags_are_frozen():
         "--data-dir",
         "--dataset",
         "--dry-run",
+        "--fuse",
         "--gpus-per-trial",
         "--help",
         "--list",
@@ -110,6 +119,7 @@ def place(tmp_path, monkeypatch):
         "steps": OWN.replace(
             '"training.learning_rate": LogUniform(1e-4, 1e-2)', '"diffusion.num_steps": Choice(0)'
         ),
+        "closed": OWN.replace('"DiffRec"', '"EASE"').replace("training.learning_rate", "half_life"),
         "broken": "SPACE = ",
     }
     for name, text in spaces.items():
@@ -166,6 +176,9 @@ SMOKE = ["--space", "smoke"]
         ([*SMOKE, "--learning-rate", "1"], "unrecognized arguments"),
         ([*SMOKE, "--gpus-per-trial", "many"], "a number or auto"),
         ([*SMOKE, "--gpus-per-trial", "auto"], "but there are 0"),
+        ([*SMOKE, "--fuse", "0"], "--fuse must be 1 or more"),
+        ([*SMOKE, "--fuse", "1.5"], "a whole number or auto"),
+        (["--space", "closed.py", "--fuse", "4"], "EASE cannot be fused"),
         ([*SMOKE, "--resources", "[1]"], "must be a JSON object"),
         ([*SMOKE, "--resources", '{"CPU": 1}'], "have --cpus-per-trial"),
         ([*SMOKE, "--resources", '{"tpu": 1}'], "'tpu' per trial were asked for, but there are 0"),
