@@ -175,6 +175,7 @@ SMOKE = ["--space", "smoke"]
         ([*SMOKE, "--add-trials", "3"], "--add-trials has a meaning only with --resume"),
         ([*SMOKE, "--retry-failed"], "--retry-failed has a meaning only with --resume"),
         ([*SMOKE, "--probe"], "--probe has a meaning only with --dry-run"),
+        ([*SMOKE, "--dry-run", "--probe", "--address", "auto"], "--probe measures this machine"),
         (["--status", "takne"], "did you mean 'taken'"),
         (["--resume", "takne"], "did you mean 'taken'"),
         (["--resume", "damaged"], "is damaged"),
