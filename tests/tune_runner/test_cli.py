@@ -174,6 +174,7 @@ SMOKE = ["--space", "smoke"]
         ([*SMOKE, "--confirm", "0"], "--confirm must be 1 or more"),
         ([*SMOKE, "--add-trials", "3"], "--add-trials has a meaning only with --resume"),
         ([*SMOKE, "--retry-failed"], "--retry-failed has a meaning only with --resume"),
+        ([*SMOKE, "--runs-dir", "s3://bucket/runs"], "mount the object store"),
         ([*SMOKE, "--probe"], "--probe has a meaning only with --dry-run"),
         ([*SMOKE, "--dry-run", "--probe", "--address", "auto"], "--probe measures this machine"),
         (["--status", "takne"], "did you mean 'taken'"),
