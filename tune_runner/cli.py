@@ -104,6 +104,11 @@ def _run(args: argparse.Namespace) -> int:
     _check_together(args)
     config = _resumed(args) if args.resume else _new(args)
     if args.dry_run:
+        if args.probe and config.address is not None:
+            raise UserError(
+                f"--probe measures this machine, but --address {config.address} (or RAY_ADDRESS) "
+                "runs the trials elsewhere; probe on one of its nodes, without it."
+            )
         space = get_space(config.space)
         plan = make_plan(config, space)
         sys.stdout.write(announce.dry_run(config, space, plan) + "\n")

@@ -74,6 +74,11 @@ class StudyConfig:
                 "run the command on one of its nodes with --address auto, or hand it in with "
                 "ray job submit (see the README)."
             )
+        if "://" in self.runs_dir:
+            raise UserError(
+                f"--runs-dir must be a folder, but got {self.runs_dir!r}; mount the object store "
+                "as a folder that all nodes share, and give that."
+            )
         for name in ("trials", "seeds", "max_epochs"):
             _at_least_one(name, getattr(self, name))
         _at_least_one("max_concurrent", self.wish.max_concurrent)
