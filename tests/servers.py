@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
@@ -92,8 +93,12 @@ class MlflowServer:
     def start(self):
         """Start it and wait until it answers."""
         command = [DEPLOY / "mlflow-server.sh", self._database, self._folder, str(self.port)]
+        here = str(Path(sys.executable).parent)  # `mlflow`, also where nobody activated the venv
+        env = os.environ | {"PATH": f"{here}{os.pathsep}{os.environ['PATH']}"}
         with (self._folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, process_group=0)
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, process_group=0, env=env
+            )
         wait_until(self._answers)
 
     def stop(self):
