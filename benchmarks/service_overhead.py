@@ -67,6 +67,9 @@ class EmptyRun:
             finished=self.finished,
         )
 
+    def weight_trajectory(self) -> None:
+        """Return none: nothing is learned."""
+
     def state_dict(self) -> dict[str, object]:
         """Return what a checkpoint holds."""
         return {"epoch": self.epoch, "finished": self.finished}
