@@ -20,7 +20,7 @@ def pytest_configure(config):
     """Let pass what other libraries warn each other of; ours stay errors."""
     # MLflow 3.17 with SQLAlchemy 2.1
     config.addinivalue_line("filterwarnings", "ignore:The ``noload`` loader:DeprecationWarning")
-    # Ray now and then leaves a socket that it never bound to the garbage collector
+    # Seen once; whose socket it was is not known. Ours (cluster, tests) are all closed.
     config.addinivalue_line("filterwarnings", "ignore:unclosed <socket.socket:ResourceWarning")
 
 
