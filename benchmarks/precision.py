@@ -14,8 +14,8 @@ import torch
 from measuring import machine, report
 
 from diffrec.data import Dataset, load_dataset
+from diffrec.precision import has_native_bf16
 from diffrec.presets import preset
-from diffrec.training.precision import has_native_bf16
 from diffrec.training.run import build_run, test_metrics
 
 

@@ -245,9 +245,10 @@ class TrainingConfig:
     """Epochs without a better validation score after which training stops."""
 
     precision: Precision = "fp32"
-    """Of a training step's products. Weights, moments, losses and all scoring are float32 always.
+    """Of the products of a training step and of the reverse chain in the hidden layer.
 
-    bf16 halves the products' memory traffic; auto takes it where the hardware multiplies it.
+    Weights, moments, losses, sums and scores are float32 always. auto takes bf16 where the hardware
+    multiplies it.
     """
 
     def __post_init__(self) -> None:

@@ -47,7 +47,10 @@ class HiddenSteps(Protocol):
 
 
 class Shortcut(NamedTuple):
-    """M = W_x W_o, (first_hidden, last_hidden), and u = W_x b_o, (first_hidden,)."""
+    """M = W_x W_o, (first_hidden, last_hidden), and u = W_x b_o, (first_hidden,).
+
+    M may be of a shorter number format; the chain multiplies in it and adds up in float32.
+    """
 
     matrix: Tensor
     shift: Tensor
@@ -61,11 +64,16 @@ class ChainEnd(NamedTuple):
     history_scale: float
 
 
-def shortcut(network: HiddenSteps) -> Shortcut:
-    """Return the output and the input layer as one, for all users of a network at rest."""
+def shortcut(network: HiddenSteps, dtype: torch.dtype | None = None) -> Shortcut:
+    """Return the output and the input layer as one, for all users of a network at rest.
+
+    Args:
+        network: at rest.
+        dtype: that the chain multiplies in, if not the weights' own.
+    """
+    matrix = network.input_weight @ network.output_weight
     return Shortcut(
-        network.input_weight @ network.output_weight,
-        F.linear(network.output_bias, network.input_weight),
+        matrix.to(dtype or matrix.dtype), F.linear(network.output_bias, network.input_weight)
     )
 
 
@@ -148,9 +156,16 @@ def _run(
             part = shares[step] * hidden
             end = part if end is None else end + part
         if step > 0:
-            product = torch.addmm(product, hidden, matrix.T, beta=a[step], alpha=b[step])
+            product = _step(product, hidden, matrix, a[step], b[step])
             left *= a[step]
             if histories is not None:
                 product = product + left * (histories[step - 1] - histories[step])
     assert end is not None
     return end
+
+
+def _step(product: Tensor, hidden: Tensor, matrix: Tensor, a: float, b: float) -> Tensor:
+    """Return a p_t + b M h_t, in float32 whatever M's format."""
+    if matrix.dtype == product.dtype:
+        return torch.addmm(product, hidden, matrix.T, beta=a, alpha=b)
+    return (a * product).add(hidden.to(matrix.dtype) @ matrix.T, alpha=b)

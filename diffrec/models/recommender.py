@@ -29,6 +29,7 @@ from diffrec.models.denoiser import Denoiser
 from diffrec.models.noise import Noise
 from diffrec.models.recency import RecencyCurve, cut_histories, future_nll, in_spreads
 from diffrec.models.temporal import interaction_weights
+from diffrec.precision import product_dtype
 
 
 class _AtRest(NamedTuple):
@@ -243,7 +244,8 @@ class DiffusionRecommender(nn.Module):
         if not self._is_exactly_linear:
             return None
         columns = self.denoiser.input_weight.T.contiguous() if self._is_sparse_start else None
-        return _AtRest(shortcut(self.denoiser), columns)
+        dtype = product_dtype(self.config.training.precision, self.device)
+        return _AtRest(shortcut(self.denoiser, dtype), columns)
 
     def _denoise(self, x_0: Tensor, see: Callable[[int], Tensor] | None) -> Tensor:
         """Run the chain from `x_0`; `see`, where steps differ, is the history of each."""

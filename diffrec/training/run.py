@@ -25,13 +25,13 @@ from diffrec.models.baselines.mult_vae import MultVAE
 from diffrec.models.clustering import cluster_items
 from diffrec.models.recommender import DiffusionRecommender
 from diffrec.models.wide import WideLinear
+from diffrec.precision import product_dtype, warn_if_emulated
 from diffrec.seeding import derive_seed, generator
 from diffrec.training.adamw import AdamW
 from diffrec.training.closed_form import ClosedFormRun
 from diffrec.training.kept_state import KeptState
 from diffrec.training.learned_weights import WeightTrajectory, held_out, teach_recency
 from diffrec.training.patience import PatienceRule
-from diffrec.training.precision import autocast_dtype
 from diffrec.training.reports import EpochReport
 
 OBJECTIVE = "valid/recall@20"
@@ -70,7 +70,8 @@ class TrainingRun:
         model = build_model(config, split)
         self.model = model.to(device)
         self.optimizer = build_optimizer(config, self.model)
-        self._number_format = autocast_dtype(config.training.precision, self.model.device)
+        self._number_format = product_dtype(config.training.precision, self.model.device)
+        warn_if_emulated(self._number_format, self.model.device)
         self.weights = self.model.training_weights(split.train)
         share = config.temporal.future_holdout if isinstance(config, RecommenderConfig) else 0.0
         self._held = held_out(split.train, share, config.seed)

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from diffrec import precision
 from diffrec.data import Dataset
 from diffrec.data.sources import load_dataset
 from diffrec.models import wide
 from diffrec.models.wide import WideLinear
 from diffrec.presets import VARIANTS, preset
-from diffrec.training import kept_state, precision
+from diffrec.training import kept_state
 from diffrec.training import run as training_run
 from diffrec.training.kept_state import KeptState
 from diffrec.training.run import TrainingRun, build_run
@@ -122,7 +123,7 @@ def test_a_checkpoint_of_the_best_epoch_holds_its_weights_once(dataset):
     assert sizes[1] - sizes[0] > 0.9 * weights
 
 
-def test_bf16_changes_the_products_of_training_alone(dataset, caplog):
+def test_bf16_changes_products_and_nothing_else(dataset, caplog):
     exact, rough = (
         quick_run("DiffRec", dataset, training__precision=name) for name in ("fp32", "bf16")
     )
@@ -134,7 +135,12 @@ def test_bf16_changes_the_products_of_training_alone(dataset, caplog):
     assert all(p.dtype == torch.float32 for p in rough.model.parameters())
     users = np.arange(3)
     rough.model.eval()
-    assert rough.model.scores(dataset.train, users).dtype == torch.float32
+    exact.model.load_state_dict(rough.model.state_dict())
+    exact.model.eval()
+    found, wanted = (run.model.scores(dataset.train, users) for run in (rough, exact))
+    assert found.dtype == torch.float32
+    assert not torch.equal(found, wanted)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=0.02 * float(wanted.std()))
 
 
 @pytest.mark.parametrize("native", [True, False])
@@ -142,8 +148,12 @@ def test_auto_takes_bf16_only_where_the_hardware_has_it(native, monkeypatch, cap
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, "amx_bf16": native})
     device = torch.device("cpu")
     caplog.set_level(logging.WARNING)
-    assert precision.autocast_dtype("auto", device) is (torch.bfloat16 if native else None)
-    assert precision.autocast_dtype("fp32", device) is None
+    auto = precision.product_dtype("auto", device)
+    assert auto is (torch.bfloat16 if native else None)
+    assert precision.product_dtype("fp32", device) is None
+    for dtype in (auto, None):
+        precision.warn_if_emulated(dtype, device)
     assert not caplog.text
-    assert precision.autocast_dtype("bf16", device) is torch.bfloat16
+    assert precision.product_dtype("bf16", device) is torch.bfloat16
+    precision.warn_if_emulated(torch.bfloat16, device)
     assert bool(caplog.text) is not native

@@ -1,4 +1,4 @@
-"""Which number format the products of a training step use."""
+"""Which number format the products of training and of the reverse chain use."""
 
 import logging
 
@@ -12,18 +12,20 @@ _CPU_FEATURES = ("avx512_bf16", "amx_bf16", "bf16")
 """Any of these multiplies bfloat16 in hardware: x86 with AVX-512 or AMX, ARM."""
 
 
-def autocast_dtype(precision: Precision, device: torch.device) -> torch.dtype | None:
+def product_dtype(precision: Precision, device: torch.device) -> torch.dtype | None:
     """Return bfloat16, or None for float32 throughout.
 
-    `auto` takes bfloat16 where the device multiplies it in hardware. `bf16` is obeyed elsewhere
-    too, with a warning: emulated it is several times slower than float32.
+    `auto` takes bfloat16 where the device has it in hardware; `bf16` is obeyed elsewhere too.
     """
     if precision == "fp32":
         return None
-    native = has_native_bf16(device)
-    if precision == "bf16" and not native:
+    return torch.bfloat16 if precision == "bf16" or has_native_bf16(device) else None
+
+
+def warn_if_emulated(dtype: torch.dtype | None, device: torch.device) -> None:
+    """Say it where `dtype` makes the device slower: emulated, bfloat16 is several times slower."""
+    if dtype is not None and not has_native_bf16(device):
         logger.warning("This %s only emulates bfloat16: fp32 would be faster.", device.type)
-    return torch.bfloat16 if native or precision == "bf16" else None
 
 
 def has_native_bf16(device: torch.device) -> bool:
