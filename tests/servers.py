@@ -115,3 +115,28 @@ class MlflowServer:
                 return answer.status == 200
         except OSError:
             return False
+
+
+@contextmanager
+def s3():
+    """A server that speaks S3, with a bucket; yields the URL of a path in it."""
+    pytest.importorskip("moto.server", reason="pip install 'diffrec-tune[test]'")
+    port = free_port()
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command, **quiet)
+    try:
+        wait_until(lambda: _listens(port))
+        where = f"scheme=http&endpoint_override=127.0.0.1:{port}&region=us-east-1"
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/bucket", method="PUT")
+        with urllib.request.urlopen(request):
+            pass
+        yield f"s3://bucket/studies?{where}"
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _listens(port):
+    with closing(socket.socket()) as knock:
+        return knock.connect_ex(("127.0.0.1", port)) == 0

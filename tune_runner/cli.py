@@ -77,6 +77,11 @@ def parser() -> argparse.ArgumentParser:
     )
     where.add_argument("--storage", help="database of the Optuna study (default: a journal file)")
     where.add_argument("--runs-dir", default="runs", help="folder of the studies")
+    where.add_argument(
+        "--checkpoints",
+        metavar="URL",
+        help="object store for checkpoints, s3://bucket/path say (default: the study's folder)",
+    )
     return made
 
 
@@ -207,6 +212,7 @@ def _new(args: argparse.Namespace) -> StudyConfig:
         address=args.address,
         storage=_storage(args),
         runs_dir=args.runs_dir,
+        checkpoints=args.checkpoints,
         confirm=args.confirm,
         wish=_wish(args),
         allowance=Allowance(args.max_trials, args.max_hours),

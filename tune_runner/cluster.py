@@ -2,18 +2,20 @@
 
 A node of a cluster needs this project's third-party packages, and neither a checkout nor the data:
 the packages of this project go there by Ray's runtime environment, the dataset by its object store.
-What it must see is the studies' folder, where trials keep their checkpoints.
+What it must see is where trials keep their checkpoints: the studies' folder, or an object store.
 """
 
 import importlib.util
 import logging
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from diffrec.errors import UserError
+from tune_runner import places
 from tune_runner.environment import for_workers
 from tune_runner.placement import Cluster
 
@@ -68,16 +70,39 @@ def runtime_environment() -> dict[str, Any]:
     }
 
 
-def check_shared(folder: Path) -> None:
-    """Refuse a folder that a node of the cluster does not see: trials keep their checkpoints there.
+def check_store(url: str, study: str, *, new: bool) -> None:
+    """Refuse an object store that cannot be written, or holds a study of that name already.
 
     Raises:
-        UserError: it is not on storage that all nodes share, or cannot be written.
+        UserError: so it is.
     """
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+    said = places.complaint(url)
+    if said:
+        raise UserError(f"Checkpoints cannot be kept at {url} ({said}); mend it or give another.")
+    if new and places.trials_of(places.join(url, study)):
+        raise UserError(
+            f"There are checkpoints of another study {study!r} at {url}; choose another --name."
+        )
 
-    nodes = [node for node in ray.nodes() if node["Alive"]]
+
+def check_shared(folder: Path, store: str | None = None) -> None:
+    """Refuse what a node of the cluster does not see: trials keep their checkpoints there.
+
+    Args:
+        folder: of the studies; this machine alone needs it where there is a store.
+        store: URL of an object store.
+
+    Raises:
+        UserError: a node cannot write there.
+    """
+    if store is not None:
+        for node, said in _ask_nodes(places.complaint, store):
+            if said:
+                raise UserError(
+                    f"Node {node} of the cluster cannot keep checkpoints at {store} ({said}); give "
+                    "it what the store asks for, credentials say."
+                )
+        return
     mark = folder.resolve() / f".seen-{uuid4().hex}"
     try:
         mark.parent.mkdir(parents=True, exist_ok=True)
@@ -87,20 +112,13 @@ def check_shared(folder: Path) -> None:
             f"The studies' folder {folder} cannot be written ({error.strerror}); choose another "
             "--runs-dir."
         ) from None
-    task = ray.remote(num_cpus=0)(_complaint)
     try:
-        asked = [
-            task.options(
-                scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            ).remote(str(mark))
-            for node in nodes
-        ]
-        for node, said in zip(nodes, ray.get(asked), strict=True):
+        for node, said in _ask_nodes(_complaint, str(mark)):
             if said:
                 raise UserError(
-                    f"Node {node['NodeManagerAddress']} of the cluster {said} the studies' folder "
-                    f"{folder.resolve()}, where trials keep their checkpoints; give a --runs-dir "
-                    "that all nodes share."
+                    f"Node {node} of the cluster {said} the studies' folder {folder.resolve()}, "
+                    "where trials keep their checkpoints; give a --runs-dir that all nodes share, "
+                    "or an object store as --checkpoints."
                 )
     finally:
         mark.unlink(missing_ok=True)
@@ -122,6 +140,23 @@ def refuse_fleeting(runs_dir: Path, tracking_uri: str) -> None:
             "A Ray job's working directory is deleted after the job, and MLflow's database would "
             "lie in it; set MLFLOW_TRACKING_URI, by --runtime-env-json of ray job submit say."
         )
+
+
+def _ask_nodes(question: Callable[[str], str], subject: str) -> list[tuple[str, str]]:
+    """Return (address, answer) of every node, each asked on itself."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    task = ray.remote(num_cpus=0)(question)
+    asked = [
+        task.options(
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        ).remote(subject)
+        for node in nodes
+    ]
+    answers = ray.get(asked)
+    return [(node["NodeManagerAddress"], said) for node, said in zip(nodes, answers, strict=True)]
 
 
 def _complaint(mark: str) -> str:

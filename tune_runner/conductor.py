@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import wraps
-from pathlib import Path
 from typing import Any, TypeVar
 
 from diffrec.errors import UserError
@@ -72,7 +71,7 @@ class Conductor:
         resolve: Resolve,
         *,
         objective: str,
-        checkpoints: Path,
+        checkpoints: str,
         recorder: Observer | None = None,
         observers: Sequence[Observer] = (),
         share: Placement = ONE_CPU,
@@ -85,7 +84,7 @@ class Conductor:
             ledger: the study.
             resolve: (searched values, seed) to the whole configuration.
             objective: name of the metric that is searched by.
-            checkpoints: folder of the trials' checkpoints.
+            checkpoints: where trials keep their checkpoints.
             recorder: told of every event before the ledger is: an end that the ledger knows and
                 the record does not could never be told again, the other way round it can.
             observers: told afterwards.

@@ -6,11 +6,10 @@ Without `--fuse` every group is a single trial. What is said of them here goes t
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from tune_runner.housekeeping import trial_folder
 from tune_runner.placement import Placement
+from tune_runner.places import trial_place
 from tune_runner.reports import TrialRecord, TrialReport
 
 
@@ -22,7 +21,7 @@ class AssignedTrial:
     name: str
     config: Mapping[str, Any]
     checkpoint: str
-    """Folder of the trial's own checkpoints."""
+    """Where the trial's own checkpoint lies (`tune_runner.places`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +94,16 @@ class Group:
     def __post_init__(self) -> None:
         self.is_fused = len(self.flights) > 1
 
-    def assignment(self, objective: str, checkpoints: Path) -> Assignment:
+    def assignment(self, objective: str, checkpoints: str) -> Assignment:
         """Return what a worker is told of the group.
 
         Args:
             objective: name of the metric that is searched by.
-            checkpoints: folder of all trials' checkpoints.
+            checkpoints: where all trials keep their checkpoints.
         """
         records = [flight.record for flight in self.flights]
         trials = tuple(
-            AssignedTrial(r.number, r.name, r.config, str(trial_folder(checkpoints, r.number)))
+            AssignedTrial(r.number, r.name, r.config, trial_place(checkpoints, r.number))
             for r in records
         )
         return Assignment(trials, objective, self.share)

@@ -4,19 +4,16 @@ An open or failed trial may go on from its checkpoint and the best one is worth 
 would fill the disk (four times the model for every trial).
 """
 
-import shutil
 from collections.abc import Iterable
-from pathlib import Path
 
+from tune_runner.places import remove_trials
 from tune_runner.reports import TrialEnd, TrialRecord, TrialReport
 
 
 class Housekeeper:
     """An observer of the study that removes what has had its day."""
 
-    def __init__(
-        self, checkpoints: Path, *, maximize: bool, best: tuple[int, float] | None
-    ) -> None:
+    def __init__(self, checkpoints: str, *, maximize: bool, best: tuple[int, float] | None) -> None:
         self._checkpoints, self._maximize, self._best = checkpoints, maximize, best
 
     def sweep(self, settled: Iterable[int]) -> None:
@@ -25,9 +22,8 @@ class Housekeeper:
         Args:
             settled: the trials that are complete or pruned.
         """
-        for number in settled:
-            if self._best is None or number != self._best[0]:
-                self._remove(number)
+        best = set() if self._best is None else {self._best[0]}
+        remove_trials(self._checkpoints, set(settled) - best)
 
     def trial_started(self, trial: TrialRecord) -> None:
         """Do nothing."""
@@ -54,9 +50,4 @@ class Housekeeper:
         return value > than if self._maximize else value < than
 
     def _remove(self, number: int) -> None:
-        shutil.rmtree(trial_folder(self._checkpoints, number), ignore_errors=True)
-
-
-def trial_folder(checkpoints: Path, number: int) -> Path:
-    """Return where a trial's checkpoints lie."""
-    return checkpoints / f"trial_{number:04d}"
+        remove_trials(self._checkpoints, {number})

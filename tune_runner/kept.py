@@ -6,6 +6,8 @@ Offered to `diffrec` as an entry point (pyproject.toml), since `diffrec` knows n
 import logging
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,13 +15,12 @@ from diffrec.commands.runs import TrackedRun
 from diffrec.errors import UserError, nearest
 from tune_runner import records
 from tune_runner.folder import StudyFolder
-from tune_runner.housekeeping import trial_folder
+from tune_runner.places import STATE, fetch, join, trial_place, trials_of
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-_STATE = "state.pt"
 _ID = re.compile("[0-9a-f]{32}")
 
 
@@ -51,18 +52,20 @@ def find_run(name: str) -> TrackedRun:
     tags = parent.data.tags
     path = Path(tags.get(records.FOLDER, ""))
     folder = StudyFolder(path.parent, path.name)
-    if kind == "study":
-        checkpoint = _best(folder)
-    else:
-        number = int(run.data.tags[records.TRIAL_NUMBER])
-        checkpoint = trial_folder(folder.checkpoints, number) / _STATE
-        if not checkpoint.is_file():
+    settings = folder.read()["settings"]
+    url = settings.get("checkpoints")
+    store = None if url is None else join(url, path.name)
+    where = store or str(folder.checkpoints)
+    number = _best(folder, store) if kind == "study" else int(run.data.tags[records.TRIAL_NUMBER])
+    with _sentence_for_silence(where):
+        checkpoint = _file(folder, store, number)
+        if checkpoint is None:
             raise UserError(
-                f"The checkpoint of trial {number:04d} was not kept at {checkpoint}: a study keeps "
+                f"The checkpoint of trial {number:04d} was not kept in {where}: a study keeps "
                 f"its best trial's (run {parent.info.run_id}); train this one again with `python "
                 "-m diffrec train --config` and the run's config.json."
             )
-    data_dir = folder.read()["settings"]["data_dir"]
+    data_dir = settings["data_dir"]
     dataset = {
         "name": tags["dataset"],
         "sha256": tags["dataset_sha256"],
@@ -101,17 +104,45 @@ def _study(client: "MlflowClient", name: str) -> "Run":
     return named[name]
 
 
-def _best(folder: StudyFolder) -> Path:
-    """Return the one checkpoint that a finished study keeps."""
-    kept = sorted(folder.checkpoints.glob(f"*/{_STATE}"))
+def _best(folder: StudyFolder, store: str | None) -> int:
+    """Return the one trial whose checkpoint a finished study keeps."""
+    where = store or str(folder.checkpoints)
+    with _sentence_for_silence(where):
+        kept = _numbers(folder) if store is None else trials_of(store)
     if not kept:
         raise UserError(
-            f"Study {folder.path.name!r} has no trained model in {folder.checkpoints}; run it, or "
-            f"go on with `python -m tune_runner --resume {folder.path.name}`."
+            f"Study {folder.path.name!r} has no trained model in {where}; run it, or go on with "
+            f"`python -m tune_runner --resume {folder.path.name}`."
         )
     if len(kept) > 1:
         raise UserError(
-            f"Study {folder.path.name!r} has {len(kept)} checkpoints in {folder.checkpoints}, so "
-            "its name does not say which; give the MLflow run id of a trial."
+            f"Study {folder.path.name!r} has {len(kept)} checkpoints in {where}, so its name does "
+            "not say which; give the MLflow run id of a trial."
         )
-    return kept[0]
+    return kept.pop()
+
+
+def _numbers(folder: StudyFolder) -> set[int]:
+    return {
+        int(path.parent.name.removeprefix("trial_"))
+        for path in folder.checkpoints.glob(f"trial_*/{STATE}")
+    }
+
+
+def _file(folder: StudyFolder, store: str | None, number: int) -> Path | None:
+    """Return the file of a trial's checkpoint, brought from the store; None where there is none."""
+    if store is not None:
+        return fetch(store, number, folder.checkpoints)
+    path = Path(trial_place(str(folder.checkpoints), number)) / STATE
+    return path if path.is_file() else None
+
+
+@contextmanager
+def _sentence_for_silence(where: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = (str(error).splitlines() or ["no reason given"])[0]
+        raise UserError(
+            f"The checkpoints in {where} cannot be read ({reason}); mend it and try again."
+        ) from None

@@ -7,13 +7,13 @@ methods: the driver imports this module too, and never computes.
 
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diffrec.errors import UserError
 from diffrec.families import parse_config
 from tune_runner.engine import Engine
 from tune_runner.flights import AssignedTrial
+from tune_runner.places import Place, open_place
 from tune_runner.records import (
     BEST_EPOCH,
     COST_SECONDS,
@@ -37,7 +37,8 @@ class Member:
     ) -> None:
         self.number, self.name = trial.number, trial.name
         self.run: Any = None
-        self._config, self._folder = trial.config, Path(trial.checkpoint)
+        self._config, self._location = trial.config, trial.checkpoint
+        self._place: Place | None = None
         self._objective, self._engine, self._data = objective, engine, data
         self._reports: list[TrialReport] = []
         self._replay: list[TrialReport] = []
@@ -50,8 +51,9 @@ class Member:
 
         config = parse_config(self._config)
         self.run = self._engine.build_run(config, self._data.tuning_split(), device=device)
-        self._claim = checkpoints.claim(self._folder)
-        state = checkpoints.load(self._folder)
+        self._place = open_place(self._location)
+        self._claim = self._place.claim()
+        state = checkpoints.load(self._place)
         if state is not None:
             self.run.load_state_dict(state["run"])
             self._seconds = state["seconds"]
@@ -65,9 +67,8 @@ class Member:
         Raises:
             TakenOverError: it was given up, or given to another.
         """
-        from tune_runner import checkpoints
-
-        checkpoints.check(self._folder, self._claim)
+        assert self._place is not None
+        self._place.check(self._claim)
 
     def replay(self) -> TrialReport | None:
         """Repeat the next report that the checkpoint remembers; None when all were repeated."""
@@ -135,7 +136,8 @@ class Member:
             "seconds": self._seconds,
             "reports": [_to_state(report) for report in self._reports],
         }
-        checkpoints.save(self._folder, state, claimed=self._claim)
+        assert self._place is not None
+        checkpoints.save(self._place, state, claimed=self._claim)
 
 
 def _to_state(report: TrialReport) -> dict[str, Any]:

@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from diffrec.errors import UserError, nearest
 from diffrec.families import training_of
 from search_spaces.space import SearchSpace
 from tune_runner import storage
 from tune_runner.placement import Wish
+from tune_runner.places import is_url, join
 
 PRUNERS = ("median", "hyperband", "successive-halving", "percentile", "patient", "none")
 SAMPLERS = ("grid", "tpe", "random")
@@ -57,6 +59,9 @@ class StudyConfig:
     """URL of the database with the Optuna study, without password; None: a journal file."""
 
     runs_dir: str = "runs"
+    checkpoints: str | None = None
+    """URL of an object store that trials keep their checkpoints in; None: the study's folder."""
+
     confirm: int | None = None
     """Fresh seeds on which the winner and its rival are run again once the search is over."""
 
@@ -76,8 +81,18 @@ class StudyConfig:
             )
         if "://" in self.runs_dir:
             raise UserError(
-                f"--runs-dir must be a folder, but got {self.runs_dir!r}; mount the object store "
-                "as a folder that all nodes share, and give that."
+                f"--runs-dir must be a folder, but got {self.runs_dir!r}; give the object store as "
+                "--checkpoints, and a folder of this machine as --runs-dir."
+            )
+        if self.checkpoints is not None and not is_url(self.checkpoints):
+            raise UserError(
+                "--checkpoints must be the URL of an object store, s3://bucket/path say, but got "
+                f"{self.checkpoints!r}; a folder is given by --runs-dir, all of it."
+            )
+        if self.checkpoints is not None and urlsplit(self.checkpoints).password:
+            raise UserError(
+                "--checkpoints must not hold a password, since studies are shared; give it as the "
+                "store's own settings ask, AWS_SECRET_ACCESS_KEY say."
             )
         for name in ("trials", "seeds", "max_epochs"):
             _at_least_one(name, getattr(self, name))
@@ -100,6 +115,14 @@ class StudyConfig:
                 f"A study's name must be a plain folder name, but got {self.name!r}; "
                 "leave out slashes and leading dots."
             )
+
+    def checkpoints_of(self, folder: Path) -> str:
+        """Return where the trials keep their checkpoints (`tune_runner.places`).
+
+        Args:
+            folder: where they do unless a store is given.
+        """
+        return str(folder) if self.checkpoints is None else join(self.checkpoints, self.name)
 
 
 @dataclass(frozen=True, slots=True)

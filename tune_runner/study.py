@@ -15,7 +15,7 @@ from diffrec.data import load_dataset
 from diffrec.errors import UserError
 from search_spaces import get_space
 from tune_runner import announce, environment, records, storage
-from tune_runner.cluster import check_shared, refuse_fleeting, start_ray
+from tune_runner.cluster import check_shared, check_store, refuse_fleeting, start_ray
 from tune_runner.folder import StudyFolder
 from tune_runner.fusing import settle
 from tune_runner.placement import Cluster, Placement, local_cluster, place
@@ -55,12 +55,12 @@ def run_study(
     plan = make_plan(config, space)
     data_dir = None if config.data_dir is None else Path(config.data_dir)
     dataset = load_dataset(config.dataset, data_dir, config.protocol)  # type: ignore[arg-type]
-    cluster = _check_means(config, plan)
     folder, uri = StudyFolder(Path(config.runs_dir), config.name), records.default_tracking_uri()
     session = Session(config, space, plan, dataset, folder, uri, config.wish)
     description = summary(session)
     if resume or folder.exists():
         check_same(folder, description, resume=resume)
+    cluster = _check_means(config, plan, new=not resume)
     wish, note = settle(config, space, plan, dataset, cluster, engine)
     session = replace(session, wish=wish)
     with folder, _sentence_for_full_disk(folder.path):
@@ -84,15 +84,17 @@ def _sentence_for_full_disk(path: Path) -> Iterator[None]:
         ) from None
 
 
-def _check_means(config: StudyConfig, plan: Plan) -> Cluster | None:
+def _check_means(config: StudyConfig, plan: Plan, *, new: bool) -> Cluster | None:
     """Refuse what cannot be placed before anything is written; a cluster has to be asked."""
+    if config.checkpoints is not None:
+        check_store(config.checkpoints, config.name, new=new)
     if config.address is None:
         place(config.wish, local_cluster(), trials=plan.trials)
         return None
     environment.prepare()
     refuse_fleeting(Path(config.runs_dir), records.default_tracking_uri())
     cluster = start_ray(config.address)
-    check_shared(Path(config.runs_dir))
+    check_shared(Path(config.runs_dir), config.checkpoints)
     place(config.wish, cluster, trials=plan.trials)
     return cluster
 
@@ -139,11 +141,12 @@ def _run(
     from tune_runner.progress import Progress
 
     config, space, plan, folder = session.config, session.space, session.plan, session.folder
+    checkpoints = config.checkpoints_of(folder.checkpoints)
     objective, best = space.objective.name, ledger.best()
     at_once = placement.max_concurrent * placement.fuse
     progress = Progress(objective, maximize=session.maximize, concurrent=at_once)
     views = (progress, Gauges(config.name, objective, maximize=session.maximize))
-    keeper = Housekeeper(folder.checkpoints, maximize=session.maximize, best=best)
+    keeper = Housekeeper(checkpoints, maximize=session.maximize, best=best)
     keeper.sweep(ledger.settled())
     conductor = Conductor(
         ledger,
@@ -151,7 +154,7 @@ def _run(
             params, config.dataset, seed=seed, overrides=plan.overrides
         ),
         objective=objective,
-        checkpoints=folder.checkpoints,
+        checkpoints=checkpoints,
         recorder=tracker,
         observers=(*views, keeper),
         share=placement,

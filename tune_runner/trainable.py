@@ -155,7 +155,7 @@ class RecommenderTrial(tune.Trainable):
 
     def _failure(self, member: Member, error: Exception) -> TrialReport:
         from diffrec.training.run import NonFiniteLossError
-        from tune_runner.checkpoints import TakenOverError
+        from tune_runner.places import TakenOverError
 
         if not isinstance(error, NonFiniteLossError | TakenOverError):
             logger.warning("Trial %s had an accident", member.name, exc_info=error)

@@ -30,6 +30,7 @@ def ray_cluster():
     from tune_runner import environment
 
     environment.prepare()
+    os.environ |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}  # for servers.s3
     os.environ |= {  # a lost node is noticed after two seconds
         "RAY_health_check_initial_delay_ms": "500",
         "RAY_health_check_period_ms": "500",

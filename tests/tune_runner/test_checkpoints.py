@@ -1,71 +1,158 @@
-"""A checkpoint survives a crash at any moment of its writing, and a worker that was given up."""
+"""A checkpoint survives a crash at any moment of its writing, and a worker that was given up.
+
+The same contract holds in a folder and in an object store, on a real server that speaks S3.
+"""
+
+import shutil
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import torch
 
 from diffrec.errors import UserError
-from tune_runner import checkpoints
+from servers import s3
+from tune_runner import checkpoints, places
+from tune_runner.places import STATE, TakenOverError, open_place, trial_place
+
+
+@pytest.fixture(scope="module")
+def store():
+    """URL of a path in an object store."""
+    with pytest.MonkeyPatch.context() as patch, s3() as url:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "test")
+        yield url
+
+
+@pytest.fixture(params=["folder", "store"])
+def base(request, tmp_path):
+    """Where a study keeps its checkpoints."""
+    if request.param == "folder":
+        return str(tmp_path)
+    return places.join(request.getfixturevalue("store"), uuid4().hex)
 
 
 @pytest.fixture
-def mine(tmp_path):
-    """A claim on the test's folder."""
-    return checkpoints.claim(tmp_path)
+def place(base):
+    """Where trial 7 keeps its own."""
+    return open_place(trial_place(base, 7))
 
 
-def names(folder):
+@pytest.fixture
+def folder(tmp_path):
+    """A trial's place in a folder, and the folder."""
+    return open_place(str(tmp_path)), tmp_path
+
+
+def names(path):
     """Files of a folder."""
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(file.name for file in path.iterdir())
 
 
-def test_state_comes_back_and_only_one_file_stays(tmp_path):
-    folder = tmp_path / "trial"
-    claimed = checkpoints.claim(folder)
-    assert checkpoints.load(folder) is None
+def test_the_newest_state_comes_back(place):
+    claimed = place.claim()
+    assert checkpoints.load(place) is None
     for epoch in (1, 2):
-        checkpoints.save(folder, {"epoch": epoch, "weights": torch.ones(3)}, claimed=claimed)
-    assert checkpoints.load(folder)["epoch"] == 2
-    assert names(folder) == ["claim", "state.pt"]
+        checkpoints.save(place, {"epoch": epoch, "weights": torch.ones(3)}, claimed=claimed)
+    state = checkpoints.load(place)
+    assert state["epoch"] == 2
+    assert torch.equal(state["weights"], torch.ones(3))
+
+
+def test_a_worker_that_was_given_up_cannot_write_over_its_successor(place):
+    mine = place.claim()
+    checkpoints.save(place, {"epoch": 1}, claimed=mine)
+    successor = place.claim()
+    checkpoints.save(place, {"epoch": 5}, claimed=successor)
+    with pytest.raises(TakenOverError):
+        checkpoints.save(place, {"epoch": 2}, claimed=mine)
+    with pytest.raises(TakenOverError):
+        place.check(mine)
+    place.check(successor)
+    assert checkpoints.load(place)["epoch"] == 5
+
+
+def test_a_trial_that_has_ended_is_not_written_again(base, place):
+    claimed = place.claim()
+    other = open_place(trial_place(base, 8))
+    kept = other.claim()
+    for saved, name in ((place, claimed), (other, kept)):
+        checkpoints.save(saved, {"epoch": 1}, claimed=name)
+    places.remove_trials(base, {7, 9})
+    with pytest.raises(TakenOverError):
+        checkpoints.save(place, {"epoch": 2}, claimed=claimed)
+    assert checkpoints.load(place) is None
+    other.check(kept)
+    assert checkpoints.load(other)["epoch"] == 1
+
+
+def test_what_a_store_holds_is_listed_and_brought_here(store, tmp_path):
+    base = places.join(store, "listed")
+    assert places.trials_of(base) == set()
+    for number in (3, 12):
+        place = open_place(trial_place(base, number))
+        checkpoints.save(place, {"epoch": number}, claimed=place.claim())
+    assert places.trials_of(base) == {3, 12}
+    path = places.fetch(base, 12, tmp_path)
+    assert path == tmp_path / "trial_0012" / STATE
+    assert torch.load(path)["epoch"] == 12
+    assert names(path.parent) == [STATE]
+    assert places.fetch(base, 4, tmp_path) is None
+    assert places.complaint(store) == ""
+
+
+def test_an_error_while_a_state_is_written_leaves_the_one_before(place):
+    def break_off(file):
+        file.write(b"half")
+        raise OSError("no more room")
+
+    claimed = place.claim()
+    checkpoints.save(place, {"epoch": 1}, claimed=claimed)
+    with pytest.raises(OSError, match="no more room"):
+        place.save(break_off, claimed)
+    assert checkpoints.load(place)["epoch"] == 1
+
+
+def test_only_one_file_stays(folder):
+    place, path = folder
+    claimed = place.claim()
+    for epoch in (1, 2):
+        checkpoints.save(place, {"epoch": epoch}, claimed=claimed)
+    assert names(path) == ["claim", STATE]
 
 
 @pytest.mark.parametrize("damage", [b"", b"no archive", None])
-def test_a_file_that_cannot_be_read_yields_to_the_one_before(tmp_path, mine, damage):
-    checkpoints.save(tmp_path, {"epoch": 1}, claimed=mine)
-    good = (tmp_path / "state.pt").read_bytes()
-    (tmp_path / "state.previous.pt").write_bytes(good)
-    (tmp_path / "state.pt").write_bytes(good[: len(good) // 2] if damage is None else damage)
-    assert checkpoints.load(tmp_path)["epoch"] == 1
+def test_a_file_that_cannot_be_read_yields_to_the_one_before(folder, damage):
+    place, path = folder
+    checkpoints.save(place, {"epoch": 1}, claimed=place.claim())
+    good = (path / STATE).read_bytes()
+    (path / "state.previous.pt").write_bytes(good)
+    (path / STATE).write_bytes(good[: len(good) // 2] if damage is None else damage)
+    assert checkpoints.load(place)["epoch"] == 1
 
 
-def test_a_crash_between_the_two_renames_leaves_the_previous(tmp_path, mine):
-    checkpoints.save(tmp_path, {"epoch": 1}, claimed=mine)
-    (tmp_path / "state.pt").replace(tmp_path / "state.previous.pt")
-    (tmp_path / f"state.{mine}.new").write_bytes(b"half")
-    again = checkpoints.claim(tmp_path)
-    assert checkpoints.load(tmp_path)["epoch"] == 1
-    checkpoints.save(tmp_path, {"epoch": 2}, claimed=again)
-    assert checkpoints.load(tmp_path)["epoch"] == 2
-    assert names(tmp_path) == ["claim", "state.pt"]
+def test_a_crash_between_the_two_renames_leaves_the_previous(folder):
+    place, path = folder
+    mine = place.claim()
+    checkpoints.save(place, {"epoch": 1}, claimed=mine)
+    (path / STATE).replace(path / "state.previous.pt")
+    (path / f"state.{mine}.new").write_bytes(b"half")
+    again = place.claim()
+    assert checkpoints.load(place)["epoch"] == 1
+    checkpoints.save(place, {"epoch": 2}, claimed=again)
+    assert checkpoints.load(place)["epoch"] == 2
+    assert names(path) == ["claim", STATE]
 
 
-def test_a_worker_that_was_given_up_cannot_write_over_its_successor(tmp_path, mine):
-    checkpoints.save(tmp_path, {"epoch": 1}, claimed=mine)
-    successor = checkpoints.claim(tmp_path)
-    checkpoints.save(tmp_path, {"epoch": 5}, claimed=successor)
-    with pytest.raises(checkpoints.TakenOverError):
-        checkpoints.save(tmp_path, {"epoch": 2}, claimed=mine)
-    assert checkpoints.load(tmp_path)["epoch"] == 5
-
-
-def test_a_trial_that_has_ended_is_not_written_again(tmp_path):
-    folder = tmp_path / "trial"
-    claimed = checkpoints.claim(folder)
-    (folder / "claim").unlink()
-    folder.rmdir()
-    with pytest.raises(checkpoints.TakenOverError):
-        checkpoints.save(folder, {"epoch": 1}, claimed=claimed)
+def test_a_trial_whose_folder_is_gone_is_not_written_again(folder):
+    place, path = folder
+    claimed = place.claim()
+    shutil.rmtree(path)
+    with pytest.raises(TakenOverError):
+        checkpoints.save(place, {"epoch": 1}, claimed=claimed)
 
 
 def test_a_node_without_the_studys_folder_says_so(tmp_path):
     with pytest.raises(UserError, match="give a --runs-dir that all nodes share"):
-        checkpoints.claim(tmp_path / "elsewhere" / "trial_0001")
+        open_place(str(Path(tmp_path) / "elsewhere" / "trial_0001")).claim()

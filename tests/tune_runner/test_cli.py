@@ -63,6 +63,7 @@ def test_the_flags_are_frozen():
     assert sorted(flags) == [
         "--add-trials",
         "--address",
+        "--checkpoints",
         "--confirm",
         "--cpus-per-trial",
         "--data-dir",
@@ -132,6 +133,7 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
+CLOSED_STORE = "s3://b/p?scheme=http&endpoint_override=127.0.0.1:1&region=us-east-1"
 SMOKE = ["--space", "smoke"]
 
 
@@ -187,7 +189,12 @@ SMOKE = ["--space", "smoke"]
         ([*SMOKE, "--confirm", "0"], "--confirm must be 1 or more"),
         ([*SMOKE, "--add-trials", "3"], "--add-trials has a meaning only with --resume"),
         ([*SMOKE, "--retry-failed"], "--retry-failed has a meaning only with --resume"),
-        ([*SMOKE, "--runs-dir", "s3://bucket/runs"], "mount the object store"),
+        ([*SMOKE, "--runs-dir", "s3://bucket/runs"], "give the object store as --checkpoints"),
+        ([*SMOKE, "--checkpoints", "folder"], "must be the URL of an object store"),
+        ([*SMOKE, "--checkpoints", "ftp://host/x"], "s3://bucket/path or"),
+        ([*SMOKE, "--checkpoints", "s3://key:word@b/p"], "must not hold a password"),
+        ([*SMOKE, "--checkpoints", CLOSED_STORE], "Checkpoints cannot be kept at"),
+        (["--resume", "taken", "--checkpoints", "s3://b/p"], "cannot be changed"),
         ([*SMOKE, "--probe"], "--probe has a meaning only with --dry-run"),
         ([*SMOKE, "--dry-run", "--probe", "--address", "auto"], "--probe measures this machine"),
         (["--status", "takne"], "did you mean 'taken'"),

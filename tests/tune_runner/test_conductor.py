@@ -44,7 +44,7 @@ def stage(tmp_path, rates):
         return rates.resolve(params, "embedded", seed=seed)
 
     conductor = Conductor(
-        ledger, resolve, objective="valid/recall@20", checkpoints=tmp_path, observers=[diary]
+        ledger, resolve, objective="valid/recall@20", checkpoints=str(tmp_path), observers=[diary]
     )
     return conductor, study, diary
 

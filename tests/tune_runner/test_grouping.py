@@ -53,7 +53,7 @@ def stage(tmp_path):
             ledger,
             lambda params, seed: space.resolve(params, "embedded", seed=seed),
             objective="valid/recall@20",
-            checkpoints=tmp_path,
+            checkpoints=str(tmp_path),
             observers=[costs],
             share=Placement(max_concurrent=concurrent, fuse=fuse),
             most=Placement(4),

@@ -10,8 +10,10 @@ from mlflow.tracking import MlflowClient
 from diffrec.__main__ import main
 from diffrec.data import load_dataset
 from diffrec.training.checkpoint import load_checkpoint
+from servers import s3
 from tune_runner import records
 from tune_runner.folder import StudyFolder
+from tune_runner.places import join, open_place, trial_place
 
 
 @pytest.fixture
@@ -92,6 +94,26 @@ def test_a_study_that_still_runs_does_not_say_which_trial_is_meant(study, capsys
     shutil.rmtree(folder.checkpoints)
     assert main(["evaluate", "--run", ids["study"]]) == 2
     assert "has no trained model" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["study", "trial 1"])
+def test_a_model_in_an_object_store_is_brought_here(kind, study, capsys, monkeypatch):
+    ids, _, folder = study
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    with s3() as url:
+        place = open_place(trial_place(join(url, folder.path.name), 1))
+        path = folder.checkpoints / "trial_0001" / "state.pt"
+        state = path.read_bytes()
+        place.save(lambda file: file.write(state), place.claim())
+        shutil.rmtree(path.parent)
+        folder.write({"settings": {"data_dir": None, "checkpoints": url}})
+        assert main(["recommend", "--run", ids[kind], "--users", "7", "-k", "5"]) == 0
+        assert path.read_bytes() == state
+        assert main(["evaluate", "--run", ids["trial 0"]]) == 2
+        assert f"was not kept in {join(url, folder.path.name)}" in capsys.readouterr().err
+    assert main(["evaluate", "--run", ids[kind]]) == 2
+    assert "cannot be read" in capsys.readouterr().err
 
 
 def test_without_a_database_nothing_is_made(tmp_path, monkeypatch, capsys):

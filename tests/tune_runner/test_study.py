@@ -12,13 +12,15 @@ import pytest
 from mlflow.tracking import MlflowClient
 from optuna.trial import TrialState
 
+from diffrec.errors import UserError
 from driver import start_driver
 from fake_run import FakeEngine
 from faults import Harm, Watch
-from servers import wait_until
+from servers import s3, wait_until
 from tune_runner.cli import main
 from tune_runner.ledger import read_storage
 from tune_runner.placement import Wish
+from tune_runner.places import join, trials_of
 from tune_runner.settings import Allowance, StudyConfig
 from tune_runner.study import run_study
 
@@ -146,6 +148,33 @@ def test_a_study_killed_and_interrupted_goes_on_where_it_was(
         assert [m.step for m in history] == list(range(1, 13))
     assert main(["--space", space, "--name", name]) == 2
     assert "go on with --resume" in capsys.readouterr().err
+
+
+def test_a_killed_study_goes_on_from_an_object_store(ray_cluster, tracking_uri, write_space):
+    name = "stored"
+    space = write_space('{"training.learning_rate": Choice(0.5, 0.6, 0.7)}', epochs=12)
+    with s3() as url:
+        config = StudyConfig(space=space, name=name, checkpoints=url, wish=Wish(max_concurrent=1))
+        stop_in_the_middle(config, ray_cluster, signal.SIGKILL, resume=False)
+        running = optuna_trials(name)[1]
+        done = running.last_step
+        assert running.state is TrialState.RUNNING
+        assert {1} <= trials_of(join(url, name)) <= {0, 1}
+        with pytest.raises(UserError, match="go on with --resume"):
+            run_study(config, engine=FakeEngine())
+        assert run_study(config, resume=True, engine=FakeEngine()) == 0
+        trials = optuna_trials(name)
+        assert [t.state for t in trials] == [TrialState.COMPLETE] * 3
+        # Each epoch was trained once, those before the kill by the worker that was killed.
+        assert list(trials[1].intermediate_values) == list(range(1, 13))
+        assert [s for s, _ in trials[1].intermediate_values.items()][:done] == list(
+            range(1, done + 1)
+        )
+        (best,) = trials_of(join(url, name))
+        assert trials[best].value == max(t.value for t in trials)
+        assert not any((Path("runs") / name / "checkpoints").iterdir())
+        with pytest.raises(UserError, match="checkpoints of another study"):
+            run_study(replace(config, runs_dir="elsewhere"), engine=FakeEngine())
 
 
 @pytest.fixture
