@@ -65,6 +65,9 @@ first. The first snapshot is epoch 0: W at the start, ones.
 """
 
 
+_VALUES_IN_NAME = 4
+
+
 def mlflow_name(name: str) -> str:
     """Return a metric's name as MLflow accepts it: `valid/recall@20` is `valid/recall_at_20`."""
     return name.replace("@", "_at_")
@@ -76,8 +79,15 @@ def from_mlflow_name(name: str) -> str:
 
 
 def trial_name(number: int, params: Mapping[str, Any], seed: int) -> str:
-    """Return a trial's name for people, such as `0007 kmeans·3·seed1`."""
-    parts = [*(_short(value) for value in params.values()), f"seed{seed}"]
+    """Return a trial's name for people, such as `0007 kmeans·3·seed1`.
+
+    Of many values only the words are told: a row of bare numbers says nothing.
+    """
+    values = list(params.values())
+    if len(values) > _VALUES_IN_NAME:
+        words = [value for value in values if isinstance(value, str)]
+        values = [*words, f"{len(values) - len(words)} numbers"]
+    parts = [*(_short(value) for value in values), f"seed{seed}"]
     return f"{number:04d} {'·'.join(parts)}"
 
 
