@@ -16,6 +16,7 @@ from tune_runner.flights import AssignedTrial
 from tune_runner.places import Place, open_place
 from tune_runner.records import (
     BEST_EPOCH,
+    COST_JOULES,
     COST_SECONDS,
     EPOCH_SECONDS,
     TRAIN_LOSS,
@@ -43,7 +44,7 @@ class Member:
         self._reports: list[TrialReport] = []
         self._replay: list[TrialReport] = []
         self._epochs: dict[int, dict[str, float]] = {}
-        self._seconds, self._claim = 0.0, ""
+        self._seconds, self._joules, self._claim = 0.0, 0.0, ""
 
     def start(self, device: str) -> None:
         """Build the run and take up its checkpoint, if there is one."""
@@ -56,7 +57,7 @@ class Member:
         state = checkpoints.load(self._place)
         if state is not None:
             self.run.load_state_dict(state["run"])
-            self._seconds = state["seconds"]
+            self._seconds, self._joules = state["seconds"], state.get("joules", 0.0)
             self._reports = [_from_state(report) for report in state["reports"]]
             # The driver may have died before it heard of these; it knows which are news.
             self._replay = list(self._reports)
@@ -74,12 +75,15 @@ class Member:
         """Repeat the next report that the checkpoint remembers; None when all were repeated."""
         return self._complete(self._replay.pop(0)) if self._replay else None
 
-    def take(self, epoch: "FusedEpoch", seconds: float) -> TrialReport | None:
+    def take(
+        self, epoch: "FusedEpoch", seconds: float, joules: float | None = None
+    ) -> TrialReport | None:
         """Note an epoch of the run; return a report where it was validated or was the last.
 
         Args:
             epoch: what became of it.
             seconds: that the worker spent on it, whatever else it trained in that time.
+            joules: that it took; None where the machine does not show them.
 
         Raises:
             Exception: the error that ended the run.
@@ -89,10 +93,14 @@ class Member:
         done = epoch.report
         assert done is not None
         self._seconds += seconds
+        self._joules += joules or 0.0
         self._epochs[done.epoch] = {TRAIN_LOSS: done.loss, EPOCH_SECONDS: done.seconds}
         if done.metrics is None and not done.finished:
             return None
         self._epochs[done.epoch] |= done.metrics or {}
+        if joules is not None:
+            # With every report, not at the end: a trial that is pruned or fails has cost, too.
+            self._epochs[done.epoch][COST_JOULES] = self._joules
         value = (done.metrics or {}).get(self._objective)
         report = TrialReport(done.epoch, value, self._epochs)
         self._epochs = {}
@@ -134,6 +142,7 @@ class Member:
         state = {
             "run": self.run.state_dict(),
             "seconds": self._seconds,
+            "joules": self._joules,
             "reports": [_to_state(report) for report in self._reports],
         }
         assert self._place is not None

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
+from tune_runner.energy import open_meter
 from tune_runner.engine import Engine
 from tune_runner.flights import Assignment
 from tune_runner.member import Member
@@ -51,7 +52,9 @@ class RecommenderTrial(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Forget the last group and take the next."""
         self._assignment: Assignment = new_config[ASSIGNMENT]
-        self._device = hold_to_share(self._assignment.placement)
+        placement = self._assignment.placement
+        self._device = hold_to_share(placement)
+        self._meter = open_meter(placement.cpus, placement.gpus)
         self._forget()
         objective = self._assignment.objective
         self._members = [
@@ -103,11 +106,22 @@ class RecommenderTrial(tune.Trainable):
             started = time.perf_counter()
             ended = [epoch for stack in stacks for epoch in self._next_epochs(stack)]
             seconds = time.perf_counter() - started
+            joules = self._joules(len(ended))
             for epoch in ended:
                 member = next(member for member in self._members if member.run is epoch.run)
-                found |= self._attempt(member, partial(member.take, epoch, seconds))
+                found |= self._attempt(member, partial(member.take, epoch, seconds, joules))
             stacks[:] = [stack for stack in stacks if stack.runs]
         return found
+
+    def _joules(self, trials: int) -> float | None:
+        """Return what each of the trials that were trained took; None where nobody knows."""
+        if self._meter is None:
+            return None
+        try:
+            return self._meter.joules() / max(trials, 1)
+        except OSError:  # the counter has gone: what was measured until now is not the whole
+            self._meter = None
+            return None
 
     def _stacked(self) -> "list[FusedRuns]":
         """Put together the runs that can be: clusters of other sizes have a stack of their own."""

@@ -1,0 +1,95 @@
+"""Measured energy: shares of all trials and the idle part sum to what the machine took."""
+
+import pytest
+
+from diffrec.data import load_dataset
+from diffrec.presets import preset
+from diffrec.training.fused import FusedEpoch
+from fake_run import FakeEngine
+from tune_runner.energy import open_meter
+from tune_runner.flights import AssignedTrial
+from tune_runner.member import Member
+
+AROUND = 1_000_000_000
+"""Microjoules after which the kernel's counter begins again."""
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """The kernel's counters of a machine: two packages, one with its memory and its cores apart."""
+
+    zones = {
+        "intel-rapl:0": "package-0",
+        "intel-rapl:0:0": "core",
+        "intel-rapl:0:1": "dram",
+        "intel-rapl:1": "package-1",
+    }
+
+    class Machine:
+        def __init__(self):
+            self.spent = dict.fromkeys(zones, 0)
+            for zone, name in zones.items():
+                folder = tmp_path / zone
+                folder.mkdir()
+                (folder / "name").write_text(name + "\n")
+                (folder / "max_energy_range_uj").write_text(f"{AROUND}\n")
+                self.take(zone, 0.0)
+
+        def take(self, zone, joules):
+            self.spent[zone] = (self.spent[zone] + int(joules * 1e6)) % AROUND
+            (tmp_path / zone / "energy_uj").write_text(f"{self.spent[zone]}\n")
+
+        def meter(self, cpus, gpus=0.0):
+            return open_meter(cpus, gpus, powercap=tmp_path, cores=8)
+
+    return Machine()
+
+
+def test_shares_and_the_idle_part_sum_to_the_nodes_total(machine):
+    meters = [machine.meter(cpus) for cpus in (1, 2, 4)]
+    machine.take("intel-rapl:0", 60)
+    machine.take("intel-rapl:0:0", 50)  # cores: in the package's count already
+    machine.take("intel-rapl:0:1", 10)
+    machine.take("intel-rapl:1", 10)
+    found = [meter.joules() for meter in meters]
+    assert found == pytest.approx([10, 20, 40])
+    assert sum(found) + 80 * 1 / 8 == pytest.approx(80)
+    assert [meter.joules() for meter in meters] == [0, 0, 0]
+
+
+def test_a_counter_that_begins_again_loses_nothing(machine):
+    meter = machine.meter(8)
+    total = 0.0
+    for _ in range(5):
+        machine.take("intel-rapl:0", 400)
+        total += meter.joules()
+    assert total == pytest.approx(5 * 400)
+
+
+def test_a_machine_that_shows_only_a_part_shows_nothing(machine, tmp_path):
+    assert machine.meter(1, gpus=0.5) is None  # no GPU here shows its energy
+    assert open_meter(1, 0, powercap=tmp_path / "none") is None
+    (tmp_path / "intel-rapl:0" / "energy_uj").unlink()
+    assert machine.meter(1) is None
+
+
+def test_every_report_tells_the_joules_so_far_and_a_checkpoint_remembers_them(tmp_path):
+    config = preset("DiffRec", "embedded").config.replace_values(
+        {"training.max_epochs": 4, "training.eval_every": 1}
+    )
+    trial = AssignedTrial(0, "0000 x", config.to_dict(), str(tmp_path / "trial"))
+
+    def member():
+        made = Member(trial, "valid/recall@20", FakeEngine(healthy=True), load_dataset("embedded"))
+        made.start("cpu")
+        return made
+
+    def train(made, joules):
+        epoch = FusedEpoch(made.run, made.run.next_epoch(), None, 0.0)
+        return made.take(epoch, 1.0, joules).epochs
+
+    first = member()
+    assert [train(first, 5.0)[1]["cost/joules"], train(first, 7.0)[2]["cost/joules"]] == [5, 12]
+    again = member()
+    assert train(again, 1.0)[3]["cost/joules"] == 13
+    assert "cost/joules" not in train(member(), None)[4]

@@ -1,0 +1,108 @@
+"""Energy that a worker's share of its machine took, where the machine shows it.
+
+Processors: Linux's powercap counters (Intel RAPL, and AMD under the same name), the packages and
+their memory. GPUs: NVML's counter (`pip install nvidia-ml-py`). The machine's energy is shared out
+by what a trial holds of its cores and its GPU, so the shares of all trials and the idle part sum to
+the total. A machine that shows only part of what a trial holds shows nothing.
+"""
+
+import os
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+POWERCAP = Path("/sys/class/powercap")
+
+Counter = Callable[[], float]
+"""Returns joules since some moment, ever more; raises OSError where it cannot be read any more."""
+
+
+class EnergyMeter:
+    """Joules of a share of this machine, since the last time they were asked for."""
+
+    def __init__(self, counters: list[tuple[Counter, float]]) -> None:
+        """Begin to count.
+
+        Args:
+            counters: with the share of each.
+        """
+        self._counters = counters
+        self._last = [counter() for counter, _ in counters]
+
+    def joules(self) -> float:
+        """Return the share's joules since this was asked before, or since the start."""
+        now = [counter() for counter, _ in self._counters]
+        parts = zip(now, self._last, self._counters, strict=True)
+        taken = sum(share * (value - before) for value, before, (_, share) in parts)
+        self._last = now
+        return taken
+
+
+def open_meter(
+    cpus: float, gpus: float, *, powercap: Path = POWERCAP, cores: int | None = None
+) -> EnergyMeter | None:
+    """Return a meter of a trial's share of this machine; None where the machine shows no energy.
+
+    Args:
+        cpus: cores that are held.
+        gpus: share of the GPU that is held; 0 without one.
+        powercap: folder of the kernel's counters.
+        cores: of the machine; None: as many as it has.
+    """
+    share = cpus / (cores or os.cpu_count() or 1)
+    try:
+        counters = [(counter, share) for counter in _processors(powercap)]
+        if not counters:
+            return None
+        if gpus:
+            counter = _gpu()
+            if counter is None:
+                return None
+            counters.append((counter, gpus))
+        return EnergyMeter(counters)
+    except OSError:  # there, but for other eyes
+        return None
+
+
+def _processors(powercap: Path) -> list[Counter]:
+    """Return a counter for each package of the machine, and for its memory where it is apart."""
+    zones = sorted(powercap.glob("intel-rapl:*")) if powercap.is_dir() else []
+    return [
+        _zone(zone)
+        for zone in zones
+        if (zone / "name").read_text().strip().startswith(("package", "dram"))
+    ]
+
+
+def _zone(zone: Path) -> Counter:
+    """Return a counter that goes on where the kernel's begins again."""
+    around = int((zone / "max_energy_range_uj").read_text())
+    turns, last = 0, int((zone / "energy_uj").read_text())
+
+    def joules() -> float:
+        nonlocal turns, last
+        now = int((zone / "energy_uj").read_text())
+        turns += now < last
+        last = now
+        return (turns * around + now) / 1e6
+
+    return joules
+
+
+def _gpu() -> Counter | None:
+    """Return the counter of this process's first GPU; None where NVML does not show it."""
+    if find_spec("pynvml") is None:
+        return None
+    import torch
+
+    nvml: Any = import_module("pynvml")
+    try:
+        nvml.nvmlInit()
+        uuid = f"GPU-{torch.cuda.get_device_properties(0).uuid}"
+        handle = nvml.nvmlDeviceGetHandleByUUID(uuid)
+        nvml.nvmlDeviceGetTotalEnergyConsumption(handle)
+    except nvml.NVMLError:
+        return None
+    return lambda: nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3
