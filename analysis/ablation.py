@@ -108,13 +108,18 @@ def _interval(estimate: Estimate) -> str:
     return f"{estimate.low:+.4f} to {estimate.high:+.4f}"
 
 
-def judge(found: Sequence[Pairs]) -> list[Comparison]:
-    """Return the comparisons of one family: estimates, Holm's p values, verdicts."""
+def judge(found: Sequence[Pairs], *, resample: bool = True) -> list[Comparison]:
+    """Return the comparisons of one family: estimates, Holm's p values, verdicts.
+
+    Args:
+        found: paired values.
+        resample: give the bootstrap's interval, too; of thousands of values it says nothing new.
+    """
     samples = [[a - b for a, b in zip(p.ours, p.theirs, strict=True)] for p in found]
     judged = estimates(samples)
     adjusted = holm([estimate.p for estimate in judged]) if judged else []
     made = []
-    for pairs, estimate, p in zip(found, judged, adjusted, strict=True):
+    for pairs, sample, estimate, p in zip(found, samples, judged, adjusted, strict=True):
         base = sum(pairs.theirs) / len(pairs.theirs) if pairs.theirs else float("nan")
         relative = estimate.mean / base if base else float("nan")
         made.append(
@@ -126,7 +131,7 @@ def judge(found: Sequence[Pairs]) -> list[Comparison]:
                 relative,
                 _verdict(estimate, float(p)),
                 pairs.factor,
-                bootstrap([a - b for a, b in zip(pairs.ours, pairs.theirs, strict=True)]),
+                bootstrap(sample) if resample else (math.nan, math.nan),
                 pairs.averaged,
             )
         )

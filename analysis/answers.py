@@ -9,6 +9,7 @@ from analysis.pruning import safety_sentence, saved_sentence
 from analysis.study import Study
 from analysis.summary import METRIC, cell_name, title
 from analysis.trends import trend_sentence, trends
+from analysis.users import users_sentence
 
 _FEW = 3
 """Levels of a factor below which each has a sentence of its own."""
@@ -18,6 +19,7 @@ def answers(study: Study) -> list[str]:
     """Return the sentences that a reader in a hurry needs."""
     name = title(METRIC)
     said = [_best(study), confirmation_sentence(study, METRIC, name), *_control(study)]
+    said.append(users_sentence(study))
     said += _effects(main_effects(study, METRIC))
     said += [trend_sentence(trend, name) for trend in trends(study, METRIC)]
     said += _interactions(interactions(study, METRIC))

@@ -17,6 +17,7 @@ from analysis.sheets import Sheet
 from analysis.study import Study
 from analysis.summary import METRIC, Table, make_table, title
 from analysis.trends import trends
+from analysis.users import users_sheet
 from analysis.verdicts import comparison_sheet
 
 _PAIRED = (
@@ -53,6 +54,7 @@ def _sheets(study: Study, others: Sequence[Study]) -> Iterator[Sheet | None]:
         against_control(study, METRIC),
         _PAIRED,
     )
+    yield users_sheet(study)
     yield comparison_sheet(
         "effects",
         "Each factor, all else equal",

@@ -124,6 +124,23 @@ def with_weights(client: "MlflowClient", study: Study) -> Study:
     return replace(study, trials=tuple(trials))
 
 
+def with_users(client: "MlflowClient", study: Study) -> Study:
+    """Return the study with what its complete trials kept of single users.
+
+    Nothing is read where no cell is the control, since nothing would be compared.
+    """
+    if study.control is None:
+        return study
+    trials = []
+    for trial in study.trials:
+        if trial.state == "complete":
+            found = _artifact(client, trial.run_id, records.USERS_FILE)
+            pairs = zip(found.get("users", ()), found.get("values", ()), strict=True)
+            trial = replace(trial, users=dict(pairs))
+        trials.append(trial)
+    return replace(study, trials=tuple(trials))
+
+
 def with_configs(client: "MlflowClient", study: Study) -> Study:
     """Return the study with the resolved configuration of each cell's first trial."""
     firsts = {cell.trials[0].number for cell in study.cells}

@@ -75,6 +75,7 @@ def _read(
     others = tuple(reading.read_study(client, other) for other in dict.fromkeys(against))
     study = reading.with_curves(client, study, [study.objective, EPOCH_SECONDS])
     study = reading.with_weights(client, study)
+    study = reading.with_users(client, study)
     if others:
         study = reading.with_configs(client, study)
         others = tuple(reading.with_configs(client, other) for other in others)

@@ -4,8 +4,8 @@ A percentile bootstrap of three differences covers far less than it says, and a 
 three pairs can never fall below p = 0.25; Student's t is exact for normal differences at every n
 (`tests/analysis/test_statistics.py` measures all of this). So verdicts rest on Student's t. A
 bootstrap is offered beside it from `BOOTSTRAP_SEEDS` seeds on, where it covers; below that it would
-only look like evidence. It resamples seeds. Users are not resampled: no values of single users are
-recorded, so nothing here says how a result would move with other users.
+only look like evidence. It resamples seeds; how a result would move with other users is said apart
+from it (`analysis.users`).
 """
 
 import math

@@ -47,6 +47,9 @@ class Trial:
     weights: Trajectory | None = None
     """Learned weights by epoch; filled for a report only."""
 
+    users: Mapping[int, float] = field(default_factory=dict)
+    """Test recall@20 of single users by their number; filled for a report only."""
+
     config: Mapping[str, Any] = field(default_factory=dict)
     """The resolved configuration by dotted path; filled where studies are compared."""
 

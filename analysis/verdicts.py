@@ -33,16 +33,17 @@ def judged(comparison: Comparison | None) -> tuple[str, ...]:
 
 
 def comparison_sheet(
-    name: str, heading: str, found: Sequence[Comparison], note: str
+    name: str, heading: str, found: Sequence[Comparison], note: str, *, unit: str = "seeds"
 ) -> Sheet | None:
     """Return a family of comparisons as a table; None for an empty one.
 
-    A bootstrap column stands beside Student's interval where any has seeds enough for one.
+    A bootstrap column stands beside Student's interval where any has seeds enough for one. `unit`
+    is what is paired.
     """
     if not found:
         return None
     resampled = any(not math.isnan(c.bootstrapped[0]) for c in found)
-    head = ["", "against", *JUDGED]
+    head = ["", "against", *(unit if name == "seeds" else name for name in JUDGED)]
     if resampled:
         head.insert(4, "95 % bootstrap")
     rows = []

@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from tune_runner import environment
 
@@ -93,9 +94,11 @@ class EmptyEngine:
         """Return what trains them; a run on its own trains itself."""
         return FusedRuns()
 
-    def test_metrics(self, run: EmptyRun, test: object) -> dict[str, float]:
+    def test(
+        self, run: EmptyRun, test: object
+    ) -> tuple[dict[str, float], dict[str, dict[str, Any]]]:
         """Return nothing."""
-        return {}
+        return {}, {}
 
 
 class EmptyTrial(tune.Trainable):

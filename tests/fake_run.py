@@ -151,8 +151,8 @@ class FakeEngine:
     def gain_of_fusing(self, config, dataset, placement, count, *, cluster):
         return self.gain
 
-    def test_metrics(self, run, test):
-        return {"test/recall@20": run.best_metrics[OBJECTIVE] + 1.0}
+    def test(self, run, test):
+        return {"test/recall@20": run.best_metrics[OBJECTIVE] + 1.0}, {}
 
 
 class SureEngine(Engine):

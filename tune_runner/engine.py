@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from diffrec.families import AnyConfig
 from tune_runner.placement import Cluster, Placement
+from tune_runner.records import USERS_FILE, USERS_KEPT, USERS_METRIC
 
 if TYPE_CHECKING:
     from diffrec.data import Dataset, Interactions, TuningSplit
+    from diffrec.evaluation.ranking import UserResults
     from diffrec.training.fused import FusedRuns
 
 
@@ -42,8 +44,31 @@ class Engine:
 
         return measured_gain(config, dataset, placement, count, cluster=cluster)
 
-    def test_metrics(self, run: Any, test: "Interactions") -> dict[str, float]:
-        """Score the run's best-validation state on the test interactions."""
-        from diffrec.training.run import test_metrics
+    def test(
+        self, run: Any, test: "Interactions"
+    ) -> tuple[dict[str, float], dict[str, dict[str, Any]]]:
+        """Score the run's best-validation state on the test interactions, once.
 
-        return test_metrics(run, test)
+        Returns:
+            The metrics, and what the record keeps of single users, by name of its file.
+        """
+        from diffrec.training.run import test_results
+
+        found = test_results(run, test)
+        metrics = {f"test/{name}": value for name, value in found.means().items()}
+        return metrics, {USERS_FILE: _kept(found)} if len(found.users) else {}
+
+
+def _kept(found: "UserResults") -> dict[str, Any]:
+    """Return the metric of the users that the record keeps, the same ones in every trial."""
+    import numpy as np
+
+    rows = np.arange(len(found.users))
+    if len(rows) > USERS_KEPT:
+        rows = np.sort(np.random.default_rng(0).choice(rows, USERS_KEPT, replace=False))
+    values = found.values[USERS_METRIC][rows]
+    return {
+        "metric": USERS_METRIC,
+        "users": found.users[rows].tolist(),
+        "values": [round(float(value), 6) for value in values],
+    }

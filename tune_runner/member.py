@@ -127,12 +127,13 @@ class Member:
             return report
         started = time.perf_counter()
         best = dict(self.run.best_metrics)
-        test = self._engine.test_metrics(self.run, self._data.test)
+        test, artifacts = self._engine.test(self.run, self._data.test)
         seconds = self._seconds + time.perf_counter() - started
         metrics = {BEST_EPOCH: float(self.run.best_epoch), COST_SECONDS: seconds}
         metrics |= {f"best/{name}": value for name, value in best.items()} | test
         learned = self.run.weight_trajectory()
-        artifacts = {} if learned is None else {WEIGHTS_FILE: learned}
+        if learned is not None:
+            artifacts[WEIGHTS_FILE] = learned
         outcome = Outcome(best.get(self._objective), metrics, artifacts=artifacts)
         return TrialReport(report.epoch, report.objective, report.epochs, outcome)
 

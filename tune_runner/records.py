@@ -52,6 +52,12 @@ COST_JOULES = "cost/joules"
 SPACE_FILE = "space.json"
 ENVIRONMENT_FILE = "environment.json"
 CONFIG_FILE = "config.json"
+USERS_METRIC = "recall@20"
+USERS_KEPT = 10_000
+USERS_FILE = "test_users.json"
+"""Of a complete trial: test `USERS_METRIC` of single users, `USERS_KEPT` at most, the same in all
+trials on a dataset, as {"metric": "recall@20", "users": [0, 2, ...], "values": [0.1, ...]}."""
+
 WEIGHTS_FILE = "weight_trajectory.json"
 """Of a complete trial that learned weights W, at its validations (128 at most):
 

@@ -29,16 +29,8 @@ def ranking_metrics(
         ks: cut-offs.
     """
     users = np.flatnonzero(target.lengths > 0)
-    sums = metric_sums(ranking[users], target.select_users(users), ks)
-    return {name: total / max(len(users), 1) for name, total in sums.items()}
-
-
-def metric_sums(
-    ranking: np.ndarray, target: Interactions, ks: Sequence[int] = KS
-) -> dict[str, float]:
-    """Return the metrics summed over users, so that batches of users can be added up."""
-    per_user = user_metrics(ranking, target, ks)
-    return {name: float(values.sum()) for name, values in per_user.items()}
+    found = user_metrics(ranking[users], target.select_users(users), ks)
+    return {name: float(values.sum()) / max(len(users), 1) for name, values in found.items()}
 
 
 def user_metrics(

@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from diffrec.data.interactions import Interactions
-from diffrec.evaluation.metrics import KS, metric_sums
+from diffrec.evaluation.metrics import KS, user_metrics
 from diffrec.memory import free_memory
 
 SCORES_PER_BATCH = 2**22
@@ -54,6 +54,17 @@ class Question:
     """Interactions that must not be recommended."""
 
 
+class UserResults(NamedTuple):
+    """Metrics of single users: those who have a target, (n,), and each metric, (n,)."""
+
+    users: np.ndarray
+    values: dict[str, np.ndarray]
+
+    def means(self) -> dict[str, float]:
+        """Return the metrics averaged over the users."""
+        return {name: float(found.mean()) for name, found in self.values.items()}
+
+
 def evaluate(
     model: Scorer,
     *,
@@ -85,8 +96,21 @@ def evaluate_all(
 
     Validation and test, say, differ only in what is masked and what is to be found.
     """
+    return [
+        found.means() for found in user_results(model, history=history, questions=questions, ks=ks)
+    ]
+
+
+def user_results(
+    model: Scorer,
+    *,
+    history: Interactions,
+    questions: Sequence[Question],
+    ks: Sequence[int] = KS,
+) -> list[UserResults]:
+    """Return the metrics of each question by user; every user is scored once for all of them."""
     wanted = [question.target.lengths > 0 for question in questions]
-    totals: list[dict[str, float]] = [{} for _ in questions]
+    parts: list[list[dict[str, np.ndarray]]] = [[] for _ in questions]
     users = np.flatnonzero(np.any(wanted, axis=0))
     for batch, scores in score_batches(model, history=history, users=users):
         for i, question in enumerate(questions):
@@ -95,11 +119,15 @@ def evaluate_all(
             mine = scores if i == len(questions) - 1 else scores.clone()
             ranking = top_items(mine, [part.select_users(batch) for part in question.seen], max(ks))
             target = question.target.select_users(batch[rows])
-            for name, value in metric_sums(ranking[rows], target, ks).items():
-                totals[i][name] = totals[i].get(name, 0.0) + value
+            parts[i].append(user_metrics(ranking[rows], target, ks))
     return [
-        {name: value / int(asked.sum()) for name, value in found.items()}
-        for found, asked in zip(totals, wanted, strict=True)
+        UserResults(
+            np.flatnonzero(asked),
+            {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+            if found
+            else {},
+        )
+        for asked, found in zip(wanted, parts, strict=True)
     ]
 
 

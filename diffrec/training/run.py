@@ -18,7 +18,7 @@ from diffrec.config import RecommenderConfig
 from diffrec.config_baselines import MultVAEConfig
 from diffrec.data.batches import dense_rows, user_batches
 from diffrec.data.interactions import Interactions, TuningSplit
-from diffrec.evaluation.ranking import evaluate
+from diffrec.evaluation.ranking import Question, UserResults, evaluate, user_results
 from diffrec.families import AnyConfig
 from diffrec.memory import keep_freed_memory
 from diffrec.models.baselines.mult_vae import MultVAE
@@ -274,15 +274,20 @@ def build_model(config: TrainedConfig, split: TuningSplit) -> DiffusionRecommend
 
 
 def test_metrics(run: Run, test: Interactions) -> dict[str, float]:
-    """Score the best-validation state once on the test interactions: `test/recall@20` and so on.
+    """Return the means of `test_results`: `test/recall@20` and so on."""
+    return {f"test/{name}": value for name, value in test_results(run, test).means().items()}
+
+
+def test_results(run: Run, test: Interactions) -> UserResults:
+    """Score the best-validation state once on the test interactions, user by user.
 
     History is the training list; training and validation items are masked (the published
     protocol).
     """
     run.restore_best()
     train, valid = run.split.train, run.split.valid
-    metrics = evaluate(run.model, history=train, target=test, seen=[train, valid])
-    return {f"test/{name}": value for name, value in metrics.items()}
+    questions = [Question(test, [train, valid])]
+    return user_results(run.model, history=train, questions=questions)[0]
 
 
 def build_optimizer(config: TrainedConfig, model: DiffusionRecommender | MultVAE) -> AdamW:
