@@ -4,7 +4,7 @@ import html
 from collections.abc import Collection, Mapping, Sequence
 from importlib.resources import files
 
-from analysis.figures import FIGURES, INK
+from analysis.figures import FIGURES, INK, PAPER
 from analysis.findings import Findings
 from analysis.sheets import Sheet
 from analysis.summary import Table, title
@@ -45,7 +45,7 @@ def _where(tags: Mapping[str, str]) -> str:
 
 
 def _figure(name: str, svg: str) -> str:
-    drawing = svg[svg.index("<svg") :].replace(INK, "currentColor")
+    drawing = svg[svg.index("<svg") :].replace(INK, "currentColor").replace(PAPER, "var(--paper)")
     # Ids are per drawing; in one page they must not meet.
     drawing = drawing.replace('id="', f'id="{name}-').replace("url(#", f"url(#{name}-")
     drawing = drawing.replace('href="#', f'href="#{name}-')

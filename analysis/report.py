@@ -57,7 +57,11 @@ def draw_figure(
     study, others = _read(client, name, against)
     drawn = figures.draw_one(figure, study, others)
     folder = saving.report_folder(runs_dir, name)
-    svg = figures.to_svg(drawn, figure).replace(figures.INK, "#000000")
+    svg = (
+        figures.to_svg(drawn, figure)
+        .replace(figures.INK, "#000000")
+        .replace(figures.PAPER, "#ffffff")
+    )
     files = {f"figures/{figure}.svg": svg, f"figures/{figure}.png": figures.to_png(drawn)}
     saving.write_files(folder, files)
     saving.log_folder(client, study.run_id, folder)
@@ -107,7 +111,9 @@ def _drawn(found: Findings, others: Sequence[Study]) -> dict[str, str | bytes]:
     svg = {name: figures.to_svg(figure, name) for name, figure in drawn.items()}
     files: dict[str, str | bytes] = {"index.html": page(found, svg)}
     for name, figure in drawn.items():
-        files[f"figures/{name}.svg"] = svg[name].replace(figures.INK, "#000000")
+        files[f"figures/{name}.svg"] = (
+            svg[name].replace(figures.INK, "#000000").replace(figures.PAPER, "#ffffff")
+        )
         files[f"figures/{name}.png"] = figures.to_png(figure)
     return files
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analysis.figures import comparing, searching, training, weights
-from analysis.figures.drawing import INK, to_png, to_svg
+from analysis.figures.drawing import INK, PAPER, to_png, to_svg
 from analysis.study import Study
 from diffrec.errors import UserError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["FIGURES", "INK", "Drawing", "draw_all", "draw_one", "to_png", "to_svg"]
+__all__ = ["FIGURES", "INK", "PAPER", "Drawing", "draw_all", "draw_one", "to_png", "to_svg"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +90,8 @@ FIGURES: Mapping[str, Drawing] = {
     ),
     "parallel": Drawing(
         searching.parallel,
-        "A line for each trial, from value to value. A line breaks off where a parameter has no "
-        "meaning; the last axis is the validation value.",
+        "A line for each trial, a dot for each of its values. A line without a dot on an axis passes "
+        "over a parameter that has no meaning for it; the last axis is the validation value.",
         "two complete trials and a parameter that varies",
     ),
     "importance": Drawing(

@@ -22,6 +22,9 @@ GREY = "#8a8a8a"
 INK = "#010203"
 """Replaced by `currentColor` in the page."""
 
+PAPER = "#fdfeff"
+"""Of halos; replaced by the page's background."""
+
 WIDTH = 5.2
 """Inches; a page of 400 px still shows the text at its size."""
 
@@ -66,6 +69,14 @@ def single(question: str, x: str, y: str, height: float = 3.5) -> tuple["Figure"
     axes.set_xlabel(x, color=INK)
     axes.set_ylabel(y, color=INK)
     return figure, axes
+
+
+def write(axes: "Axes", x: float, y: float, text: str, **how: Any) -> None:
+    """Write on lines: a halo of the background keeps the text readable."""
+    from matplotlib.patheffects import withStroke
+
+    halo = [withStroke(linewidth=2.5, foreground=PAPER)]
+    axes.text(x, y, text, fontsize=7, va="center", color=INK, path_effects=halo, zorder=5, **how)
 
 
 def name_panel(axes: "Axes", name: str) -> None:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.figures.comparing import Studies
-from analysis.figures.drawing import COLOURS, GREY, INK, legend, legend_below, panels, single
+from analysis.figures.drawing import COLOURS, GREY, INK, legend, legend_below, panels, single, write
 from analysis.importance import importance
 from analysis.labels import short_path, value_label
-from analysis.study import Study
+from analysis.study import Study, Trial
 from analysis.summary import title
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_AXES = 10
+
+_LETTERS = 60
+"""That fit side by side along an axis."""
 
 
 def best_so_far(study: Study, _: Studies) -> "Figure | None":
@@ -42,12 +45,16 @@ def best_so_far(study: Study, _: Studies) -> "Figure | None":
 
 
 def parallel(study: Study, _: Studies) -> "Figure | None":
-    """Draw every trial as a line over its parameters, the best in colour."""
+    """Draw every trial as a line over its parameters, the best in colour.
+
+    The axes lie on each other, not side by side: so there is room for what their values are called.
+    """
     paths = _varied(study)[:_MOST_AXES]
     done = [t for t in study.trials if not math.isnan(t.result(study.best_objective))]
     if not paths or len(done) < 2:
         return None
-    figure, axes = single("Which values do the best trials have in common?", "", "", height=3.8)
+    question = "Which values do the best trials have in common?"
+    figure, axes = single(question, "", "", height=1.5 + 0.5 * len(paths))
     places = [_Axis(study, path) for path in paths]
     values = [trial.result(study.best_objective) for trial in done]
     low, high = min(values), max(values)
@@ -55,26 +62,23 @@ def parallel(study: Study, _: Studies) -> "Figure | None":
     best = set(order[-max(1, len(done) // 10) :])
     for trial in study.trials:
         if trial.state == "pruned":
-            y = [place.at(trial.params.get(place.path)) for place in places]
-            axes.plot(range(len(y)), y, ":", color=GREY, lw=0.7, alpha=0.7)
+            _thread(axes, places, trial, ls=":", color=GREY, lw=0.7, alpha=0.7)
     for i in order:
-        y = [place.at(done[i].params.get(place.path)) for place in places]
-        y.append((values[i] - low) / (high - low) if high > low else 0.5)
+        end = (values[i] - low) / (high - low) if high > low else 0.5
         colour, width, alpha = (COLOURS[0], 1.6, 1.0) if i in best else (GREY, 0.7, 0.5)
-        axes.plot(range(len(y)), y, color=colour, lw=width, alpha=alpha)
+        _thread(axes, places, done[i], end, color=colour, lw=width, alpha=alpha)
     axes.plot([], [], color=COLOURS[0], lw=1.6, label="best tenth")
     axes.plot([], [], color=GREY, lw=0.7, label="other complete trials")
     if any(trial.state == "pruned" for trial in study.trials):
         axes.plot([], [], ":", color=GREY, lw=0.7, label="pruned")
-    for x, place in enumerate(places):
-        place.write(axes, x)
-    for y, value in ((0.0, low), (1.0, high)):
-        axes.text(len(places) + 0.06, y, f"{value:.4f}", fontsize=7, va="center", color=INK)
+    for y, place in enumerate(places):
+        _label(axes, y, *place.ticks())
+    _label(axes, len(places), [0.0, 1.0], [f"{low:.4f}", f"{high:.4f}"])
     names = [*(place.name for place in places), title(study.objective)]
-    axes.set_xticks(range(len(names)), names, rotation=25, ha="right", fontsize=8, color=INK)
-    axes.set_yticks([])
-    axes.set_xlim(-0.1, len(places) + 0.5)
-    axes.set_xlabel("parameters, and the validation value", color=INK)
+    axes.set_yticks(range(len(names)), names, fontsize=8, color=INK)
+    axes.set_xticks([])
+    axes.set_ylim(len(places) + 0.5, -0.2)
+    axes.set_xlabel("each parameter's own scale, and the validation value's", color=INK)
     legend_below(figure)
     return figure
 
@@ -126,6 +130,28 @@ def slices(study: Study, _: Studies) -> "Figure | None":
     return figure
 
 
+def _thread(
+    axes: "Axes", places: "list[_Axis]", trial: Trial, end: float | None = None, **how: Any
+) -> None:
+    """Draw a trial's line with a dot for each of its values, past axes on which it has none."""
+    points = [(place.at(trial.params.get(place.path)), y) for y, place in enumerate(places)]
+    if end is not None:
+        points.append((end, len(places)))
+    there = np.array([point for point in points if not math.isnan(point[0])])
+    if len(there):
+        axes.plot(*there.T, marker="o", ms=2.2 * how["lw"] ** 0.5, **how)
+
+
+def _label(axes: "Axes", y: float, places: list[float], texts: list[str]) -> None:
+    """Draw a parameter's axis and write under it what its values are called, as far as it fits."""
+    axes.axhline(y, color=GREY, lw=0.6)
+    letters = max(_LETTERS // len(texts), 4)
+    for x, text in zip(places, texts, strict=True):
+        side = "left" if x < 0.02 else "right" if x > 0.98 else "center"
+        short = text if len(text) <= letters else f"{text[: letters - 1]}…"
+        write(axes, x, y + 0.22, short, ha=side)
+
+
 class _Axis:
     """Places a parameter's values between 0 and 1, on a log scale where the space has one."""
 
@@ -161,12 +187,6 @@ class _Axis:
         places = np.linspace(self._low, self._high, 4)
         numbers = 10**places if self._log else places
         return list(np.linspace(0, 1, 4)), [f"{number:.2g}" for number in numbers]
-
-    def write(self, axes: "Axes", x: float) -> None:
-        """Write the labels beside a vertical axis."""
-        axes.axvline(x, color=GREY, lw=0.6)
-        for y, text in zip(*self.ticks(), strict=True):
-            axes.text(x + 0.04, y, text, fontsize=7, va="center", color=INK)
 
     def _scale(self, value: float) -> float:
         return math.log10(value) if self._log else float(value)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.figures.comparing import Studies
-from analysis.figures.drawing import COLOURS, GREY, INK, legend, name_panel, panels
+from analysis.figures.drawing import COLOURS, GREY, INK, legend, name_panel, panels, write
 from analysis.learned import Trajectory
 from analysis.mphate import embed
 from analysis.study import Study, Trial
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _MOST = 4
 """Panels of a figure."""
+
+_WIDTH, _HEIGHT = 0.16, 0.07
+"""Of a number beside its line, as shares of what the lines' ends span."""
 
 _HALF_LIFE = 5.0
 _LINEAR_ITEMS, _LINEAR_LEAST = 50, 0.1
@@ -80,8 +83,9 @@ def mphate_panels(study: Study, _: Studies) -> "Figure | None":
             s=9,
             zorder=2,
         )
-        for i in _few(len(numbers)):
-            panel.annotate(f"{numbers[i]:g}", points[-1, i], fontsize=7.5, color=INK)
+        for i in _apart(points[-1]):
+            x, y = points[-1, i]
+            write(panel, x, y, f" {numbers[i]:g}")
         bar = figure.colorbar(drawn, ax=panel)
         bar.set_label("training epoch", color=INK)
         bar.ax.tick_params(colors=INK)
@@ -110,11 +114,17 @@ def _learned(study: Study) -> list[tuple[str, Trajectory]]:
     return [(name, trial.weights) for name, trial in best.items() if trial.weights is not None]
 
 
-def _few(count: int) -> list[int]:
-    """Return which of some units are named: all of a few, else some from first to last."""
-    if count <= 8:
-        return list(range(count))
-    return sorted({round(i * (count - 1) / 6) for i in range(7)})
+def _apart(ends: np.ndarray) -> list[int]:
+    """Return which units are named: the first, the last, and whatever lies clear of those named."""
+    span = np.ptp(ends, axis=0)
+    places = ends / np.where(span > 0, span, 1)
+    order = [0, len(ends) - 1, *range(1, len(ends) - 1)]
+    named: list[int] = []
+    for i in order:
+        gaps = np.abs(places[named] - places[i])
+        if not named or ((gaps[:, 0] > _WIDTH) | (gaps[:, 1] > _HEIGHT)).all():
+            named.append(i)
+    return named
 
 
 def _early_to_late() -> Any:
