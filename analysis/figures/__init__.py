@@ -90,8 +90,8 @@ FIGURES: Mapping[str, Drawing] = {
     ),
     "parallel": Drawing(
         searching.parallel,
-        "A line for each trial, a dot for each of its values. Without a dot on an axis it passes over "
-        "a parameter that has no meaning for it; the last axis is the validation value.",
+        "A line for each trial, a dot for each of its values. Without a dot on an axis it passes "
+        "over a parameter that has no meaning for it; the last axis is the validation value.",
         "two complete trials and a parameter that varies",
     ),
     "importance": Drawing(
