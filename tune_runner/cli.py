@@ -15,6 +15,7 @@ from typing import Literal
 from diffrec.errors import UserError
 from search_spaces import get_space
 from tune_runner import announce, storage
+from tune_runner.away import SCHEME, run_away
 from tune_runner.folder import StudyFolder
 from tune_runner.placement import Wish
 from tune_runner.settings import PRUNERS, SAMPLERS, Allowance, StudyConfig, extend, make_plan
@@ -73,7 +74,8 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument(
         "--address",
         default=os.environ.get("RAY_ADDRESS") or None,  # as Ray sets it in a submitted job
-        help="Ray cluster to join (auto, or host:port); RAY_ADDRESS, if set, is the default",
+        help="Ray cluster: auto or host:port from within, ray://host:10001 from outside; "
+        "RAY_ADDRESS, if set, is the default",
     )
     where.add_argument("--storage", help="database of the Optuna study (default: a journal file)")
     where.add_argument("--runs-dir", default="runs", help="folder of the studies")
@@ -107,6 +109,8 @@ def _run(args: argparse.Namespace) -> int:
         sys.stdout.write(status(StudyFolder(Path(args.runs_dir), args.status)) + "\n")
         return 0
     _check_together(args)
+    if args.address is not None and args.address.startswith(SCHEME) and not args.dry_run:
+        return _away(args)
     config = _resumed(args) if args.resume else _new(args)
     if args.dry_run:
         if args.probe and config.address is not None:
@@ -126,6 +130,28 @@ def _run(args: argparse.Namespace) -> int:
     from tune_runner.study import run_study
 
     return run_study(config, resume=bool(args.resume), retry_failed=args.retry_failed)
+
+
+def _away(args: argparse.Namespace) -> int:
+    """Lead the study from within the cluster."""
+    if not Path(args.runs_dir).is_absolute():
+        raise UserError(
+            f"With --address {SCHEME} paths are the cluster's, so --runs-dir must be an absolute "
+            f"one that its nodes share, but got {args.runs_dir!r}."
+        )
+    return run_away(_without_address(args), args.address)
+
+
+def _without_address(args: argparse.Namespace) -> list[str]:
+    """Return the arguments again, those with another value than their default."""
+    default = parser().parse_args([])
+    given: list[str] = []
+    for name, value in vars(args).items():
+        if name == "address" or value == getattr(default, name):
+            continue
+        flag = f"--{name.replace('_', '-')}"
+        given += [flag] if value is True else [flag, str(value)]
+    return given
 
 
 def _check_together(args: argparse.Namespace) -> None:

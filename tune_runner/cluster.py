@@ -9,7 +9,7 @@ import importlib.util
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -27,7 +27,7 @@ _EXCLUDED = ["**/__pycache__"]
 _STARTS = 3
 """How often Ray is started on a busy machine before that counts as a failure."""
 
-_QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
+QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
 
 _JOB_FOLDER = "working_dir_files"
 """Part of the path of a Ray job's working directory, which Ray deletes after the job."""
@@ -40,7 +40,7 @@ def start_ray(address: str | None) -> Cluster:
         UserError: no cluster answers at `address`, or this machine is too busy to start one.
     """
     if address is not None:
-        _knock(address)
+        knock(address)
     import ray
 
     logging.getLogger("ray").setLevel(logging.ERROR)
@@ -60,9 +60,9 @@ def start_ray(address: str | None) -> Cluster:
     )
 
 
-def runtime_environment() -> dict[str, Any]:
+def runtime_environment(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
     """Return what Ray sends to every node that works for this study."""
-    folders = [_package_folder(name) for name in PACKAGES]
+    folders = [_package_folder(name) for name in packages]
     return {
         "py_modules": [str(folder) for folder in folders],
         "excludes": _EXCLUDED,
@@ -184,10 +184,10 @@ def _join(address: str) -> Any:
     import ray
 
     try:
-        return ray.init(address=address, runtime_env=runtime_environment(), **_QUIET)
+        return ray.init(address=address, runtime_env=runtime_environment(), **QUIET)
     except Exception as error:  # noqa: BLE001 - Ray raises a bare one, too
         raise UserError(
-            f"No Ray cluster answers at {address!r} ({_reason(error)}); start one or leave out "
+            f"No Ray cluster answers at {address!r} ({reason_of(error)}); start one or leave out "
             "--address."
         ) from None
 
@@ -207,19 +207,20 @@ def _start_local() -> Any:
                 address="local",
                 dashboard_host="127.0.0.1",
                 include_dashboard=has_dashboard(),
-                **_QUIET,
+                **QUIET,
             )
         except Exception as error:  # noqa: BLE001 - Ray raises a bare one
             failure = error
             ray.shutdown()
     assert failure is not None
     raise UserError(
-        f"Ray did not start on this machine in {_STARTS} tries ({_reason(failure)}); the machine "
+        f"Ray did not start on this machine in {_STARTS} tries ({reason_of(failure)}); the machine "
         "may be too busy: try again later, or join a cluster with --address."
     ) from failure
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Return the first line of what went wrong."""
     return str(error).strip().splitlines()[0] if str(error) else type(error).__name__
 
 
@@ -230,7 +231,7 @@ def _token_hint() -> str:
     return f" (asks for the token in {os.environ.get('RAY_AUTH_TOKEN_PATH', '~/.ray/auth_token')})"
 
 
-def _knock(address: str) -> None:
+def knock(address: str) -> None:
     """Refuse an address where nothing listens; Ray itself would try for two minutes."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():

@@ -73,12 +73,6 @@ class StudyConfig:
         _known("sampler", self.sampler, SAMPLERS)
         if self.storage is not None:
             storage.check_url(self.storage)
-        if self.address is not None and self.address.startswith("ray://"):
-            raise UserError(
-                f"Ray Tune cannot be led from outside a cluster, as --address {self.address} asks; "
-                "run the command on one of its nodes with --address auto, or hand it in with "
-                "ray job submit (see the README)."
-            )
         if "://" in self.runs_dir:
             raise UserError(
                 f"--runs-dir must be a folder, but got {self.runs_dir!r}; give the object store as "

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from diffrec.data import load_dataset
 from diffrec.errors import UserError
@@ -234,11 +234,25 @@ def _table(session: Session) -> None:
         return
     sys.stdout.flush()
     config = session.config
-    subprocess.run(
+    piped = not _is_file(sys.stdout)
+    done = subprocess.run(
         [sys.executable, "-m", "analysis", config.name, "--runs-dir", config.runs_dir],
         env={**os.environ, "MLFLOW_TRACKING_URI": session.uri},
+        stdout=subprocess.PIPE if piped else None,
+        text=True,
         check=False,
     )
+    if piped:
+        sys.stdout.write(done.stdout)
+
+
+def _is_file(stream: IO[str]) -> bool:
+    """Say whether a process of our own could write to it, too."""
+    try:
+        stream.fileno()
+    except OSError:  # io.UnsupportedOperation is one
+        return False
+    return True
 
 
 def _say(text: str) -> None:

@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
+from typing import NamedTuple
 
 import pytest
 
@@ -29,6 +30,15 @@ can_cover = pytest.mark.skipif(
 )
 
 AGENTS = ("dashboard-agent-grpc", "dashboard-agent-listen", "metrics-export", "runtime-env-agent")
+
+
+class Node(NamedTuple):
+    """Where a cluster answers, what its users need set, and a folder that it does not see."""
+
+    address: str
+    client: str
+    environment: dict
+    covered: Path
 
 
 def free_ports(count):
@@ -65,7 +75,7 @@ def start_head(arguments, environment, covered, log):
 
 @pytest.fixture(scope="module")
 def bare_node(tmp_path_factory):
-    """Yield (address, environment, covered folder) of a cluster of one node without a checkout."""
+    """Yield a cluster of one node without a checkout."""
     covered = tmp_path_factory.mktemp("covered")
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 40}
     environment = os.environ | token
@@ -77,7 +87,7 @@ def bare_node(tmp_path_factory):
     with TemporaryDirectory(prefix="ray-") as short, TemporaryFile("w+") as log:
         node = start_head([*head, f"--temp-dir={short}"], environment, hidden, log)
         try:
-            yield f"127.0.0.1:{port}", environment, covered
+            yield Node(f"127.0.0.1:{port}", f"ray://127.0.0.1:{client}", environment, covered)
         finally:
             node.send_signal(signal.SIGTERM)
             node.wait(60)
@@ -122,11 +132,31 @@ def run(script, arguments, environment, folder):
     )
 
 
+def interrupt(script, arguments, environment, folder, after):
+    """Run a script until it has said `after`, press Ctrl-C; return its code and all it said."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, *arguments],
+        env=environment | {"PYTHONPATH": PATH, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/m.db"},
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    said = ""
+    with process:
+        for line in process.stdout:
+            said += line
+            if after and after in line:
+                process.send_signal(signal.SIGINT)
+                after = None
+    return process.returncode, said
+
+
 @can_cover
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_node_without_a_checkout_runs_a_study(bare_node, tmp_path):
-    address, environment, covered = bare_node
+    address, _, environment, covered = bare_node
     done = run(DRIVE, [address], environment, tmp_path)
     assert done.returncode == 0, done.stderr
     assert "[2/2]" in done.stdout
@@ -135,6 +165,37 @@ def test_a_node_without_a_checkout_runs_a_study(bare_node, tmp_path):
     asked = run(ASK, [address, str(covered)], environment, tmp_path)
     assert "of the cluster does not see the studies' folder" in asked.stdout, asked.stderr
     assert list(covered.iterdir()) == []
+
+
+LEAD = """
+import sys
+from tune_runner.cli import main
+
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@can_cover
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_study_is_led_on_the_cluster_from_outside(bare_node, tmp_path):
+    _, client, environment, _ = bare_node
+    runs = tmp_path / "runs"
+    far = ["--address", client, "--runs-dir", str(runs)]
+    new = ["--space", "smoke", "--name", "far", "--trials", "1", "--max-epochs", "5"]
+    done = run(LEAD, [*new, *far], environment, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "[1/1]" in done.stdout
+    assert "1 of 1 trials complete" in done.stdout  # the report, by another process
+    assert (runs / "far" / "report" / "index.html").exists()
+    again = run(LEAD, [*new, *far], environment, tmp_path)
+    assert again.returncode == 2
+    assert again.stderr.splitlines()[-1].startswith("error: Study 'far' exists")
+    longer = ["--space", "clustering_ablation", "--name", "long", "--seeds", "1", *far]
+    code, said = interrupt(LEAD, longer, environment, tmp_path, after="[1/17]")
+    assert code == 130, said
+    assert "Interrupted; go on with: python -m tune_runner --resume long" in said
+    assert "Traceback" not in said
 
 
 def test_what_is_sent_to_the_nodes_is_the_code_alone():

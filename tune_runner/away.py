@@ -1,0 +1,143 @@
+"""`--address ray://HOST:PORT`: the study is led on the cluster's head, and answers here.
+
+Ray's client reaches a cluster from outside, but Tune can be led only from within. So the command
+itself goes there, as a task of no CPU on the head node, with this project's packages; what it says
+comes back line by line. Paths are the cluster's. A study that must outlive this terminal is handed
+in with `ray job submit`.
+"""
+
+import _thread
+import io
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from diffrec.errors import UserError
+from tune_runner import environment
+from tune_runner.cluster import PACKAGES, QUIET, knock, reason_of, runtime_environment
+
+SCHEME = "ray://"
+
+_SENT = ("MLFLOW_TRACKING_URI", "PGPASSWORD")
+"""Variables that the study needs wherever it is led."""
+
+_TRIES = 3
+
+_HEAD = {"node:__internal_head__": 0.001}
+
+
+def run_away(arguments: Sequence[str], address: str) -> int:
+    """Run the command on the head of the cluster at `address` and return its exit code.
+
+    Args:
+        arguments: of the command, without `--address`.
+        address: of the cluster's client server, `ray://host:10001`.
+
+    Raises:
+        UserError: no cluster answers, or the command is wrong.
+    """
+    knock(address.removeprefix(SCHEME))
+    environment.prepare()
+    import ray
+    from ray.util.queue import Queue
+
+    packages = runtime_environment((*PACKAGES, "analysis"))
+    _join(ray, address, packages)
+    try:
+        placed = {"num_cpus": 0, "resources": _HEAD}
+        said, orders = Queue(actor_options=placed), Queue(actor_options=placed)
+        lead = ray.remote(num_cpus=0, max_retries=0, resources=_HEAD)(_lead)
+        variables = {name: os.environ[name] for name in _SENT if name in os.environ}
+        led = lead.remote([*arguments, "--address", "auto"], variables, said, orders)
+        return _follow(ray, led, said, orders)
+    finally:
+        ray.shutdown()
+
+
+def _join(ray: Any, address: str, packages: dict[str, Any]) -> None:
+    """Connect; a busy head gives up on a client after a while, so there are some tries."""
+    for left in reversed(range(_TRIES)):
+        try:
+            ray.init(address, runtime_env=packages, **QUIET)
+        except Exception as error:  # noqa: BLE001 - Ray's client raises a bare one, too
+            ray.shutdown()
+            if not left:
+                raise UserError(
+                    f"No Ray cluster answers at {address!r} ({reason_of(error)}); start one or "
+                    "leave out --address."
+                ) from None
+        else:
+            return
+
+
+def _follow(ray: Any, led: Any, said: Any, orders: Any) -> int:
+    """Print what is said until the command has ended; Ctrl-C goes there."""
+    from ray.exceptions import RayError
+
+    stopped = False
+    while True:
+        try:
+            for stream, text in _taken(said):
+                getattr(sys, stream).write(text)
+                getattr(sys, stream).flush()
+            done, _ = ray.wait([led], timeout=0.5)
+            if done and said.empty():
+                return ray.get(led)
+        except KeyboardInterrupt:
+            if stopped:
+                raise
+            stopped = True
+            orders.put("stop")
+        except (RayError, ConnectionError) as error:
+            sys.stderr.write(f"The cluster has lost the command ({reason_of(error)}).\n")
+            return 1
+
+
+def _taken(said: Any) -> list[tuple[str, str]]:
+    return said.get_nowait_batch(min(said.qsize(), 1000)) if said.qsize() else []
+
+
+class _Channel(io.TextIOBase):
+    """A stream of the command's that is written to a queue, a line at a time."""
+
+    def __init__(self, said: Any, stream: str) -> None:
+        self._said, self._stream, self._rest = said, stream, ""
+
+    def write(self, text: str, /) -> int:
+        whole, mark, self._rest = (self._rest + text).rpartition("\n")
+        if mark:
+            self._said.put((self._stream, whole + mark))
+        return len(text)
+
+    def finish(self) -> None:
+        """Send what has no line break yet."""
+        if self._rest:
+            self._said.put((self._stream, self._rest))
+
+
+def _lead(arguments: list[str], variables: dict[str, str], said: Any, orders: Any) -> int:
+    """Run the command, on the head."""
+    os.environ.update(variables)
+
+    def obey() -> None:
+        orders.get()
+        # Once: Ray's own way to cancel a task interrupts it every two seconds until it has ended,
+        # so it could never end in good order. A real SIGINT does not reach Python in Ray's workers.
+        _thread.interrupt_main()
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    threading.Thread(target=obey, daemon=True).start()
+    channels = _Channel(said, "stdout"), _Channel(said, "stderr")
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = channels
+    try:
+        from tune_runner.cli import main
+
+        return main(arguments)
+    finally:
+        sys.stdout, sys.stderr = before
+        for channel in channels:
+            channel.finish()
