@@ -91,7 +91,7 @@ def test_what_users_share_is_computed_once_and_never_outlives_a_change(monkeypat
     history = Interactions.from_pairs(np.array([[0, 1], [1, 3]]), USERS, ITEMS)
     made = []
     real = recommender.shortcut
-    monkeypatch.setattr(recommender, "shortcut", lambda net: made.append(1) or real(net))
+    monkeypatch.setattr(recommender, "shortcut", lambda *a: made.append(1) or real(*a))
     users = np.arange(USERS)
     with model.scoring():
         before = [model.scores(history, users) for _ in range(3)]
