@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from types import FrameType
 from typing import Any
 
 from diffrec.errors import UserError
@@ -77,23 +78,31 @@ def _follow(ray: Any, led: Any, said: Any, orders: Any) -> int:
     """Print what is said until the command has ended; Ctrl-C goes there."""
     from ray.exceptions import RayError
 
-    stopped = False
-    while True:
-        try:
+    pressed: list[int] = []
+
+    def press(number: int, _: FrameType | None) -> None:
+        # An exception in the middle of a call would leave Ray's client deaf, so this only notes it.
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+
+    before, told = signal.signal(signal.SIGINT, press), False
+    try:
+        while True:
             for stream, text in _taken(said):
                 getattr(sys, stream).write(text)
                 getattr(sys, stream).flush()
+            if pressed and not told:
+                orders.put("stop")
+                told = True
             done, _ = ray.wait([led], timeout=0.5)
             if done and said.empty():
                 return ray.get(led)
-        except KeyboardInterrupt:
-            if stopped:
-                raise
-            stopped = True
-            orders.put("stop")
-        except (RayError, ConnectionError) as error:
-            sys.stderr.write(f"The cluster has lost the command ({reason_of(error)}).\n")
-            return 1
+    except (RayError, ConnectionError) as error:
+        sys.stderr.write(f"The cluster has lost the command ({reason_of(error)}).\n")
+        return 1
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _taken(said: Any) -> list[tuple[str, str]]:
