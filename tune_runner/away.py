@@ -22,8 +22,8 @@ from tune_runner.cluster import PACKAGES, QUIET, knock, reason_of, runtime_envir
 
 SCHEME = "ray://"
 
-_SENT = ("MLFLOW_TRACKING_URI", "PGPASSWORD")
-"""Variables that the study needs wherever it is led."""
+_SENT = ("MLFLOW_TRACKING_", "PGPASSWORD")
+"""Variables, by how they begin, that the study needs wherever it is led."""
 
 _TRIES = 3
 
@@ -51,7 +51,7 @@ def run_away(arguments: Sequence[str], address: str) -> int:
         placed = {"num_cpus": 0, "resources": _HEAD}
         said, orders = Queue(actor_options=placed), Queue(actor_options=placed)
         lead = ray.remote(num_cpus=0, max_retries=0, resources=_HEAD)(_lead)
-        variables = {name: os.environ[name] for name in _SENT if name in os.environ}
+        variables = {name: v for name, v in os.environ.items() if name.startswith(_SENT)}
         led = lead.remote([*arguments, "--address", "auto"], variables, said, orders)
         return _follow(ray, led, said, orders)
     finally:
