@@ -99,7 +99,8 @@ def _follow(ray: Any, led: Any, said: Any, orders: Any) -> int:
             if done and said.empty():
                 return ray.get(led)
     except (RayError, ConnectionError) as error:
-        sys.stderr.write(f"The cluster has lost the command ({reason_of(error)}).\n")
+        why = (str(error).strip().splitlines() or [type(error).__name__])[-1]  # Ray's first: where
+        sys.stderr.write(f"The cluster has lost the command ({why}).\n")
         return 1
     finally:
         signal.signal(signal.SIGINT, before)
