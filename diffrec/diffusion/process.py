@@ -7,7 +7,7 @@ Source: Wang et al., "Diffusion Recommender Model", SIGIR 2023, sections 3.1 to 
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,10 +22,10 @@ Denoise = Callable[[Tensor, Tensor], Tensor]
 
 
 class DiffusionLoss(NamedTuple):
-    """Loss per row, shape (batch,), and the estimate of x_0, shape (batch, dim)."""
+    """Loss per row, shape (batch,), and the estimate of x_0, shape (batch, dim), where asked for."""
 
     per_row: Tensor
-    x_0_hat: Tensor
+    x_0_hat: Tensor | None
 
 
 class GaussianProcess(nn.Module):
@@ -97,7 +97,14 @@ class GaussianProcess(nn.Module):
         )
 
     def training_loss(
-        self, denoise: Denoise, x_0: Tensor, target: Tensor, t: Tensor, noise: Tensor
+        self,
+        denoise: Denoise,
+        x_0: Tensor,
+        target: Tensor,
+        t: Tensor,
+        noise: Tensor,
+        *,
+        wants_x_0_hat: bool,
     ) -> DiffusionLoss:
         """Return the weighted squared error of each row, before any division by p_t.
 
@@ -108,20 +115,23 @@ class GaussianProcess(nn.Module):
                 temporal weights touch only one of the two.
             t: zero-based steps, shape (batch,).
             noise: standard normal, shape (batch, dim); the x_0 target overwrites it with x_t.
+            wants_x_0_hat: whether the estimate of x_0 is wanted too; a matrix more is kept for it.
         """
         weight = self.loss_weight[t].to(x_0.dtype)
         if self.prediction_target == "x_0":
             noise.mul_(self._at((1 - self.alpha_bar).sqrt(), t, x_0))
             x_t = noise.add_(self._at(self.alpha_bar.sqrt(), t, x_0) * x_0)  # q_sample, in place
             output = denoise(x_t, t)
-            return DiffusionLoss(weight * _mean_square_error(output, target), output)
+            if wants_x_0_hat:
+                return DiffusionLoss(weight * _mean_square_error(output, target), output)
+            return DiffusionLoss(weight * _mean_square(output.to(x_0.dtype).sub_(target)), None)
         x_t = self.q_sample(x_0, t, noise)
         output = denoise(x_t.clone(), t)
         x_0_hat = self.x_0_from_epsilon(x_t, t, output)
         loss = weight * _mean_square_error(output, noise)
         if not self._uniform:  # at t = 0 the bound has a likelihood of x_0 instead
             loss = torch.where(t == 0, _mean_square_error(x_0_hat, target) / 2, loss)
-        return DiffusionLoss(loss, x_0_hat)
+        return DiffusionLoss(loss, x_0_hat if wants_x_0_hat else None)
 
     def noise_history(self, x_0: Tensor) -> Tensor:
         """Return the x_T that the reverse chain starts from: x_0 noised for T' steps, or itself."""
@@ -203,12 +213,29 @@ def elbo_weights(beta: np.ndarray, prediction_target: str) -> np.ndarray:
 
 
 def _mean_square_error(output: Tensor, target: Tensor) -> Tensor:
-    """Return the mean over each row, shape (batch,).
+    """Return the mean of the squared differences of each row, shape (batch,)."""
+    return _mean_square(output.to(target.dtype) - target)
 
-    Of all ways to write it, this keeps nothing of the output's size for the gradient but what is
-    there anyway.
-    """
-    return (
-        F.mse_loss(output.to(target.dtype), target, reduction="none").sum(dim=-1)
-        / (output.shape[-1])
-    )
+
+def _mean_square(difference: Tensor) -> Tensor:
+    """Return the mean square of each row, shape (batch,)."""
+    return _MeanSquare.apply(difference)  # type: ignore[return-value]
+
+
+class _MeanSquare(torch.autograd.Function):
+    """Keeps nothing but its input, and makes no second matrix on the way, as torch's losses do."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(difference: Tensor) -> Tensor:
+        return torch.linalg.vector_norm(difference, dim=-1).square() / difference.shape[-1]
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (difference,) = ctx.saved_tensors
+        return difference * (gradients[0] * (2 / difference.shape[-1])).unsqueeze(-1)

@@ -103,10 +103,12 @@ class DiffusionRecommender(nn.Module):
         """
         self.batches_seen += 1
         if self.autoencoder is None:
-            return self._diffusion_loss(x_0, target)[0]
+            return self._diffusion_loss(x_0, target, wants_x_0_hat=False)[0]
         encoded = self.autoencoder.encode(x_0)
         # The target latent carries gradient into the encoder, as released (docs/deviations.md).
-        diffusion, x_0_hat = self._diffusion_loss(encoded.latent, encoded.latent)
+        latent = encoded.latent
+        diffusion, x_0_hat = self._diffusion_loss(latent, latent, wants_x_0_hat=True)
+        assert x_0_hat is not None
         # As released, the likelihood is of the dropped-out history that was encoded.
         nll_target = encoded.x_0 if target is x_0 else target
         reconstruction = multinomial_nll(self.autoencoder.decode(x_0_hat), nll_target)
@@ -233,9 +235,18 @@ class DiffusionRecommender(nn.Module):
         x_0_hat = self._denoise(see(-1), see if asked.differs_by_step else None)
         return x_0_hat if self.autoencoder is None else self.autoencoder.decode(x_0_hat)
 
-    def _diffusion_loss(self, x_0: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    def _diffusion_loss(
+        self, x_0: Tensor, target: Tensor, *, wants_x_0_hat: bool
+    ) -> tuple[Tensor, Tensor | None]:
         timesteps = self.timestep_sampler.sample(len(x_0))
-        loss = self.process.training_loss(self.denoiser, x_0, target, timesteps.t, self.noise(x_0))
+        loss = self.process.training_loss(
+            self.denoiser,
+            x_0,
+            target,
+            timesteps.t,
+            self.noise(x_0),
+            wants_x_0_hat=wants_x_0_hat,
+        )
         self.timestep_sampler.update(timesteps.t, loss.per_row.detach())
         return (loss.per_row / timesteps.importance.to(x_0.dtype)).mean(), loss.x_0_hat
 

@@ -209,9 +209,8 @@ class TrainingRun:
 
     def _train_batch(self, users: np.ndarray) -> torch.Tensor:
         """Update every weight once; return the loss, a scalar on the model's device."""
-        x_0, target = self._batch(users)
-        with self.autocast():
-            loss = self.model.training_loss(x_0, target, self.epoch)
+        with self.autocast():  # the batch has no name here: it goes before the backward pass
+            loss = self.model.training_loss(*self._batch(users), self.epoch)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()

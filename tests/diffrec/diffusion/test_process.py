@@ -24,7 +24,7 @@ def test_diffusion_equals_the_released_one(name):
         x_t = process.q_sample(x_0, t, noise)
         output = denoiser(x_t, t)
         chain = process.reverse_chain(denoiser, x_0)
-        loss = process.training_loss(denoiser, x_0, x_0, t, noise).per_row
+        loss = process.training_loss(denoiser, x_0, x_0, t, noise, wants_x_0_hat=False).per_row
     expected = {
         "x_t": x_t,
         "model_output": output,
@@ -104,18 +104,39 @@ def test_forward_samples_have_the_stated_mean_and_variance():
 def test_every_loss_branch_gives_a_loss_per_row(weighting, target):
     # the released switch for uniform weights left `loss` unbound
     process = GaussianProcess(DiffusionConfig(loss_weighting=weighting, prediction_target=target))
-    denoiser = Denoiser(7, DenoiserConfig(hidden_dims=(4,)))
+    denoiser = Denoiser(7, DenoiserConfig(hidden_dims=(4,), dropout=0.0))
+    x_0, noise = torch.rand(5, 7), torch.randn(5, 7)
+    gradients = []
+    for wants in (True, False):
+        loss = process.training_loss(
+            denoiser, x_0, x_0, torch.arange(5), noise.clone(), wants_x_0_hat=wants
+        )
+        assert loss.per_row.shape == (5,)
+        assert bool((loss.per_row > 0).all())
+        assert (loss.x_0_hat.shape == (5, 7)) if wants else (loss.x_0_hat is None)
+        gradients.append(torch.autograd.grad(loss.per_row.sum(), list(denoiser.parameters())))
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("wants", [True, False])
+def test_a_perfect_estimate_has_no_loss_and_no_gradient(wants):
+    process = GaussianProcess(DiffusionConfig())
     x_0 = torch.rand(5, 7)
-    loss = process.training_loss(denoiser, x_0, x_0, torch.arange(5), torch.randn(5, 7))
-    assert loss.per_row.shape == (5,)
-    assert loss.x_0_hat.shape == (5, 7)
-    assert bool((loss.per_row > 0).all())
+    output = x_0.clone().requires_grad_()
+    loss = process.training_loss(
+        lambda x, t: output * 1, x_0, x_0, torch.arange(5), torch.randn(5, 7), wants_x_0_hat=wants
+    )
+    loss.per_row.sum().backward()
+    assert torch.equal(loss.per_row, torch.zeros(5))
+    assert torch.equal(output.grad, torch.zeros(5, 7))
 
 
 def test_uniform_weights_are_the_plain_squared_error():
     process = GaussianProcess(DiffusionConfig(loss_weighting="uniform"))
     x_0, noise = torch.rand(5, 7), torch.randn(5, 7)
-    loss = process.training_loss(lambda x, t: x, x_0, x_0, torch.arange(5), noise.clone())
+    loss = process.training_loss(
+        lambda x, t: x, x_0, x_0, torch.arange(5), noise.clone(), wants_x_0_hat=True
+    )
     x_t = process.q_sample(x_0, torch.arange(5), noise)
     torch.testing.assert_close(loss.per_row, (x_0 - x_t).square().mean(1))
 
