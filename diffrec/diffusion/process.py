@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from diffrec.config import DiffusionConfig
 from diffrec.diffusion.schedules import betas
@@ -22,7 +21,7 @@ Denoise = Callable[[Tensor, Tensor], Tensor]
 
 
 class DiffusionLoss(NamedTuple):
-    """Loss per row, shape (batch,), and the estimate of x_0, shape (batch, dim), where asked for."""
+    """Loss per row, shape (batch,), and the estimate of x_0, shape (batch, dim), if wanted."""
 
     per_row: Tensor
     x_0_hat: Tensor | None
