@@ -79,7 +79,7 @@ def check_store(url: str, study: str, *, new: bool) -> None:
     said = places.complaint(url)
     if said:
         raise UserError(f"Checkpoints cannot be kept at {url} ({said}); mend it or give another.")
-    if new and places.trials_of(places.join(url, study)):
+    if new and places.trials_of(places.of_study(url, study)):
         raise UserError(
             f"There are checkpoints of another study {study!r} at {url}; choose another --name."
         )

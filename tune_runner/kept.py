@@ -15,7 +15,7 @@ from diffrec.commands.runs import TrackedRun
 from diffrec.errors import UserError, nearest
 from tune_runner import records
 from tune_runner.folder import StudyFolder
-from tune_runner.places import STATE, fetch, join, trial_place, trials_of
+from tune_runner.places import STATE, fetch, of_study, trial_place, trials_of
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -54,7 +54,7 @@ def find_run(name: str) -> TrackedRun:
     folder = StudyFolder(path.parent, path.name)
     settings = folder.read()["settings"]
     url = settings.get("checkpoints")
-    store = None if url is None else join(url, path.name)
+    store = None if url is None else of_study(url, path.name)
     where = store or str(folder.checkpoints)
     number = _best(folder, store) if kind == "study" else int(run.data.tags[records.TRIAL_NUMBER])
     with _sentence_for_silence(where):

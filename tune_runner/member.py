@@ -5,6 +5,7 @@ trial goes on from its checkpoint in whatever company, or alone. Torch is import
 methods: the driver imports this module too, and never computes.
 """
 
+import math
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -83,7 +84,8 @@ class Member:
         Args:
             epoch: what became of it.
             seconds: that the worker spent on it, whatever else it trained in that time.
-            joules: that it took; None where the machine does not show them.
+            joules: that it took; None where the machine does not show them. A sum with a gap is
+                NaN from then on: no measured part may pass for the whole.
 
         Raises:
             Exception: the error that ended the run.
@@ -93,12 +95,12 @@ class Member:
         done = epoch.report
         assert done is not None
         self._seconds += seconds
-        self._joules += joules or 0.0
+        self._joules += math.nan if joules is None else joules
         self._epochs[done.epoch] = {TRAIN_LOSS: done.loss, EPOCH_SECONDS: done.seconds}
         if done.metrics is None and not done.finished:
             return None
         self._epochs[done.epoch] |= done.metrics or {}
-        if joules is not None:
+        if not math.isnan(self._joules) or self._has_told_joules:
             # With every report, not at the end: a trial that is pruned or fails has cost, too.
             self._epochs[done.epoch][COST_JOULES] = self._joules
         value = (done.metrics or {}).get(self._objective)
@@ -120,6 +122,11 @@ class Member:
         cause = "final" if isinstance(error, UserError) else cause_of(error)
         failure = said if cause == "final" else f"{type(error).__name__}: {said}"
         return TrialReport(epoch, None, {}, Outcome(failure=failure, cause=cause))
+
+    @property
+    def _has_told_joules(self) -> bool:
+        epochs = [epoch for report in self._reports for epoch in report.epochs.values()]
+        return any(COST_JOULES in epoch for epoch in epochs)
 
     def _complete(self, report: TrialReport) -> TrialReport:
         """Add the outcome to the last report of a run that has ended: test is scored here, once."""

@@ -74,6 +74,11 @@ def join(base: str, name: str) -> str:
     return f"{path.rstrip('/')}/{name}{mark}{query}"
 
 
+def of_study(store: str, study: str) -> str:
+    """Return where the object store at `store` keeps a study's checkpoints."""
+    return join(store, study)
+
+
 def trial_place(base: str, number: int) -> str:
     """Return where the checkpoint of a trial lies, for `open_place`."""
     return join(base, _TRIAL.format(number))

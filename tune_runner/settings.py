@@ -12,7 +12,7 @@ from diffrec.families import training_of
 from search_spaces.space import SearchSpace
 from tune_runner import storage
 from tune_runner.placement import Wish
-from tune_runner.places import is_url, join
+from tune_runner.places import is_url, of_study
 
 PRUNERS = ("median", "hyperband", "successive-halving", "percentile", "patient", "none")
 SAMPLERS = ("grid", "tpe", "random")
@@ -116,7 +116,7 @@ class StudyConfig:
         Args:
             folder: where they do unless a store is given.
         """
-        return str(folder) if self.checkpoints is None else join(self.checkpoints, self.name)
+        return str(folder) if self.checkpoints is None else of_study(self.checkpoints, self.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """Measured energy: shares of all trials and the idle part sum to what the machine took."""
 
+import math
+
 import pytest
 
 from diffrec.data import load_dataset
@@ -92,4 +94,13 @@ def test_every_report_tells_the_joules_so_far_and_a_checkpoint_remembers_them(tm
     assert [train(first, 5.0)[1]["cost/joules"], train(first, 7.0)[2]["cost/joules"]] == [5, 12]
     again = member()
     assert train(again, 1.0)[3]["cost/joules"] == 13
-    assert "cost/joules" not in train(member(), None)[4]
+    assert math.isnan(train(member(), None)[4]["cost/joules"])  # a gap: no part is the whole
+
+
+def test_a_machine_that_shows_no_energy_has_no_metric(tmp_path):
+    config = preset("DiffRec", "embedded").config.replace_values({"training.eval_every": 1})
+    trial = AssignedTrial(0, "0000 x", config.to_dict(), str(tmp_path / "trial"))
+    made = Member(trial, "valid/recall@20", FakeEngine(healthy=True), load_dataset("embedded"))
+    made.start("cpu")
+    report = made.take(FusedEpoch(made.run, made.run.next_epoch(), None, 0.0), 1.0)
+    assert "cost/joules" not in report.epochs[1]
