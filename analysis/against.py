@@ -6,11 +6,12 @@ or protocols nothing is tested: the numbers stand side by side, and the row says
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from analysis.ablation import Comparison, Pairs, judge, paired
 from analysis.labels import short_path, value_label
+from analysis.patience import Waiting, patience_sentences, patience_sheet, waiting_beside
 from analysis.sheets import Sheet
 from analysis.study import Cell, Study
 from analysis.verdicts import JUDGED, judged
@@ -87,6 +88,7 @@ def against_sentences(study: Study, other: Study, metric: str, name: str) -> lis
             f"Beside {other.name}: {len(matches)} shared cells, but on other data "
             f"({other.dataset}, {other.tags.get('protocol', 'unknown')} split), so none is tested."
         )
+    said += patience_sentences(_waiting(study, other, matches))
     for cell, comparison in rows_we_lack(study, other, metric):
         if comparison is not None and comparison.verdict in ("better", "worse"):
             e = comparison.estimate
@@ -99,7 +101,7 @@ def against_sentences(study: Study, other: Study, metric: str, name: str) -> lis
 
 def against_sheets(study: Study, other: Study, metric: str, name: str) -> Iterator[Sheet]:
     """Yield the tables of the other study: shared cells, and variants that we lack."""
-    where = f"{other.name} ({other.dataset})"
+    where, matches = f"{other.name} ({other.dataset})", shared_cells(study, other, metric)
     head = ("cell here", "cell there", "what differs", f"{name} here", "there", *JUDGED)
     rows = [
         (
@@ -110,11 +112,14 @@ def against_sheets(study: Study, other: Study, metric: str, name: str) -> Iterat
             _spread(match.theirs, metric),
             *judged(match.comparison),
         )
-        for match in shared_cells(study, other, metric)
+        for match in matches
     ]
     if rows:
         note = "Difference: here minus there, paired by seed; 95 % Student interval, Holm."
         yield Sheet(f"shared_{other.name}", f"Shared with {where}", head, tuple(rows), note)
+    waited = patience_sheet(_waiting(study, other, matches), other.name)
+    if waited is not None:
+        yield waited
     lacking = [
         (
             f"{cell.variant}\n{cell.label}" if len(cell.params) > 1 else cell.label,
@@ -128,6 +133,13 @@ def against_sheets(study: Study, other: Study, metric: str, name: str) -> Iterat
         head = ("best of each variant", "R@10", "R@20", "N@10", "n", *JUDGED)
         note = f"Difference in {name} to this study's control, or to its best where it has none."
         yield Sheet(f"rows_{other.name}", f"Beside them, {where}", head, tuple(lacking), note)
+
+
+def _waiting(study: Study, other: Study, matches: Sequence[Match]) -> list[Waiting]:
+    """Return what patience is worth where it alone differs between two matching cells."""
+    if not is_comparable(study, other):
+        return []
+    return waiting_beside(((m.ours, m.theirs) for m in matches), study.dataset)
 
 
 def _standing(study: Study) -> list[Cell]:

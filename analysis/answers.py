@@ -4,7 +4,7 @@ from analysis.ablation import Comparison, against_control, main_effects, verdict
 from analysis.confirmation import confirmation_sentence
 from analysis.interactions import interactions
 from analysis.literature import SOURCES, beside
-from analysis.patience import patience_sentences
+from analysis.patience import patience_sentences, waiting
 from analysis.pruning import safety_sentence, saved_sentence
 from analysis.study import Study
 from analysis.summary import METRIC, cell_name, title
@@ -23,7 +23,7 @@ def answers(study: Study) -> list[str]:
     said += _effects(main_effects(study, METRIC))
     said += [trend_sentence(trend, name) for trend in trends(study, METRIC)]
     said += _interactions(interactions(study, METRIC))
-    said += patience_sentences(study)
+    said += patience_sentences(waiting(study))
     said += _literature(study)
     said += [safety_sentence(study), saved_sentence(study)]
     return [sentence for sentence in said if sentence]

@@ -11,7 +11,7 @@ from analysis.cost import cost_sheet
 from analysis.interactions import interactions
 from analysis.labels import label_of
 from analysis.literature import SOURCES, beside
-from analysis.patience import patience_sheet
+from analysis.patience import patience_sheet, waiting
 from analysis.pruning import pruned_sheet
 from analysis.sheets import Sheet
 from analysis.study import Study
@@ -74,7 +74,7 @@ def _sheets(study: Study, others: Sequence[Study]) -> Iterator[Sheet | None]:
         interactions(study, METRIC),
         f"{_PAIRED} Zero: what both change together is the sum of what each changes alone.",
     )
-    yield patience_sheet(study)
+    yield patience_sheet(waiting(study))
     yield literature_sheet(study)
     for other in others:
         yield from against_sheets(study, other, METRIC, name)

@@ -1,11 +1,13 @@
 """What waiting longer is worth, beside the reproduction report's claim of +32.9 %."""
 
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from analysis.sheets import Sheet
 from analysis.statistics import LEVEL, Estimate, estimates
-from analysis.study import Cell, Study
+from analysis.study import SEED, Cell, Study
 from analysis.summary import TEST_METRICS
 
 PATH = "training.patience"
@@ -47,17 +49,35 @@ def waiting(study: Study) -> list[Waiting]:
     return found
 
 
-def patience_sentences(study: Study) -> list[str]:
+def waiting_beside(pairs: Iterable[tuple[Cell, Cell]], dataset: str) -> list[Waiting]:
+    """Return the effect for cells of two studies that differ in nothing but patience.
+
+    Args:
+        pairs: matching cells with their configurations.
+        dataset: of both.
+    """
+    found = []
+    for one, other in pairs:
+        cells = {_patience(cell): cell for cell in (one, other)}
+        if len(cells) == 2 and _but_patience(one) == _but_patience(other):
+            short, long = sorted(cells)
+            (change,) = estimates([_changes(cells[short], cells[long])])
+            claim = (dataset, short, long) == ("ml-1m_clean", 20, 200)
+            found.append(Waiting(one.variant, short, long, change, claim))
+    return found
+
+
+def patience_sentences(found: Sequence[Waiting]) -> list[str]:
     """Return what waiting changed, and what the report says where it speaks of the same."""
     said = []
-    for found in waiting(study):
-        e = found.change
+    for one in found:
+        e = one.change
         line = (
-            f"Patience {found.long} instead of {found.short} epochs changed {found.label}'s four "
+            f"Patience {one.long} instead of {one.short} epochs changed {one.label}'s four "
             f"test metrics by {e.mean:+.1%} on average"
         )
         line += f" ({LEVEL:.0%} interval {e.low:+.1%} to {e.high:+.1%})" if e.is_known else ""
-        if found.claimable:
+        if one.claimable:
             where = "inside" if e.is_known and e.low <= CLAIM <= e.high else "outside"
             sure = f", {where} our interval" if e.is_known else ""
             line += f"; the reproduction report says {CLAIM:+.1%}{sure}"
@@ -65,8 +85,13 @@ def patience_sentences(study: Study) -> list[str]:
     return said
 
 
-def patience_sheet(study: Study) -> Sheet | None:
-    """Return the effect of patience as a table; None where patience was not varied."""
+def patience_sheet(found: Sequence[Waiting], beside: str = "") -> Sheet | None:
+    """Return the effect of patience as a table; None where patience did not differ.
+
+    Args:
+        found: a row each.
+        beside: name of the other study, where the two levels are of two studies.
+    """
     rows = [
         (
             w.label,
@@ -76,13 +101,22 @@ def patience_sheet(study: Study) -> Sheet | None:
             str(w.change.n),
             f"{CLAIM:+.1%}" if w.claimable else "–",
         )
-        for w in waiting(study)
+        for w in found
     ]
     if not rows:
         return None
+    name, where = (f"patience_{beside}", f", with {beside}") if beside else ("patience", "")
     head = ("variant", "patience", "mean change", "95 % interval", "seeds", "report")
     note = "Mean over the four test metrics of the relative change, within each seed."
-    return Sheet("patience", "What is waiting worth?", head, tuple(rows), note)
+    return Sheet(name, f"What is waiting worth{where}?", head, tuple(rows), note)
+
+
+def _patience(cell: Cell) -> int | None:
+    return cell.trials[0].config.get(PATH)
+
+
+def _but_patience(cell: Cell) -> dict[str, Any]:
+    return {p: v for p, v in cell.trials[0].config.items() if p not in (PATH, SEED)}
 
 
 def _changes(short: Cell, long: Cell) -> list[float]:

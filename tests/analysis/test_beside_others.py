@@ -1,12 +1,14 @@
 """Other studies, fresh seeds, patience and parameters: each says what it may and no more."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from analysis.against import against_sentences, against_sheets, rows_we_lack, shared_cells
 from analysis.confirmation import confirmation, confirmation_sentence, confirmation_sheet
 from analysis.importance import importance
-from analysis.patience import patience_sentences, patience_sheet
+from analysis.patience import patience_sentences, patience_sheet, waiting
 from analysis.sheets import Sheet, sheet_csv, sheet_latex, sheet_markdown
 from analysis.study import Study, Trial
 from analysis.summary import TEST_METRICS
@@ -84,12 +86,41 @@ def test_patience_is_set_beside_the_reports_claim_only_where_it_speaks_of_the_sa
         (("variant", "L-DiffRec"), ("training.patience", 20)): 0.10,
         (("variant", "L-DiffRec"), ("training.patience", 200)): 0.133,
     }
-    (said,) = patience_sentences(study("p", cells))
+    (said,) = patience_sentences(waiting(study("p", cells)))
     assert "Patience 200 instead of 20 epochs changed L-DiffRec's four test metrics by +3" in said
     assert "the reproduction report says +32.9%, inside our interval" in said
-    (elsewhere,) = patience_sentences(study("p", cells, tags={"dataset": "yelp_clean"}))
+    (elsewhere,) = patience_sentences(waiting(study("p", cells, tags={"dataset": "yelp_clean"})))
     assert "report says" not in elsewhere
-    assert patience_sheet(study("p", {(("rate", 1.0),): 0.1})) is None
+    assert patience_sheet(waiting(study("p", {(("rate", 1.0),): 0.1}))) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "tags", "count"),
+    [
+        ({"training.patience": 200}, {}, 1),
+        ({"training.patience": 200, "training.learning_rate": 1.0}, {}, 0),
+        ({}, {}, 0),
+        ({"training.patience": 200}, {"dataset": "yelp_clean"}, 0),
+    ],
+)
+def test_patience_of_two_studies_is_compared_where_nothing_else_differs(changes, tags, count):
+    def of_patience(name, value, config, tags=None):
+        found = study(name, {(("variant", "DiffRec"),): value}, tags=tags)
+        base = {"training.patience": 20, "training.learning_rate": 0.1, **config}
+        made = tuple(replace(t, config=base | {"seed": t.seed}) for t in found.trials)
+        return replace(found, trials=made)
+
+    long, short = of_patience("long", 0.11, changes), of_patience("short", 0.1, {}, tags)
+    said = [
+        line
+        for line in against_sentences(long, short, METRIC, "R@20")
+        if line.startswith("Patience 200 instead of 20 epochs changed DiffRec's")
+    ]
+    sheets = [s for s in against_sheets(long, short, METRIC, "R@20") if s.name == "patience_short"]
+    assert len(said) == len(sheets) == count
+    if count:
+        assert "+32.9%, outside our interval" in said[0]
+        assert sheets[0].rows[0][:3] == ("DiffRec", "20 → 200", "+9.9%")
 
 
 def test_importance_finds_what_matters_and_gives_luck_its_share():

@@ -1,22 +1,27 @@
 """Every shipped space: what it samples always builds, and it starts where it says."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import search_spaces
 from diffrec.errors import UserError
 from diffrec.presets import preset
 from search_spaces import SPACES, LogUniform, SearchSpace, get_space
 from search_spaces.reach import variants_of
 
 DATASETS = ("embedded", "ml-1m_clean", "ml-1m_noisy", "amazon-book_clean", "yelp_noisy")
-SAMPLED = [name for name, space in SPACES.items() if space.strategy != "grid"]
-GRIDS = [name for name, space in SPACES.items() if space.strategy == "grid"]
+FOLDER = Path(search_spaces.__file__).parents[1] / "docs" / "spaces"
+KNOWN = {name: name for name in SPACES} | {path.name: str(path) for path in FOLDER.glob("*.py")}
+SAMPLED = [name for name in KNOWN if get_space(KNOWN[name]).strategy != "grid"]
+GRIDS = [name for name in KNOWN if get_space(KNOWN[name]).strategy == "grid"]
 
 
 @pytest.mark.parametrize("name", SAMPLED)
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_whatever_is_sampled_is_a_valid_configuration(name, dataset):
-    space, rng = get_space(name), np.random.default_rng(0)
+    space, rng = get_space(KNOWN[name]), np.random.default_rng(0)
     for _ in range(100):
         params = space.assemble(lambda _, domain: domain.sample(rng))
         config = space.resolve(params, dataset)
@@ -30,7 +35,7 @@ def test_whatever_is_sampled_is_a_valid_configuration(name, dataset):
 @pytest.mark.parametrize("name", GRIDS)
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_every_cell_of_a_grid_is_a_valid_and_different_configuration(name, dataset):
-    space = get_space(name)
+    space = get_space(KNOWN[name])
     configs = [space.resolve(cell, dataset) for cell in space.cells()]
     assert len({str(config.to_dict()) for config in configs}) == len(configs)
 

@@ -1,0 +1,21 @@
+"""The published variants and the report's W with ten times the released patience, in bf16.
+
+To be read beside `temporal_cells`, which has the same cells with the released patience:
+`python -m analysis LONG --against SHORT`.
+"""
+
+from search_spaces.domains import Choice
+from search_spaces.space import SearchSpace
+
+SPACE = SearchSpace(
+    name="patience_200",
+    question="Does waiting ten times as long make the variants better, and which?",
+    domains={
+        "variant": Choice(
+            "DiffRec", "L-DiffRec", "T-DiffRec", "LT-DiffRec", "DiffRec+learned_steps"
+        ),
+    },
+    overrides={"training.precision": "bf16", "training.patience": 200},
+    replicates=3,
+    control={"variant": "DiffRec"},
+)
