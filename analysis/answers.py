@@ -92,16 +92,18 @@ def _interactions(found: list[Comparison]) -> list[str]:
 
 
 def _literature(study: Study) -> list[str]:
-    said = []
+    """Return a sentence for each cell that is reported: ours, and what each source says."""
+    sure = {
+        True: "outside our interval",
+        False: "inside our interval",
+        None: "and one seed has no interval",
+    }
+    said: dict[str, list[str]] = {}
     for row in beside(study):
         if f"test/{row.metric}" == METRIC:
-            sure = {
-                True: "outside our interval",
-                False: "inside our interval",
-                None: "and one seed has no interval",
-            }[row.exceeds]
-            said.append(
-                f"{row.cell.variant} reaches {title(METRIC)} {row.ours.mean:.4f}; "
-                f"{SOURCES[row.reported.source]} says {row.theirs:.4f}{row.elsewhere}, {sure}."
+            ours = f"{row.cell.variant} reaches {title(METRIC)} {row.ours.mean:.4f}"
+            said.setdefault(ours, []).append(
+                f"{SOURCES[row.reported.source]} says {row.theirs:.4f}{row.elsewhere}, "
+                f"{sure[row.exceeds]}"
             )
-    return said
+    return [f"{ours}; {'; '.join(theirs)}." for ours, theirs in said.items()]

@@ -86,6 +86,7 @@ def _sheets(study: Study, others: Sequence[Study]) -> Iterator[Sheet | None]:
 def literature_sheet(study: Study) -> Sheet | None:
     """Return our values beside the reported ones, with the difference and what it is worth."""
     words = {True: "yes", False: "no", None: "one seed"}
+    found = list(beside(study))
     rows = [
         (
             f"{row.cell.variant}{row.elsewhere}",
@@ -95,9 +96,9 @@ def literature_sheet(study: Study) -> Sheet | None:
             f"{row.theirs:.4f}",
             f"{row.difference:+.4f}\n{row.difference / row.theirs:+.1%}",
             words[row.exceeds],
-            f"{SOURCES[row.reported.source]} {row.reported.note}".strip(),
+            f"{row.reported.source} {row.reported.note}".strip(),
         )
-        for row in beside(study)
+        for row in found
     ]
     head = (
         "variant",
@@ -109,7 +110,9 @@ def literature_sheet(study: Study) -> Sheet | None:
         "outside our interval",
         "source",
     )
-    note = "Interval: Student's over our seeds. The literature reports single values without one."
+    sources = dict.fromkeys(row.reported.source for row in found)
+    said = "; ".join(f"{source}: {SOURCES[source]}" for source in sources)
+    note = f"Interval: Student's over our seeds; the literature reports none. {said}."
     return Sheet("literature", "Beside the literature", head, tuple(rows), note) if rows else None
 
 

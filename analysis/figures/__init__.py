@@ -92,7 +92,7 @@ FIGURES: Mapping[str, Drawing] = {
         searching.parallel,
         "A line for each trial, a dot for each of its values. Without a dot on an axis it passes "
         "over a parameter that has no meaning for it; the last axis is the validation value.",
-        "two complete trials and a parameter that varies",
+        "two complete trials and two parameters that vary",
     ),
     "importance": Drawing(
         searching.important,

@@ -41,7 +41,7 @@ def against_the_control(study: Study, _: Studies) -> "Figure | None":
         f"What is better than {study.control.label}?",
         f"difference in {title(METRIC)} (test)",
         "",
-        height=1.3 + 0.22 * len(found),
+        height=1.6 + 0.22 * len(found),
     )
     colours = {"better": COLOURS[2], "worse": COLOURS[1]}
     for y, comparison in enumerate(reversed(found)):
@@ -53,7 +53,7 @@ def against_the_control(study: Study, _: Studies) -> "Figure | None":
     axes.set_yticks(range(len(found)), [c.label for c in reversed(found)])
     for verdict in dict.fromkeys(c.verdict for c in found):
         axes.plot([], [], "o-", color=colours.get(verdict, GREY), label=verdict)
-    legend(axes)
+    legend_below(figure)
     return figure
 
 

@@ -21,6 +21,9 @@ _MOST_AXES = 10
 _LETTERS = 60
 """That fit side by side along an axis."""
 
+_UPRIGHT = 6
+"""Letters of a word that stands upright under a panel; longer ones are slanted."""
+
 
 def best_so_far(study: Study, _: Studies) -> "Figure | None":
     """Draw the best value of the trials that have ended, in their order."""
@@ -51,7 +54,7 @@ def parallel(study: Study, _: Studies) -> "Figure | None":
     """
     paths = _varied(study)[:_MOST_AXES]
     done = [t for t in study.trials if not math.isnan(t.result(study.best_objective))]
-    if not paths or len(done) < 2:
+    if len(paths) < 2 or len(done) < 2:
         return None
     question = "Which values do the best trials have in common?"
     figure, axes = single(question, "", "", height=1.5 + 0.5 * len(paths))
@@ -111,9 +114,10 @@ def slices(study: Study, _: Studies) -> "Figure | None":
     if not paths or len(done) < 2:
         return None
     question = "Where along each parameter do the good values lie?"
-    figure, axes = panels(question, len(paths), height=2.3)
-    for panel, path in zip(axes, paths, strict=True):
-        place = _Axis(study, path)
+    places = [_Axis(study, path) for path in paths]
+    slanted = [place.letters for place in places if place.letters > _UPRIGHT]
+    figure, axes = panels(question, len(paths), height=2.3 + 0.03 * max(slanted, default=0))
+    for panel, path, place in zip(axes, paths, places, strict=True):
         shown = [trial for trial in done if path in trial.params]
         panel.plot(
             [place.at(trial.params[path]) for trial in shown],
@@ -124,7 +128,10 @@ def slices(study: Study, _: Studies) -> "Figure | None":
             alpha=0.6,
         )
         panel.set_xticks(*place.ticks())
-        panel.tick_params("x", labelsize=7.5, labelrotation=0 if place.is_number else 20)
+        panel.tick_params("x", labelsize=7.5)
+        if place.letters > _UPRIGHT:
+            for text in panel.get_xticklabels():
+                text.set(rotation=35, ha="right", rotation_mode="anchor")
         panel.set_xlabel(place.name, color=INK)
         panel.set_ylabel(f"valid {title(study.objective).split()[-1]}", color=INK)
     return figure
@@ -165,6 +172,11 @@ class _Axis:
         self._log = positive and (bool(domain.get("log")) or "log" in str(domain.get("kind", "")))
         numbers = [self._scale(value) for value in given] if self.is_number else [0.0]
         self._low, self._high = min(numbers), max(numbers)
+
+    @property
+    def letters(self) -> int:
+        """Of its longest word; 0 for numbers."""
+        return 0 if self.is_number else max(map(len, self._levels))
 
     def at(self, value: Any) -> float:
         """Return a value's place; NaN where the parameter has no meaning."""

@@ -112,7 +112,7 @@ def seconds_per_epoch(study: Study, _: Studies) -> "Figure | None":
         return None
     figure, axes = single(
         "How long does a training epoch take?",
-        "seconds per epoch (log scale), validation not counted",
+        "seconds per epoch (log scale), less validation",
         "",
         height=1.8 + 0.32 * len(groups),
     )

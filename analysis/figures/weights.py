@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.figures.comparing import Studies
-from analysis.figures.drawing import COLOURS, GREY, INK, legend, name_panel, panels, write
+from analysis.figures.drawing import COLOURS, GREY, INK, legend_below, name_panel, panels, write
 from analysis.learned import Trajectory
 from analysis.mphate import embed
 from analysis.study import Study, Trial
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _MOST = 4
 """Panels of a figure."""
+
+_MOST_NAMED = 12
+"""Lines of a panel that have their number beside them."""
 
 _WIDTH, _HEIGHT = 0.16, 0.07
 """Of a number beside its line, as shares of what the lines' ends span."""
@@ -44,7 +47,7 @@ def weight_by_age(study: Study, _: Studies) -> "Figure | None":
                 color=COLOURS[0],
                 alpha=0.25 + 0.75 * late,
                 lw=1 + late,
-                label=f"learned, epoch {found.epochs[i]}" if ends else None,
+                label=f"learned, at the {'end' if i else 'start'}" if ends else None,
             )
         half = f"exponential, half-life {_HALF_LIFE:g} items"
         panel.plot(ages + 1, 0.5 ** (ages / _HALF_LIFE), "--", color=COLOURS[1], lw=1, label=half)
@@ -55,10 +58,11 @@ def weight_by_age(study: Study, _: Studies) -> "Figure | None":
         panel.xaxis.set_major_formatter("{x:g}")
         panel.set_xlim(1, min(max(found.places) + 1, 1024))
         panel.set_ylim(0, None)
-        panel.set_xlabel("age + 1 (items since the newest, log scale)", color=INK)
-        panel.set_ylabel("weight, newest = 1", color=INK)
         name_panel(panel, name)
-        legend(panel)
+    axes[0].set_ylabel("weight, newest = 1", color=INK)
+    below = "age + 1 (items since the newest, log scale)"
+    figure.supxlabel(below, fontsize=9.5, color=INK)
+    legend_below(figure)
     return figure
 
 
@@ -118,7 +122,8 @@ def _apart(ends: np.ndarray) -> list[int]:
     """Return which units are named: the first, the last, and whatever lies clear of those named."""
     span = np.ptp(ends, axis=0)
     places = ends / np.where(span > 0, span, 1)
-    order = [0, len(ends) - 1, *range(1, len(ends) - 1)]
+    few = np.linspace(0, len(ends) - 1, min(len(ends), _MOST_NAMED)).round().astype(int).tolist()
+    order = [few[0], few[-1], *few[1:-1]]
     named: list[int] = []
     for i in order:
         gaps = np.abs(places[named] - places[i])

@@ -56,10 +56,10 @@ def test_units_are_the_diffusion_steps_or_the_places_of_the_only_row():
 def test_weight_against_age_shows_early_late_and_static_curves():
     figure = figures.draw_one("weight_by_age", study())
     (axes,) = figure.axes
-    names = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert names[:2] == ["learned, epoch 0", "learned, epoch 40"]
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names[:2] == ["learned, at the start", "learned, at the end"]
     assert [name.split(",")[0] for name in names[2:]] == ["exponential", "linear"]
-    late = next(line for line in axes.lines if line.get_label() == "learned, epoch 40")
+    late = next(line for line in axes.lines if line.get_label() == "learned, at the end")
     assert late.get_ydata() == pytest.approx([(1 + a) ** -0.8 for a in (0, 1, 3, 7, 15, 31)])
 
 
