@@ -58,10 +58,9 @@ def weight_by_age(study: Study, _: Studies) -> "Figure | None":
         panel.xaxis.set_major_formatter("{x:g}")
         panel.set_xlim(1, min(max(found.places) + 1, 1024))
         panel.set_ylim(0, None)
+        panel.set_xlabel("age + 1 (items, log scale)", color=INK)
         name_panel(panel, name)
     axes[0].set_ylabel("weight, newest = 1", color=INK)
-    below = "age + 1 (items since the newest, log scale)"
-    figure.supxlabel(below, fontsize=9.5, color=INK)
     legend_below(figure)
     return figure
 
