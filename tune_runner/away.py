@@ -100,7 +100,10 @@ def _follow(ray: Any, led: Any, said: Any, orders: Any) -> int:
                 return ray.get(led)
     except (RayError, ConnectionError) as error:
         why = (str(error).strip().splitlines() or [type(error).__name__])[-1]  # Ray's first: where
-        sys.stderr.write(f"The cluster has lost the command ({why}).\n")
+        sys.stderr.write(
+            f"The cluster has lost the command ({why}). What finished is kept: go on with --resume "
+            "and the study's name.\n"
+        )
         return 1
     finally:
         signal.signal(signal.SIGINT, before)
