@@ -7,6 +7,7 @@ chain of T steps needs one product with W_x at its start, T small steps, and one
 its end, in place of 2T products over all items.
 """
 
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import torch
@@ -150,8 +151,12 @@ def _run(
     """Return the sum of shares_t h_t over the chain, shape (batch, last_hidden)."""
     end: Tensor | None = None
     left = 1.0  # of the history
+    product = product.clone()  # the caller's stays his
+    # What x_0_hat is made of comes from float32 layers, whatever M's format.
+    short = partial(torch.autocast, product.device.type, dtype=matrix.dtype, cache_enabled=False)
     for step in reversed(range(len(a))):
-        hidden = network.between(product + biases[step])
+        with short(enabled=matrix.dtype != product.dtype and shares[step] == 0):
+            hidden = network.between(product + biases[step])
         if shares[step] != 0:
             part = shares[step] * hidden
             end = part if end is None else end + part
@@ -165,7 +170,11 @@ def _run(
 
 
 def _step(product: Tensor, hidden: Tensor, matrix: Tensor, a: float, b: float) -> Tensor:
-    """Return a p_t + b M h_t, in float32 whatever M's format."""
+    """Return a p_t + b M h_t, in float32 whatever M's format; without gradient, p_t is used up."""
+    if not torch.is_grad_enabled():
+        if matrix.dtype == product.dtype:
+            return product.addmm_(hidden, matrix.T, beta=a, alpha=b)
+        return product.mul_(a).add_(hidden.to(matrix.dtype) @ matrix.T, alpha=b)
     if matrix.dtype == product.dtype:
         return torch.addmm(product, hidden, matrix.T, beta=a, alpha=b)
     return (a * product).add(hidden.to(matrix.dtype) @ matrix.T, alpha=b)

@@ -29,7 +29,6 @@ from diffrec.models.denoiser import Denoiser
 from diffrec.models.noise import Noise
 from diffrec.models.recency import RecencyCurve, cut_histories, future_nll, in_spreads
 from diffrec.models.temporal import interaction_weights
-from diffrec.precision import product_dtype
 
 
 class _AtRest(NamedTuple):
@@ -78,6 +77,8 @@ class DiffusionRecommender(nn.Module):
         self.recency = RecencyCurve(rows) if learns else None
         self.register_buffer("batches_seen", torch.zeros((), dtype=torch.long))
         self._at_rest: _AtRest | None = None
+        self.chain_format: torch.dtype | None = None
+        """Of the reverse chain's products (`chain_in`); None: the weights' own."""
 
     def training_weights(
         self, history: Interactions
@@ -138,6 +139,18 @@ class DiffusionRecommender(nn.Module):
             yield
         finally:
             self._at_rest = None
+
+    @contextmanager
+    def chain_in(self, number_format: torch.dtype | None) -> Iterator[None]:
+        """Run the reverse chain in a shorter format where that is exact but for rounding.
+
+        Validation, which chooses an epoch, may be asked so; what is reported is float32.
+        """
+        before, self.chain_format = self.chain_format, number_format
+        try:
+            yield
+        finally:
+            self.chain_format = before
 
     def future_loss(self, history: Interactions, rng: np.random.Generator) -> Tensor:
         """Return how badly the weighted pasts foretell the next items; to be asked `at_rest`.
@@ -255,8 +268,7 @@ class DiffusionRecommender(nn.Module):
         if not self._is_exactly_linear:
             return None
         columns = self.denoiser.input_weight.T.contiguous() if self._is_sparse_start else None
-        dtype = product_dtype(self.config.training.precision, self.device)
-        return _AtRest(shortcut(self.denoiser, dtype), columns)
+        return _AtRest(shortcut(self.denoiser, self.chain_format), columns)
 
     def _denoise(self, x_0: Tensor, see: Callable[[int], Tensor] | None) -> Tensor:
         """Run the chain from `x_0`; `see`, where steps differ, is the history of each."""

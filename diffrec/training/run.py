@@ -7,7 +7,7 @@ the run, from the best-validation state.
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -205,7 +205,8 @@ class TrainingRun:
         model = self.model
         if isinstance(model, DiffusionRecommender) and model.recency is not None:
             rng = generator(self.config.seed, "future", self.epoch)
-            teach_recency(model, self.optimizer, self.split.train, rng, self._held)
+            with model.chain_in(self._number_format):
+                teach_recency(model, self.optimizer, self.split.train, rng, self._held)
 
     def _train_batch(self, users: np.ndarray) -> torch.Tensor:
         """Update every weight once; return the loss, a scalar on the model's device."""
@@ -238,8 +239,10 @@ class TrainingRun:
         return x_0, target.to(self.model.device)
 
     def _validate(self) -> dict[str, float]:
-        train, valid = self.split.train, self.split.valid
-        metrics = evaluate(self.model, history=train, target=valid, seen=[train])
+        model, train, valid = self.model, self.split.train, self.split.valid
+        diffuses = isinstance(model, DiffusionRecommender)
+        with model.chain_in(self._number_format) if diffuses else nullcontext():
+            metrics = evaluate(model, history=train, target=valid, seen=[train])
         return {f"valid/{name}": value for name, value in metrics.items()}
 
 

@@ -138,9 +138,29 @@ def test_bf16_changes_products_and_nothing_else(dataset, caplog):
     exact.model.load_state_dict(rough.model.state_dict())
     exact.model.eval()
     found, wanted = (run.model.scores(dataset.train, users) for run in (rough, exact))
+    assert torch.equal(found, wanted)  # what is reported and recommended is float32
+    with rough.model.chain_in(torch.bfloat16):
+        found = rough.model.scores(dataset.train, users)
     assert found.dtype == torch.float32
     assert not torch.equal(found, wanted)
     torch.testing.assert_close(found, wanted, rtol=0, atol=0.02 * float(wanted.std()))
+
+
+def test_bf16_validates_in_bf16_and_is_tested_in_float32(dataset):
+    run = quick_run("DiffRec", dataset, training__precision="bf16", training__max_epochs=1)
+    formats = []
+    score = run.model.scores
+
+    def spy(history, users):
+        formats.append(run.model.chain_format)
+        return score(history, users)
+
+    run.model.scores = spy
+    run.next_epoch()
+    assert set(formats) == {torch.bfloat16}
+    formats.clear()
+    training_run.test_metrics(run, dataset.test)
+    assert set(formats) == {None}
 
 
 @pytest.mark.parametrize("native", [True, False])
