@@ -1,4 +1,4 @@
-"""The published variants and the report's W with ten times the released patience, in bf16.
+"""The published variants and both learned weightings with ten times the released patience, in bf16.
 
 To be read beside `temporal_cells`, which has the same cells with the released patience:
 `python -m analysis LONG --against SHORT`.
@@ -12,7 +12,12 @@ SPACE = SearchSpace(
     question="Does waiting ten times as long make the variants better, and which?",
     domains={
         "variant": Choice(
-            "DiffRec", "L-DiffRec", "T-DiffRec", "LT-DiffRec", "DiffRec+learned_steps"
+            "DiffRec",
+            "L-DiffRec",
+            "T-DiffRec",
+            "LT-DiffRec",
+            "DiffRec+learned_steps",
+            "L-DiffRec+learned_recency",
         ),
     },
     overrides={"training.precision": "bf16", "training.patience": 200},
