@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import torch
+
 from diffrec.config_baselines import ClosedFormConfig
 from diffrec.data.interactions import TuningSplit
 from diffrec.evaluation.ranking import evaluate
@@ -20,7 +22,7 @@ class ClosedFormRun:
     def __init__(
         self, config: ClosedFormConfig, split: TuningSplit, *, device: str = "cpu"
     ) -> None:
-        self.config, self.split = config, split
+        self.config, self.split, self.device = config, split, torch.device(device)
         self.epoch = 0
         self.best_metrics: dict[str, float] = {}
         self.model = build_closed_form(config, split.train.num_items).to(device)

@@ -80,6 +80,11 @@ class TrainingRun:
         )
 
     @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.model.device
+
+    @property
     def users(self) -> np.ndarray:
         """Whom the network is trained on: those with a history whom W does not keep for itself."""
         return np.flatnonzero((self.split.train.lengths > 0) & ~self._held)
@@ -184,9 +189,7 @@ class TrainingRun:
         users = self.users
         rng = generator(seed, "shuffle", self.epoch)
         total, batches = torch.zeros((), dtype=torch.float64, device=device), 0
-        gpus = [device] if device.type == "cuda" else []
-        with torch.random.fork_rng(devices=gpus):
-            torch.manual_seed(derive_seed(seed, "epoch", self.epoch))
+        with _draws_of(device, derive_seed(seed, "epoch", self.epoch)):
             with self._wide_layers_taken_in_pieces():
                 for rows in user_batches(len(users), self.config.training.batch_size, rng):
                     total += self._train_batch(users[rows])
@@ -241,9 +244,18 @@ class TrainingRun:
     def _validate(self) -> dict[str, float]:
         model, train, valid = self.model, self.split.train, self.split.valid
         diffuses = isinstance(model, DiffusionRecommender)
-        with model.chain_in(self._number_format) if diffuses else nullcontext():
+        draws = _draws_of(model.device, derive_seed(self.config.seed, "validate", self.epoch))
+        with draws, model.chain_in(self._number_format) if diffuses else nullcontext():
             metrics = evaluate(model, history=train, target=valid, seen=[train])
         return {f"valid/{name}": value for name, value in metrics.items()}
+
+
+@contextmanager
+def _draws_of(device: torch.device, seed: int) -> Iterator[None]:
+    """Draw from a stream of its own; the process's generators are left as they were."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
 def _alone(tensor: torch.Tensor) -> torch.Tensor:
@@ -289,7 +301,8 @@ def test_results(run: Run, test: Interactions) -> UserResults:
     run.restore_best()
     train, valid = run.split.train, run.split.valid
     questions = [Question(test, [train, valid])]
-    return user_results(run.model, history=train, questions=questions)[0]
+    with _draws_of(run.device, derive_seed(run.config.seed, "test")):  # a chain may draw noise
+        return user_results(run.model, history=train, questions=questions)[0]
 
 
 def build_optimizer(config: TrainedConfig, model: DiffusionRecommender | MultVAE) -> AdamW:

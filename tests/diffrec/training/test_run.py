@@ -68,6 +68,23 @@ def test_a_resumed_run_equals_an_uninterrupted_one(variant, stop_after, dataset)
     )
 
 
+@pytest.mark.parametrize(
+    "noise",
+    [{"diffusion__num_inference_noise_steps": 2}, {"diffusion__stochastic_sampling": True}],
+)
+def test_a_chain_that_draws_noise_draws_it_from_the_runs_own_seed(noise, dataset):
+    found = []
+    for state in (1, 2):
+        run = quick_run("DiffRec", dataset, diffusion__noise_scale=0.5, **noise)
+        torch.manual_seed(state)  # whatever happens to the process's own generator
+        expected = torch.random.get_rng_state()
+        reports = [report.metrics for report in run.epochs()]
+        tested = training_run.test_metrics(run, dataset.test)
+        assert torch.equal(torch.random.get_rng_state(), expected)
+        found.append((reports, tested))
+    assert found[0] == found[1]
+
+
 def test_two_runs_in_one_process_do_not_disturb_each_other(dataset):
     alone = losses(quick_run("DiffRec", dataset))
     one, other = quick_run("DiffRec", dataset), quick_run("L-DiffRec", dataset)
