@@ -58,7 +58,7 @@ def waiting_beside(pairs: Iterable[tuple[Cell, Cell]], dataset: str) -> list[Wai
     """
     found = []
     for one, other in pairs:
-        cells = {_patience(cell): cell for cell in (one, other)}
+        cells = {p: cell for cell in (one, other) if (p := _patience(cell)) is not None}
         if len(cells) == 2 and _but_patience(one) == _but_patience(other):
             short, long = sorted(cells)
             (change,) = estimates([_changes(cells[short], cells[long])])
