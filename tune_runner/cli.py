@@ -56,6 +56,10 @@ def parser() -> argparse.ArgumentParser:
     search.add_argument("--seeds", type=int, help="replicates of every point")
     search.add_argument("--seed", type=int, default=1, help="root seed; replicates count from it")
     search.add_argument("--max-epochs", type=int, help="epochs of a trial at most")
+    search.add_argument(
+        "--patience", type=int, help="epochs without a better validation that end a trial"
+    )
+    search.add_argument("--precision", help="of training: fp32, bf16, or auto: bf16 where it pays")
     search.add_argument("--sampler", help=", ".join(SAMPLERS))
     search.add_argument("--pruner", help=", ".join(PRUNERS))
     search.add_argument(
@@ -233,6 +237,8 @@ def _new(args: argparse.Namespace) -> StudyConfig:
         seeds=args.seeds,
         seed=args.seed,
         max_epochs=args.max_epochs,
+        patience=args.patience,
+        precision=args.precision,
         pruner=args.pruner,
         sampler=args.sampler,
         address=args.address,

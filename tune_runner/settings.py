@@ -14,6 +14,7 @@ from tune_runner import storage
 from tune_runner.placement import Wish
 from tune_runner.places import is_url, of_study
 
+PRECISIONS = ("fp32", "bf16", "auto")
 PRUNERS = ("median", "hyperband", "successive-halving", "percentile", "patient", "none")
 SAMPLERS = ("grid", "tpe", "random")
 
@@ -52,6 +53,10 @@ class StudyConfig:
     """Root seed: replicates are seeded with it and the numbers after it."""
 
     max_epochs: int | None = None
+    patience: int | None = None
+    precision: str | None = None
+    """Of training; this and the two before it: None leaves it to the space and its presets."""
+
     pruner: str | None = None
     sampler: str | None = None
     address: str | None = None
@@ -71,6 +76,7 @@ class StudyConfig:
     def __post_init__(self) -> None:
         _known("pruner", self.pruner, PRUNERS)
         _known("sampler", self.sampler, SAMPLERS)
+        _known("precision", self.precision, PRECISIONS)
         if self.storage is not None:
             storage.check_url(self.storage)
         if "://" in self.runs_dir:
@@ -88,7 +94,7 @@ class StudyConfig:
                 "--checkpoints must not hold a password, since studies are shared; give it as the "
                 "store's own settings ask, AWS_SECRET_ACCESS_KEY say."
             )
-        for name in ("trials", "seeds", "max_epochs"):
+        for name in ("trials", "seeds", "max_epochs", "patience"):
             _at_least_one(name, getattr(self, name))
         _at_least_one("max_concurrent", self.wish.max_concurrent)
         if self.wish.fuse != "auto":
@@ -139,7 +145,8 @@ def make_plan(config: StudyConfig, space: SearchSpace) -> Plan:
     sampler = config.sampler or space.strategy
     count = config.seeds or space.replicates
     seeds = tuple(range(config.seed, config.seed + count))
-    overrides = {} if config.max_epochs is None else {"training.max_epochs": config.max_epochs}
+    given = {name: getattr(config, name) for name in ("max_epochs", "patience", "precision")}
+    overrides = {f"training.{name}": value for name, value in given.items() if value is not None}
     if sampler == "grid":
         there = len(space.grid_draws()) * count
         trials = min(config.trials or there, there)

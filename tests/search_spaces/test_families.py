@@ -173,6 +173,14 @@ def test_a_limit_of_epochs_is_tried_on_every_variant_before_anything_runs():
         study(get_space("baselines"), max_epochs=3)
 
 
+def test_patience_and_precision_reach_every_variant_that_trains():
+    plan = study(mixed(), patience=7, precision="auto")
+    assert plan.overrides == {"training.patience": 7, "training.precision": "auto"}
+    made = [mixed().resolve(p, "embedded", overrides=plan.overrides) for p in mixed().one_of_each()]
+    trained = [config.training for config in made if hasattr(config, "training")]
+    assert {(t.patience, t.precision) for t in trained} == {(7, "auto")}
+
+
 def test_what_is_searched_cannot_be_fixed_for_a_study():
     space = mixed(
         domains={"variant": Choice("DiffRec", "EASE"), "training.max_epochs": Choice(5, 10)},
