@@ -105,6 +105,7 @@ def _draw(lines: dict[str, list[tuple[int, list[float]]]], path: Path) -> None:
 
     mpl.use("svg")
     from matplotlib import pyplot as plt
+    from matplotlib import ticker
 
     figure, axes = plt.subplots(1, len(_MEASURES), figsize=(11, 3.6), layout="constrained")
     for i, (axis, measure) in enumerate(zip(axes, _MEASURES, strict=True)):
@@ -112,6 +113,11 @@ def _draw(lines: dict[str, list[tuple[int, list[float]]]], path: Path) -> None:
             factors = [size / points[1][0] for size, _ in points]
             axis.loglog(factors, [values[i] for _, values in points], marker="o", label=name)
         axis.set(title=measure, xlabel="times the centre's size")
+        axis.set_xticks(_FACTORS, [f"{factor:g}" for factor in _FACTORS])
+        axis.xaxis.set_minor_locator(ticker.NullLocator())
+        axis.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter("")
         axis.grid(alpha=0.3, which="both")
     axes[0].legend(frameon=False)
     figure.suptitle("How do time and memory grow, one size at a time?")

@@ -23,6 +23,7 @@ from diffrec.config import RecommenderConfig
 from diffrec.data import load_dataset
 from diffrec.data.interactions import TuningSplit
 from diffrec.evaluation.ranking import evaluate
+from diffrec.precision import product_dtype
 from diffrec.presets import preset
 from diffrec.training.run import TrainingRun
 
@@ -76,8 +77,9 @@ def _run(config: RecommenderConfig, precision: str, split: TuningSplit) -> Train
 
 
 def _validate(run: TrainingRun) -> None:
-    train, valid = run.split.train, run.split.valid
-    evaluate(run.model, history=train, target=valid, seen=[train])
+    train, valid, model = run.split.train, run.split.valid, run.model
+    with model.chain_in(product_dtype(run.config.training.precision, model.device)):
+        evaluate(model, history=train, target=valid, seen=[train])
 
 
 def _row(name: str, found: Mapping[str, tuple[float, ...]]) -> tuple[str, ...]:
