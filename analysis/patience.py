@@ -62,6 +62,8 @@ def waiting_beside(pairs: Iterable[tuple[Cell, Cell]], dataset: str) -> list[Wai
         if len(cells) == 2 and _but_patience(one) == _but_patience(other):
             short, long = sorted(cells)
             (change,) = estimates([_changes(cells[short], cells[long])])
+            if not change.n:
+                continue  # no seed in common
             claim = (dataset, short, long) == ("ml-1m_clean", 20, 200)
             found.append(Waiting(one.variant, short, long, change, claim))
     return found

@@ -26,8 +26,9 @@ _SHORT = """
 from dataclasses import replace
 from search_spaces import get_space
 
+FOUND = get_space("{space}")
 EPOCHS = {{"training.max_epochs": {epochs}, "training.eval_every": {epochs}}}
-SPACE = replace(get_space("{space}"), name="short", overrides=EPOCHS)
+SPACE = replace(FOUND, name="short", overrides={{**FOUND.overrides, **EPOCHS}})
 """
 """The space with trials of a few epochs, validated once: a file that older versions read, too."""
 
