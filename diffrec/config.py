@@ -245,7 +245,8 @@ class TrainingConfig:
     """Epochs without a better validation score after which training stops."""
 
     precision: Precision = "fp32"
-    """Of the products of a training step, and of the reverse chain where an epoch is validated.
+    """Of the products of a training step, and of the reverse chain where an epoch is validated or W
+    has its lessons.
 
     Weights, moments, losses, sums and scores are float32 always, and so is all of the chain when
     test is scored or items are recommended. auto takes bf16 where the hardware multiplies it.

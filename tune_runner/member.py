@@ -58,7 +58,7 @@ class Member:
         state = checkpoints.load(self._place)
         if state is not None:
             self.run.load_state_dict(state["run"])
-            self._seconds, self._joules = state["seconds"], state.get("joules", 0.0)
+            self._seconds, self._joules = state["seconds"], state.get("joules", math.nan)
             self._reports = [_from_state(report) for report in state["reports"]]
             # The driver may have died before it heard of these; it knows which are news.
             self._replay = list(self._reports)

@@ -60,7 +60,8 @@ def weight_by_age(study: Study, _: Studies) -> "Figure | None":
         panel.set_ylim(0, None)
         panel.set_xlabel("age + 1 (items, log scale)", color=INK)
         name_panel(panel, name)
-    axes[0].set_ylabel("weight, newest = 1", color=INK)
+    for panel in axes[::2]:
+        panel.set_ylabel("weight, newest = 1", color=INK)
     legend_below(figure)
     return figure
 
