@@ -16,9 +16,8 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
-from diffrec.errors import UserError
 from tune_runner import environment
-from tune_runner.cluster import PACKAGES, QUIET, knock, reason_of, runtime_environment
+from tune_runner.cluster import PACKAGES, join, knock
 
 SCHEME = "ray://"
 
@@ -45,8 +44,7 @@ def run_away(arguments: Sequence[str], address: str) -> int:
     import ray
     from ray.util.queue import Queue
 
-    packages = runtime_environment((*PACKAGES, "analysis"))
-    _join(ray, address, packages)
+    join(address, (*PACKAGES, "analysis"), tries=_TRIES)
     try:
         placed = {"num_cpus": 0, "resources": _HEAD}
         said, orders = Queue(actor_options=placed), Queue(actor_options=placed)
@@ -56,22 +54,6 @@ def run_away(arguments: Sequence[str], address: str) -> int:
         return _follow(ray, led, said, orders)
     finally:
         ray.shutdown()
-
-
-def _join(ray: Any, address: str, packages: dict[str, Any]) -> None:
-    """Connect; a busy head gives up on a client after a while, so there are some tries."""
-    for left in reversed(range(_TRIES)):
-        try:
-            ray.init(address, runtime_env=packages, **QUIET)
-        except Exception as error:  # noqa: BLE001 - Ray's client raises a bare one, too
-            ray.shutdown()
-            if not left:
-                raise UserError(
-                    f"No Ray cluster answers at {address!r} ({reason_of(error)}); start one or "
-                    "leave out --address."
-                ) from None
-        else:
-            return
 
 
 def _follow(ray: Any, led: Any, said: Any, orders: Any) -> int:

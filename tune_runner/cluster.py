@@ -27,7 +27,7 @@ _EXCLUDED = ["**/__pycache__"]
 _STARTS = 3
 """How often Ray is started on a busy machine before that counts as a failure."""
 
-QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
+_QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
 
 _JOB_FOLDER = "working_dir_files"
 """Part of the path of a Ray job's working directory, which Ray deletes after the job."""
@@ -46,7 +46,7 @@ def start_ray(address: str | None) -> Cluster:
     logging.getLogger("ray").setLevel(logging.ERROR)
     url = None
     if not ray.is_initialized():  # as it is in a test or a notebook
-        context = _start_local() if address is None else _join(address)
+        context = _start_local() if address is None else join(address)
         url = getattr(context, "dashboard_url", None)
     there = ray.cluster_resources()
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -180,16 +180,29 @@ def _package_folder(name: str) -> Path:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
-def _join(address: str) -> Any:
+def join(address: str, packages: Sequence[str] = PACKAGES, *, tries: int = 1) -> Any:
+    """Connect to the cluster at `address` with this project's packages.
+
+    Args:
+        address: where it answers.
+        packages: that its workers are sent.
+        tries: a busy head gives up on a client after a while, so one from outside asks again.
+
+    Raises:
+        UserError: none answers there.
+    """
     import ray
 
-    try:
-        return ray.init(address=address, runtime_env=runtime_environment(), **QUIET)
-    except Exception as error:  # noqa: BLE001 - Ray raises a bare one, too
-        raise UserError(
-            f"No Ray cluster answers at {address!r} ({reason_of(error)}); start one or leave out "
-            "--address."
-        ) from None
+    sent, said = runtime_environment(packages), ""
+    for _ in range(tries):
+        try:
+            return ray.init(address=address, runtime_env=sent, **_QUIET)
+        except Exception as error:  # noqa: BLE001 - Ray raises a bare one, too
+            said = _reason(error)
+            ray.shutdown()
+    raise UserError(
+        f"No Ray cluster answers at {address!r} ({said}); start one or leave out --address."
+    )
 
 
 def _start_local() -> Any:
@@ -207,20 +220,19 @@ def _start_local() -> Any:
                 address="local",
                 dashboard_host="127.0.0.1",
                 include_dashboard=has_dashboard(),
-                **QUIET,
+                **_QUIET,
             )
         except Exception as error:  # noqa: BLE001 - Ray raises a bare one
             failure = error
             ray.shutdown()
     assert failure is not None
     raise UserError(
-        f"Ray did not start on this machine in {_STARTS} tries ({reason_of(failure)}); the machine "
+        f"Ray did not start on this machine in {_STARTS} tries ({_reason(failure)}); the machine "
         "may be too busy: try again later, or join a cluster with --address."
     ) from failure
 
 
-def reason_of(error: Exception) -> str:
-    """Return the first line of what went wrong."""
+def _reason(error: Exception) -> str:
     return str(error).strip().splitlines()[0] if str(error) else type(error).__name__
 
 

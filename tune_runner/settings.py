@@ -4,9 +4,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
+from diffrec.config import Precision
 from diffrec.errors import UserError, nearest
 from diffrec.families import training_of
 from search_spaces.space import SearchSpace
@@ -14,7 +15,7 @@ from tune_runner import storage
 from tune_runner.placement import Wish
 from tune_runner.places import is_url, of_study
 
-PRECISIONS = ("fp32", "bf16", "auto")
+PRECISIONS = get_args(Precision)
 PRUNERS = ("median", "hyperband", "successive-halving", "percentile", "patient", "none")
 SAMPLERS = ("grid", "tpe", "random")
 
