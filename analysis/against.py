@@ -156,7 +156,7 @@ def _match(study: Study, other: Study, ours: Cell, theirs: Cell) -> bool:
 
 
 def _differs(ours: Cell, theirs: Cell) -> str:
-    """Return where the resolved configurations differ; says so where they were not recorded."""
+    """Return where configurations and code differ; says so where they were not recorded."""
     here, there = ours.trials[0].config, theirs.trials[0].config
     if not here or not there:
         return "not recorded"
@@ -164,7 +164,10 @@ def _differs(ours: Cell, theirs: Cell) -> str:
     said = [
         f"{short_path(p)} {value_label(here.get(p))} / {value_label(there.get(p))}" for p in paths
     ]
-    return ", ".join(said[:_SHOWN]) + (f" and {len(said) - _SHOWN} more" if said[_SHOWN:] else "")
+    shown = said[:_SHOWN] + ([f"{len(said) - _SHOWN} more"] if said[_SHOWN:] else [])
+    if ours.code != theirs.code:
+        shown.append(f"code {ours.code or 'unrecorded'} / {theirs.code or 'unrecorded'}")
+    return ", ".join(shown)
 
 
 def _spread(cell: Cell, metric: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.labels import label_of
 from analysis.sheets import Sheet
 from analysis.statistics import LEVEL, Estimate, estimates
 from analysis.study import SEED, Cell, Study
@@ -29,6 +30,9 @@ class Waiting:
     claimable: bool
     """Whether the claim is about this: ML-1M clean, 20 against 200."""
 
+    code: tuple[str, str] = ("", "")
+    """What trained the short and the long one."""
+
 
 def waiting(study: Study) -> list[Waiting]:
     """Return the effect for all that was run with more than one patience; one row for each."""
@@ -37,7 +41,7 @@ def waiting(study: Study) -> list[Waiting]:
         params = dict(cell.params)
         if PATH in params and cell.count("complete"):
             rest = {path: value for path, value in params.items() if path != PATH}
-            groups["·".join(map(str, rest.values())) or cell.variant].append(cell)
+            groups[label_of(tuple(rest.items())) if rest else cell.variant].append(cell)
     found = []
     for label, cells in groups.items():
         cells.sort(key=lambda cell: dict(cell.params)[PATH])
@@ -45,7 +49,8 @@ def waiting(study: Study) -> list[Waiting]:
         if short < long:
             (change,) = estimates([_changes(cells[0], cells[-1])])
             claim = (study.dataset, short, long) == ("ml-1m_clean", 20, 200)
-            found.append(Waiting(label, short, long, change, claim))
+            code = (cells[0].code, cells[-1].code)
+            found.append(Waiting(label, short, long, change, claim, code))
     return found
 
 
@@ -65,7 +70,9 @@ def waiting_beside(pairs: Iterable[tuple[Cell, Cell]], dataset: str) -> list[Wai
             if not change.n:
                 continue  # no seed in common
             claim = (dataset, short, long) == ("ml-1m_clean", 20, 200)
-            found.append(Waiting(one.variant, short, long, change, claim))
+            label = one.label if len(one.params) > 1 else one.variant
+            code = (cells[short].code, cells[long].code)
+            found.append(Waiting(label, short, long, change, claim, code))
     return found
 
 
@@ -83,6 +90,11 @@ def patience_sentences(found: Sequence[Waiting]) -> list[str]:
             where = "inside" if e.is_known and e.low <= CLAIM <= e.high else "outside"
             sure = f", {where} our interval" if e.is_known else ""
             line += f"; the reproduction report says {CLAIM:+.1%}{sure}"
+        if one.code[0] != one.code[1]:
+            short, long = (code or "unrecorded" for code in one.code)
+            line += (
+                f"; the code changed, too ({one.short} epochs: commit {short}; {one.long}: {long})"
+            )
         said.append(f"{line}.")
     return said
 

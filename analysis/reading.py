@@ -72,7 +72,8 @@ def read_study(client: "MlflowClient", name: str) -> Study:
         experiment.experiment_id,
         f"tags.`{records.PARENT}` = '{parent.info.run_id}'",
     )
-    trials = sorted((_trial(run) for run in children), key=lambda trial: trial.number)
+    commits = parent.data.tags.get(records.COMMIT, "")
+    trials = sorted((_trial(run, commits) for run in children), key=lambda trial: trial.number)
     again = {trial.retry_of for trial in trials}
     standing = [trial for trial in trials if trial.number not in again]
     run_id = parent.info.run_id
@@ -163,7 +164,8 @@ def _runs(client: "MlflowClient", experiment: str, condition: str) -> Iterator["
             return
 
 
-def _trial(run: "Run") -> Trial:
+def _trial(run: "Run", commits: str) -> Trial:
+    """Return the trial of a run; `commits` are its study's, where its own were not recorded."""
     tags = run.data.tags
     params = {path: parse(text) for path, text in run.data.params.items()}
     seed = params.pop(SEED, None)
@@ -181,6 +183,7 @@ def _trial(run: "Run") -> Trial:
         start=_seconds(run.info.start_time),
         end=_seconds(run.info.end_time),
         run_id=run.info.run_id,
+        commits=tuple(filter(None, tags.get(records.COMMIT, commits).split(", "))),
         role=tags.get(records.ROLE, ""),
     )
 

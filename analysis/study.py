@@ -38,6 +38,9 @@ class Trial:
 
     end: float = math.nan
     run_id: str = ""
+    commits: tuple[str, ...] = ()
+    """Whose code trained it: several where a stopped trial went on with another."""
+
     role: str = ""
     """Empty in the search; `confirm` for a winner or its rival on a fresh seed."""
 
@@ -80,6 +83,11 @@ class Cell:
     def variant(self) -> str:
         """The variant that the cell's trials are of."""
         return self.trials[0].variant
+
+    @property
+    def code(self) -> str:
+        """The commits that trained its trials, shortened; empty where none was recorded."""
+        return ", ".join(dict.fromkeys(c[:7] for trial in self.trials for c in trial.commits))
 
     def count(self, state: str) -> int:
         """Return how many trials ended so."""

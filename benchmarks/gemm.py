@@ -11,10 +11,9 @@ products of several sizes, taken in turn with the step.
 
 import argparse
 import time
-from collections.abc import Callable
 
 import torch
-from measuring import ML_1M, machine, report, split_of_size
+from measuring import ML_1M, machine, product_rate, report, split_of_size, training_work
 
 from diffrec.presets import preset
 from diffrec.training.run import TrainingRun
@@ -42,16 +41,13 @@ def main() -> None:
     )
     users = args.steps * config.training.batch_size
     run = TrainingRun(config, split_of_size(users, args.items, 68 * users), device=args.device)
-    sizes = [layer.weight.shape for layer in run.model.modules() if hasattr(layer, "weight")]
-    weights = sum(a * b for a, b in (size for size in sizes if len(size) == 2))
-    first = run.model.denoiser.input_weight.numel()
-    work = users * (6 * weights - 2 * first)
+    work = users * training_work(run.model)
     kind = torch.bfloat16 if args.precision == "bf16" else torch.float32
     # One thread's own time does not count what neighbours take; more threads need the clock.
     clock = time.process_time if (args.threads, args.device) == (1, "cpu") else time.perf_counter
     peak, best = 0.0, 0.0
     for _ in range(args.repeats):
-        peak = max(peak, *(_rate(n, args.device, kind, clock) for n in (512, 1024)))
+        peak = max(peak, *(product_rate(n, kind, clock, args.device) for n in (512, 1024)))
         started = clock()
         run.next_epoch()
         best = max(best, work / (clock() - started))
@@ -61,18 +57,6 @@ def main() -> None:
             (machine(), f"{peak / 1e9:.1f}", f"{best / 1e9:.1f}", f"{best / peak:.2f}"),
         ]
     )
-
-
-def _rate(size: int, device: str, kind: torch.dtype, clock: Callable[[], float]) -> float:
-    """Return operations per second of a square product."""
-    a, b = (torch.randn(size, size, device=device, dtype=kind) for _ in range(2))
-    count = max(1, 2**30 // size**3)
-    float((a @ b)[0, 0])  # the first call sets up, and reading waits for a GPU
-    started = clock()
-    for _ in range(count):
-        c = a @ b
-    float(c[0, 0])
-    return count * 2 * size**3 / (clock() - started)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from diffrec.data.interactions import Interactions, TuningSplit
+from diffrec.models.recommender import DiffusionRecommender
 
 ML_1M = (5_949, 2_810, 403_277)
 """Users, items, train interactions of ml-1m_clean."""
@@ -43,6 +44,42 @@ def interleaved(
             spent = (time.perf_counter() - wall, time.process_time() - cpu)
             least[name] = (min(least[name][0], spent[0]), min(least[name][1], spent[1]))
     return least
+
+
+def product_rate(
+    size: int, kind: torch.dtype, clock: Callable[[], float], device: str = "cpu"
+) -> float:
+    """Return operations per second of a product of two square matrices."""
+    a, b = (torch.randn(size, size, device=device, dtype=kind) for _ in range(2))
+    count = max(1, 2**30 // size**3)
+    float((a @ b)[0, 0])  # the first call sets up, and reading waits for a GPU
+    started = clock()
+    for _ in range(count):
+        c = a @ b
+    float(c[0, 0])
+    return count * 2 * size**3 / (clock() - started)
+
+
+def training_work(model: DiffusionRecommender) -> int:
+    """Return the operations of a training step's products, per user, without an autoencoder.
+
+    Six for each weight, two of them forward; the first layer's input needs no gradient.
+    """
+    layers = (model.denoiser.input_layer, *model.denoiser.layers)
+    first, *others = (layer.weight.numel() for layer in layers)
+    return 4 * first + 6 * sum(others)
+
+
+def scoring_work(model: DiffusionRecommender) -> int:
+    """Return the operations of a collapsed chain's products, per user, without an autoencoder.
+
+    For the x_0 target: T times the layers between, T - 1 times M, and once the output; that of the
+    history is sparse.
+    """
+    *between, last = (layer.weight for layer in model.denoiser.layers)
+    steps, product = model.process.num_steps, len(model.denoiser.input_weight) * last.shape[1]
+    inner = steps * sum(weight.numel() for weight in between)
+    return 2 * (inner + (steps - 1) * product + last.numel())
 
 
 def report(rows: list[tuple[str, ...]]) -> None:

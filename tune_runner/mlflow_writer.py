@@ -63,7 +63,7 @@ class MlflowWriter:
             self._parent = run.info.run_id
         else:
             self._client.update_run(self._parent, status="RUNNING")
-            self._tag(self._parent, tags)
+            self._tag(self._parent, tags | self._commits(self._parent, tags))
         for name, content in message["artifacts"].items():
             self._client.log_text(self._parent, json.dumps(content, indent=2) + "\n", name)
 
@@ -72,7 +72,8 @@ class MlflowWriter:
         run = self._run(trial)
         if run:
             self._client.update_run(run, status="RUNNING")
-            self._tag(run, {records.STATE: "running"})
+            commits = self._commits(run, {records.COMMIT: message.get("commit", "")})
+            self._tag(run, {records.STATE: "running"} | commits)
         else:
             run = self._create(message)
         # Again for a known run: whoever made it may have died before it wrote these.
@@ -90,6 +91,8 @@ class MlflowWriter:
             records.TRIAL_NUMBER: str(trial),
             records.VARIANT: message["variant"],
         }
+        if message.get("commit"):
+            tags[records.COMMIT] = message["commit"]
         if message["retry_of"] is not None:
             tags[records.RETRY_OF] = str(message["retry_of"])
         if message.get("role") is not None:
@@ -99,6 +102,12 @@ class MlflowWriter:
         )
         self._runs[trial] = created.info.run_id
         return created.info.run_id
+
+    def _commits(self, run: str, tags: Mapping[str, str]) -> dict[str, str]:
+        """Return the tag of all commits that ran `run`: another one may go on with it."""
+        known = self._client.get_run(run).data.tags.get(records.COMMIT, "")
+        commits = dict.fromkeys(filter(None, (*known.split(", "), tags.get(records.COMMIT, ""))))
+        return {records.COMMIT: ", ".join(commits)} if commits else {}
 
     def _metrics(self, message: Message) -> None:
         trial = message["trial"]

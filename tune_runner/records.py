@@ -33,6 +33,9 @@ RETRY_OF = "retry_of"
 ROLE = "role"
 """Tag of a trial outside the search: "confirm" for a winner run again on fresh seeds."""
 
+COMMIT = "git_commit"
+"""Tag of a study and of each trial: the commits whose code ran it, the first one first."""
+
 PARENT = "mlflow.parentRunId"
 
 TRAIN_LOSS = "train/loss"

@@ -96,7 +96,7 @@ def open_tracker(session: Session) -> Tracker:
         "pruner": plan.pruner,
         "root_seed": str(session.config.seed),
         "command": provenance.command(),
-        "git_commit": commit,
+        records.COMMIT: commit,
         "git_dirty": str(dirty).lower(),
         "preset_source": "; ".join(announce.preset_sources(space, dataset.name)),
     }

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from tune_runner.outbox import Message, Outbox
-from tune_runner.records import StudyState
+from tune_runner.records import COMMIT, StudyState
 from tune_runner.reports import TrialEnd, TrialRecord, TrialReport
 
 logger = logging.getLogger(__name__)
@@ -36,12 +36,14 @@ class Tracker:
         self._outbox, self._make_writer = outbox, make_writer
         self._queue: queue.Queue[tuple[Message, int] | None] = queue.Queue()
         self._known: dict[int, int] = {}
+        self._commit = ""
         self._thread = threading.Thread(target=self._loop, name="mlflow-writer", daemon=True)
         self._stop = threading.Event()
         self.problem: str | None = None
 
     def start(self, study: Mapping[str, Any]) -> None:
         """Begin, with what an earlier driver left unsent."""
+        self._commit = study.get("tags", {}).get(COMMIT, "")
         for message, _ in self._outbox.messages():
             if message["what"] == "metrics":
                 last = max(map(int, message["epochs"]))
@@ -62,6 +64,7 @@ class Tracker:
             variant=trial.variant,
             retry_of=trial.retry_of,
             role=trial.role,
+            commit=self._commit,
         )
 
     def trial_reported(self, trial: TrialRecord, report: TrialReport) -> None:

@@ -19,6 +19,9 @@ from diffrec.diffusion.schedules import betas
 Denoise = Callable[[Tensor, Tensor], Tensor]
 """f_theta: (x_t of shape (batch, dim), t of shape (batch,)) -> (batch, dim); may overwrite x_t."""
 
+Draw = Callable[[Tensor], Tensor]
+"""Standard normal noise of the shape, type and device of what it is given."""
+
 
 class DiffusionLoss(NamedTuple):
     """Loss per row, shape (batch,), and the estimate of x_0, shape (batch, dim), if wanted."""
@@ -132,15 +135,29 @@ class GaussianProcess(nn.Module):
             loss = torch.where(t == 0, _mean_square_error(x_0_hat, target) / 2, loss)
         return DiffusionLoss(loss, x_0_hat if wants_x_0_hat else None)
 
-    def noise_history(self, x_0: Tensor) -> Tensor:
-        """Return the x_T that the reverse chain starts from: x_0 noised for T' steps, or itself."""
+    @property
+    def draws_when_scoring(self) -> bool:
+        """Whether a reverse chain, or its start, draws noise."""
+        return self.stochastic_sampling or self.num_inference_noise_steps > 0
+
+    def noise_history(self, x_0: Tensor, draw: Draw = torch.randn_like) -> Tensor:
+        """Return the x_T that the reverse chain starts from: x_0 noised for T' steps, or itself.
+
+        Args:
+            x_0: histories, shape (batch, dim).
+            draw: where the noise comes from.
+        """
         if self.num_inference_noise_steps == 0:
             return x_0
         t = x_0.new_full((len(x_0),), self.num_inference_noise_steps - 1, dtype=torch.long)
-        return self.q_sample(x_0, t, torch.randn_like(x_0))
+        return self.q_sample(x_0, t, draw(x_0))
 
     def reverse_chain(
-        self, denoise: Denoise, x_t: Tensor, history: Callable[[int], Tensor] | None = None
+        self,
+        denoise: Denoise,
+        x_t: Tensor,
+        history: Callable[[int], Tensor] | None = None,
+        draw: Draw = torch.randn_like,
     ) -> Tensor:
         """Denoise from x_T to x_0_hat, shape (batch, dim) (section 3.4).
 
@@ -154,6 +171,7 @@ class GaussianProcess(nn.Module):
                 differ (a W with a row per step). x_t is s_t times the history plus what network and
                 noise have added, s_t = a_{t+1} ... a_{T-1} (`linear_steps`); that share of it is
                 exchanged before step t looks at x_t.
+            draw: where the noise of stochastic sampling comes from.
         """
         seen = None if history is None else history(self.num_steps - 1)
         left = 1.0
@@ -165,9 +183,7 @@ class GaussianProcess(nn.Module):
             )
             mean = self.posterior_mean(x_0_hat, x_t, t)  # 2. mean of q(x_{t-1} | x_t, x_0)
             if self.stochastic_sampling and step > 0:  # 3. no noise on the last step
-                mean = mean + self.posterior_variance[step].sqrt().to(mean.dtype) * (
-                    torch.randn_like(mean)
-                )
+                mean = mean + self.posterior_variance[step].sqrt().to(mean.dtype) * draw(mean)
             x_t = mean
             left *= self._linear_steps[0][step]
             if history is not None and seen is not None and step > 0:

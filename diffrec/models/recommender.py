@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from diffrec.config import RecommenderConfig
 from diffrec.data.interactions import Interactions
 from diffrec.diffusion.chain import Shortcut, collapsed_chain, finish_chain, shortcut
-from diffrec.diffusion.process import GaussianProcess
+from diffrec.diffusion.process import Draw, GaussianProcess
 from diffrec.diffusion.timesteps import (
     ImportanceTimestepSampler,
     LearnedTimestepSampler,
@@ -26,7 +26,7 @@ from diffrec.models.annealing import Annealing
 from diffrec.models.asking import AskedHistory
 from diffrec.models.autoencoder import ClusteredAutoencoder, multinomial_nll
 from diffrec.models.denoiser import Denoiser
-from diffrec.models.noise import Noise
+from diffrec.models.noise import Noise, UserNoise
 from diffrec.models.recency import RecencyCurve, cut_histories, future_nll, in_spreads
 from diffrec.models.temporal import interaction_weights
 
@@ -123,12 +123,17 @@ class DiffusionRecommender(nn.Module):
     def scores(self, history: Interactions, users: np.ndarray) -> Tensor:
         """Return x_0_hat: a score per item, shape (len(users), num_items).
 
+        A chain that draws noise draws each user's own from the configuration's seed, so asking
+        again gives the same.
+
         Args:
             history: what all users did.
             users: rows of `history` to score, shape (batch,).
         """
         rows = history.select_users(users)
-        return self._scores(self._asked(rows))
+        draws = self.process.draws_when_scoring
+        draw = UserNoise(self.config.seed, users) if draws else torch.randn_like
+        return self._scores(self._asked(rows), draw)
 
     @contextmanager
     def scoring(self) -> Iterator[None]:
@@ -237,7 +242,7 @@ class DiffusionRecommender(nn.Module):
         weights = interaction_weights(temporal, rows)
         return [None if weights is None else torch.from_numpy(weights).to(self.device)]
 
-    def _scores(self, asked: AskedHistory) -> Tensor:
+    def _scores(self, asked: AskedHistory, draw: Draw = torch.randn_like) -> Tensor:
         if self._is_sparse_start:
             return self._scores_from_sparse(asked)
 
@@ -245,7 +250,7 @@ class DiffusionRecommender(nn.Module):
             x_0 = asked.dense(step)
             return x_0 if self.autoencoder is None else self.autoencoder.encode(x_0).latent
 
-        x_0_hat = self._denoise(see(-1), see if asked.differs_by_step else None)
+        x_0_hat = self._denoise(see(-1), see if asked.differs_by_step else None, draw)
         return x_0_hat if self.autoencoder is None else self.autoencoder.decode(x_0_hat)
 
     def _diffusion_loss(
@@ -270,15 +275,14 @@ class DiffusionRecommender(nn.Module):
         columns = self.denoiser.input_weight.T.contiguous() if self._is_sparse_start else None
         return _AtRest(shortcut(self.denoiser, self.chain_format), columns)
 
-    def _denoise(self, x_0: Tensor, see: Callable[[int], Tensor] | None) -> Tensor:
+    def _denoise(self, x_0: Tensor, see: Callable[[int], Tensor] | None, draw: Draw) -> Tensor:
         """Run the chain from `x_0`; `see`, where steps differ, is the history of each."""
         process, denoiser = self.process, self.denoiser
-        x_t, share = process.noise_history(x_0), process.history_share
+        x_t, share = process.noise_history(x_0, draw), process.history_share
         rest = self._at_rest or self._rest()
         if rest is None:
-            return process.reverse_chain(
-                denoiser, x_t, None if see is None else lambda step: share * see(step)
-            )
+            shown = None if see is None else lambda step: share * see(step)
+            return process.reverse_chain(denoiser, x_t, shown, draw)
         products, matrix = None, denoiser.input_weight
         if see is not None:
             products = share * self._of_all_steps(lambda step: F.linear(see(step), matrix))

@@ -244,8 +244,7 @@ class TrainingRun:
     def _validate(self) -> dict[str, float]:
         model, train, valid = self.model, self.split.train, self.split.valid
         diffuses = isinstance(model, DiffusionRecommender)
-        draws = _draws_of(model.device, derive_seed(self.config.seed, "validate", self.epoch))
-        with draws, model.chain_in(self._number_format) if diffuses else nullcontext():
+        with model.chain_in(self._number_format) if diffuses else nullcontext():
             metrics = evaluate(model, history=train, target=valid, seen=[train])
         return {f"valid/{name}": value for name, value in metrics.items()}
 
@@ -301,8 +300,7 @@ def test_results(run: Run, test: Interactions) -> UserResults:
     run.restore_best()
     train, valid = run.split.train, run.split.valid
     questions = [Question(test, [train, valid])]
-    with _draws_of(run.device, derive_seed(run.config.seed, "test")):  # a chain may draw noise
-        return user_results(run.model, history=train, questions=questions)[0]
+    return user_results(run.model, history=train, questions=questions)[0]
 
 
 def build_optimizer(config: TrainedConfig, model: DiffusionRecommender | MultVAE) -> AdamW:

@@ -123,6 +123,39 @@ def test_patience_of_two_studies_is_compared_where_nothing_else_differs(changes,
         assert sheets[0].rows[0][:3] == ("DiffRec", "20 → 200", "+9.9%")
 
 
+def test_cells_that_differ_in_more_than_the_variant_are_named_apart_and_so_is_their_code():
+    def of_patience(name, patience, value, commits):
+        found = study(
+            name,
+            {
+                (("variant", "L-DiffRec"), ("autoencoder.num_clusters", clusters)): value
+                for clusters in (2, 3)
+            },
+        )
+        made = [
+            replace(t, config={"training.patience": patience, **t.params}, commits=commits)
+            for t in found.trials
+        ]
+        return replace(found, trials=tuple(made))
+
+    short = of_patience("short", 20, 0.1, ("a" * 40,))
+    for commits, told in ((("a" * 40,), False), (("a" * 40, "b" * 40), True)):
+        long = of_patience("long", 200, 0.12, commits)
+        said = [s for s in against_sentences(long, short, METRIC, "R@20") if "Patience" in s]
+        assert [s.split("changed ")[1].split("'s")[0] for s in said] == [
+            "L-DiffRec·2",
+            "L-DiffRec·3",
+        ]
+        code = "the code changed, too (20 epochs: commit aaaaaaa; 200: aaaaaaa, bbbbbbb)"
+        assert all((code in s) == told for s in said)
+        sheets = list(against_sheets(long, short, METRIC, "R@20"))
+        assert [row[2] for row in sheets[0].rows] == [
+            "patience 200 / 20" + (", code aaaaaaa, bbbbbbb / aaaaaaa" if told else "")
+        ] * 2
+        sheet = next(s for s in sheets if s.name == "patience_short")
+        assert [row[0] for row in sheet.rows] == ["L-DiffRec·2", "L-DiffRec·3"]
+
+
 def test_importance_finds_what_matters_and_gives_luck_its_share():
     rng = np.random.default_rng(0)
     points = []

@@ -142,6 +142,22 @@ def test_an_end_that_is_told_again_by_another_driver_changes_nothing(torn):
     assert len(client.get_metric_history(run.info.run_id, "test/recall_at_20")) == 1
 
 
+def test_every_commit_that_had_a_hand_in_it_is_named_once_the_first_one_first(torn):
+    def study(commit):
+        tags = {"kind": "study", "study": name, "git_commit": commit}
+        return message("study", tags=tags, artifacts={})
+
+    name = "test_every_commit_that_had_a_hand_in_it_is_named_once_the_first_one_first"
+    torn(study("b1"), message("start", 0, **START, commit="b1"))
+    for _ in range(2):  # another driver goes on with it, from newer code
+        again = message("start", 0, **START, commit="a2")
+        client, runs = torn(study("a2"), again, message("start", 1, **START, commit="a2"))
+    commits = {run.data.tags["trial_number"]: run.data.tags["git_commit"] for run in runs}
+    assert commits == {"0": "b1, a2", "1": "a2"}
+    parent = client.get_run(runs[0].data.tags["mlflow.parentRunId"])
+    assert parent.data.tags["git_commit"] == "b1, a2"
+
+
 def test_a_trial_that_gets_through_after_all_has_no_error(torn):
     failed = {"state": "failed", "epoch": 2, "metrics": {}, "error": "why"}
     complete = {"state": "complete", "epoch": 2, "metrics": {}, "error": None}

@@ -46,10 +46,11 @@ def tell(tracker, epochs=(1, 2)):
 
 
 def test_everything_arrives_in_order(tracker, server):
-    tracker.start({"tags": {}})
+    tracker.start({"tags": {"git_commit": "c0ffee"}})
     tell(tracker)
     assert tracker.close("complete") == 0
     assert server.kinds() == ["study", "start", "metrics", "metrics", "end", "close"]
+    assert server.taken[1]["commit"] == "c0ffee"
 
 
 def test_repeated_epochs_are_told_once(tracker, server):

@@ -47,6 +47,16 @@ def test_a_checkpoint_bears_its_configuration_dataset_and_metrics(ease):
     [
         ("L-DiffRec", ["training.max_epochs=1", "training.eval_every=1"]),
         ("T-DiffRec", ["training.max_epochs=1", "training.eval_every=1"]),
+        (
+            "T-DiffRec",
+            [
+                "training.max_epochs=1",
+                "training.eval_every=1",
+                "diffusion.noise_scale=0.5",
+                "diffusion.num_inference_noise_steps=2",
+                "diffusion.stochastic_sampling=true",
+            ],
+        ),
         ("MultVAE", ["training.max_epochs=1", "training.eval_every=1"]),
         ("ItemKNN", ["num_neighbours=7"]),
         ("Popularity", []),

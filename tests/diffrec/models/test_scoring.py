@@ -10,6 +10,7 @@ from diffrec.config import RecommenderConfig
 from diffrec.data.batches import dense_rows
 from diffrec.data.interactions import Interactions
 from diffrec.models import recommender
+from diffrec.models.noise import UserNoise
 from diffrec.models.recommender import DiffusionRecommender
 from diffrec.models.temporal import interaction_weights
 from diffrec.presets import VARIANTS, preset
@@ -50,25 +51,53 @@ def plain_scores(model: DiffusionRecommender, history: Interactions) -> torch.Te
     """The published procedure: dense histories through all T steps of the whole network."""
     weights = interaction_weights(model.config.temporal, history)
     x_0 = torch.from_numpy(dense_rows(history, np.arange(USERS), weights))
+    draw = UserNoise(model.config.seed, np.arange(USERS))
     with torch.no_grad():
-        if model.autoencoder is None:
-            start = model.process.noise_history(x_0)
-            return model.process.reverse_chain(model.denoiser, start)
-        latent = model.process.noise_history(model.autoencoder.encode(x_0).latent)
-        return model.autoencoder.decode(model.process.reverse_chain(model.denoiser, latent))
+        if model.autoencoder is not None:
+            x_0 = model.autoencoder.encode(x_0).latent
+        start = model.process.noise_history(x_0, draw)
+        x_0_hat = model.process.reverse_chain(model.denoiser, start, draw=draw)
+        return x_0_hat if model.autoencoder is None else model.autoencoder.decode(x_0_hat)
 
 
 @settings(max_examples=50)
 @given(recommenders())
 def test_scores_equal_those_of_the_plain_chain(given_model):
     model, history = given_model
-    torch.manual_seed(5)
     plain = plain_scores(model, history)
-    torch.manual_seed(5)
     with model.scoring():
         fast = model.scores(history, np.arange(USERS))
     scale = max(1.0, float(plain.abs().max()))
     torch.testing.assert_close(fast, plain, rtol=1e-5, atol=1e-5 * scale)
+
+
+@settings(max_examples=30)
+@given(recommenders())
+def test_a_users_scores_do_not_depend_on_who_is_scored_with_him(given_model):
+    model, history = given_model
+    together = model.scores(history, np.arange(USERS))
+    assert torch.equal(model.scores(history, np.arange(USERS)), together)  # nor on what was asked
+    for users in (np.array([3]), np.array([9, 2, 11])):
+        scale = max(1.0, float(together.abs().max()))
+        torch.testing.assert_close(
+            model.scores(history, users), together[users], rtol=1e-5, atol=1e-5 * scale
+        )
+
+
+@pytest.mark.parametrize("seeds", [(1, 1), (1, 2)])
+@pytest.mark.parametrize("noise", [{"num_inference_noise_steps": 2}, {"stochastic_sampling": True}])
+def test_each_user_and_each_seed_has_its_own_noise(noise, seeds):
+    found = []
+    for seed in seeds:
+        changes = {f"diffusion.{name}": value for name, value in noise.items()}
+        changes |= {"diffusion.noise_scale": 0.5, "seed": seed}
+        torch.manual_seed(0)
+        config = preset("DiffRec", "embedded").config.replace_values(changes)
+        model = DiffusionRecommender(config, ITEMS).eval()
+        alike = Interactions.from_pairs(np.array([[0, 1], [1, 1]]), 2, ITEMS)
+        found.append(model.scores(alike, np.arange(2)))
+    assert not torch.allclose(found[0][0], found[0][1])
+    assert torch.equal(found[0], found[1]) == (seeds[0] == seeds[1])
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
