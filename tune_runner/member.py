@@ -90,19 +90,17 @@ class Member:
         Raises:
             Exception: the error that ended the run.
         """
+        self._seconds += seconds
+        self._joules += math.nan if joules is None else joules
         if epoch.error is not None:
             raise epoch.error
         done = epoch.report
         assert done is not None
-        self._seconds += seconds
-        self._joules += math.nan if joules is None else joules
         self._epochs[done.epoch] = {TRAIN_LOSS: done.loss, EPOCH_SECONDS: done.seconds}
         if done.metrics is None and not done.finished:
             return None
         self._epochs[done.epoch] |= done.metrics or {}
-        if not math.isnan(self._joules) or self._has_told_joules:
-            # With every report, not at the end: a trial that is pruned or fails has cost, too.
-            self._epochs[done.epoch][COST_JOULES] = self._joules
+        self._tell_joules(done.epoch)
         value = (done.metrics or {}).get(self._objective)
         report = TrialReport(done.epoch, value, self._epochs)
         self._epochs = {}
@@ -116,6 +114,7 @@ class Member:
 
         if isinstance(error, NonFiniteLossError):
             said = Outcome(failure=f"the loss is not finite in epoch {error.epoch}")
+            self._tell_joules(error.epoch)
             return TrialReport(error.epoch, None, self._epochs, said)
         epoch = self._reports[-1].epoch if self._reports else 0
         said = str(error).splitlines()[0] if str(error) else "no message"
@@ -123,10 +122,11 @@ class Member:
         failure = said if cause == "final" else f"{type(error).__name__}: {said}"
         return TrialReport(epoch, None, {}, Outcome(failure=failure, cause=cause))
 
-    @property
-    def _has_told_joules(self) -> bool:
-        epochs = [epoch for report in self._reports for epoch in report.epochs.values()]
-        return any(COST_JOULES in epoch for epoch in epochs)
+    def _tell_joules(self, epoch: int) -> None:
+        """Put the energy until now into the epoch: a trial that is pruned or fails costs, too."""
+        told = [row for report in self._reports for row in report.epochs.values()]
+        if not math.isnan(self._joules) or any(COST_JOULES in row for row in told):
+            self._epochs.setdefault(epoch, {})[COST_JOULES] = self._joules
 
     def _complete(self, report: TrialReport) -> TrialReport:
         """Add the outcome to the last report of a run that has ended: test is scored here, once."""

@@ -50,7 +50,8 @@ COST_GPUS = "cost/gpus"
 worker (`--fuse`). One core and no GPU where it was not recorded."""
 
 COST_JOULES = "cost/joules"
-"""Energy that the machine measured, the trial's share of it; missing where it measures none."""
+"""Energy of training and validation that the machine measured, the trial's share of it; missing
+where it measures none."""
 
 SPACE_FILE = "space.json"
 ENVIRONMENT_FILE = "environment.json"

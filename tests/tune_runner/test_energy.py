@@ -7,6 +7,7 @@ import pytest
 from diffrec.data import load_dataset
 from diffrec.presets import preset
 from diffrec.training.fused import FusedEpoch
+from diffrec.training.run import NonFiniteLossError
 from fake_run import FakeEngine
 from tune_runner.energy import open_meter
 from tune_runner.flights import AssignedTrial
@@ -95,6 +96,20 @@ def test_every_report_tells_the_joules_so_far_and_a_checkpoint_remembers_them(tm
     again = member()
     assert train(again, 1.0)[3]["cost/joules"] == 13
     assert math.isnan(train(member(), None)[4]["cost/joules"])  # a gap: no part is the whole
+
+
+def test_epochs_that_led_to_a_broken_loss_have_cost_too(tmp_path):
+    config = preset("DiffRec", "embedded").config.replace_values({"training.eval_every": 5})
+    trial = AssignedTrial(0, "0000 x", config.to_dict(), str(tmp_path / "trial"))
+    made = Member(trial, "valid/recall@20", FakeEngine(healthy=True), load_dataset("embedded"))
+    made.start("cpu")
+    assert made.take(FusedEpoch(made.run, made.run.next_epoch(), None, 0.0), 1.0, 3.0) is None
+    error = NonFiniteLossError(2)
+    with pytest.raises(NonFiniteLossError):
+        made.take(FusedEpoch(made.run, None, error, 0.0), 1.0, 4.0)
+    report = made.failure(error)
+    assert set(report.epochs) == {1, 2}
+    assert report.epochs[2]["cost/joules"] == 7.0
 
 
 def test_a_machine_that_shows_no_energy_has_no_metric(tmp_path):
