@@ -139,7 +139,7 @@ def _waiting(study: Study, other: Study, matches: Sequence[Match]) -> list[Waiti
     """Return what patience is worth where it alone differs between two matching cells."""
     if not is_comparable(study, other):
         return []
-    return waiting_beside(((m.ours, m.theirs) for m in matches), study.dataset)
+    return waiting_beside(((m.ours, m.theirs) for m in matches), study)
 
 
 def _standing(study: Study) -> list[Cell]:

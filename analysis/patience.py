@@ -30,8 +30,11 @@ class Waiting:
     claimable: bool
     """Whether the claim is about this: ML-1M clean, 20 against 200."""
 
-    code: tuple[str, str] = ("", "")
+    code: tuple[str, str]
     """What trained the short and the long one."""
+
+    is_beginning: bool
+    """Whether each short run is the beginning of its long one, to the bit."""
 
 
 def waiting(study: Study) -> list[Waiting]:
@@ -45,34 +48,26 @@ def waiting(study: Study) -> list[Waiting]:
     found = []
     for label, cells in groups.items():
         cells.sort(key=lambda cell: dict(cell.params)[PATH])
-        short, long = (int(dict(cell.params)[PATH]) for cell in (cells[0], cells[-1]))
-        if short < long:
-            (change,) = estimates([_changes(cells[0], cells[-1])])
-            claim = (study.dataset, short, long) == ("ml-1m_clean", 20, 200)
-            code = (cells[0].code, cells[-1].code)
-            found.append(Waiting(label, short, long, change, claim, code))
+        if dict(cells[0].params)[PATH] < dict(cells[-1].params)[PATH]:
+            found.append(_waiting(label, cells[0], cells[-1], study))
     return found
 
 
-def waiting_beside(pairs: Iterable[tuple[Cell, Cell]], dataset: str) -> list[Waiting]:
+def waiting_beside(pairs: Iterable[tuple[Cell, Cell]], study: Study) -> list[Waiting]:
     """Return the effect for cells of two studies that differ in nothing but patience.
 
     Args:
-        pairs: matching cells with their configurations.
-        dataset: of both.
+        pairs: matching cells with their configurations and curves.
+        study: one of the two; both are on its dataset.
     """
     found = []
     for one, other in pairs:
         cells = {p: cell for cell in (one, other) if (p := _patience(cell)) is not None}
         if len(cells) == 2 and _but_patience(one) == _but_patience(other):
-            short, long = sorted(cells)
-            (change,) = estimates([_changes(cells[short], cells[long])])
-            if not change.n:
-                continue  # no seed in common
-            claim = (dataset, short, long) == ("ml-1m_clean", 20, 200)
             label = one.label if len(one.params) > 1 else one.variant
-            code = (cells[short].code, cells[long].code)
-            found.append(Waiting(label, short, long, change, claim, code))
+            effect = _waiting(label, cells[min(cells)], cells[max(cells)], study)
+            if effect.change.n:  # else they have no seed in common
+                found.append(effect)
     return found
 
 
@@ -90,7 +85,9 @@ def patience_sentences(found: Sequence[Waiting]) -> list[str]:
             where = "inside" if e.is_known and e.low <= CLAIM <= e.high else "outside"
             sure = f", {where} our interval" if e.is_known else ""
             line += f"; the reproduction report says {CLAIM:+.1%}{sure}"
-        if one.code[0] != one.code[1]:
+        if one.is_beginning:
+            line += "; the shorter runs are the longer ones' beginnings to the bit"
+        elif one.code[0] != one.code[1]:
             short, long = (code or "unrecorded" for code in one.code)
             line += (
                 f"; the code changed, too ({one.short} epochs: commit {short}; {one.long}: {long})"
@@ -125,8 +122,27 @@ def patience_sheet(found: Sequence[Waiting], beside: str = "") -> Sheet | None:
     return Sheet(name, f"What is waiting worth{where}?", head, tuple(rows), note)
 
 
+def _waiting(label: str, short: Cell, long: Cell, study: Study) -> Waiting:
+    (change,) = estimates([_changes(short, long)])
+    few, many = _patience(short) or 0, _patience(long) or 0
+    claim = (study.dataset, few, many) == ("ml-1m_clean", 20, 200)
+    begins = _is_beginning(short, long, study.objective)
+    return Waiting(label, few, many, change, claim, (short.code, long.code), begins)
+
+
+def _is_beginning(short: Cell, long: Cell, metric: str) -> bool:
+    """Whether on every seed that both have, the long run went through all of the short one's."""
+    curves = [
+        {t.seed: t.curves.get(metric, {}) for t in cell.trials if t.state == "complete"}
+        for cell in (short, long)
+    ]
+    seeds = set(curves[0]) & set(curves[1])
+    begun = [curves[0][seed].items() <= curves[1][seed].items() for seed in seeds]
+    return all(begun) and any(curves[0][seed] for seed in seeds)
+
+
 def _patience(cell: Cell) -> int | None:
-    return cell.trials[0].config.get(PATH)
+    return dict(cell.params).get(PATH) or cell.trials[0].config.get(PATH)
 
 
 def _but_patience(cell: Cell) -> dict[str, Any]:

@@ -82,7 +82,10 @@ def _read(
     study = reading.with_users(client, study)
     if others:
         study = reading.with_configs(client, study)
-        others = tuple(reading.with_configs(client, other) for other in others)
+        others = tuple(
+            reading.with_curves(client, reading.with_configs(client, other), [other.objective])
+            for other in others
+        )
     return study, others
 
 

@@ -148,12 +148,30 @@ def test_cells_that_differ_in_more_than_the_variant_are_named_apart_and_so_is_th
         ]
         code = "the code changed, too (20 epochs: commit aaaaaaa; 200: aaaaaaa, bbbbbbb)"
         assert all((code in s) == told for s in said)
+        assert not any("beginnings" in s for s in said)
         sheets = list(against_sheets(long, short, METRIC, "R@20"))
         assert [row[2] for row in sheets[0].rows] == [
             "patience 200 / 20" + (", code aaaaaaa, bbbbbbb / aaaaaaa" if told else "")
         ] * 2
         sheet = next(s for s in sheets if s.name == "patience_short")
         assert [row[0] for row in sheet.rows] == ["L-DiffRec·2", "L-DiffRec·3"]
+
+
+def test_a_short_run_that_is_the_beginning_of_the_long_one_is_said_to_be():
+    def of_patience(name, patience, value, curve, commit):
+        found = study(name, {(("variant", "DiffRec"),): value})
+        config = {"training.patience": patience}
+        curves = {found.objective: curve}
+        made = [replace(t, config=config, curves=curves, commits=(commit,)) for t in found.trials]
+        return replace(found, trials=tuple(made))
+
+    long = of_patience("long", 200, 0.12, {5: 0.1, 10: 0.2, 15: 0.3}, "a" * 40)
+    beginning = of_patience("short", 20, 0.1, {5: 0.1, 10: 0.2}, "b" * 40)
+    another = of_patience("short", 20, 0.1, {5: 0.1, 10: 0.2000001}, "b" * 40)
+    for short, is_one in ((beginning, True), (another, False)):
+        (said,) = [s for s in against_sentences(long, short, METRIC, "R@20") if "Patience" in s]
+        assert ("the shorter runs are the longer ones' beginnings to the bit" in said) == is_one
+        assert ("the code changed, too" in said) != is_one
 
 
 def test_importance_finds_what_matters_and_gives_luck_its_share():
