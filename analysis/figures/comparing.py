@@ -11,6 +11,7 @@ from analysis.figures.drawing import (
     GREY,
     INK,
     MARKS,
+    PAPER,
     interval_bars,
     legend,
     legend_below,
@@ -20,6 +21,7 @@ from analysis.figures.drawing import (
 )
 from analysis.labels import short_path, value_label
 from analysis.literature import METRICS, SOURCES, Beside, beside
+from analysis.patience import PATH
 from analysis.statistics import Estimate, estimates
 from analysis.study import Cell, Study
 from analysis.summary import METRIC, TEST_METRICS, cell_name, title
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_BARS = 6
+_HATCHES = ("", "////", "....")
+"""A name beyond the colours has one of them again, and a pattern."""
+
 Studies = Sequence[Study]
 
 
@@ -58,7 +63,7 @@ def against_the_control(study: Study, _: Studies) -> "Figure | None":
 
 
 def improvement(study: Study, others: Studies) -> "Figure | None":
-    """Draw the change over the baseline in per cent, per metric, a panel for each dataset."""
+    """Draw the change over the baseline in per cent, per metric, a panel for each study."""
     shown = [s for s in (study, *others) if s.control is not None and _rivals(s)]
     if not shown:
         return None
@@ -66,7 +71,7 @@ def improvement(study: Study, others: Studies) -> "Figure | None":
         "How far above the baseline, on each metric?", len(shown), columns=1, height=3.0
     )
     names: dict[str, int] = {}
-    for panel, one in zip(axes, shown, strict=True):
+    for panel, one, heading in zip(axes, shown, _headings(shown), strict=True):
         assert one.control is not None
         cells = _rivals(one)
         for i, cell in enumerate(cells):
@@ -74,7 +79,7 @@ def improvement(study: Study, others: Studies) -> "Figure | None":
             name = cell_name(one, cell)
             _bars(panel, changes, i, len(cells), name, names.setdefault(name, len(names)))
         _per_cent(panel, f"change over {one.control.label} (%)")
-        name_panel(panel, one.dataset)
+        name_panel(panel, heading)
     legend_below(figure)
     return figure
 
@@ -177,6 +182,21 @@ def _rivals(study: Study) -> list[Cell]:
     return [cell for cell in cells if not cell.is_control][:_MOST_BARS]
 
 
+def _headings(shown: Studies) -> list[str]:
+    """Return each study's dataset, and where another has the same, what tells the two apart."""
+    found = []
+    for one in shown:
+        alike = [s for s in shown if s.dataset == one.dataset]
+        waits = [s.cells[0].trials[0].config.get(PATH) for s in alike]
+        if len(alike) == 1:
+            found.append(one.dataset)
+        elif None not in waits and len(set(waits)) == len(waits):
+            found.append(f"{one.dataset}, patience {waits[alike.index(one)]}")
+        else:
+            found.append(f"{one.dataset}, {one.name}")
+    return found
+
+
 def _relative(cell: Cell, base: Cell, metric: str) -> Estimate:
     """Return the mean change in per cent over paired seeds."""
     pairs = paired(cell, base, metric)
@@ -205,6 +225,9 @@ def _bars(
         error_kw={"lw": 1, "ecolor": INK},
         capsize=2,
         color=COLOURS[colour % len(COLOURS)],
+        edgecolor=PAPER,
+        lw=0,
+        hatch=_HATCHES[colour // len(COLOURS) % len(_HATCHES)],
         label=label,
     )
 

@@ -7,6 +7,7 @@ import pytest
 
 from analysis.against import against_sentences, against_sheets, rows_we_lack, shared_cells
 from analysis.confirmation import confirmation, confirmation_sentence, confirmation_sheet
+from analysis.figures.comparing import improvement
 from analysis.importance import importance
 from analysis.patience import patience_sentences, patience_sheet, waiting
 from analysis.sheets import Sheet, sheet_csv, sheet_latex, sheet_markdown
@@ -172,6 +173,36 @@ def test_a_short_run_that_is_the_beginning_of_the_long_one_is_said_to_be():
         (said,) = [s for s in against_sentences(long, short, METRIC, "R@20") if "Patience" in s]
         assert ("the shorter runs are the longer ones' beginnings to the bit" in said) == is_one
         assert ("the code changed, too" in said) != is_one
+
+
+def test_panels_of_one_dataset_are_told_apart_and_no_two_names_look_alike():
+    variants = [f"V{i}" for i in range(9)]
+
+    def of_patience(name, patience, shown):
+        cells = {(("variant", v),): 0.1 + i / 100 for i, v in enumerate(("DiffRec", *shown))}
+        space = {"control": {"variant": "DiffRec"}}
+        found = replace(study(name, cells), space=space)
+        config = {} if patience is None else {"training.patience": patience}
+        return replace(found, trials=tuple(replace(t, config=config) for t in found.trials))
+
+    short, long = of_patience("a", 20, variants[:5]), of_patience("b", 200, variants[4:])
+    drawn = improvement(short, [long])
+    headings = [axes.get_title(loc="left") for axes in drawn.axes]
+    assert headings == ["ml-1m_clean, patience 20", "ml-1m_clean, patience 200"]
+    looks = {}
+    for axes in drawn.axes:
+        for bars in axes.containers:
+            if hasattr(bars, "patches"):
+                looks[bars.get_label()] = (bars[0].get_facecolor(), bars[0].get_hatch())
+    assert set(looks) == set(variants)
+    assert len(set(looks.values())) == len(variants)
+    (first, second) = improvement(
+        of_patience("a", None, ["V"]), [of_patience("b", None, ["V"])]
+    ).axes
+    assert [first.get_title(loc="left"), second.get_title(loc="left")] == [
+        "ml-1m_clean, a",
+        "ml-1m_clean, b",
+    ]
 
 
 def test_importance_finds_what_matters_and_gives_luck_its_share():
