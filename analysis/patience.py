@@ -86,12 +86,10 @@ def patience_sentences(found: Sequence[Waiting]) -> list[str]:
             sure = f", {where} our interval" if e.is_known else ""
             line += f"; the reproduction report says {CLAIM:+.1%}{sure}"
         if one.is_beginning:
-            line += "; the shorter runs are the longer ones' beginnings to the bit"
-        elif one.code[0] != one.code[1]:
+            line += "; on validation the shorter runs are the longer ones' beginnings to the bit"
+        if one.code[0] != one.code[1]:
             short, long = (code or "unrecorded" for code in one.code)
-            line += (
-                f"; the code changed, too ({one.short} epochs: commit {short}; {one.long}: {long})"
-            )
+            line += f"; the commits differ ({one.short} epochs: commit {short}; {one.long}: {long})"
         said.append(f"{line}.")
     return said
 

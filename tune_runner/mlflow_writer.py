@@ -22,6 +22,9 @@ _BATCH = 1000
 
 _TAG_LENGTH = 4000
 
+_OF_THE_START = ("command",)
+"""Tags that `--resume` leaves as they are: they say how to make the study again."""
+
 _EXPERIMENT_KIND = "mlflow.experimentKind"
 """Tag by which MLflow's pages choose what to show: of a study its runs, not traces of agents."""
 
@@ -63,7 +66,9 @@ class MlflowWriter:
             self._parent = run.info.run_id
         else:
             self._client.update_run(self._parent, status="RUNNING")
-            self._tag(self._parent, tags | self._commits(self._parent, tags))
+            known = self._client.get_run(self._parent).data.tags
+            tags |= {key: known[key] for key in _OF_THE_START if key in known}
+            self._tag(self._parent, tags | self._commits(self._parent, message["tags"]))
         for name, content in message["artifacts"].items():
             self._client.log_text(self._parent, json.dumps(content, indent=2) + "\n", name)
 

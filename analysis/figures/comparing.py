@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_MOST_BARS = 6
+_MOST_BARS = 9
 _HATCHES = ("", "////", "....")
 """A name beyond the colours has one of them again, and a pattern."""
 
@@ -85,12 +85,13 @@ def improvement(study: Study, others: Studies) -> "Figure | None":
 
 
 def reproduction(study: Study, others: Studies) -> "Figure | None":
-    """Draw our values as per cent of the literature's, a panel for each dataset and source."""
+    """Draw our values as per cent of the literature's, a panel for each study and source."""
     found: dict[str, list[Beside]] = {}
-    for one in (study, *others):
+    shown = (study, *others)
+    for one, heading in zip(shown, _headings(shown), strict=True):
         for row in beside(one):
             if row.reported.source in ("paper", "report"):
-                key = f"{one.dataset}: {SOURCES[row.reported.source].split(',')[0]}"
+                key = f"{heading}: {SOURCES[row.reported.source].split(',')[0]}"
                 found.setdefault(key, []).append(row)
     if not found:
         return None
@@ -235,7 +236,7 @@ def _bars(
 def _per_cent(axes: "Axes", name: str) -> None:
     axes.axhline(0, color=INK, lw=0.8)
     axes.set_ylabel(name, color=INK)
-    axes.set_xlabel("test metric", color=INK)
+    axes.set_xlabel("test metric (bars: 95 % Student interval over paired seeds)", color=INK)
     axes.set_xticks(range(len(TEST_METRICS)), [title(metric) for metric in TEST_METRICS])
 
 

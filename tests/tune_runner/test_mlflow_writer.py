@@ -144,7 +144,7 @@ def test_an_end_that_is_told_again_by_another_driver_changes_nothing(torn):
 
 def test_every_commit_that_had_a_hand_in_it_is_named_once_the_first_one_first(torn):
     def study(commit):
-        tags = {"kind": "study", "study": name, "git_commit": commit}
+        tags = {"kind": "study", "study": name, "git_commit": commit, "command": f"by {commit}"}
         return message("study", tags=tags, artifacts={})
 
     name = "test_every_commit_that_had_a_hand_in_it_is_named_once_the_first_one_first"
@@ -156,6 +156,7 @@ def test_every_commit_that_had_a_hand_in_it_is_named_once_the_first_one_first(to
     assert commits == {"0": "b1, a2", "1": "a2"}
     parent = client.get_run(runs[0].data.tags["mlflow.parentRunId"])
     assert parent.data.tags["git_commit"] == "b1, a2"
+    assert parent.data.tags["command"] == "by b1"  # not that of --resume
 
 
 def test_a_trial_that_gets_through_after_all_has_no_error(torn):
