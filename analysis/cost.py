@@ -191,6 +191,23 @@ def cost_sheet(study: Study) -> Sheet:
     return Sheet("cost", "Cost", head, tuple(rows), note)
 
 
+def trial_cost_sheet(study: Study) -> Sheet:
+    """Return the cost of each trial that has ended; the rows sum to the study's trials."""
+    trials = {trial.number: trial for trial in (*study.trials, *study.confirming)}
+    rows = []
+    for share in study_cost(study).shares:
+        trial = trials[share.number]
+        one = StudyCost((share,), math.nan)
+        what, *numbers = _row(trial.label, one, share.kwh)
+        source = "model" if math.isnan(share.joules) else "measured"
+        rows.append((str(share.number), what, str(trial.seed), share.state, *numbers, source))
+    head = ("trial", "cell", "seed", "state", "hours", "core hours", "GPU-share hours", "kWh")
+    note = "Energy as the machine measured it, else by the model of the study's cost."
+    return Sheet(
+        "cost_by_trial", "Cost of each trial", (*head, "kg CO2e", "energy"), tuple(rows), note
+    )
+
+
 def _row(name: str, cost: StudyCost, kwh: float) -> tuple[str, ...]:
     hours = (cost.seconds / 3600, cost.core_hours, cost.gpu_hours)
     return (name, *(f"{value:.3f}" for value in hours), *_energy(kwh))

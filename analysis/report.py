@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis import reading, saving, tables
+from analysis.cost import trial_cost_sheet
 from analysis.findings import Findings, find
 from analysis.sheets import sheet_csv, sheet_latex, sheet_markdown
 from analysis.study import Study
@@ -99,6 +100,8 @@ def _texts(found: Findings) -> dict[str, str]:
         "table.tex": tables.latex_table(table),
         "report.md": f"{markdown}\n## What was found\n\n{answer}\n{sheets}",
     }
+    # Of hundreds of trials: a file to sort, not a table to read.
+    files["tables/cost_by_trial.csv"] = sheet_csv(trial_cost_sheet(found.table.study))
     for sheet in found.sheets:
         files[f"tables/{sheet.name}.csv"] = sheet_csv(sheet)
         files[f"tables/{sheet.name}.tex"] = sheet_latex(sheet)

@@ -236,7 +236,7 @@ def _bars(
 def _per_cent(axes: "Axes", name: str) -> None:
     axes.axhline(0, color=INK, lw=0.8)
     axes.set_ylabel(name, color=INK)
-    axes.set_xlabel("test metric (bars: 95 % Student interval over paired seeds)", color=INK)
+    axes.set_xlabel("test metric (thin lines: 95 % Student interval)", color=INK)
     axes.set_xticks(range(len(TEST_METRICS)), [title(metric) for metric in TEST_METRICS])
 
 

@@ -13,6 +13,7 @@ from analysis.cost import (
     kg_co2e,
     kilowatt_hours,
     study_cost,
+    trial_cost_sheet,
 )
 from analysis.literature import SOURCES, beside, reported
 from analysis.study import Study, Trial
@@ -71,6 +72,16 @@ def test_shares_of_all_trials_and_the_idle_part_sum_to_the_nodes_total():
     assert sum(s.kwh for s in cost.shares) + cost.idle_kwh == pytest.approx(
         (4.0 * CPU_CORE_WATTS + 4.0 * IDLE_CORE_WATTS) / 1000
     )
+
+
+def test_each_trial_has_its_own_row_of_cost_and_the_rows_sum_to_the_study():
+    ran = timed((0, 3600, 2.0, 0, None), (0, 1800, 1.0, 0, None), (1800, 7200, 1, 1, 3.6e6))
+    sheet, cost = trial_cost_sheet(ran), study_cost(ran)
+    assert [row[0] for row in sheet.rows] == [str(trial.number) for trial in ran.trials]
+    kwh, kg = (sheet.head.index(name) for name in ("kWh", "kg CO2e"))
+    assert sum(float(row[kwh]) for row in sheet.rows) == pytest.approx(cost.kwh, abs=2e-4)
+    assert sum(float(row[kg]) for row in sheet.rows) == pytest.approx(kg_co2e(cost.kwh), abs=2e-4)
+    assert [row[-1] for row in sheet.rows] == ["model", "model", "measured"]
 
 
 def test_a_pruned_or_failed_trial_costs_what_it_held():
