@@ -30,6 +30,9 @@ KG_PER_KWH = 0.62
 """Carbon intensity of the report's grid, kg CO2e per kWh."""
 
 
+_HEAD = ("what", "hours", "core hours", "GPU-share hours", "kWh", "kg CO2e")
+
+
 def kilowatt_hours(hours: float, watts: float) -> float:
     """Return the energy of a power over some hours."""
     return hours * watts / 1000
@@ -183,12 +186,11 @@ def cost_sheet(study: Study) -> Sheet:
     rows.append(
         ("check: report", f"{REPORT_HOURS:g}", "–", f"{REPORT_HOURS:g}", *_energy(check, 1))
     )
-    head = ("what", "hours", "core hours", "GPU-share hours", "kWh", "kg CO2e")
     note = (
         f"{cost.sentence()} The check is the reproduction report's own estimate: "
         f"{REPORT_HOURS:,.0f} h at {REPORT_WATTS:g} W and {KG_PER_KWH:g} kg/kWh, 173.6 kg."
     )
-    return Sheet("cost", "Cost", head, tuple(rows), note)
+    return Sheet("cost", "Cost", _HEAD, tuple(rows), note)
 
 
 def trial_cost_sheet(study: Study) -> Sheet:
@@ -201,11 +203,8 @@ def trial_cost_sheet(study: Study) -> Sheet:
         what, *numbers = _row(trial.label, one, share.kwh)
         source = "model" if math.isnan(share.joules) else "measured"
         rows.append((str(share.number), what, str(trial.seed), share.state, *numbers, source))
-    head = ("trial", "cell", "seed", "state", "hours", "core hours", "GPU-share hours", "kWh")
-    note = "Energy as the machine measured it, else by the model of the study's cost."
-    return Sheet(
-        "cost_by_trial", "Cost of each trial", (*head, "kg CO2e", "energy"), tuple(rows), note
-    )
+    head = ("trial", "cell", "seed", "state", *_HEAD[1:], "energy")
+    return Sheet("cost_by_trial", "Cost of each trial", head, tuple(rows))
 
 
 def _row(name: str, cost: StudyCost, kwh: float) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """What waiting longer is worth, beside the reproduction report's claim of +32.9 %."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,9 +47,9 @@ def waiting(study: Study) -> list[Waiting]:
             groups[label_of(tuple(rest.items())) if rest else cell.variant].append(cell)
     found = []
     for label, cells in groups.items():
-        cells.sort(key=lambda cell: dict(cell.params)[PATH])
-        if dict(cells[0].params)[PATH] < dict(cells[-1].params)[PATH]:
-            found.append(_waiting(label, cells[0], cells[-1], study))
+        by_patience = {dict(cell.params)[PATH]: cell for cell in cells}
+        if len(by_patience) > 1:
+            found.append(_waiting(label, by_patience, study))
     return found
 
 
@@ -65,7 +65,7 @@ def waiting_beside(pairs: Iterable[tuple[Cell, Cell]], study: Study) -> list[Wai
         cells = {p: cell for cell in (one, other) if (p := _patience(cell)) is not None}
         if len(cells) == 2 and _but_patience(one) == _but_patience(other):
             label = one.label if len(one.params) > 1 else one.variant
-            effect = _waiting(label, cells[min(cells)], cells[max(cells)], study)
+            effect = _waiting(label, cells, study)
             if effect.change.n:  # else they have no seed in common
                 found.append(effect)
     return found
@@ -120,9 +120,11 @@ def patience_sheet(found: Sequence[Waiting], beside: str = "") -> Sheet | None:
     return Sheet(name, f"What is waiting worth{where}?", head, tuple(rows), note)
 
 
-def _waiting(label: str, short: Cell, long: Cell, study: Study) -> Waiting:
+def _waiting(label: str, cells: Mapping[int, Cell], study: Study) -> Waiting:
+    """Compare the shortest patience of `cells` with the longest."""
+    few, many = min(cells), max(cells)
+    short, long = cells[few], cells[many]
     (change,) = estimates([_changes(short, long)])
-    few, many = _patience(short) or 0, _patience(long) or 0
     claim = (study.dataset, few, many) == ("ml-1m_clean", 20, 200)
     begins = _is_beginning(short, long, study.objective)
     return Waiting(label, few, many, change, claim, (short.code, long.code), begins)
@@ -140,7 +142,7 @@ def _is_beginning(short: Cell, long: Cell, metric: str) -> bool:
 
 
 def _patience(cell: Cell) -> int | None:
-    return dict(cell.params).get(PATH) or cell.trials[0].config.get(PATH)
+    return cell.trials[0].config.get(PATH)
 
 
 def _but_patience(cell: Cell) -> dict[str, Any]:

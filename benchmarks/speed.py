@@ -5,9 +5,9 @@
     python benchmarks/speed.py --threads 1 --repeats 3
 
 Ours twice: in float32, as published, and with `training.precision: auto`, which multiplies in
-bfloat16 where the hardware does. A trial to early stop is composed: as many epochs as our own trial
-takes (`--epochs`), a validation every five. The plain one scores validation and test each time, as
-the released code does, ours validation alone and test once.
+bfloat16 where the hardware does. A trial is composed of `--epochs` epochs and a validation every
+five, not run: its length is a choice, the same for all. The plain one scores validation and test
+each time, as the released code does, ours validation alone and test once.
 
 "at most" is the ratio if ours took nothing but its matrix products, each as fast as this machine's
 best square product: what no writing of the same arithmetic can exceed.
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--epochs", type=int, default=100, help="of a trial to early stop")
+    parser.add_argument("--epochs", type=int, default=100, help="of the composed trial")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     data = load_dataset(args.dataset, args.data_dir)

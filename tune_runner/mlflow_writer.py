@@ -67,8 +67,8 @@ class MlflowWriter:
         else:
             self._client.update_run(self._parent, status="RUNNING")
             known = self._client.get_run(self._parent).data.tags
-            tags |= {key: known[key] for key in _OF_THE_START if key in known}
-            self._tag(self._parent, tags | self._commits(self._parent, message["tags"]))
+            tags |= _commits(known, message["tags"].get(records.COMMIT, ""))
+            self._tag(self._parent, tags | {k: known[k] for k in _OF_THE_START if k in known})
         for name, content in message["artifacts"].items():
             self._client.log_text(self._parent, json.dumps(content, indent=2) + "\n", name)
 
@@ -77,7 +77,8 @@ class MlflowWriter:
         run = self._run(trial)
         if run:
             self._client.update_run(run, status="RUNNING")
-            commits = self._commits(run, {records.COMMIT: message.get("commit", "")})
+            known = self._client.get_run(run).data.tags
+            commits = _commits(known, message.get("commit", ""))
             self._tag(run, {records.STATE: "running"} | commits)
         else:
             run = self._create(message)
@@ -107,12 +108,6 @@ class MlflowWriter:
         )
         self._runs[trial] = created.info.run_id
         return created.info.run_id
-
-    def _commits(self, run: str, tags: Mapping[str, str]) -> dict[str, str]:
-        """Return the tag of all commits that ran `run`: another one may go on with it."""
-        known = self._client.get_run(run).data.tags.get(records.COMMIT, "")
-        commits = dict.fromkeys(filter(None, (*known.split(", "), tags.get(records.COMMIT, ""))))
-        return {records.COMMIT: ", ".join(commits)} if commits else {}
 
     def _metrics(self, message: Message) -> None:
         trial = message["trial"]
@@ -234,3 +229,10 @@ def _millis(message: Message) -> int:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _commits(known: Mapping[str, str], commit: str) -> dict[str, str]:
+    """Return the tag of all commits that ran it, of its `known` tags and the one that goes on."""
+    before = known.get(records.COMMIT, "").split(", ")
+    commits = dict.fromkeys(filter(None, (*before, commit)))
+    return {records.COMMIT: ", ".join(commits)} if commits else {}

@@ -23,7 +23,7 @@ class UserNoise:
     """Standard normal noise that belongs to a user, whoever is scored together with him.
 
     A ranking then depends neither on how many users memory lets through at a time nor on the
-    device: the values are drawn on the CPU, from one generator for each user.
+    device: the values are drawn on the CPU, from one generator for each user. A GPU waits for it.
     """
 
     def __init__(self, seed: int, users: np.ndarray) -> None:
