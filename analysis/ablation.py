@@ -108,13 +108,8 @@ def _interval(estimate: Estimate) -> str:
     return f"{estimate.low:+.4f} to {estimate.high:+.4f}"
 
 
-def judge(found: Sequence[Pairs], *, resample: bool = True) -> list[Comparison]:
-    """Return the comparisons of one family: estimates, Holm's p values, verdicts.
-
-    Args:
-        found: paired values.
-        resample: give the bootstrap's interval, too; of thousands of values it says nothing new.
-    """
+def judge(found: Sequence[Pairs]) -> list[Comparison]:
+    """Return the comparisons of one family: estimates, Holm's p values, verdicts."""
     samples = [[a - b for a, b in zip(p.ours, p.theirs, strict=True)] for p in found]
     judged = estimates(samples)
     adjusted = holm([estimate.p for estimate in judged]) if judged else []
@@ -131,7 +126,7 @@ def judge(found: Sequence[Pairs], *, resample: bool = True) -> list[Comparison]:
                 relative,
                 _verdict(estimate, float(p)),
                 pairs.factor,
-                bootstrap(sample) if resample else (math.nan, math.nan),
+                bootstrap(sample),
                 pairs.averaged,
             )
         )

@@ -26,6 +26,9 @@ CPU_CORE_WATTS = 10.0
 IDLE_CORE_WATTS = 3.0
 """Assumed draw of one idle core with its share of memory and board."""
 
+IDLE_GPU_WATTS = 50.0
+"""Assumed draw of a GPU that nothing runs on."""
+
 KG_PER_KWH = 0.62
 """Carbon intensity of the report's grid, kg CO2e per kWh."""
 
@@ -80,8 +83,11 @@ class StudyCost:
 
     shares: tuple[Share, ...]
     node_core_hours: float
-    """Cores of the node times the time from the first trial's start to the last one's end; NaN
-    where either is not recorded, or where several nodes must have worked."""
+    """Cores that there were times the time from the first trial's start to the last one's end; NaN
+    where either is not recorded, or where more was held than was recorded."""
+
+    node_gpu_hours: float = 0.0
+    """The same of its GPUs."""
 
     @property
     def seconds(self) -> float:
@@ -104,6 +110,11 @@ class StudyCost:
         return self.node_core_hours - self.core_hours
 
     @property
+    def idle_gpu_hours(self) -> float:
+        """GPU hours of the node that no trial held."""
+        return self.node_gpu_hours - self.gpu_hours
+
+    @property
     def kwh(self) -> float:
         """Energy of the trials, without the idle part."""
         return sum(share.kwh for share in self.shares)
@@ -111,7 +122,8 @@ class StudyCost:
     @property
     def idle_kwh(self) -> float:
         """Energy of the idle part by the model."""
-        return kilowatt_hours(self.idle_core_hours, IDLE_CORE_WATTS)
+        cores = kilowatt_hours(self.idle_core_hours, IDLE_CORE_WATTS)
+        return cores + kilowatt_hours(self.idle_gpu_hours, IDLE_GPU_WATTS)
 
     @property
     def is_measured(self) -> bool:
@@ -136,10 +148,16 @@ class StudyCost:
     def _idle_sentence(self) -> str:
         if math.isnan(self.node_core_hours):
             return "What the node had beside them is not known, so its idle part is not counted."
+        offered, idle = f"{self.node_core_hours:.2f} core hours", f"{self.idle_core_hours:.2f}"
+        watts = f"{IDLE_CORE_WATTS:g} W per core"
+        if self.node_gpu_hours:
+            offered += f" and {self.node_gpu_hours:.2f} GPU hours"
+            idle += f" and {self.idle_gpu_hours:.2f}"
+            watts += f" and {IDLE_GPU_WATTS:g} W per GPU"
         return (
-            f"The node offered {self.node_core_hours:.2f} core hours from the first trial's start "
-            f"to the last one's end; {self.idle_core_hours:.2f} of them no trial held (idle, or "
-            f"paused between two runs): {self.idle_kwh:.4f} kWh more at {IDLE_CORE_WATTS:g} W."
+            f"The node offered {offered} from the first trial's start to the last one's end; "
+            f"{idle} of them no trial held (idle, or paused between two runs): "
+            f"{self.idle_kwh:.4f} kWh more at {watts}."
         )
 
 
@@ -166,9 +184,22 @@ def study_cost(study: Study) -> StudyCost:
     starts, ends = [t.start for t in trials], [t.end for t in trials]
     known = trials and not any(map(math.isnan, (*starts, *ends)))
     span = max(ends) - min(starts) if known else math.nan
-    node = span / 3600 * float(study.environment.get("cpus") or math.nan)
-    held = sum(share.core_hours for share in shares)
-    return StudyCost(shares, node if held <= node else math.nan)
+    cores, gpus = _resources(study)
+    cost = StudyCost(shares, span / 3600 * cores, span / 3600 * gpus)
+    whole = cost.core_hours <= cost.node_core_hours and cost.gpu_hours <= cost.node_gpu_hours
+    return cost if whole else StudyCost(shares, math.nan)
+
+
+def _resources(study: Study) -> tuple[float, float]:
+    """Return the cores and GPUs that there were; NaN where they changed, or nobody recorded them.
+
+    Studies of older versions recorded the cores of the driver's machine only.
+    """
+    found = {
+        (float(held.get("cpus") or math.nan), float(held.get("gpus") or 0.0))
+        for held in (each.get("cluster", each) for each in study.environments)
+    }
+    return found.pop() if len(found) == 1 else (math.nan, math.nan)
 
 
 def cost_sheet(study: Study) -> Sheet:
@@ -180,8 +211,9 @@ def cost_sheet(study: Study) -> Sheet:
         rows.append(_row(f"{state} ({len(part.shares)})", part, part.kwh))
     rows.append(_row(f"trials together ({len(cost.shares)})", cost, cost.kwh))
     if not math.isnan(cost.node_core_hours):
-        rows.append(_hours("idle", cost.idle_core_hours, cost.idle_kwh))
-        rows.append(_hours("node", cost.node_core_hours, cost.kwh + cost.idle_kwh))
+        idle, node = cost.idle_core_hours, cost.node_core_hours
+        rows.append(_hours("idle", idle, cost.idle_gpu_hours, cost.idle_kwh))
+        rows.append(_hours("node", node, cost.node_gpu_hours, cost.kwh + cost.idle_kwh))
     check = kilowatt_hours(REPORT_HOURS, REPORT_WATTS)
     rows.append(
         ("check: report", f"{REPORT_HOURS:g}", "–", f"{REPORT_HOURS:g}", *_energy(check, 1))
@@ -212,8 +244,8 @@ def _row(name: str, cost: StudyCost, kwh: float) -> tuple[str, ...]:
     return (name, *(f"{value:.3f}" for value in hours), *_energy(kwh))
 
 
-def _hours(name: str, core_hours: float, kwh: float) -> tuple[str, ...]:
-    return (name, "–", f"{core_hours:.3f}", "–", *_energy(kwh))
+def _hours(name: str, core_hours: float, gpu_hours: float, kwh: float) -> tuple[str, ...]:
+    return (name, "–", f"{core_hours:.3f}", f"{gpu_hours:.3f}", *_energy(kwh))
 
 
 def _energy(kwh: float, digits: int = 4) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """Reads a study from MLflow; the only module here that does. MLflow is imported when asked."""
 
 import difflib
+import itertools
 import json
 import logging
 import math
@@ -84,7 +85,7 @@ def read_study(client: "MlflowClient", name: str) -> Study:
         trials=tuple(trial for trial in standing if not trial.role),
         run_id=run_id,
         retried=len(trials) - len(standing),
-        environment=_artifact(client, run_id, records.ENVIRONMENT_FILE),
+        environments=tuple(_environments(client, run_id)),
         confirming=tuple(trial for trial in standing if trial.role),
         start=_seconds(parent.info.start_time),
         end=_seconds(parent.info.end_time),
@@ -204,6 +205,17 @@ def parse(text: str) -> Any:
 
 def _seconds(millis: int | None) -> float:
     return math.nan if millis is None else millis / 1000
+
+
+def _environments(client: "MlflowClient", run_id: str) -> Iterator[dict[str, Any]]:
+    """Return each environment that a study ran in, in order."""
+    stem, suffix = records.ENVIRONMENT_FILE.split(".")
+    for number in itertools.count(1):
+        name = f"{stem}_{number}.{suffix}" if number > 1 else records.ENVIRONMENT_FILE
+        found = _artifact(client, run_id, name)
+        if not found:
+            return
+        yield found
 
 
 def _artifact(client: "MlflowClient", run_id: str, name: str) -> dict[str, Any]:

@@ -33,10 +33,11 @@ def report_study(
     _show(found)
     folder = saving.report_folder(runs_dir, name)
     texts = _texts(found)
+    saving.clear(folder)
     saving.write_files(folder, texts)  # first: a figure that fails must not cost the table
     if with_figures:
         saving.write_files(folder, _drawn(found, others))
-    saving.log_folder(client, study.run_id, folder)
+    saving.log_folder(client, study.run_id, folder, instead=True)
     saving.describe_run(client, study.run_id, texts["report.md"])
     sys.stdout.write(f"report    {folder / ('index.html' if with_figures else 'report.md')}\n")
     sys.stdout.flush()

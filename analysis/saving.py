@@ -1,5 +1,6 @@
 """Where a report's files go: a folder of the study, and the study's MLflow run."""
 
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
 
 ARTIFACTS = "report"
 """Folder of the report among the run's artifacts."""
+
+_PARTS = ("figures", "tables")
+"""Folders of a report in which one may hold what the next does not."""
+
+_PAGE = "index.html"
 
 _NOTE_LENGTH = 4_500
 """Characters of a description; MLflow refuses a tag above 5,000 (8,000 in newer stores)."""
@@ -31,6 +37,22 @@ def report_folder(runs_dir: Path, study: str) -> Path:
             f"The folder {folder} cannot be made ({error.strerror}); choose another --runs-dir."
         ) from None
     return folder
+
+
+def clear(folder: Path) -> None:
+    """Remove what an earlier report of the study left: none of it may pass for this one's.
+
+    Raises:
+        UserError: it cannot be removed.
+    """
+    try:
+        for part in filter(Path.is_dir, (folder / part for part in _PARTS)):
+            shutil.rmtree(part)
+        (folder / _PAGE).unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"The folder {folder} cannot be written ({error.strerror}); choose another --runs-dir."
+        ) from None
 
 
 def write_files(folder: Path, files: Mapping[str, str] | Mapping[str, str | bytes]) -> None:
@@ -64,12 +86,33 @@ def describe_run(client: "MlflowClient", run_id: str, markdown: str) -> None:
         sys.stderr.write(f"note: MLflow did not take the description ({reason})\n")
 
 
-def log_folder(client: "MlflowClient", run_id: str, folder: Path) -> None:
-    """Put the folder's files on the study's run; say so if MLflow does not take them."""
+def log_folder(client: "MlflowClient", run_id: str, folder: Path, *, instead: bool = False) -> None:
+    """Put the folder's files on the study's run; say so if MLflow does not take them.
+
+    Args:
+        client: of the tracking server.
+        run_id: the study's run.
+        folder: the report's.
+        instead: whether they take the place of what an earlier report left there.
+    """
     from mlflow.exceptions import MlflowException
 
     try:
+        if instead:
+            _forget(client, run_id)
         client.log_artifacts(run_id, str(folder), ARTIFACTS)
     except (MlflowException, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         sys.stderr.write(f"note: MLflow did not take the report ({reason}); it is in {folder}\n")
+
+
+def _forget(client: "MlflowClient", run_id: str) -> None:
+    """Remove the parts of an earlier report from the run."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    there = {file.path for file in client.list_artifacts(run_id, ARTIFACTS)}
+    stale = [path for name in (*_PARTS, _PAGE) if (path := f"{ARTIFACTS}/{name}") in there]
+    if stale:
+        store = get_artifact_repository(str(client.get_run(run_id).info.artifact_uri))
+        for path in stale:
+            store.delete_artifacts(path)

@@ -4,13 +4,14 @@ A percentile bootstrap of three differences covers far less than it says, and a 
 three pairs can never fall below p = 0.25; Student's t is exact for normal differences at every n
 (`tests/analysis/test_statistics.py` measures all of this). So verdicts rest on Student's t. A
 bootstrap is offered beside it from `BOOTSTRAP_SEEDS` seeds on, where it covers; below that it would
-only look like evidence. It resamples seeds; how a result would move with other users is said apart
-from it (`analysis.users`).
+only look like evidence. It resamples what is paired: seeds or, where trials kept them, users
+(`analysis.users`), of whom there are enough however few the seeds.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,11 @@ LEVEL = 0.95
 """Coverage of every interval; 1 - LEVEL is the error rate of every family of tests."""
 
 BOOTSTRAP_SEEDS = 5
-"""Fewest paired seeds for which a bootstrap interval is given."""
+"""Fewest paired values for which a bootstrap interval is given."""
 
 _DRAWS = 4_000
+_CHUNK = 2_000_000
+"""Values drawn at a time: of thousands of users all draws at once would take hundreds of MB."""
 
 Array = NDArray[np.float64]
 
@@ -85,15 +88,25 @@ def bootstrap(sample: Sequence[float]) -> tuple[float, float]:
     12.5), since the plain percentile interval is too narrow at such sizes. The draws are the same
     for the same number of values.
     """
-    n = len(sample)
-    if n < BOOTSTRAP_SEEDS:
+    if len(sample) < BOOTSTRAP_SEEDS:
         return math.nan, math.nan
+    return _bootstrap(tuple(sample))
+
+
+@lru_cache(maxsize=512)
+def _bootstrap(sample: tuple[float, ...]) -> tuple[float, float]:
+    """Return it; once, since a report has the same comparison in a table and in a sentence."""
+    n = len(sample)
     values = np.asarray(sample, dtype=float)
     mean, error = values.mean(), values.std(ddof=1) / math.sqrt(n)
-    draws = values[np.random.default_rng(n).integers(0, n, (_DRAWS, n))]
-    spread = draws.std(axis=1, ddof=1) / math.sqrt(n)
-    kept = spread > 0  # a draw of one value only says nothing
-    t = (draws.mean(axis=1)[kept] - mean) / spread[kept]
+    rng, chunk = np.random.default_rng(n), max(1, min(_DRAWS, _CHUNK // n))
+    parts = []
+    for first in range(0, _DRAWS, chunk):
+        draws = values[rng.integers(0, n, (min(chunk, _DRAWS - first), n))]
+        spread = draws.std(axis=1, ddof=1) / math.sqrt(n)
+        kept = spread > 0  # a draw of one value only says nothing
+        parts.append((draws.mean(axis=1)[kept] - mean) / spread[kept])
+    t = np.concatenate(parts)
     if error == 0 or not len(t):
         return float(mean), float(mean)
     below, above = np.quantile(t, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])

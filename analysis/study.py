@@ -87,7 +87,7 @@ class Cell:
     @property
     def code(self) -> str:
         """The commits that trained its trials, shortened; empty where none was recorded."""
-        return ", ".join(dict.fromkeys(c[:7] for trial in self.trials for c in trial.commits))
+        return ", ".join(dict.fromkeys(_short(c) for trial in self.trials for c in trial.commits))
 
     def count(self, state: str) -> int:
         """Return how many trials ended so."""
@@ -127,7 +127,9 @@ class Study:
 
     run_id: str = ""
     retried: int = 0
-    environment: Mapping[str, Any] = field(default_factory=dict)
+    environments: tuple[Mapping[str, Any], ...] = ()
+    """What it ran on and with: the first one, and any other that it went on in."""
+
     confirming: tuple[Trial, ...] = ()
     """Trials on fresh seeds, apart from the search: no table and no ranking holds them."""
 
@@ -245,3 +247,9 @@ class Study:
             else:
                 position.append((2, 0.0, str(value)))
         return position
+
+
+def _short(commit: str) -> str:
+    """Return a commit's name for people; what was changed and not committed stays visible."""
+    name, changed, _ = commit.partition("-")
+    return name[:7] + changed + ("dirty" if changed else "")

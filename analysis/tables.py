@@ -100,20 +100,41 @@ def latex_table(table: Table) -> str:
 
 
 def csv_table(table: Table) -> str:
-    """Return the table as CSV: a column for each parameter; numbers at full precision."""
+    """Return the table as CSV: a column for each parameter; numbers at full precision.
+
+    Where the literature reports a row's variant, three columns for each of its sources and metrics:
+    its value, ours minus it, and whether it lies outside our 95 % interval.
+    """
     paths, text = table.study.paths, io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     columns = [f"{metric} {what}" for metric in table.metrics for what in ("mean", "sd")]
-    writer.writerow([*paths, "control", *columns, "complete", "pruned", "failed", "pruned_at"])
-    for cell in table.rows:
+    rows = [{_column(row): row for row in reported} for reported in table.reported]
+    beside = list(dict.fromkeys(column for row in rows for column in row))
+    counts = ["complete", "pruned", "failed", "pruned_at"]
+    whats = ("{}", "minus {}", "outside by {}")
+    theirs = [f"{metric} {what.format(source)}" for source, metric in beside for what in whats]
+    writer.writerow([*paths, "control", *columns, *counts, *theirs])
+    for cell, reported in zip(table.rows, rows, strict=True):
         params = dict(cell.params)
         given = [_csv(params[path]) if path in params else "" for path in paths]
         values = [v for m in table.metrics for v in (cell.mean(m), cell.deviation(m))]
         numbers = ["" if math.isnan(value) else repr(value) for value in values]
         epochs = " ".join(map(str, cell.pruned_epochs()))
         control = str(cell.is_control).lower()
-        writer.writerow([*given, control, *numbers, *_counts(cell, "0"), epochs])
+        theirs = [text for column in beside for text in _csv_reported(reported.get(column))]
+        writer.writerow([*given, control, *numbers, *_counts(cell, "0"), epochs, *theirs])
     return text.getvalue()
+
+
+def _column(row: Beside) -> tuple[str, str]:
+    return f"{row.reported.source}{row.elsewhere}", f"test/{row.metric}"
+
+
+def _csv_reported(row: Beside | None) -> tuple[str, str, str]:
+    if row is None:
+        return ("", "", "")
+    exceeds = "" if row.exceeds is None else str(row.exceeds).lower()
+    return (repr(row.theirs), repr(row.difference), exceeds)
 
 
 def reported_rows(table: Table, reported: Sequence[Beside], between: str) -> list[list[str]]:

@@ -31,7 +31,7 @@ def by_user(study: Study) -> list[Comparison]:
         return []
     others = (cell for cell in study.cells if not cell.is_control)
     found = [_pairs(cell, control) for cell in others]
-    return judge([pairs for pairs in found if pairs is not None], resample=False)
+    return judge([pairs for pairs in found if pairs is not None])
 
 
 def users_sheet(study: Study) -> Sheet | None:

@@ -7,6 +7,7 @@ methods: the driver imports this module too, and never computes.
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -31,12 +32,30 @@ if TYPE_CHECKING:
     from diffrec.training.fused import FusedEpoch
 
 
+def _unmetered() -> float | None:
+    return None
+
+
 class Member:
     """A trial of any variant; built by `start`, so that an error there is an ordinary failure."""
 
     def __init__(
-        self, trial: AssignedTrial, objective: str, engine: Engine, data: "Dataset"
+        self,
+        trial: AssignedTrial,
+        objective: str,
+        engine: Engine,
+        data: "Dataset",
+        meter: Callable[[], float | None] = _unmetered,
     ) -> None:
+        """Take a trial.
+
+        Args:
+            trial: what to train, and where its checkpoint is.
+            objective: name of the metric that is searched by.
+            engine: builds the run and scores it.
+            data: what it is trained, validated and tested on.
+            meter: joules that the worker took since it was last asked; None where nobody knows.
+        """
         self.number, self.name = trial.number, trial.name
         self.run: Any = None
         self._config, self._location = trial.config, trial.checkpoint
@@ -46,9 +65,17 @@ class Member:
         self._replay: list[TrialReport] = []
         self._epochs: dict[int, dict[str, float]] = {}
         self._seconds, self._joules, self._claim = 0.0, 0.0, ""
+        self._meter = meter
 
     def start(self, device: str) -> None:
         """Build the run and take up its checkpoint, if there is one."""
+        started = time.perf_counter()
+        try:
+            self._build(device)
+        finally:
+            self._seconds += time.perf_counter() - started
+
+    def _build(self, device: str) -> None:
         from tune_runner import checkpoints
 
         config = parse_config(self._config)
@@ -91,7 +118,7 @@ class Member:
             Exception: the error that ended the run.
         """
         self._seconds += seconds
-        self._joules += math.nan if joules is None else joules
+        self._add(joules)
         if epoch.error is not None:
             raise epoch.error
         done = epoch.report
@@ -99,8 +126,7 @@ class Member:
         self._epochs[done.epoch] = {TRAIN_LOSS: done.loss, EPOCH_SECONDS: done.seconds}
         if done.metrics is None and not done.finished:
             return None
-        self._epochs[done.epoch] |= done.metrics or {}
-        self._tell_joules(done.epoch)
+        self._epochs[done.epoch] |= {**(done.metrics or {}), **self._cost()}
         value = (done.metrics or {}).get(self._objective)
         report = TrialReport(done.epoch, value, self._epochs)
         self._epochs = {}
@@ -113,36 +139,49 @@ class Member:
         from diffrec.training.run import NonFiniteLossError
 
         if isinstance(error, NonFiniteLossError):
-            said = Outcome(failure=f"the loss is not finite in epoch {error.epoch}")
-            self._tell_joules(error.epoch)
-            return TrialReport(error.epoch, None, self._epochs, said)
+            said = f"the loss is not finite in epoch {error.epoch}"
+            self._epochs.setdefault(error.epoch, {}).update(self._cost())
+            outcome = Outcome(metrics=self._cost(), failure=said)
+            return TrialReport(error.epoch, None, self._epochs, outcome)
         epoch = self._reports[-1].epoch if self._reports else 0
         said = str(error).splitlines()[0] if str(error) else "no message"
         cause = "final" if isinstance(error, UserError) else cause_of(error)
         failure = said if cause == "final" else f"{type(error).__name__}: {said}"
-        return TrialReport(epoch, None, {}, Outcome(failure=failure, cause=cause))
+        outcome = Outcome(metrics=self._cost(), failure=failure, cause=cause)
+        return TrialReport(epoch, None, {}, outcome)
 
-    def _tell_joules(self, epoch: int) -> None:
-        """Put the energy until now into the epoch: a trial that is pruned or fails costs, too."""
+    def _add(self, joules: float | None) -> None:
+        self._joules += math.nan if joules is None else joules
+
+    def _cost(self) -> dict[str, float]:
+        """Return what the trial took until now: one that is pruned or fails costs, too."""
+        cost = {COST_SECONDS: self._seconds}
         told = [row for report in self._reports for row in report.epochs.values()]
         if not math.isnan(self._joules) or any(COST_JOULES in row for row in told):
-            self._epochs.setdefault(epoch, {})[COST_JOULES] = self._joules
+            cost[COST_JOULES] = self._joules
+        return cost
 
     def _complete(self, report: TrialReport) -> TrialReport:
-        """Add the outcome to the last report of a run that has ended: test is scored here, once."""
+        """Add the outcome to the last report of a run that has ended: test is scored here, once.
+
+        The epoch's cost is told again, now that the test is part of it.
+        """
         if not (self.run.finished and report is self._reports[-1]):
             return report
         started = time.perf_counter()
         best = dict(self.run.best_metrics)
         test, artifacts = self._engine.test(self.run, self._data.test)
-        seconds = self._seconds + time.perf_counter() - started
-        metrics = {BEST_EPOCH: float(self.run.best_epoch), COST_SECONDS: seconds}
+        self._seconds += time.perf_counter() - started
+        self._add(self._meter())
+        cost = self._cost()
+        epochs = {**report.epochs, report.epoch: {**report.epochs[report.epoch], **cost}}
+        metrics = {BEST_EPOCH: float(self.run.best_epoch), **cost}
         metrics |= {f"best/{name}": value for name, value in best.items()} | test
         learned = self.run.weight_trajectory()
         if learned is not None:
             artifacts[WEIGHTS_FILE] = learned
         outcome = Outcome(best.get(self._objective), metrics, artifacts=artifacts)
-        return TrialReport(report.epoch, report.objective, report.epochs, outcome)
+        return TrialReport(report.epoch, report.objective, epochs, outcome)
 
     def _save(self) -> None:
         from tune_runner import checkpoints

@@ -5,6 +5,7 @@ run already has are skipped.
 """
 
 import json
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,25 @@ class MlflowWriter:
             tags |= _commits(known, message["tags"].get(records.COMMIT, ""))
             self._tag(self._parent, tags | {k: known[k] for k in _OF_THE_START if k in known})
         for name, content in message["artifacts"].items():
-            self._client.log_text(self._parent, json.dumps(content, indent=2) + "\n", name)
+            text = json.dumps(content, indent=2) + "\n"
+            if name == records.ENVIRONMENT_FILE:
+                name = self._next_environment(text)
+            self._client.log_text(self._parent, text, name)
+
+    def _next_environment(self, text: str) -> str:
+        """Return the file for an environment: one more, unless the last one is the same."""
+        stem, suffix = records.ENVIRONMENT_FILE.split(".")
+        there = {file.path for file in self._client.list_artifacts(self._parent)}
+        names = [records.ENVIRONMENT_FILE]
+        while names[-1] in there:
+            names.append(f"{stem}_{len(names) + 1}.{suffix}")
+        known = names[:-1]
+        if known:
+            with tempfile.TemporaryDirectory() as folder:
+                path = self._client.download_artifacts(self._parent, known[-1], folder)
+                if Path(path).read_text(encoding="utf-8") == text:
+                    return known[-1]
+        return names[-1]
 
     def _start(self, message: Message) -> None:
         trial = message["trial"]

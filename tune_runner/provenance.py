@@ -5,6 +5,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -21,19 +22,23 @@ def command() -> str:
     return without_password(" ".join([name, *map(shlex.quote, sys.argv[1:])]))
 
 
-def git_commit() -> tuple[str, bool]:
-    """Return the commit of this code and whether it was changed since; ("", False) without git."""
+def git_commit() -> str:
+    """Return the commit of this code, `-dirty` at its end if changed since; "" without git."""
     commit = _git("rev-parse", "HEAD")
-    return commit, bool(commit) and bool(_git("status", "--porcelain", "--untracked-files=no"))
+    changed = bool(commit) and bool(_git("status", "--porcelain", "--untracked-files=no"))
+    return f"{commit}-dirty" if changed else commit
 
 
-def environment() -> dict[str, Any]:
-    """Return versions and hardware as JSON values."""
-    commit, dirty = git_commit()
+def environment(cluster: Mapping[str, float]) -> dict[str, Any]:
+    """Return versions and hardware as JSON values.
+
+    Args:
+        cluster: CPUs and GPUs that the trials may be given, of all its nodes.
+    """
     return {
         "command": command(),
-        "git_commit": commit,
-        "git_dirty": dirty,
+        "git_commit": git_commit(),
+        "cluster": dict(cluster),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": _processor(),

@@ -34,7 +34,8 @@ ROLE = "role"
 """Tag of a trial outside the search: "confirm" for a winner run again on fresh seeds."""
 
 COMMIT = "git_commit"
-"""Tag of a study and of each trial: the commits whose code ran it, the first one first."""
+"""Tag of a study and of each trial: the commits whose code ran it, the first one first; with
+`-dirty` at the end where the code had been changed since."""
 
 PARENT = "mlflow.parentRunId"
 
@@ -44,17 +45,23 @@ EPOCH_SECONDS = "train/epoch_seconds"
 
 BEST_EPOCH = "best/epoch"
 COST_SECONDS = "cost/seconds"
+"""Of building, training, validation and test until then; not of pauses between two runs of the
+study, nor of epochs that an accident or an interruption undid."""
+
 COST_CPUS = "cost/cpus"
 COST_GPUS = "cost/gpus"
 """What a trial held of the machine, on average over its time: its part, where several shared a
 worker (`--fuse`). One core and no GPU where it was not recorded."""
 
 COST_JOULES = "cost/joules"
-"""Energy of training and validation that the machine measured, the trial's share of it; missing
-where it measures none."""
+"""Energy of the same that the machine measured, the trial's share of it; missing where it measures
+none."""
 
 SPACE_FILE = "space.json"
 ENVIRONMENT_FILE = "environment.json"
+"""What a study ran on and with. One that goes on has another for each way it did:
+`environment_2.json` and so on."""
+
 CONFIG_FILE = "config.json"
 USERS_METRIC = "recall@20"
 USERS_KEPT = 10_000

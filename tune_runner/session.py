@@ -13,7 +13,7 @@ from search_spaces.reach import variants_of
 from tune_runner import announce, provenance, records
 from tune_runner.folder import StudyFolder, differences, plain
 from tune_runner.outbox import Outbox
-from tune_runner.placement import Wish
+from tune_runner.placement import Cluster, Wish
 from tune_runner.settings import Plan, StudyConfig
 from tune_runner.tracking import Tracker
 
@@ -68,7 +68,7 @@ def open_ledger(session: Session) -> "Ledger":
     return ledger
 
 
-def open_tracker(session: Session) -> Tracker:
+def open_tracker(session: Session, cluster: Cluster) -> Tracker:
     """Begin to tell MLflow; the connection is made in the tracker's own thread."""
     name, uri = session.config.name, session.uri
 
@@ -78,7 +78,7 @@ def open_tracker(session: Session) -> Tracker:
         return MlflowWriter(uri, name)
 
     tracker = Tracker(Outbox(session.folder.outbox), connect)
-    commit, dirty = provenance.git_commit()
+    commit = provenance.git_commit()
     space, dataset, plan = session.space, session.dataset, session.plan
     tags = {
         records.KIND: "study",
@@ -97,12 +97,14 @@ def open_tracker(session: Session) -> Tracker:
         "root_seed": str(session.config.seed),
         "command": provenance.command(),
         records.COMMIT: commit,
-        "git_dirty": str(dirty).lower(),
+        "git_dirty": str(commit.endswith("-dirty")).lower(),
         "preset_source": "; ".join(announce.preset_sources(space, dataset.name)),
     }
     artifacts = {
         records.SPACE_FILE: space.to_dict() | {"plan": plain(asdict(plan))},
-        records.ENVIRONMENT_FILE: provenance.environment(),
+        records.ENVIRONMENT_FILE: provenance.environment(
+            {"cpus": cluster.cpus, "gpus": cluster.gpus}
+        ),
     }
     tracker.start({"tags": tags, "artifacts": artifacts})
     return tracker

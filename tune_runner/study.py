@@ -111,11 +111,11 @@ def _conduct(
     ledger = open_ledger(session)
     if retry_failed:
         _say(f"retry     {ledger.enqueue_failed()} failed trials are run once more")
-    tracker = open_tracker(session)
+    cluster = cluster or start_ray(None)
+    tracker = open_tracker(session, cluster)
     state: records.StudyState = "interrupted"
     halted = None
     try:
-        cluster = cluster or start_ray(None)
         placement = place(sized(session, cluster), cluster, trials=session.plan.trials)
         _say(announce.places(_links(session, placement, cluster.dashboard)))
         halted = _run(session, ledger, tracker, placement, cluster, engine, running)

@@ -58,7 +58,8 @@ class RecommenderTrial(tune.Trainable):
         self._forget()
         objective = self._assignment.objective
         self._members = [
-            Member(trial, objective, self._engine, self._data) for trial in self._assignment.trials
+            Member(trial, objective, self._engine, self._data, self._joules)
+            for trial in self._assignment.trials
         ]
         return True
 
@@ -106,19 +107,21 @@ class RecommenderTrial(tune.Trainable):
             started = time.perf_counter()
             ended = [epoch for stack in stacks for epoch in self._next_epochs(stack)]
             seconds = time.perf_counter() - started
-            joules = self._joules(len(ended))
+            joules = self._joules()
+            if joules is not None:
+                joules /= max(len(ended), 1)
             for epoch in ended:
                 member = next(member for member in self._members if member.run is epoch.run)
                 found |= self._attempt(member, partial(member.take, epoch, seconds, joules))
             stacks[:] = [stack for stack in stacks if stack.runs]
         return found
 
-    def _joules(self, trials: int) -> float | None:
-        """Return what each of the trials that were trained took; None where nobody knows."""
+    def _joules(self) -> float | None:
+        """Return what the worker took since this was asked before; None where nobody knows."""
         if self._meter is None:
             return None
         try:
-            return self._meter.joules() / max(trials, 1)
+            return self._meter.joules()
         except OSError:  # the counter has gone: what was measured until now is not the whole
             self._meter = None
             return None

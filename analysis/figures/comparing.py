@@ -44,8 +44,8 @@ def against_the_control(study: Study, _: Studies) -> "Figure | None":
         return None
     figure, axes = single(
         f"What is better than {study.control.label}?",
-        f"difference in {title(METRIC)} (test)",
-        "",
+        f"difference in {title(METRIC)} (test); line: 95 % Student interval",
+        "cell",
         height=1.6 + 0.22 * len(found),
     )
     colours = {"better": COLOURS[2], "worse": COLOURS[1]}

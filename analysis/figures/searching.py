@@ -57,7 +57,7 @@ def parallel(study: Study, _: Studies) -> "Figure | None":
     if len(paths) < 2 or len(done) < 2:
         return None
     question = "Which values do the best trials have in common?"
-    figure, axes = single(question, "", "", height=1.5 + 0.5 * len(paths))
+    figure, axes = single(question, "", "parameter", height=1.5 + 0.5 * len(paths))
     places = [_Axis(study, path) for path in paths]
     values = [trial.result(study.best_objective) for trial in done]
     low, high = min(values), max(values)
@@ -95,7 +95,7 @@ def important(study: Study, _: Studies) -> "Figure | None":
     figure, axes = single(
         "Which parameter mattered, and how much was luck?",
         "share of the variance that it explains alone (first-order fANOVA)",
-        "",
+        "parameter",
         height=1.4 + 0.3 * len(shares),
     )
     colours = [GREY if name == "seed" else COLOURS[0] for name, _ in shares]

@@ -113,7 +113,7 @@ def seconds_per_epoch(study: Study, _: Studies) -> "Figure | None":
     figure, axes = single(
         "How long does a training epoch take?",
         "seconds per epoch (log scale), less validation",
-        "",
+        "variant" if several else "group",
         height=1.8 + 0.32 * len(groups),
     )
     names = list(reversed(groups))

@@ -154,6 +154,51 @@ def test_page_tables_and_figures_are_saved_and_logged_to_the_parent_run(store, t
     assert made <= logged
 
 
+def files_of(store, parent):
+    """Every file of the report on the study's run."""
+    folders, found = ["report"], set()
+    while folders:
+        for file in store.client.list_artifacts(parent, folders.pop()):
+            if file.is_dir:
+                folders.append(file.path)
+            else:
+                found.add(file.path.removeprefix("report/"))
+    return found
+
+
+def test_a_report_holds_nothing_of_an_earlier_one(store, analyse, tmp_path):
+    parent = store.grid()
+    store.grid("again", effect={("kmeans", 2): 0.05})
+    folder = tmp_path / "runs/clusters/report"
+    (folder / "figures").mkdir(parents=True)
+    for stale in ("index.html", "figures/gone.svg", "notes.txt"):
+        (folder / stale).write_text("of another day\n")
+        store.client.log_artifact(parent, str(folder / stale), f"report/{stale}".rsplit("/", 1)[0])
+    analyse("clusters", "--against", "again")
+    assert "tables/shared_again.csv" in files_of(store, parent)
+    analyse("clusters")
+    here = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert here == files_of(store, parent)
+    assert not {"index.html", "figures/gone.svg", "tables/shared_again.csv"} & here
+    assert "notes.txt" in here  # what others put there is theirs
+
+
+def test_the_csv_table_has_the_literature_beside_the_row_that_stands_for_its_variant(
+    store, analyse, tmp_path
+):
+    parent = store.study()
+    for seed, value in enumerate((0.1, 0.2, 0.3), start=1):
+        store.trial(parent, seed, store.params("kmeans", 2, seed), best=value, test=value)
+    store.trial(parent, 9, store.params("kmeans", 3, 1), best=0.01, test=0.01)
+    analyse("clusters")
+    with (tmp_path / "runs/clusters/report/table.csv").open() as file:
+        first, other = csv.DictReader(file)
+    theirs = float(first["test/recall@20 paper"])
+    assert float(first["test/recall@20 minus paper"]) == pytest.approx(0.2 - theirs)
+    assert first["test/recall@20 outside by paper"] == "false"
+    assert {value for key, value in other.items() if "paper" in key} == {""}
+
+
 def test_one_figure_is_drawn_alone_and_an_unknown_one_lists_the_nearest(store, tmp_path, capsys):
     store.grid()
     arguments = ["clusters", "--tracking-uri", store.uri, "--runs-dir", str(tmp_path / "runs")]

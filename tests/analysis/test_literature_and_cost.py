@@ -1,12 +1,14 @@
 """Beside the papers, and what it cost."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from analysis.cost import (
     CPU_CORE_WATTS,
     IDLE_CORE_WATTS,
+    IDLE_GPU_WATTS,
     REPORT_HOURS,
     REPORT_WATTS,
     cost_sheet,
@@ -51,27 +53,49 @@ def test_the_reports_own_estimate_comes_out_of_the_formula():
     assert check == ("check: report", "1000", "–", "1000", "280.0", "173.6")
 
 
-def timed(*rows, cpus=4.0):
+def timed(*rows, cpus=4.0, gpus=1.0):
     """A study of trials (start, end, cpus, gpus, joules or None), in seconds, on one node."""
     trials = []
-    for i, (start, end, cores, gpus, joules) in enumerate(rows):
-        metrics = {"cost/seconds": float(end - start), "cost/cpus": cores, "cost/gpus": gpus}
+    for i, (start, end, cores, share, joules) in enumerate(rows):
+        metrics = {"cost/seconds": float(end - start), "cost/cpus": cores, "cost/gpus": share}
         if joules is not None:
             metrics["cost/joules"] = joules
         state = ("complete", "pruned", "failed")[i % 3]
         trials.append(Trial(i, state, {}, i, "DiffRec", metrics, start=start, end=end))
-    return Study("s", {}, {}, tuple(trials), environment={"cpus": cpus})
+    there = {"cluster": {"cpus": cpus, "gpus": gpus}}
+    return Study("s", {}, {}, tuple(trials), environments=(there,))
 
 
 def test_shares_of_all_trials_and_the_idle_part_sum_to_the_nodes_total():
     ran = [(0, 3600, 2.0, 0, None), (0, 1800, 1.0, 0, None), (1800, 7200, 1, 0, None)]
-    cost = study_cost(timed(*ran))
+    cost = study_cost(timed(*ran, gpus=0.0))
     assert [share.core_hours for share in cost.shares] == pytest.approx([2.0, 0.5, 1.5])
     assert cost.node_core_hours == pytest.approx(4 * 2.0)
     assert cost.core_hours + cost.idle_core_hours == pytest.approx(cost.node_core_hours)
     assert sum(s.kwh for s in cost.shares) + cost.idle_kwh == pytest.approx(
         (4.0 * CPU_CORE_WATTS + 4.0 * IDLE_CORE_WATTS) / 1000
     )
+
+
+def test_a_gpu_that_no_trial_held_is_idle_and_costs_too():
+    cost = study_cost(timed((0, 3600, 2, 0.5, None), (0, 1800, 1, 1, None), gpus=2.0))
+    assert cost.node_gpu_hours == pytest.approx(2.0)
+    assert cost.gpu_hours + cost.idle_gpu_hours == pytest.approx(2.0)
+    assert cost.idle_gpu_hours == pytest.approx(1.0)
+    watts = 1.5 * IDLE_CORE_WATTS + 1.0 * IDLE_GPU_WATTS
+    assert cost.idle_kwh == pytest.approx(watts / 1000)
+    assert "4.00 core hours and 2.00 GPU hours" in cost.sentence()
+    rows = {row[0]: row for row in cost_sheet(timed((0, 3600, 2, 0.5, None), gpus=2.0)).rows}
+    assert (rows["idle"][3], rows["node"][3]) == ("1.500", "2.000")
+
+
+def test_a_study_that_went_on_elsewhere_has_no_node_whose_total_were_known():
+    ran = timed((0, 3600, 1, 0, None))
+    there, elsewhere = ran.environments[0], {"cluster": {"cpus": 64.0, "gpus": 0.0}}
+    assert study_cost(replace(ran, environments=(there, there))).node_core_hours == 4.0
+    assert math.isnan(study_cost(replace(ran, environments=(there, elsewhere))).node_core_hours)
+    older = replace(ran, environments=({"cpus": 2},))  # of the driver's machine alone
+    assert study_cost(older).node_core_hours == pytest.approx(2.0)
 
 
 def test_each_trial_has_its_own_row_of_cost_and_the_rows_sum_to_the_study():

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 
 from analysis.reading import connect, read_study, with_users
 from analysis.study import Study, Trial
@@ -38,6 +39,9 @@ def test_a_planted_gain_is_found_and_its_interval_holds_it():
     assert found.verdict == "better"
     assert found.estimate.n == 2000
     assert found.estimate.low < 0.01 < found.estimate.high
+    low, high = found.bootstrapped  # of users there are enough, at three seeds too
+    assert low < 0.01 < high
+    assert high - low == pytest.approx(found.estimate.high - found.estimate.low, rel=0.1)
     (sheet,) = [users_sheet(study(gain=0.01))]
     assert sheet.head[-2:] == ("users", "verdict")
     assert sheet.rows[0][-2:] == ("2000", "better")

@@ -112,6 +112,59 @@ def test_epochs_that_led_to_a_broken_loss_have_cost_too(tmp_path):
     assert report.epochs[2]["cost/joules"] == 7.0
 
 
+@pytest.fixture
+def begin(tmp_path):
+    """A trial of ours in a worker; every time the meter is asked, 10 joules were taken."""
+
+    def begun(epochs=2, **rest):
+        values = {"training.max_epochs": epochs, "training.eval_every": 1, **rest}
+        config = preset("DiffRec", "embedded").config.replace_values(values)
+        trial = AssignedTrial(0, "0000 x", config.to_dict(), str(tmp_path / "trial"))
+        engine, data = FakeEngine(healthy=True), load_dataset("embedded")
+        made = Member(trial, "valid/recall@20", engine, data, lambda: 10.0)
+        made.start("cpu")
+        return made
+
+    return begun
+
+
+def step(member, seconds, joules):
+    """Train an epoch that took so much."""
+    return member.take(FusedEpoch(member.run, member.run.next_epoch(), None, 0.0), seconds, joules)
+
+
+def test_a_trial_given_up_after_any_report_has_told_its_seconds_without_the_pauses(begin):
+    first = begin(epochs=9)
+    told = [step(first, seconds, 1.0).epochs for seconds in (1000.0, 100.0)]
+    assert told[0][1]["cost/seconds"] == pytest.approx(1000, abs=60)  # and what building took
+    assert told[1][2]["cost/seconds"] - told[0][1]["cost/seconds"] == 100
+    again = begin(epochs=9)  # later, in another worker: the time between is nobody's
+    for _ in told:
+        again.replay()
+    third = step(again, 10.0, 1.0).epochs[3]["cost/seconds"]
+    assert third - told[1][2]["cost/seconds"] == pytest.approx(10, abs=60)
+
+
+def test_a_trial_that_fails_has_told_what_it_took(begin):
+    made = begin(epochs=9)
+    step(made, 1000.0, 5.0)
+    outcome = made.failure(ValueError("x")).outcome
+    assert outcome.metrics["cost/seconds"] == pytest.approx(1000, abs=60)
+    assert outcome.metrics["cost/joules"] == 5.0
+
+
+def test_scoring_the_test_set_is_paid_for_in_seconds_and_in_joules(begin):
+    made = begin(epochs=2)
+    step(made, 1.0, 3.0)
+    before = made._seconds
+    last = step(made, 1.0, 4.0)
+    for told in (last.epochs[2], last.outcome.metrics):
+        assert told["cost/joules"] == 17.0
+        assert told["cost/seconds"] > before + 1.0
+    again = begin(epochs=2)  # from the checkpoint: the test is scored, and paid for, once more
+    assert [again.replay().epochs[epoch]["cost/joules"] for epoch in (1, 2)] == [3.0, 17.0]
+
+
 def test_a_machine_that_shows_no_energy_has_no_metric(tmp_path):
     config = preset("DiffRec", "embedded").config.replace_values({"training.eval_every": 1})
     trial = AssignedTrial(0, "0000 x", config.to_dict(), str(tmp_path / "trial"))

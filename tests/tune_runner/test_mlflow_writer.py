@@ -6,6 +6,7 @@ import time
 import pytest
 from mlflow.tracking import MlflowClient
 
+from analysis.reading import read_study
 from tune_runner.mlflow_writer import MlflowWriter
 
 
@@ -140,6 +141,18 @@ def test_an_end_that_is_told_again_by_another_driver_changes_nothing(torn):
     client, (run,) = torn(message("start", **START), message("end", **end))
     assert run.info.status == "FINISHED"
     assert len(client.get_metric_history(run.info.run_id, "test/recall_at_20")) == 1
+
+
+def test_an_environment_that_a_study_goes_on_in_does_not_replace_the_first(torn, mlflow_database):
+    name = "test_an_environment_that_a_study_goes_on_in_does_not_replace_the_first"
+
+    def told(cpus):
+        tags = {"kind": "study", "study": name}
+        return message("study", tags=tags, artifacts={"environment.json": {"cpus": cpus}})
+
+    for cpus in (2, 2, 4, 4, 2):
+        client, _ = torn(told(cpus))
+    assert [found["cpus"] for found in read_study(client, name).environments] == [2, 4, 2]
 
 
 def test_every_commit_that_had_a_hand_in_it_is_named_once_the_first_one_first(torn):
