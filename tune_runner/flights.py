@@ -33,6 +33,9 @@ class Assignment:
     placement: Placement
     """What they are given together."""
 
+    checkpoints: str
+    """Where all trials of the study keep theirs."""
+
     @property
     def number(self) -> int:
         """The first trial's."""
@@ -106,7 +109,7 @@ class Group:
             AssignedTrial(r.number, r.name, r.config, trial_place(checkpoints, r.number))
             for r in records
         )
-        return Assignment(trials, objective, self.share)
+        return Assignment(trials, objective, self.share, checkpoints)
 
     def start(self) -> None:
         """Note that a worker has the group from now on."""

@@ -100,9 +100,9 @@ def remove_trials(base: str, numbers: set[int]) -> None:
             shutil.rmtree(trial_place(base, number), ignore_errors=True)
         return
     try:
-        files, _ = _store(base)
+        files, _ = open_store(base)
         for number in numbers & trials_of(base):
-            files.delete_dir(_store(trial_place(base, number))[1])
+            files.delete_dir(open_store(trial_place(base, number))[1])
     except OSError as error:  # it costs room, no result; the next --resume tries again
         logger.warning("Old checkpoints in %s could not be removed (%s).", base, error)
 
@@ -115,7 +115,7 @@ def trials_of(base: str) -> set[int]:
     """
     from pyarrow.fs import FileSelector
 
-    files, path = _store(base)
+    files, path = open_store(base)
     found = files.get_file_info(FileSelector(path, allow_not_found=True, recursive=True))
     prefix = _TRIAL.split("{", maxsplit=1)[0]
     parts = {Path(info.path).relative_to(path).parts[0] for info in found}
@@ -130,7 +130,7 @@ def fetch(base: str, number: int, folder: Path) -> Path | None:
     """
     from pyarrow.fs import FileType
 
-    files, path = _store(join(trial_place(base, number), STATE))
+    files, path = open_store(join(trial_place(base, number), STATE))
     if files.get_file_info(path).type == FileType.NotFound:
         return None
     target = Path(trial_place(str(folder), number)) / STATE
@@ -145,7 +145,7 @@ def fetch(base: str, number: int, folder: Path) -> Path | None:
 def complaint(base: str) -> str:
     """Say what is wrong with an object store, seen from this machine; "" where nothing is."""
     try:
-        files, path = _store(join(base, f"seen-{uuid.uuid4().hex}"))
+        files, path = open_store(join(base, f"seen-{uuid.uuid4().hex}"))
         with files.open_output_stream(path) as file:
             file.write(b"seen")
         files.delete_file(path)
@@ -219,7 +219,7 @@ class _ObjectPlace:
 
     def __init__(self, location: str) -> None:
         self._location = location
-        self._files, self._path = _store(location)
+        self._files, self._path = open_store(location)
 
     def claim(self) -> str:
         name = uuid.uuid4().hex
@@ -256,8 +256,8 @@ class _ObjectPlace:
             file.write(content)
 
 
-def _store(location: str) -> tuple["FileSystem", str]:
-    """Return the file system of a URL and the path in it.
+def open_store(location: str) -> tuple["FileSystem", str]:
+    """Return the file system of a store's URL and the path in it.
 
     Raises:
         UserError: there is no such kind of store.

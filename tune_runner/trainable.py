@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
+from diffrec.models.clustering import share_through
 from tune_runner.energy import open_meter
 from tune_runner.engine import Engine
 from tune_runner.flights import Assignment
@@ -24,6 +25,7 @@ from tune_runner.member import Member
 from tune_runner.placement import forget_gpu_memory, hold_to_share
 from tune_runner.reports import GroupReport, TrialReport
 from tune_runner.searching import ASSIGNMENT, REPORT
+from tune_runner.shared_clusterings import SharedClusterings
 
 if TYPE_CHECKING:
     from diffrec.data import Dataset
@@ -55,6 +57,7 @@ class RecommenderTrial(tune.Trainable):
         placement = self._assignment.placement
         self._device = hold_to_share(placement)
         self._meter = open_meter(placement.cpus, placement.gpus)
+        share_through(SharedClusterings(self._assignment.checkpoints))
         self._forget()
         objective = self._assignment.objective
         self._members = [

@@ -7,6 +7,7 @@ most models have no clusters.
 import hashlib
 import logging
 import warnings
+from typing import Protocol
 
 import numpy as np
 import psutil
@@ -17,7 +18,28 @@ from diffrec.seeding import derive_seed, generator
 
 logger = logging.getLogger(__name__)
 
-_CACHE: dict[tuple[str, str, int, int], np.ndarray] = {}
+_CACHE: dict[str, np.ndarray] = {}
+
+
+class Labels(Protocol):
+    """Keeps clusterings where other processes find them."""
+
+    def load(self, name: str) -> np.ndarray | None:
+        """Return the labels that were kept under `name`; None where there are none."""
+        ...
+
+    def save(self, name: str, labels: np.ndarray) -> None:
+        """Keep labels, shape (num_items,), under `name`: letters, digits and hyphens."""
+        ...
+
+
+_shared: Labels | None = None
+
+
+def share_through(labels: Labels | None) -> None:
+    """Let this process take clusterings from `labels` and give it what it finds; None: no more."""
+    global _shared
+    _shared = labels
 
 
 def cluster_items(
@@ -26,7 +48,7 @@ def cluster_items(
     """Return the cluster of each item, shape (num_items,), int64, values in [0, num_clusters).
 
     A cluster may be empty (fewer distinct embeddings than clusters). Results are kept per process,
-    so trials that differ in other settings share them.
+    and where `share_through` says, so trials that differ in other settings share them.
 
     Args:
         embeddings: item embeddings, shape (num_items, dim).
@@ -47,17 +69,35 @@ def cluster_items(
     if method is None or num_clusters == 1:
         return np.zeros(num_items, dtype=np.int64)
     data = np.ascontiguousarray(embeddings, dtype=np.float32)
-    key = (hashlib.sha256(data.tobytes()).hexdigest(), method, num_clusters, seed)
+    key = _name(data, method, num_clusters, seed)
     if key not in _CACHE:
-        from sklearn.exceptions import ConvergenceWarning
-
-        with warnings.catch_warnings():
-            # fewer distinct points than clusters: legal here, the spare clusters stay empty
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            _CACHE[key] = _fit(data, method, num_clusters, seed).astype(np.int64)
-        sizes = np.bincount(_CACHE[key], minlength=num_clusters)
-        logger.debug("%s with %d clusters: sizes %s", method, num_clusters, sizes.tolist())
+        found = None if _shared is None else _shared.load(key)
+        if found is None or found.shape != (num_items,) or found.max() >= num_clusters:
+            found = _found(data, method, num_clusters, seed)
+            if _shared is not None:
+                _shared.save(key, found)
+        _CACHE[key] = found.astype(np.int64)
     return _CACHE[key].copy()
+
+
+def _name(data: np.ndarray, method: Clustering, num_clusters: int, seed: int) -> str:
+    """Return what determines a clustering, in a name; Ward's method draws nothing."""
+    drawn = "" if method == "agglomerative" else f"-seed{seed}"
+    shape = "x".join(map(str, data.shape))
+    digest = hashlib.sha256(shape.encode() + data.tobytes()).hexdigest()[:32]
+    return f"{method.replace('_', '-')}-{num_clusters}{drawn}-{digest}"
+
+
+def _found(data: np.ndarray, method: Clustering, num_clusters: int, seed: int) -> np.ndarray:
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        # fewer distinct points than clusters: legal here, the spare clusters stay empty
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        labels = _fit(data, method, num_clusters, seed)
+    sizes = np.bincount(labels, minlength=num_clusters)
+    logger.debug("%s with %d clusters: sizes %s", method, num_clusters, sizes.tolist())
+    return labels
 
 
 def _fit(data: np.ndarray, method: Clustering, num_clusters: int, seed: int) -> np.ndarray:

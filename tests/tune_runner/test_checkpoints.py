@@ -7,13 +7,15 @@ import shutil
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
 import pytest
 import torch
 
 from diffrec.errors import UserError
 from servers import s3
 from tune_runner import checkpoints, places
-from tune_runner.places import STATE, TakenOverError, open_place, trial_place
+from tune_runner.places import STATE, TakenOverError, open_place, remove_trials, trial_place
+from tune_runner.shared_clusterings import SharedClusterings
 
 
 @pytest.fixture(scope="module")
@@ -156,3 +158,24 @@ def test_a_trial_whose_folder_is_gone_is_not_written_again(folder):
 def test_a_node_without_the_studys_folder_says_so(tmp_path):
     with pytest.raises(UserError, match="give a --runs-dir that all nodes share"):
         open_place(str(Path(tmp_path) / "elsewhere" / "trial_0001")).claim()
+
+
+def test_clusterings_are_shared_beside_the_checkpoints(base):
+    labels = np.array([0, 2, 1, 2])
+    Path(base).mkdir(exist_ok=True, parents=True)
+    SharedClusterings(base).save("kmeans-3-x", labels)
+    other = SharedClusterings(base)
+    np.testing.assert_array_equal(other.load("kmeans-3-x"), labels)
+    assert other.load("kmeans-4-x") is None
+    remove_trials(base, {7})
+    assert other.load("kmeans-3-x") is not None
+
+
+def test_a_clustering_that_cannot_be_read_or_kept_is_no_accident(tmp_path, caplog):
+    shared = SharedClusterings(str(tmp_path))
+    shared.save("x", np.array([0, 1]))
+    (tmp_path / "clusterings/x.npy").write_bytes(b"torn")
+    assert shared.load("x") is None
+    assert "it is made again" in caplog.text
+    SharedClusterings(str(tmp_path / "missing")).save("x", np.array([0, 1]))
+    assert "cannot be kept" in caplog.text

@@ -71,3 +71,26 @@ def test_families_of_one_study_are_trained_recorded_and_shown_side_by_side(
     assert "* marks the control" in shown
     assert diffrec(["recommend", "--run", "mixed", "--users", "3", "-k", "2"]) == 0
     assert capsys.readouterr().out.count("\n") == 3
+
+
+CLUSTERED = """
+from search_spaces import Choice, SearchSpace
+SPACE = SearchSpace(
+    name="clustered", question="Who looks for clusters?", variant="L-DiffRec",
+    overrides={"training.max_epochs": 1, "training.eval_every": 1,
+               "autoencoder.clustering": "agglomerative"},
+    domains={"training.learning_rate": Choice(1e-3, 1e-4)},
+    control={"training.learning_rate": 1e-3},
+)
+"""
+
+
+def test_all_trials_of_a_study_share_what_clusters_were_found(
+    ray_local, tracking_uri, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clustered.py").write_text(CLUSTERED)
+    config = StudyConfig(space="clustered.py", name="clustered", seeds=2)
+    assert run_study(config) == 0
+    (kept,) = (tmp_path / "runs/clustered/checkpoints/clusterings").iterdir()
+    assert kept.name.startswith("agglomerative-2-")  # of both seeds and rates, by any worker

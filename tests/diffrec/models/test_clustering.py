@@ -71,3 +71,61 @@ def test_ward_beyond_memory_is_refused_before_it_starts(monkeypatch):
     monkeypatch.setattr(clustering.psutil, "virtual_memory", LittleMemory)
     with pytest.raises(UserError, match="GiB are free"):
         cluster_items(np.zeros((100, 2), dtype=np.float32), "agglomerative", 2, seed=1)
+
+
+class Kept(dict):
+    """Clusterings that other processes see, too."""
+
+    load = dict.get
+    save = dict.__setitem__
+
+
+@pytest.fixture
+def others(monkeypatch):
+    """What is shared; `others.away()` is another process, which may not fit anything itself."""
+    kept = Kept()
+
+    def away():
+        clustering._CACHE.clear()
+        monkeypatch.setattr(clustering, "_fit", lambda *_: pytest.fail("found once is enough"))
+
+    kept.away = away
+    clustering._CACHE.clear()
+    clustering.share_through(kept)
+    yield kept
+    clustering.share_through(None)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_one_process_has_found_no_other_looks_for(others, method):
+    points, _ = blobs()
+    first = cluster_items(points, method, 4, seed=5)
+    others.away()
+    np.testing.assert_array_equal(first, cluster_items(points, method, 4, seed=5))
+
+
+def test_what_draws_nothing_is_found_once_for_all_seeds(others):
+    points, _ = blobs()
+    first = cluster_items(points, "agglomerative", 4, seed=5)
+    others.away()
+    np.testing.assert_array_equal(first, cluster_items(points, "agglomerative", 4, seed=6))
+
+
+def test_other_items_counts_methods_and_seeds_have_clusterings_of_their_own(others):
+    points, _ = blobs()
+    asked = [(points, "kmeans", 3, 1), (points, "kmeans", 3, 2), (points, "kmeans", 4, 1)]
+    asked += [(points, "gaussian_mixture", 3, 1), (points[:, :4], "kmeans", 3, 1)]
+    asked += [(points[:59], "kmeans", 3, 1)]
+    for arguments in asked:
+        cluster_items(*arguments)
+    assert len(others) == len(asked)
+
+
+def test_kept_labels_that_cannot_be_of_these_items_are_found_again(others):
+    points, _ = blobs()
+    first = cluster_items(points, "kmeans", 3, seed=1)
+    (name,) = others
+    for wrong in (first[:-1], first + 3):
+        clustering._CACHE.clear()
+        others[name] = wrong
+        np.testing.assert_array_equal(first, cluster_items(points, "kmeans", 3, seed=1))
