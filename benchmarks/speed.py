@@ -84,13 +84,13 @@ def _run(config: RecommenderConfig, precision: str, split: TuningSplit) -> Train
 
 def _peak(run: TrainingRun) -> float:
     """Return the machine's operations per second in the run's number format."""
-    kind = product_dtype(run.config.training.precision, run.model.device) or torch.float32
+    kind = product_dtype(run.config, run.model.device) or torch.float32
     return max(product_rate(n, kind, time.perf_counter) for n in (512, 1024, 512, 1024))
 
 
 def _validate(run: TrainingRun) -> None:
     train, valid, model = run.split.train, run.split.valid, run.model
-    with model.chain_in(product_dtype(run.config.training.precision, model.device)):
+    with model.chain_in(product_dtype(run.config, model.device)):
         evaluate(model, history=train, target=valid, seen=[train])
 
 

@@ -15,6 +15,9 @@ from diffrec.errors import UserError, nearest
 
 AnyConfig = RecommenderConfig | BaselineConfig
 
+TrainedConfig = RecommenderConfig | MultVAEConfig
+"""Families that are trained by gradient, epoch after epoch."""
+
 DIFFUSION = "diffusion"
 _FAMILIES: dict[str, type[AnyConfig]] = {
     DIFFUSION: RecommenderConfig,

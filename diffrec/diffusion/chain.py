@@ -10,10 +10,12 @@ its end, in place of 2T products over all items.
 from functools import partial
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from diffrec.devices import send
 from diffrec.diffusion.process import GaussianProcess
 
 _ROWS_ON_CPU = 256
@@ -48,13 +50,13 @@ class HiddenSteps(Protocol):
 
 
 class Shortcut(NamedTuple):
-    """M = W_x W_o, (first_hidden, last_hidden), and u = W_x b_o, (first_hidden,).
+    """M = W_x W_o, (first_hidden, last_hidden), and what each step adds, (num_steps, first_hidden).
 
     M may be of a shorter number format; the chain multiplies in it and adds up in float32.
     """
 
     matrix: Tensor
-    shift: Tensor
+    biases: Tensor
 
 
 class ChainEnd(NamedTuple):
@@ -65,17 +67,19 @@ class ChainEnd(NamedTuple):
     history_scale: float
 
 
-def shortcut(network: HiddenSteps, dtype: torch.dtype | None = None) -> Shortcut:
+def shortcut(
+    process: GaussianProcess, network: HiddenSteps, dtype: torch.dtype | None = None
+) -> Shortcut:
     """Return the output and the input layer as one, for all users of a network at rest.
 
     Args:
+        process: its coefficients.
         network: at rest.
         dtype: that the chain multiplies in, if not the weights' own.
     """
     matrix = network.input_weight @ network.output_weight
-    return Shortcut(
-        matrix.to(dtype or matrix.dtype), F.linear(network.output_bias, network.input_weight)
-    )
+    shift = F.linear(network.output_bias, network.input_weight)
+    return Shortcut(matrix.to(dtype or matrix.dtype), _first_layer_biases(process, network, shift))
 
 
 def collapsed_chain(
@@ -101,12 +105,11 @@ def collapsed_chain(
     for value in a[:-1]:
         kept.append(kept[-1] * value)
     shares = [value * share for value, share in zip(b, kept, strict=True)]
-    biases = _first_layer_biases(process, network, through)
     rows = len(product) if product.is_cuda else _ROWS_ON_CPU
     parts = product.split(rows)
     seen = [None] * len(parts) if histories is None else histories.split(rows, dim=1)
     ends = [
-        _run(part, network, through.matrix, biases, a, b, shares, of_part)
+        _run(part, network, through, a, b, shares, of_part)
         for part, of_part in zip(parts, seen, strict=True)
     ]
     return ChainEnd(torch.cat(ends), sum(shares), kept[-1] * a[-1])
@@ -121,34 +124,32 @@ def finish_chain(network: HiddenSteps, end: ChainEnd, x_t: Tensor | None) -> Ten
     return scores + end.history_scale * x_t
 
 
-def _first_layer_biases(
-    process: GaussianProcess, network: HiddenSteps, through: Shortcut
-) -> Tensor:
+def _first_layer_biases(process: GaussianProcess, network: HiddenSteps, shift: Tensor) -> Tensor:
     """Return what is added to the running product at each step, shape (num_steps, first_hidden).
 
-    The multiples of u that have come together are the same for every user, so they join the step's
-    embedding here instead of every user's product.
+    The multiples of u = W_x b_o, `shift`, that have come together are the same for every user, so
+    they join the step's embedding here instead of every user's product.
     """
     a, b = process.linear_steps()
     multiples = [0.0] * process.num_steps
     for step in range(process.num_steps - 1, 0, -1):
         multiples[step - 1] = a[step] * multiples[step] + b[step]
-    steps = torch.arange(process.num_steps, device=through.shift.device)
-    gathered = torch.tensor(multiples, dtype=through.shift.dtype, device=through.shift.device)
-    return network.step_bias(steps) + gathered[:, None] * through.shift
+    steps = torch.arange(process.num_steps, device=shift.device)
+    gathered = send(np.array(multiples), shift.device).to(shift.dtype)
+    return network.step_bias(steps) + gathered[:, None] * shift
 
 
 def _run(
     product: Tensor,
     network: HiddenSteps,
-    matrix: Tensor,
-    biases: Tensor,
+    through: Shortcut,
     a: list[float],
     b: list[float],
     shares: list[float],
     histories: Tensor | None,
 ) -> Tensor:
     """Return the sum of shares_t h_t over the chain, shape (batch, last_hidden)."""
+    matrix, biases = through
     end: Tensor | None = None
     left = 1.0  # of the history
     product = product.clone()  # the caller's stays his

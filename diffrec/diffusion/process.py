@@ -6,6 +6,7 @@ buffers, so that they travel with `state_dict` and `.to(device)`.
 Source: Wang et al., "Diffusion Recommender Model", SIGIR 2023, sections 3.1 to 3.4.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -71,7 +72,10 @@ class GaussianProcess(nn.Module):
         a, b = buffers["posterior_coef_x_t"], buffers["posterior_coef_x_0"]
         if self.prediction_target == "epsilon":  # x_0_from_epsilon, put into the posterior's mean
             a, b = b / np.sqrt(alpha_bar) + a, -b * np.sqrt(1 / alpha_bar - 1)
+        # the host's own numbers: asking a GPU for its buffers would stall it
         self._linear_steps = (a.tolist(), b.tolist())
+        steps = self.num_inference_noise_steps
+        self._history_share = math.sqrt(alpha_bar[steps - 1]) if steps else 1.0
 
     def q_sample(self, x_0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """Draw x_t ~ q(x_t | x_0): keep sqrt(alpha_bar_t) of the history, add the rest as noise.
@@ -123,12 +127,12 @@ class GaussianProcess(nn.Module):
         if self.prediction_target == "x_0":
             noise.mul_(self._at((1 - self.alpha_bar).sqrt(), t, x_0))
             x_t = noise.add_(self._at(self.alpha_bar.sqrt(), t, x_0) * x_0)  # q_sample, in place
-            output = denoise(x_t, t)
+            output = denoise(x_t, t).to(x_0.dtype)
             if wants_x_0_hat:
                 return DiffusionLoss(weight * _mean_square_error(output, target), output)
-            return DiffusionLoss(weight * _mean_square(output.to(x_0.dtype).sub_(target)), None)
+            return DiffusionLoss(weight * _mean_square(output.sub_(target)), None)
         x_t = self.q_sample(x_0, t, noise)
-        output = denoise(x_t.clone(), t)
+        output = denoise(x_t.clone(), t).to(x_0.dtype)
         x_0_hat = self.x_0_from_epsilon(x_t, t, output)
         loss = weight * _mean_square_error(output, noise)
         if not self._uniform:  # at t = 0 the bound has a likelihood of x_0 instead
@@ -195,14 +199,12 @@ class GaussianProcess(nn.Module):
     @property
     def history_share(self) -> float:
         """The factor of the history in x_T."""
-        steps = self.num_inference_noise_steps
-        return 1.0 if steps == 0 else float(self.alpha_bar[steps - 1].sqrt())
+        return self._history_share
 
     def linear_steps(self) -> tuple[list[float], list[float]]:
         """Return (a, b), num_steps numbers each: step t is x_{t-1} = a_t x_t + b_t f(x_t).
 
-        Holds without noise in the chain, for both prediction targets. The numbers are the host's:
-        asking a GPU for its buffers would stall it.
+        Holds without noise in the chain, for both prediction targets.
         """
         return self._linear_steps
 
@@ -229,7 +231,7 @@ def elbo_weights(beta: np.ndarray, prediction_target: str) -> np.ndarray:
 
 def _mean_square_error(output: Tensor, target: Tensor) -> Tensor:
     """Return the mean of the squared differences of each row, shape (batch,)."""
-    return _mean_square(output.to(target.dtype) - target)
+    return _mean_square(output - target)
 
 
 def _mean_square(difference: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from diffrec.data.interactions import Interactions
+from diffrec.devices import send
 from diffrec.evaluation.metrics import KS, user_metrics
 from diffrec.memory import free_memory
 
@@ -181,7 +182,7 @@ def hide(scores: Tensor, seen: Sequence[Interactions]) -> None:
     """Set the scores of seen items, one row of `seen` per row of `scores`, to minus infinity."""
     for rows in seen:
         owners = np.repeat(np.arange(rows.num_users, dtype=np.int64), rows.lengths)
-        cells = torch.from_numpy(owners * scores.shape[1] + rows.indices).to(scores.device)
+        cells = send(owners * scores.shape[1] + rows.indices, scores.device)
         scores.view(-1).index_fill_(0, cells, -torch.inf)
 
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from diffrec.data.batches import dense_rows
 from diffrec.data.interactions import Interactions
+from diffrec.devices import rows_on, send
 
 
 class AskedHistory:
@@ -26,8 +26,9 @@ class AskedHistory:
             device: where the network is.
         """
         self._rows, self._weights, self._device = rows, weights, device
-        self._items = torch.from_numpy(rows.indices.astype(np.int64)).to(device)
-        self._starts = torch.from_numpy(rows.indptr[:-1].copy()).to(device)
+        self._items = send(rows.indices.astype(np.int64), device)
+        self._starts = send(rows.indptr[:-1].copy(), device)
+        self._cells: Tensor | None = None
 
     @property
     def differs_by_step(self) -> bool:
@@ -48,7 +49,8 @@ class AskedHistory:
         """Return the histories as vectors, shape (batch, num_items)."""
         rows, weights = self._rows, self.at(step)
         if weights is None:
-            return torch.from_numpy(dense_rows(rows, np.arange(rows.num_users))).to(self._device)
-        cells = torch.from_numpy(rows.users() * rows.num_items + rows.indices).to(self._device)
+            return rows_on(self._device, rows, np.arange(rows.num_users))
+        if self._cells is None:  # the same for all steps
+            self._cells = send(rows.users() * rows.num_items + rows.indices, self._device)
         flat = weights.new_zeros(rows.num_users * rows.num_items)
-        return flat.index_put((cells,), weights).view(rows.num_users, rows.num_items)
+        return flat.index_put((self._cells,), weights).view(rows.num_users, rows.num_items)

@@ -74,13 +74,38 @@ class ClusteredAutoencoder(nn.Module):
             encoder(part).chunk(2, dim=-1)
             for encoder, part in zip(self.encoders, self._split(dropped), strict=True)
         ]
-        mu = torch.cat([mu for mu, _ in parts], dim=-1)
-        log_variance = torch.cat([log_variance for _, log_variance in parts], dim=-1)
+        # float32 from here on, whatever the products were made in
+        mu = torch.cat([mu for mu, _ in parts], dim=-1).float()
+        log_variance = torch.cat([log_variance for _, log_variance in parts], dim=-1).float()
         latent = mu
         if self.training and self.variational:
             latent = mu + (log_variance / 2).exp() * self.noise(mu)
         kl = -0.5 * (1 + log_variance - mu.square() - log_variance.exp()).sum(dim=-1).mean()
         return Encoded(latent, kl, dropped)
+
+    def first_layers(self) -> Tensor:
+        """Return the encoders' first products by item, (num_items, sum of their units).
+
+        An item's row holds its weights in its own cluster's encoder and zeros for the others, so
+        that a sparse history times this matrix is all the encoders' first product at once.
+        """
+        firsts = [_first(encoder).weight for encoder in self.encoders]
+        made = firsts[0].new_zeros(len(self.columns), sum(len(weight) for weight in firsts))
+        of_cluster, units = self.columns.split(self.cluster_sizes), 0
+        for items, weight in zip(of_cluster, firsts, strict=True):
+            made[items, units : units + len(weight)] = weight.T
+            units += len(weight)
+        return made
+
+    def latent_of(self, products: Tensor) -> Tensor:
+        """Return the latent, (batch, latent_dim), of histories @ `first_layers`, at rest."""
+        sizes = [_first(encoder).out_features for encoder in self.encoders]
+        parts = []
+        for encoder, part in zip(self.encoders, products.split(sizes, dim=-1), strict=True):
+            assert isinstance(encoder, nn.Sequential)
+            rest = encoder[1:](part + _first(encoder).bias)
+            parts.append(rest.chunk(2, dim=-1)[0])
+        return torch.cat(parts, dim=-1)
 
     def decode(self, latent: Tensor) -> Tensor:
         """Return item scores (logits), shape (batch, num_items), in the items' own order."""
@@ -142,7 +167,14 @@ def share(units: int, sizes: list[int], name: str) -> list[int]:
 
 def multinomial_nll(scores: Tensor, x_0: Tensor) -> Tensor:
     """Return the mean over users of -sum_i x_0[i] log softmax(scores)[i]."""
-    return -(F.log_softmax(scores, dim=-1) * x_0).sum(dim=-1).mean()
+    return -(F.log_softmax(scores.float(), dim=-1) * x_0).sum(dim=-1).mean()
+
+
+def _first(encoder: nn.Module) -> nn.Linear:
+    assert isinstance(encoder, nn.Sequential)
+    layer = encoder[0]
+    assert isinstance(layer, nn.Linear)
+    return layer
 
 
 def _mlp(sizes: list[int], activation: str, *, at_end: bool = False) -> nn.Sequential:

@@ -26,7 +26,10 @@ class Dropout(nn.Module):
         if not self.training or self._dropped == 0:
             return x
         if x.device.type != "cpu":
-            return F.dropout(x, self.p, inplace=self.inplace)
+            # One kernel for both: each maps the generator's numbers to entries in its own way, and
+            # `fill_mask` must drop what this drops.
+            dropped = F.dropout(x, self.p)
+            return x.copy_(dropped) if self.inplace else dropped
         keep = self._keep(x)
         return (x.mul_(keep) if self.inplace else x.mul(keep)).mul_(self._scale)
 

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from diffrec.config import RecommenderConfig
 from diffrec.data.interactions import Interactions
+from diffrec.devices import send
 from diffrec.diffusion.chain import Shortcut, collapsed_chain, finish_chain, shortcut
 from diffrec.diffusion.process import Draw, GaussianProcess
 from diffrec.diffusion.timesteps import (
@@ -34,9 +35,12 @@ from diffrec.models.temporal import interaction_weights
 class _AtRest(NamedTuple):
     """What the scores of all users have in common while no weight changes."""
 
-    through: Shortcut
+    through: Shortcut | None
+    """None where the chain cannot run in the hidden layer."""
+
     columns: Tensor | None
-    """W_x by items, (dim, first_hidden), contiguous; None unless the chain starts sparse."""
+    """What a sparse history is multiplied by first, (num_items, width), contiguous: W_x by items or
+    the encoders' first layers. None where the chain starts from a dense history."""
 
 
 class DiffusionRecommender(nn.Module):
@@ -240,17 +244,20 @@ class DiffusionRecommender(nn.Module):
         if not temporal.weigh_inference:
             return [None]
         weights = interaction_weights(temporal, rows)
-        return [None if weights is None else torch.from_numpy(weights).to(self.device)]
+        return [None if weights is None else send(weights, self.device)]
 
     def _scores(self, asked: AskedHistory, draw: Draw = torch.randn_like) -> Tensor:
         if self._is_sparse_start:
             return self._scores_from_sparse(asked)
 
-        def see(step: int) -> Tensor:
-            x_0 = asked.dense(step)
-            return x_0 if self.autoencoder is None else self.autoencoder.encode(x_0).latent
+        rest = self._at_rest or self._rest()
 
-        x_0_hat = self._denoise(see(-1), see if asked.differs_by_step else None, draw)
+        def see(step: int) -> Tensor:
+            if self.autoencoder is None or rest.columns is None:
+                return asked.dense(step)
+            return self.autoencoder.latent_of(asked.times(rest.columns, step))
+
+        x_0_hat = self._denoise(rest, see(-1), see if asked.differs_by_step else None, draw)
         return x_0_hat if self.autoencoder is None else self.autoencoder.decode(x_0_hat)
 
     def _diffusion_loss(
@@ -268,19 +275,24 @@ class DiffusionRecommender(nn.Module):
         self.timestep_sampler.update(timesteps.t, loss.per_row.detach())
         return (loss.per_row / timesteps.importance.to(x_0.dtype)).mean(), loss.x_0_hat
 
-    def _rest(self) -> _AtRest | None:
-        """Return what the scores of all users share; None for the plain chain."""
-        if not self._is_exactly_linear:
-            return None
-        columns = self.denoiser.input_weight.T.contiguous() if self._is_sparse_start else None
-        return _AtRest(shortcut(self.denoiser, self.chain_format), columns)
+    def _rest(self) -> _AtRest:
+        """Return what the scores of all users share."""
+        columns = through = None
+        if self.autoencoder is not None:
+            columns = self.autoencoder.first_layers()
+        elif self._is_sparse_start:
+            columns = self.denoiser.input_weight.T.contiguous()
+        if self._is_exactly_linear:
+            through = shortcut(self.process, self.denoiser, self.chain_format)
+        return _AtRest(through, columns)
 
-    def _denoise(self, x_0: Tensor, see: Callable[[int], Tensor] | None, draw: Draw) -> Tensor:
+    def _denoise(
+        self, rest: _AtRest, x_0: Tensor, see: Callable[[int], Tensor] | None, draw: Draw
+    ) -> Tensor:
         """Run the chain from `x_0`; `see`, where steps differ, is the history of each."""
         process, denoiser = self.process, self.denoiser
         x_t, share = process.noise_history(x_0, draw), process.history_share
-        rest = self._at_rest or self._rest()
-        if rest is None:
+        if rest.through is None:
             shown = None if see is None else lambda step: share * see(step)
             return process.reverse_chain(denoiser, x_t, shown, draw)
         products, matrix = None, denoiser.input_weight
@@ -294,8 +306,8 @@ class DiffusionRecommender(nn.Module):
 
     def _scores_from_sparse(self, asked: AskedHistory) -> Tensor:
         rest = self._at_rest or self._rest()
-        assert rest is not None
         assert rest.columns is not None
+        assert rest.through is not None
         columns, products = rest.columns, None
         if asked.differs_by_step:
             products = self._of_all_steps(lambda step: asked.times(columns, step))

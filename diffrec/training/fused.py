@@ -123,6 +123,7 @@ def _train_epoch(stack: Stack, runs: Sequence[TrainingRun]) -> list[float]:
         batches += 1
         for run in runs:
             run.optimizer.step()
+            run.optimizer.zero_grad()  # a gradient that outlives its step is memory for nothing
     for k, run in enumerate(runs):
         with streams.of(k):
             run.teach()

@@ -78,7 +78,9 @@ class WeightTrajectory:
         weights = self._model.learned_weights()
         if weights is None:
             return
-        self.snapshots.append((epoch, [[float(f"{w:.5g}") for w in row] for row in weights]))
+        self.snapshots.append(
+            (epoch, [[float(f"{w:.5g}") for w in row] for row in weights.tolist()])
+        )
         if len(self.snapshots) > MAX_SNAPSHOTS:  # halve the past, keep the start and now
             self.snapshots = [*self.snapshots[:-1:2], self.snapshots[-1]]
         said = self._model.check_collapse()

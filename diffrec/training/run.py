@@ -16,10 +16,11 @@ import torch
 
 from diffrec.config import RecommenderConfig
 from diffrec.config_baselines import MultVAEConfig
-from diffrec.data.batches import dense_rows, user_batches
+from diffrec.data.batches import user_batches
 from diffrec.data.interactions import Interactions, TuningSplit
+from diffrec.devices import rows_on
 from diffrec.evaluation.ranking import Question, UserResults, evaluate, user_results
-from diffrec.families import AnyConfig
+from diffrec.families import AnyConfig, TrainedConfig
 from diffrec.memory import keep_freed_memory
 from diffrec.models.baselines.mult_vae import MultVAE
 from diffrec.models.clustering import cluster_items
@@ -38,9 +39,6 @@ OBJECTIVE = "valid/recall@20"
 
 WIDE_BYTES = 2**26
 """Layers of at least this size are updated during the backward pass, piece by piece."""
-
-TrainedConfig = RecommenderConfig | MultVAEConfig
-"""Families that are trained by gradient, epoch after epoch."""
 
 
 class NonFiniteLossError(RuntimeError):
@@ -70,7 +68,7 @@ class TrainingRun:
         model = build_model(config, split)
         self.model = model.to(device)
         self.optimizer = build_optimizer(config, self.model)
-        self._number_format = product_dtype(config.training.precision, self.model.device)
+        self._number_format = product_dtype(config, self.model.device)
         warn_if_emulated(self._number_format, self.model.device)
         self.weights = self.model.training_weights(split.train)
         share = config.temporal.future_holdout if isinstance(config, RecommenderConfig) else 0.0
@@ -235,11 +233,10 @@ class TrainingRun:
 
     def _batch(self, users: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         inputs, targets = self.weights
-        x_0 = torch.from_numpy(dense_rows(self.split.train, users, inputs)).to(self.model.device)
+        x_0 = rows_on(self.model.device, self.split.train, users, inputs)
         if inputs is targets:
             return x_0, x_0
-        target = torch.from_numpy(dense_rows(self.split.train, users, targets))
-        return x_0, target.to(self.model.device)
+        return x_0, rows_on(self.model.device, self.split.train, users, targets)
 
     def _validate(self) -> dict[str, float]:
         model, train, valid = self.model, self.split.train, self.split.valid

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from diffrec.data.batches import dense_rows
+from diffrec.devices import send, spread
 from diffrec.diffusion.timesteps import ImportanceTimestepSampler, draw
 from diffrec.models.recommender import DiffusionRecommender
 from diffrec.training.mapped import SAMPLER, MappedLoss, MappedSampler
@@ -67,10 +68,16 @@ class Stack:
     def _rows(self, users: Sequence[np.ndarray], *, which: int) -> Tensor:
         """Return each member's batch, (K, batch, num_items), weighted as it asks."""
         train = self._runs[0].split.train
-        rows = np.empty((len(users), len(users[0]), train.num_items), dtype=np.float32)
-        for run, who, out in zip(self._runs, users, rows, strict=True):
-            dense_rows(train, who, run.weights[which], out)
-        return torch.from_numpy(rows).to(self.device)
+        shape = len(users), len(users[0]), train.num_items
+        if self.device.type == "cpu":
+            buffer = np.empty(shape, dtype=np.float32)
+            for run, who, out in zip(self._runs, users, buffer, strict=True):
+                dense_rows(train, who, run.weights[which], out)
+            return torch.from_numpy(buffer)
+        rows = torch.zeros(shape, device=self.device)
+        for run, who, own in zip(self._runs, users, rows, strict=True):
+            spread(own, train, who, run.weights[which])
+        return rows
 
     def _draw(self, x_0: Tensor, streams: Streams) -> dict[str, Tensor]:
         """Draw all that the loss asks for, member by member, in the order of its asking."""
@@ -79,7 +86,8 @@ class Stack:
         p = None if self._sampler is None else self._sampler.probabilities(self._state)
         noise = x_0.new_empty(count, batch, first.denoiser.dim)
         mask = torch.empty_like(noise)
-        item_mask, latent_noise = torch.empty_like(x_0 if latent else noise[:, :0]), noise.clone()
+        item_mask = torch.empty_like(x_0 if latent else noise[:, :0])
+        latent_noise = torch.empty_like(noise if latent else noise[:, :0])
         t = torch.empty(count, batch, dtype=torch.long, device=self.device)
         for k, model in enumerate(self._models):
             with streams.of(k):
@@ -112,8 +120,10 @@ class Stack:
         ]
 
         def stacked(values: list[float | Tensor]) -> Tensor:
-            parts = [torch.as_tensor(v, dtype=torch.float32, device=self.device) for v in values]
-            return torch.stack(parts)
+            numbers = [v for v in values if not isinstance(v, Tensor)]
+            if len(numbers) == len(values):
+                return send(np.array(numbers, dtype=np.float32), self.device)
+            return torch.stack([v.to(torch.float32) for v in values if isinstance(v, Tensor)])
 
         return {
             "annealing.diffusion": stacked([w.diffusion for w in weights]),

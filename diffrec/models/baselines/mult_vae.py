@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diffrec.config_baselines import MultVAEConfig
-from diffrec.data.batches import dense_rows
 from diffrec.data.interactions import Interactions
+from diffrec.devices import rows_on
 from diffrec.models.autoencoder import multinomial_nll
 from diffrec.models.dropout import Dropout
 
@@ -53,7 +53,7 @@ class MultVAE(nn.Module):
     @torch.no_grad()
     def scores(self, history: Interactions, users: np.ndarray) -> Tensor:
         """Return a score per item, shape (len(users), num_items)."""
-        x_0 = torch.from_numpy(dense_rows(history, users)).to(self.device)
+        x_0 = rows_on(self.device, history, users)
         return self.decoder(self._encode(F.normalize(x_0))[0])
 
     @property

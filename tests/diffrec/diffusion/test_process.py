@@ -63,7 +63,7 @@ def test_collapsed_chain_equals_the_plain_chain(models, differs_by_step):
         products = F.linear(histories, denoiser.input_weight)
         see, seen = (histories.__getitem__, products) if differs_by_step else (None, None)
         plain = process.reverse_chain(denoiser, histories[-1], see)
-        end = collapsed_chain(process, denoiser, products[-1], shortcut(denoiser), seen)
+        end = collapsed_chain(process, denoiser, products[-1], shortcut(process, denoiser), seen)
         collapsed = finish_chain(denoiser, end, histories[0 if differs_by_step else -1])
     torch.testing.assert_close(collapsed, plain, rtol=1e-6, atol=1e-6 * float(plain.abs().max()))
 

@@ -124,6 +124,17 @@ def test_fused_runs_equal_the_runs_alone(case, split):
     assert len({tuple(r.loss for r in reports) for reports in expected.values()}) == len(OWN)
 
 
+@pytest.mark.parametrize("case", ["DiffRec", "LT-DiffRec"])
+def test_in_bf16_fused_runs_are_those_alone_but_for_its_rounding(case, split, monkeypatch):
+    """Products of another shape round otherwise: 1e-4 after three epochs, a tenth of bf16's own."""
+    monkeypatch.setitem(QUICK, "training.precision", "bf16")
+    expected = {run.config.seed: list(run.epochs()) for run in members(split, case)}
+    found = to_the_end(FusedRuns(members(split, case)))
+    for seed, reports in expected.items():
+        losses = pytest.approx([report.loss for report in reports], rel=1e-4)
+        assert [report.loss for report in found[seed]] == losses
+
+
 def test_a_run_may_leave_and_another_join(split):
     expected = {run.config.seed: list(run.epochs()) for run in members(split, "DiffRec")}
     first, second, third = members(split, "DiffRec")

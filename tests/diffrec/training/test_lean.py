@@ -163,17 +163,71 @@ def test_bf16_validates_in_bf16_and_is_tested_in_float32(dataset):
     assert set(formats) == {None}
 
 
+@pytest.mark.parametrize("variant", ["L-DiffRec", "LT-DiffRec"])
+@pytest.mark.parametrize("target", ["x_0", "epsilon"])
+def test_in_bf16_latents_and_losses_are_float32(variant, target, dataset):
+    run = quick_run(
+        variant,
+        dataset,
+        training__precision="bf16",
+        diffusion__prediction_target=target,
+        diffusion__loss_weighting="elbo",
+    )
+    model, seen = run.model, {}
+
+    def spy(owner, name, key):
+        asked = getattr(owner, name)
+
+        def spied(*given, **named):
+            seen[key] = (given, result := asked(*given, **named))
+            return result
+
+        setattr(owner, name, spied)
+
+    spy(model.autoencoder, "encode", "encoded")
+    spy(model.timestep_sampler, "update", "losses")
+    spy(model.noise, "forward", "noise")
+    run.next_epoch()
+    encoded = seen["encoded"][1]
+    values = [encoded.latent, encoded.kl, seen["losses"][0][1], seen["noise"][1]]
+    assert {value.dtype for value in values} == {torch.float32}
+    assert not torch.equal(encoded.latent, encoded.latent.bfloat16().float())
+    losses = model.timestep_sampler.history[model.timestep_sampler.history > 0]
+    assert not torch.equal(losses, losses.bfloat16().double())
+
+
+def configured(variant, precision, **changes):
+    values = {k.replace("__", "."): v for k, v in changes.items()}
+    return preset(variant, "embedded").config.replace_values(
+        {"training.precision": precision, **values}
+    )
+
+
+def test_auto_is_float32_where_bf16_was_not_shown_to_be_as_good(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    device = torch.device("cpu")
+    shown = [configured(v, "auto") for v in ("DiffRec", "L-DiffRec", "T-DiffRec", "LT-DiffRec")]
+    others = [
+        configured("DiffRec", "auto", diffusion__prediction_target="epsilon"),
+        configured("DiffRec+learned_recency", "auto"),
+        configured("L-DiffRec+learned_steps", "auto"),
+        configured("MultVAE", "auto"),
+    ]
+    assert {precision.product_dtype(config, device) for config in shown} == {torch.bfloat16}
+    assert {precision.product_dtype(config, device) for config in others} == {None}
+
+
 @pytest.mark.parametrize("native", [True, False])
 def test_auto_takes_bf16_only_where_the_hardware_has_it(native, monkeypatch, caplog):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, "amx_bf16": native})
     device = torch.device("cpu")
     caplog.set_level(logging.WARNING)
-    auto = precision.product_dtype("auto", device)
+    auto = precision.product_dtype(configured("L-DiffRec", "auto"), device)
     assert auto is (torch.bfloat16 if native else None)
-    assert precision.product_dtype("fp32", device) is None
+    assert precision.product_dtype(configured("L-DiffRec", "fp32"), device) is None
     for dtype in (auto, None):
         precision.warn_if_emulated(dtype, device)
     assert not caplog.text
-    assert precision.product_dtype("bf16", device) is torch.bfloat16
+    assert precision.product_dtype(configured("L-DiffRec", "bf16"), device) is torch.bfloat16
     precision.warn_if_emulated(torch.bfloat16, device)
     assert bool(caplog.text) is not native

@@ -1,0 +1,54 @@
+"""How arrays of the host get to a device without the host waiting for it.
+
+A plain copy of ordinary memory makes the host wait until the device has done all that was asked of
+it before. Page-locked memory is copied while both go on. Of sparse rows only what is in them is
+sent; they are spread out where they are used.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from diffrec.data.batches import cells_of, dense_rows
+from diffrec.data.interactions import Interactions
+
+
+def send(array: np.ndarray, device: torch.device) -> Tensor:
+    """Return the array's values on `device`; on a CPU its own memory."""
+    tensor = torch.from_numpy(array)
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def rows_on(
+    device: torch.device,
+    interactions: Interactions,
+    users: np.ndarray,
+    values: np.ndarray | None = None,
+) -> Tensor:
+    """Return `dense_rows` on a device, float32 (len(users), num_items).
+
+    Args:
+        device: where they are wanted.
+        interactions: whose rows to take.
+        users: integer user ids, in any order.
+        values: a weight for each interaction, (nnz,); ones if left out.
+    """
+    if device.type == "cpu":
+        return torch.from_numpy(dense_rows(interactions, users, values))
+    rows = torch.zeros(len(users), interactions.num_items, device=device)
+    spread(rows, interactions, users, values)
+    return rows
+
+
+def spread(
+    rows: Tensor, interactions: Interactions, users: np.ndarray, values: np.ndarray | None = None
+) -> None:
+    """Write what `users` did into `rows`, zeros of shape (len(users), num_items), contiguous."""
+    cells, kept = cells_of(interactions, users, values)
+    places, flat = send(cells, rows.device), rows.view(-1)
+    if kept is None:
+        flat.index_fill_(0, places, 1.0)
+    else:  # no cell twice: an interaction happened or did not
+        flat.scatter_(0, places, send(kept, rows.device))
