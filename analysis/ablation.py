@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from analysis.labels import named_value, short_path, value_label
+from analysis.labels import named_value, value_label
 from analysis.statistics import LEVEL, Estimate, bootstrap, estimates, holm
 from analysis.study import Cell, Study
 
@@ -93,7 +93,8 @@ def verdict_sentence(comparison: Comparison, metric: str) -> str:
     if not e.is_known:
         seeds = "one seed" if e.n == 1 else "no seed"
         return f"{c.label} against {c.reference}: {seeds} in common, so nothing can be said."
-    size = f"{e.mean:+.4f} {metric} ({c.relative:+.1%}, {LEVEL:.0%} interval {_interval(e)})"
+    share = "" if math.isnan(c.relative) else f"{c.relative:+.1%}, "
+    size = f"{e.mean:+.4f} {metric} ({share}{LEVEL:.0%} interval {_interval(e)})"
     if c.verdict == "within noise":
         return f"{c.label} differs from {c.reference} within noise: {size}, p = {c.adjusted_p:.2f}."
     return f"{c.label} is {c.verdict} than {c.reference}: {size}, {p_text(c.adjusted_p)}."
@@ -144,12 +145,11 @@ def _verdict(estimate: Estimate, adjusted_p: float) -> Verdict:
 def levels_of(study: Study, path: str) -> tuple[list[Any], Any]:
     """Return a factor's levels in grid order and its reference: the control's, else the first."""
     levels: list[Any] = []
-    for cell in study.cells:
-        level = dict(cell.params).get(path)
-        if level is not None and level not in levels:
-            levels.append(level)
-    control = dict(study.control.params).get(path) if study.control else None
-    return levels, levels[0] if control is None and levels else control
+    for params in (dict(cell.params) for cell in study.cells):
+        if path in params and params[path] not in levels:
+            levels.append(params[path])
+    control = dict(study.control.params) if study.control else {}
+    return levels, control.get(path, levels[0] if levels else None)
 
 
 def average(
@@ -189,8 +189,10 @@ def _level_pairs(study: Study, metric: str, path: str, level: Any, reference: An
             sides[repr(others)][value_label(params[path])] = cell
     found: dict[str, dict[int, tuple[float, float]]] = {}
     for group, side in sides.items():
-        ours, theirs = side.get(value_label(level)), side.get(value_label(reference))
-        if ours is not None and theirs is not None:
-            mine, base = ours.by_seed(metric), theirs.by_seed(metric)
+        one, other = side.get(value_label(level)), side.get(value_label(reference))
+        if one is not None and other is not None:
+            mine, base = one.by_seed(metric), other.by_seed(metric)
             found[group] = {seed: (mine[seed], base[seed]) for seed in mine.keys() & base.keys()}
-    return average(found, named_value(path, level), named_value(path, reference), short_path(path))
+    name = study.name_of(path)
+    ours, theirs = (named_value(path, value, name) for value in (level, reference))
+    return average(found, ours, theirs, name)

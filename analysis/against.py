@@ -1,22 +1,30 @@
 """Other studies beside this one: cells that both have, compared; cells of theirs that we lack.
 
-Two cells match when they are of one variant and agree on every parameter that both studies vary. On
-one dataset they are paired by seed and tested, one family for each other study. Across datasets
-or protocols nothing is tested: the numbers stand side by side, and the row says so.
+Two cells match when they are of one variant and agree on every parameter that either study varies,
+as it was resolved where it was not searched. On one dataset they are paired by seed and tested, one
+family for each other study. Across datasets or protocols nothing is tested: the numbers stand side
+by side, and the row says so.
 """
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from analysis.ablation import Comparison, Pairs, judge, paired
 from analysis.labels import short_path, value_label
+from analysis.literature import beside_cell
 from analysis.patience import Waiting, patience_sentences, patience_sheet, waiting_beside
 from analysis.sheets import Sheet
 from analysis.study import Cell, Study
+from analysis.summary import TEST_METRICS, title
 from analysis.verdicts import JUDGED, judged
 
 _IGNORED = ("seed",)
+_VARIANT = "variant"
+_UNKNOWN = object()
+"""A setting that was neither searched nor recorded; it is taken to be the same."""
+
 _SHOWN = 3
 """Differences of configuration named in a row."""
 
@@ -123,16 +131,31 @@ def against_sheets(study: Study, other: Study, metric: str, name: str) -> Iterat
     lacking = [
         (
             f"{cell.variant}\n{cell.label}" if len(cell.params) > 1 else cell.label,
-            *(_spread(cell, f"test/{key}") for key in ("recall@10", "recall@20", "ndcg@10")),
-            str(cell.count("complete")),
+            *(_spread(cell, key) for key in TEST_METRICS),
+            _reported(other, cell, metric),
+            str(cell.num_seeds),
             *judged(comparison),
         )
         for cell, comparison in rows_we_lack(study, other, metric)
     ]
     if lacking:
-        head = ("best of each variant", "R@10", "R@20", "N@10", "n", *JUDGED)
-        note = f"Difference in {name} to this study's control, or to its best where it has none."
+        names = (*map(title, TEST_METRICS), f"{name} reported")
+        head = ("best of each variant", *names, "n", *JUDGED)
+        note = (
+            f"Difference in {name} to this study's control, or to its best where it has none. "
+            "Reported: by the literature, ours less that; ! marks one outside our 95 % interval."
+        )
         yield Sheet(f"rows_{other.name}", f"Beside them, {where}", head, tuple(lacking), note)
+
+
+def _reported(study: Study, cell: Cell, metric: str) -> str:
+    """Return what the literature reports of a cell's metric, a line for each source."""
+    rows = [row for row in beside_cell(study, cell) if f"test/{row.metric}" == metric]
+    said = (f"{row.difference:+.4f}{'!' if row.exceeds else ''}" for row in rows)
+    return "\n".join(
+        f"{row.reported.source} {row.theirs:.4f} ({gap})"
+        for row, gap in zip(rows, said, strict=True)
+    )
 
 
 def _waiting(study: Study, other: Study, matches: Sequence[Match]) -> list[Waiting]:
@@ -150,9 +173,18 @@ def _standing(study: Study) -> list[Cell]:
 def _match(study: Study, other: Study, ours: Cell, theirs: Cell) -> bool:
     if ours.variant != theirs.variant:
         return False
-    here, there = dict(ours.params), dict(theirs.params)
-    common = set(study.paths) & set(other.paths)
-    return all(here.get(path) == there.get(path) for path in common)
+    varied = {*study.paths, *other.paths}
+    settings = ((_setting(ours, path), _setting(theirs, path)) for path in varied - {_VARIANT})
+    return all(_UNKNOWN in pair or pair[0] == pair[1] for pair in settings)
+
+
+def _setting(cell: Cell, path: str) -> Any:
+    """Return a parameter's value: as it was searched, else as it was resolved."""
+    params, config = dict(cell.params), cell.trials[0].config
+    if path not in params and not config:
+        return _UNKNOWN
+    value = params[path] if path in params else config.get(path)
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _differs(ours: Cell, theirs: Cell) -> str:

@@ -1,11 +1,14 @@
 """The answer in sentences: what was best, what differs from the control, what lies within noise."""
 
+from collections.abc import Sequence
+
 from analysis.ablation import Comparison, against_control, main_effects, verdict_sentence
-from analysis.confirmation import confirmation_sentence
+from analysis.confirmation import confirmation, confirmation_sentence
 from analysis.interactions import interactions
 from analysis.literature import SOURCES, beside
 from analysis.patience import patience_sentences, waiting
 from analysis.pruning import safety_sentence, saved_sentence
+from analysis.statistics import LEVEL
 from analysis.study import Study
 from analysis.summary import METRIC, cell_name, title
 from analysis.trends import trend_sentence, trends
@@ -20,9 +23,12 @@ def answers(study: Study) -> list[str]:
     name = title(METRIC)
     said = [_best(study), confirmation_sentence(study, METRIC, name), *_control(study)]
     said.append(users_sentence(study))
-    said += _effects(main_effects(study, METRIC))
-    said += [trend_sentence(trend, name) for trend in trends(study, METRIC)]
-    said += _interactions(interactions(study, METRIC))
+    effects, slopes = main_effects(study, METRIC), trends(study, METRIC)
+    joint = interactions(study, METRIC)
+    said += _effects(effects)
+    said += [trend_sentence(trend, name) for trend in slopes]
+    said += _interactions(joint)
+    said.append(_families([against_control(study, METRIC), effects, slopes, joint]))
     said += patience_sentences(waiting(study))
     said += _literature(study)
     said += [safety_sentence(study), saved_sentence(study)]
@@ -33,7 +39,7 @@ def _best(study: Study) -> str:
     cell = study.ranked()[0]
     flattery = (
         ""
-        if study.confirming
+        if confirmation(study, METRIC) is not None
         else " Being the best of many flatters: it is a candidate until fresh seeds confirm it "
         "(--confirm N)."
     )
@@ -79,6 +85,18 @@ def _effects(found: list[Comparison]) -> list[str]:
         base = levels[0].reference.removeprefix(f"{factor} ")
         said.append(f"{factor} against {base}, all else equal: {'; '.join(parts)}.")
     return said
+
+
+def _families(families: Sequence[Sequence[Comparison]]) -> str:
+    """Return how often a study without any effect would seem to have one."""
+    tested = [family for family in families if any(one.estimate.is_known for one in family)]
+    if len(tested) < _FEW - 1:
+        return ""
+    rate = 1 - LEVEL ** len(tested)
+    return (
+        f"These are {len(tested)} families of tests by seed, each with an error rate of "
+        f"{1 - LEVEL:.0%}: of studies without any effect up to {rate:.0%} would show one somewhere."
+    )
 
 
 def _interactions(found: list[Comparison]) -> list[str]:

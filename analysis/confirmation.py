@@ -25,22 +25,32 @@ class Confirmation:
 
 
 def confirmation(study: Study, metric: str) -> Confirmation | None:
-    """Return what the fresh seeds say; None where none were run for two cells."""
-    there = [cell for cell in study.confirmed if cell.count("complete")]
-    ranks = {_key(cell): rank for rank, cell in enumerate(study.ranked())}
-    there.sort(key=lambda cell: ranks.get(_key(cell), len(ranks)))
-    if len(there) < 2:
+    """Return what the fresh seeds say of the search's winner; None where they say nothing of it.
+
+    Its rival is the control, where that has run on fresh seeds, else the best of the others.
+    """
+    there = {_key(cell): cell for cell in study.confirmed if cell.count("complete")}
+    ranked = study.ranked()
+    winner = there.pop(_key(ranked[0]), None) if ranked else None
+    others = [study.control, *ranked[1:]]
+    rivals = (there[_key(cell)] for cell in others if cell is not None and _key(cell) in there)
+    rival = next(rivals, None)
+    if winner is None or rival is None:
         return None
-    winner, rival = there[:2]
     (comparison,) = judge([paired(winner, rival, metric)])
     return Confirmation(winner, rival, comparison)
 
 
 def confirmation_sentence(study: Study, metric: str, name: str) -> str:
-    """Return the answer in words; empty where nothing was confirmed."""
+    """Return the answer in words; empty where no confirmation was begun."""
     found = confirmation(study, metric)
     if found is None:
-        return ""
+        return (
+            "Fresh seeds were begun, but winner and rival have no result on them yet: nothing is "
+            "confirmed."
+            if study.confirming
+            else ""
+        )
     e = found.comparison.estimate
     who = f"{found.comparison.label} against {found.comparison.reference}"
     if not e.is_known:
@@ -74,7 +84,7 @@ def confirmation_sheet(study: Study, metric: str, name: str) -> Sheet | None:
                 _number(cell.mean(key)),
                 _number(cell.mean(key) - seen, "+"),
                 _number(cell.mean(metric)),
-                str(cell.count("complete")),
+                str(cell.num_seeds),
                 str(len(cell.trials) - cell.count("complete")),
             )
         )

@@ -2,10 +2,10 @@
 
 energy [kWh] = hours x watts / 1000, emissions [kg CO2e] = energy x intensity. A trial is charged
 the cores and GPU shares that it held, for as long as it ran; what no trial held is the node's idle
-part and is charged to none. The shares of the trials and the idle part sum to the node's total.
-Power is the model's unless the trials recorded what the machine measured (`cost/joules`). Intensity
-and GPU power are the reproduction report's, so that its own estimate (1,000 h, 173.6 kg) comes out
-of the same formula.
+part and is charged to none. The shares of the trials and the idle part sum to the node's total. A
+pause between two runs of a study belongs to neither. Power is the model's unless the trials
+recorded what the machine measured (`cost/joules`). Intensity and GPU power are the reproduction
+report's, so that its own estimate (1,000 h, 173.6 kg) comes out of the same formula.
 """
 
 import math
@@ -13,7 +13,15 @@ from dataclasses import dataclass
 
 from analysis.sheets import Sheet
 from analysis.study import Study, Trial
-from tune_runner.records import COST_CPUS, COST_GPUS, COST_JOULES, COST_SECONDS
+from analysis.summary import values_of
+from tune_runner.records import (
+    COST_CORE_SECONDS,
+    COST_CPUS,
+    COST_GPU_SECONDS,
+    COST_GPUS,
+    COST_JOULES,
+    COST_SECONDS,
+)
 
 REPORT_WATTS = 280.0
 """Power of the report's GPU under load; ours of a whole GPU, where none was measured."""
@@ -53,20 +61,14 @@ class Share:
     number: int
     state: str
     seconds: float
-    cpus: float
-    gpus: float
+    core_hours: float
+    """Hours times the cores held."""
+
+    gpu_hours: float
+    """Hours times the share of GPUs held."""
+
     joules: float
     """Measured energy; NaN where the machine did not show it."""
-
-    @property
-    def core_hours(self) -> float:
-        """Hours times the cores held."""
-        return self.seconds / 3600 * self.cpus
-
-    @property
-    def gpu_hours(self) -> float:
-        """Hours times the share of GPUs held."""
-        return self.seconds / 3600 * self.gpus
 
     @property
     def kwh(self) -> float:
@@ -132,12 +134,16 @@ class StudyCost:
 
     def sentence(self) -> str:
         """Return the cost in words, the model included."""
+        measured = sum(not math.isnan(share.joules) for share in self.shares)
         power = (
             "as the machine measured it"
             if self.is_measured
-            else f"at an assumed {CPU_CORE_WATTS:g} W per busy core and {REPORT_WATTS:g} W per GPU "
-            "(power was not measured, or not of every trial)"
+            else f"at an assumed {CPU_CORE_WATTS:g} W per busy core and {REPORT_WATTS:g} W per GPU"
         )
+        if 0 < measured < len(self.shares):
+            power = f"as the machine measured it of {measured} trials, of the others {power}"
+        elif not measured:
+            power += " (power was not measured)"
         gpus = f" and {self.gpu_hours:.2f} GPU-share hours" if self.gpu_hours else ""
         return (
             f"Trials took {self.seconds / 3600:.2f} hours in all, {self.core_hours:.2f} core hours"
@@ -156,7 +162,7 @@ class StudyCost:
             watts += f" and {IDLE_GPU_WATTS:g} W per GPU"
         return (
             f"The node offered {offered} from the first trial's start to the last one's end; "
-            f"{idle} of them no trial held (idle, or paused between two runs): "
+            f"{idle} of them no trial held: "
             f"{self.idle_kwh:.4f} kWh more at {watts}."
         )
 
@@ -169,25 +175,40 @@ def trial_seconds(trial: Trial) -> float:
 
 def study_cost(study: Study) -> StudyCost:
     """Return the cost of all trials that have ended, whatever became of them."""
-    trials = [t for t in (*study.trials, *study.confirming) if not math.isnan(trial_seconds(t))]
-    shares = tuple(
-        Share(
-            trial.number,
-            trial.state,
-            trial_seconds(trial),
-            trial.metrics.get(COST_CPUS, 1.0),
-            trial.metrics.get(COST_GPUS, 0.0),
-            trial.metrics.get(COST_JOULES, math.nan),
-        )
-        for trial in trials
-    )
+    trials = [t for t in all_trials(study) if not math.isnan(trial_seconds(t))]
+    shares = tuple(map(_share, trials))
     starts, ends = [t.start for t in trials], [t.end for t in trials]
     known = trials and not any(map(math.isnan, (*starts, *ends)))
-    span = max(ends) - min(starts) if known else math.nan
+    span = _driven(study, min(starts), max(ends)) if known else math.nan
     cores, gpus = _resources(study)
     cost = StudyCost(shares, span / 3600 * cores, span / 3600 * gpus)
     whole = cost.core_hours <= cost.node_core_hours and cost.gpu_hours <= cost.node_gpu_hours
     return cost if whole else StudyCost(shares, math.nan)
+
+
+def all_trials(study: Study) -> list[Trial]:
+    """Return every trial that was ever run: of the search, superseded ones, and confirmations."""
+    return sorted((*study.trials, *study.superseded, *study.confirming), key=lambda t: t.number)
+
+
+def _share(trial: Trial) -> Share:
+    """Return what a trial held, as told; by an older version only how much, and at its end."""
+    told, seconds = trial.metrics, trial_seconds(trial)
+    cores = told.get(COST_CORE_SECONDS, seconds * told.get(COST_CPUS, 1.0))
+    gpus = told.get(COST_GPU_SECONDS, seconds * told.get(COST_GPUS, 0.0))
+    joules = told.get(COST_JOULES, math.nan)
+    return Share(trial.number, trial.state, seconds, cores / 3600, gpus / 3600, joules)
+
+
+def _driven(study: Study, start: float, end: float) -> float:
+    """Return the seconds between two times in which a driver was at work.
+
+    Where that was not recorded, or a driver was killed, a pause counts as well.
+    """
+    if not study.sessions or any(math.isnan(last) for _, last in study.sessions):
+        return end - start
+    parts = ((max(first, start), min(last, end)) for first, last in study.sessions)
+    return sum(max(0.0, last - first) for first, last in parts)
 
 
 def _resources(study: Study) -> tuple[float, float]:
@@ -227,12 +248,13 @@ def cost_sheet(study: Study) -> Sheet:
 
 def trial_cost_sheet(study: Study) -> Sheet:
     """Return the cost of each trial that has ended; the rows sum to the study's trials."""
-    trials = {trial.number: trial for trial in (*study.trials, *study.confirming)}
+    trials = {trial.number: trial for trial in all_trials(study)}
     rows = []
     for share in study_cost(study).shares:
         trial = trials[share.number]
-        one = StudyCost((share,), math.nan)
-        what, *numbers = _row(trial.label, one, share.kwh)
+        held = (share.seconds / 3600, share.core_hours, share.gpu_hours)
+        numbers = [f"{value:.9g}" for value in (*held, share.kwh, kg_co2e(share.kwh))]
+        what = values_of(study, tuple(trial.params.items())) if study.is_sampled else trial.label
         source = "model" if math.isnan(share.joules) else "measured"
         rows.append((str(share.number), what, str(trial.seed), share.state, *numbers, source))
     head = ("trial", "cell", "seed", "state", *_HEAD[1:], "energy")

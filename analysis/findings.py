@@ -7,7 +7,7 @@ from analysis.ablation import against_control, main_effects
 from analysis.against import against_sentences, against_sheets
 from analysis.answers import answers
 from analysis.confirmation import confirmation_sheet
-from analysis.cost import cost_sheet
+from analysis.cost import all_trials, cost_sheet
 from analysis.interactions import interactions
 from analysis.labels import label_of
 from analysis.literature import SOURCES, beside
@@ -118,14 +118,19 @@ def literature_sheet(study: Study) -> Sheet | None:
 
 def failed_sheet(study: Study) -> Sheet | None:
     """Return the failed trials and why; they stand in no mean."""
+    again = {
+        trial.retry_of: f" (run again as {trial.number:04d})"
+        for trial in all_trials(study)
+        if trial.retry_of is not None
+    }
     rows = [
         (
             f"{trial.number:04d}",
             label_of(tuple(trial.params.items())),
             "–" if trial.seed is None else str(trial.seed),
-            trial.error or "not recorded",
+            (trial.error or "not recorded") + again.get(trial.number, ""),
         )
-        for trial in (*study.trials, *study.confirming)
+        for trial in all_trials(study)
         if trial.state == "failed"
     ]
     head = ("trial", "cell", "seed", "why")

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.labels import short_path
 from analysis.study import SEED, Study, Trial
 
 _FEWEST = 10
@@ -37,7 +36,7 @@ class Importance:
 
 def importance(study: Study) -> Importance | None:
     """Return the shares; None with fewer than ten complete trials or nothing that varies."""
-    trials = [t for t in study.trials if not math.isnan(t.result(study.best_objective))]
+    trials = [t for t in study.different if not math.isnan(t.result(study.best_objective))]
     paths = [path for path in (*study.paths, SEED) if len(_values(trials, path)) > 1]
     y = np.array([trial.result(study.best_objective) for trial in trials])
     if len(trials) < _FEWEST or not paths or y.std() == 0:
@@ -57,7 +56,7 @@ def importance(study: Study) -> Importance | None:
     for path, part in zip(paths, columns, strict=True):
         place = slice(start, start + part.shape[1])
         effect = _average_effect(forest, cloud, part, place)
-        shares.append((short_path(path), float(effect) / total if total else 0.0))
+        shares.append((study.name_of(path), float(effect) / total if total else 0.0))
         start += part.shape[1]
     shares.sort(key=lambda share: -share[1])
     return Importance(tuple(shares), float(forest.oob_score_))

@@ -44,5 +44,5 @@ def _pairs(study: Study, metric: str, levels: Mapping[str, tuple[Any, Any]]) -> 
             joint, one, two, none = square[a, b], square[a, b0], square[a0, b], square[a0, b0]
             seeds = joint.keys() & one.keys() & two.keys() & none.keys()
             found[rest] = {s: (joint[s], one[s] + two[s] - none[s]) for s in seeds}
-    names = [named_value(path, pair[0]) for path, pair in levels.items()]
+    names = [named_value(path, pair[0], study.name_of(path)) for path, pair in levels.items()]
     return average(found, " with ".join(names), "the sum of both")

@@ -61,7 +61,7 @@ def _cells(table: Table) -> str:
             mean, spread = cell.mean(metric), cell.deviation(metric)
             shown = "–" if mean != mean else f"{mean:.4f}"
             values.append(shown if spread != spread else f"{shown}\n±{spread:.4f}")
-        counts = [str(cell.count(state)) for state in ("complete", "pruned", "failed")]
+        counts = [str(n) for n in (cell.num_seeds, cell.count("pruned"), cell.count("failed"))]
         rows.append([f"{label}\ncontrol" if cell.is_control else label, *values, *counts])
         theirs = [[*texts, "", "", ""] for texts in reported_rows(table, reported, "\n")]
         quoted |= {len(rows) + i for i in range(len(theirs))}

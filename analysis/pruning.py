@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from analysis.labels import label_of
 from analysis.sheets import Sheet
 from analysis.study import Study, Trial
+from analysis.summary import values_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Early:
 
     epoch: int
     correlation: float
-    """Spearman's, of the best value so far with the best at the end; NaN where all are equal."""
+    """Spearman's, of the best value so far with the best at the end."""
 
     winner_place: float
     """Share of the trials that were ahead of the later winner at that epoch."""
@@ -27,11 +27,13 @@ class Early:
 def early_and_final(study: Study) -> list[Early]:
     """Return the rank correlation at every epoch that all complete trials have validated.
 
+    An epoch after which all are equal has none.
+
     A trial that has stopped early keeps its best value: that is what a pruner would compare with.
     """
     from scipy import stats
 
-    done = [t for t in study.trials if t.state == "complete" and t.curves.get(study.objective)]
+    done = [t for t in study.different if t.curves.get(study.objective)]
     if len(done) < 3:
         return []
     first = max(min(trial.curves[study.objective]) for trial in done)
@@ -43,9 +45,10 @@ def early_and_final(study: Study) -> list[Early]:
     found = []
     for epoch in epochs:
         now = [sign * _best_until(study, trial, epoch) for trial in done]
-        varied = len(set(now)) > 1 and len(set(final)) > 1
-        ranks: Any = stats.spearmanr(now, final) if varied else None
-        rho = float(ranks.statistic) if varied else math.nan
+        if len(set(now)) == 1 or len(set(final)) == 1:
+            continue  # all are equal: there is no order to compare
+        ranks: Any = stats.spearmanr(now, final)
+        rho = float(ranks.statistic)
         ahead = sum(value > now[winner] for value in now) / len(done)
         found.append(Early(epoch, rho, ahead, len(done)))
     return found
@@ -109,7 +112,7 @@ def pruned_sheet(study: Study) -> Sheet | None:
     head = ("trial", "cell", "seed", "pruned at epoch", "value there", "others there", "difference")
     note = (
         f"{study.objective}, best so far. Others: the control's trial of the same seed where it "
-        "reached that epoch, else the median of all other trials that did. Pruned trials are no "
+        "reached that epoch, else the median of the complete trials that did. Pruned trials are no "
         "results; this comparison is at their last epoch only."
     )
     return Sheet("pruned", "Pruned trials", head, tuple(rows), note)
@@ -123,14 +126,14 @@ def _pruned_row(study: Study, trial: Trial) -> tuple[str, ...]:
     others = [v for v in (_reached(study, t, epoch) for t in same) if not math.isnan(v)]
     who = "control"
     if not others:
-        rest = (t for t in study.trials if t is not trial)
+        rest = (t for t in study.trials if t.state == "complete")
         others = [v for v in (_reached(study, t, epoch) for t in rest) if not math.isnan(v)]
         who = f"median of {len(others)}"
     base = median(others) if others else math.nan
     known = not math.isnan(value - base)
     return (
         f"{trial.number:04d}",
-        label_of(tuple(trial.params.items())),
+        values_of(study, tuple(trial.params.items())) if study.is_sampled else trial.label,
         "–" if trial.seed is None else str(trial.seed),
         str(epoch or "–"),
         "–" if math.isnan(value) else f"{value:.4f}",

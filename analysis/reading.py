@@ -6,9 +6,11 @@ import json
 import logging
 import math
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
@@ -47,8 +49,8 @@ def connect(uri: str) -> "MlflowClient":
     return MlflowClient(uri)
 
 
-def read_study(client: "MlflowClient", name: str) -> Study:
-    """Return the study `name`.
+def read_study(client: "MlflowClient", name: str, identity: str = "") -> Study:
+    """Return the study `name`; of several the one of that identity, else the newest.
 
     Raises:
         UserError: there is none of that name.
@@ -65,7 +67,7 @@ def read_study(client: "MlflowClient", name: str) -> Study:
     if experiment is not None:
         parents = list(_runs(client, experiment.experiment_id, f"tags.{records.KIND} = 'study'"))
         known = sorted({run.data.tags.get(records.STUDY, "") for run in parents})
-        parent = next((r for r in parents if r.data.tags.get(records.STUDY) == name), None)
+        parent = _one_of(name, parents, identity)
     if experiment is None or parent is None:
         raise UserError(_unknown(name, known))
     children = _runs(
@@ -84,12 +86,27 @@ def read_study(client: "MlflowClient", name: str) -> Study:
         space=_artifact(client, run_id, records.SPACE_FILE),
         trials=tuple(trial for trial in standing if not trial.role),
         run_id=run_id,
-        retried=len(trials) - len(standing),
+        superseded=tuple(trial for trial in trials if trial.number in again),
         environments=tuple(_environments(client, run_id)),
         confirming=tuple(trial for trial in standing if trial.role),
         start=_seconds(parent.info.start_time),
         end=_seconds(parent.info.end_time),
+        sessions=_sessions(parent.data.tags.get(records.SESSIONS, "[]")),
     )
+
+
+def _one_of(name: str, parents: Sequence["Run"], identity: str) -> "Run | None":
+    """Return the study's run; where several bear the name and none is meant, say which it is."""
+    named = [run for run in parents if run.data.tags.get(records.STUDY) == name]
+    meant = [run for run in named if run.data.tags.get(records.STUDY_ID, "") == identity]
+    newest = max(meant or named, key=lambda run: run.info.start_time, default=None)
+    if len(named) > 1 and not (identity and meant) and newest is not None:
+        began = datetime.fromtimestamp(newest.info.start_time / 1000, UTC)
+        sys.stderr.write(
+            f"note: MLflow has {len(named)} studies named {name}; shown is the one that began on "
+            f"{began:%Y-%m-%d %H:%M} UTC\n"
+        )
+    return newest
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:
@@ -205,6 +222,10 @@ def parse(text: str) -> Any:
 
 def _seconds(millis: int | None) -> float:
     return math.nan if millis is None else millis / 1000
+
+
+def _sessions(text: str) -> tuple[tuple[float, float], ...]:
+    return tuple((start, math.nan if end is None else end) for start, end in json.loads(text))
 
 
 def _environments(client: "MlflowClient", run_id: str) -> Iterator[dict[str, Any]]:

@@ -13,6 +13,7 @@ from analysis.sheets import sheet_csv, sheet_latex, sheet_markdown
 from analysis.study import Study
 from analysis.summary import state_sentence
 from diffrec.errors import UserError
+from tune_runner.folder import StudyFolder
 from tune_runner.records import EPOCH_SECONDS
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def report_study(
         UserError: no such study, no result yet, or the folder cannot be written.
     """
     client = reading.connect(uri)
-    study, others = _read(client, name, against)
+    study, others = _read(client, name, against, runs_dir)
     found = find(study, others)
     _show(found)
     folder = saving.report_folder(runs_dir, name)
@@ -56,7 +57,7 @@ def draw_figure(
 
     figures.check_name(figure)
     client = reading.connect(uri)
-    study, others = _read(client, name, against)
+    study, others = _read(client, name, against, runs_dir)
     drawn = figures.draw_one(figure, study, others)
     folder = saving.report_folder(runs_dir, name)
     svg = (
@@ -72,13 +73,13 @@ def draw_figure(
 
 
 def _read(
-    client: "MlflowClient", name: str, against: Sequence[str]
+    client: "MlflowClient", name: str, against: Sequence[str], runs_dir: Path
 ) -> tuple[Study, tuple[Study, ...]]:
     """Return the study with all that figures need, and the others beside it."""
-    study = reading.read_study(client, name)
+    study = _read_one(client, name, runs_dir)
     if not study.count("complete"):
         raise UserError(f"Study {name!r} has no result to show: {state_sentence(study)}")
-    others = tuple(reading.read_study(client, other) for other in dict.fromkeys(against))
+    others = tuple(_read_one(client, other, runs_dir) for other in dict.fromkeys(against))
     study = reading.with_curves(client, study, [study.objective, EPOCH_SECONDS])
     study = reading.with_weights(client, study)
     study = reading.with_users(client, study)
@@ -89,6 +90,11 @@ def _read(
             for other in others
         )
     return study, others
+
+
+def _read_one(client: "MlflowClient", name: str, runs_dir: Path) -> Study:
+    """Return a study; the one whose folder is here, where MLflow has several of its name."""
+    return reading.read_study(client, name, StudyFolder(runs_dir, name).identity())
 
 
 def _texts(found: Findings) -> dict[str, str]:

@@ -31,12 +31,23 @@ def sheet_markdown(sheet: Sheet) -> str:
 
 
 def sheet_csv(sheet: Sheet) -> str:
-    """Return the sheet as CSV."""
+    """Return the sheet as CSV; what stands smaller in a cell has a column of its own."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(sheet.head)
-    writer.writerows([_one_line(cell) for cell in row] for row in sheet.rows)
+    depth = [max((row[i].count("\n") for row in sheet.rows), default=0) for i in _columns(sheet)]
+    names = zip(sheet.head, depth, strict=True)
+    writer.writerow([f"{name} ({i + 1})" if i else name for name, n in names for i in range(n + 1)])
+    for row in sheet.rows:
+        texts: list[str] = []
+        for cell, n in zip(row, depth, strict=True):
+            parts = cell.split("\n")
+            texts += [*parts, *[""] * (n + 1 - len(parts))]
+        writer.writerow(texts)
     return text.getvalue()
+
+
+def _columns(sheet: Sheet) -> range:
+    return range(len(sheet.head))
 
 
 def sheet_latex(sheet: Sheet) -> str:
@@ -69,6 +80,9 @@ _LATEX = {
     "×": r"$\times$",
     "±": r"$\pm$",
     "–": "--",
+    "<": "$<$",
+    ">": "$>$",
+    "→": r"$\to$",
     **{sign: f"\\{sign}" for sign in "_%&#${}"},
 }
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from statistics import mean, stdev
 from typing import Any
 
-from analysis.labels import label_of
+from analysis.labels import label_of, short_paths
 from analysis.learned import Trajectory
 
 SEED = "seed"
@@ -93,6 +93,11 @@ class Cell:
         """Return how many trials ended so."""
         return sum(trial.state == state for trial in self.trials)
 
+    @property
+    def num_seeds(self) -> int:
+        """With how many seeds it has run to its end; a seed that ran twice is one."""
+        return len({trial.seed for trial in self.trials if trial.state == "complete"})
+
     def pruned_epochs(self) -> list[int]:
         """Return the epochs at which trials were pruned."""
         return sorted(t.pruned_at or 0 for t in self.trials if t.state == "pruned")
@@ -126,7 +131,9 @@ class Study:
     """Without those that were run again under another number."""
 
     run_id: str = ""
-    retried: int = 0
+    superseded: tuple[Trial, ...] = ()
+    """Trials that failed and were run again under another number: they cost, and are no results."""
+
     environments: tuple[Mapping[str, Any], ...] = ()
     """What it ran on and with: the first one, and any other that it went on in."""
 
@@ -137,6 +144,8 @@ class Study:
     """Seconds since the epoch, of the study's run; NaN if not recorded."""
 
     end: float = math.nan
+    sessions: tuple[tuple[float, float], ...] = ()
+    """When a driver was at work, (start, end) each; NaN for the end of one that was killed."""
 
     @property
     def question(self) -> str:
@@ -204,6 +213,24 @@ class Study:
         """How many trials the study is to hold, those that are run again not counted twice."""
         plan = self.space.get("plan") or {}
         return max(len(self.trials), int(plan.get("trials") or 0))
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """What each searched parameter is called; no two alike."""
+        return short_paths(self.paths)
+
+    def name_of(self, path: str) -> str:
+        """Return what a parameter is called."""
+        return self.names.get(path, path)
+
+    @property
+    def different(self) -> list[Trial]:
+        """The complete trials; of those with the same parameters and seed the first one."""
+        found: dict[str, Trial] = {}
+        for trial in self.trials:
+            if trial.state == "complete":
+                found.setdefault(repr((sorted(trial.params.items()), trial.seed)), trial)
+        return list(found.values())
 
     def count(self, state: str) -> int:
         """Return how many trials are in a state."""

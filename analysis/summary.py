@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass
 
-from analysis.labels import short_path, value_label
+from analysis.labels import value_label
 from analysis.literature import Beside, beside_cell, representatives
-from analysis.study import Cell, Study
+from analysis.study import Cell, Params, Study
 
 TEST_METRICS = ("test/recall@10", "test/recall@20", "test/ndcg@10", "test/ndcg@20")
 METRIC = "test/recall@20"
@@ -45,7 +45,7 @@ def make_table(study: Study) -> Table:
     else:
         rows = study.cells
         labels = tuple(cell.label for cell in rows)
-        name = "·".join(map(short_path, study.paths))
+        name = "·".join(map(study.name_of, study.paths))
         name = name if 0 < len(name) <= max(map(len, labels), default=0) else "cell"
     standing = representatives(study)
     reported = tuple(tuple(beside_cell(study, c)) if c in standing else () for c in rows)
@@ -90,7 +90,7 @@ def selection_sentence(study: Study) -> str:
 def _notes(study: Study, rows: tuple[Cell, ...], labels: tuple[str, ...]) -> list[str]:
     notes = []
     if not study.is_sampled and len(study.paths) > 1:
-        notes.append(f"A cell: {' · '.join(map(short_path, study.paths))}.")
+        notes.append(f"A cell: {' · '.join(map(study.name_of, study.paths))}.")
     if any(cell.is_control for cell in rows):
         notes.append("* marks the control, which the others are compared with.")
     if study.is_sampled:
@@ -99,7 +99,10 @@ def _notes(study: Study, rows: tuple[Cell, ...], labels: tuple[str, ...]) -> lis
         notes.append(
             f"The best {len(rows)} of {there} points with a result, by {study.objective}{each}:"
         )
-        notes += [f"  {label}  {_values(c)}" for label, c in zip(labels, rows, strict=True)]
+        notes += [
+            f"  {label}  {values_of(study, c.params)}"
+            for label, c in zip(labels, rows, strict=True)
+        ]
     spread = any(not math.isnan(cell.deviation(study.best_objective)) for cell in rows)
     notes.append(
         "Mean over the seeds of complete trials (n); ± is their sample standard deviation."
@@ -141,5 +144,6 @@ def _top(study: Study) -> list[Cell]:
     return [cell for cell in best if cell in kept]
 
 
-def _values(cell: Cell) -> str:
-    return ", ".join(f"{short_path(path)}={value_label(value)}" for path, value in cell.params)
+def values_of(study: Study, params: Params) -> str:
+    """Return values by name, for people."""
+    return ", ".join(f"{study.name_of(path)}={value_label(value)}" for path, value in params)

@@ -76,6 +76,7 @@ def markdown_table(table: Table) -> str:
         "|---|" + "---:|" * (len(names) - 1),
     ]
     for cell, label, reported in zip(table.rows, table.labels, table.reported, strict=True):
+        label = label.replace("|", "/")
         shown = f"**{label}** (control)" if cell.is_control else label
         epochs = ", ".join(map(str, cell.pruned_epochs())) or _NONE
         values = [_value(cell, metric, " ± ") for metric in table.metrics]
@@ -93,7 +94,7 @@ def latex_table(table: Table) -> str:
     for cell, label, reported in zip(table.rows, table.labels, table.reported, strict=True):
         name = label + (" (control)" if cell.is_control else "")
         values = [_value(cell, metric, " ± ") for metric in table.metrics]
-        rows.append([name, *values, str(cell.count("complete"))])
+        rows.append([name, *values, str(cell.num_seeds)])
         rows += [[*texts, ""] for texts in reported_rows(table, reported, " ")]
     name = table.study.name
     return latex_tabular(f"{name}: mean and sample standard deviation over n seeds", head, rows)
@@ -178,7 +179,7 @@ def _texts(table: Table, width: int) -> tuple[list[str], list[_Row]]:
     for cell, label, reported in zip(table.rows, table.labels, table.reported, strict=True):
         name = label + (" *" if cell.is_control else "")
         values = [_value(cell, metric, " ± " if beside else "\n±") for metric in table.metrics]
-        counts = [str(cell.count(state) or _NONE) for state in states]
+        counts = [str(_number(cell, state) or _NONE) for state in states]
         rows.append(_Row([name, *values, *counts], is_control=cell.is_control))
         theirs = reported_rows(table, reported, " " if beside else "\n")
         rows += [_Row([*texts, *("" for _ in states)], is_reported=True) for texts in theirs]
@@ -194,8 +195,13 @@ def _value(cell: Cell, metric: str, between: str) -> str:
 
 
 def _counts(cell: Cell, zero: str) -> list[str]:
-    counts = (cell.count(state) for state in ("complete", "pruned", "failed"))
+    counts = (_number(cell, state) for state in ("complete", "pruned", "failed"))
     return [str(count) if count else zero for count in counts]
+
+
+def _number(cell: Cell, state: str) -> int:
+    """Return how many trials are in a state; of complete ones, on how many seeds."""
+    return cell.num_seeds if state == "complete" else cell.count(state)
 
 
 def _csv(value: object) -> str:

@@ -1,16 +1,18 @@
 """Is more of it better or worse? The slope of the metric over a factor that is a number.
 
-Within each seed a line is fitted through the levels, all other parameters equal, and the slopes of
-the groups are averaged; the test is of the mean slope over seeds. A cell in which another parameter
+Within each seed one slope is fitted to all groups of cells that differ in nothing but the factor,
+each with a level of its own: a group with a wide range says more of it than one with a narrow one.
+The test is of the mean slope over seeds. A cell in which another parameter
 has no meaning (one cluster has no method) belongs to every group. A slope says nothing of a bend.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
 from analysis.ablation import Comparison, Pairs, average, judge
-from analysis.labels import short_path
+from analysis.labels import signed
 from analysis.study import Study
 
 _FEWEST = 3
@@ -29,7 +31,8 @@ def trend_sentence(comparison: Comparison, name: str) -> str:
     e, factor = comparison.estimate, comparison.factor
     if not e.is_known:
         return f"More {factor}: too few seeds to say whether it is better or worse."
-    size = f"{e.mean:+.5f} {name} per unit (95 % interval {e.low:+.5f} to {e.high:+.5f})"
+    mean, low, high = signed(e.mean, e.low, e.high, least=5)
+    size = f"{mean} {name} per unit (95 % interval {low} to {high})"
     if comparison.verdict == "within noise":
         return f"More {factor} changes nothing beyond noise: {size}, of {comparison.label}."
     return f"More {factor} is {comparison.verdict}: {size}, of {comparison.label}."
@@ -44,19 +47,21 @@ def _slopes(study: Study, metric: str, path: str) -> Pairs:
         # A seed that lacks a level would be fitted to another line than its neighbours.
         whole = set.intersection(*(set(of_level) for of_level in values.values()))
         found[str(i)] = {
-            seed: (_slope({level: of_level[seed] for level, of_level in values.items()}), 0.0)
+            seed: _moments({level: of_level[seed] for level, of_level in values.items()})
             for seed in whole
         }
-    factor = short_path(path).removeprefix("num_").replace("_", " ")
+    factor = study.name_of(path).removeprefix("num_").replace("_", " ")
     label = f"{factor}, {min(levels):g} to {max(levels):g}" if levels else factor
-    return average(found, label, "slope 0", factor)
+    both = average(found, label, "slope 0", factor)
+    slopes = tuple(xy / xx for xy, xx in zip(both.ours, both.theirs, strict=True))
+    return replace(both, ours=slopes, theirs=(0.0,) * len(slopes))
 
 
-def _slope(values: Mapping[float, float]) -> float:
-    """Return the least-squares slope of values over levels."""
+def _moments(values: Mapping[float, float]) -> tuple[float, float]:
+    """Return S_xy and S_xx of values over levels; the least-squares slope is their ratio."""
     middle = fmean(values)
     away = {level: level - middle for level in values}
-    return sum(away[x] * y for x, y in values.items()) / sum(a * a for a in away.values())
+    return sum(away[x] * y for x, y in values.items()), sum(a * a for a in away.values())
 
 
 def _groups(study: Study, path: str) -> list[Mapping[float, Any]]:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from analysis.ablation import Comparison, p_text
+from analysis.labels import signed
 from analysis.sheets import Sheet
 
 JUDGED = ("difference", "95 % interval", "p (Holm)", "seeds", "verdict")
@@ -15,17 +16,17 @@ def judged(comparison: Comparison | None) -> tuple[str, ...]:
     if comparison is None:
         return (_NONE, _NONE, _NONE, _NONE, "other data")
     e = comparison.estimate
-    size = f"{e.mean:+.4f}" if e.n else _NONE
+    mean, low, high = signed(e.mean, e.low, e.high)
+    size = mean if e.n else _NONE
     if not math.isnan(comparison.relative):
         size += f"\n{comparison.relative:+.1%}"
     kept, of = comparison.averaged
     seeds = str(e.n) if kept == of else f"{e.n}\n{kept} of {of} pairs"
     if not e.is_known:
         return (size, _NONE, _NONE, seeds, comparison.verdict)
-    interval = f"{e.low:+.4f} to {e.high:+.4f}"
     return (
         size,
-        interval,
+        f"{low} to {high}",
         p_text(comparison.adjusted_p).removeprefix("p = ").removeprefix("p "),
         seeds,
         comparison.verdict,
@@ -50,7 +51,8 @@ def comparison_sheet(
     for comparison in found:
         row = [comparison.label, comparison.reference, *judged(comparison)]
         if resampled:
-            low, high = comparison.bootstrapped
-            row.insert(4, _NONE if math.isnan(low) else f"{low:+.4f} to {high:+.4f}")
+            mean, bounds = comparison.estimate.mean, comparison.bootstrapped
+            _, low, high = signed(mean, *bounds)
+            row.insert(4, _NONE if math.isnan(bounds[0]) else f"{low} to {high}")
         rows.append(tuple(row))
     return Sheet(name, heading, tuple(head), tuple(rows), note)

@@ -41,5 +41,7 @@ def winner_and_rival(
     """
     means = {p: sum(float(t.value or 0) for t in ts) / len(ts) for p, ts in points.items()}
     order = sorted(means, key=means.__getitem__, reverse=maximize)
-    controls = [p for p in order[1:] if any(map(is_control, points[p]))]
-    return [*order[:1], *(controls or order[1:])[:1]]
+    # A sampler may have drawn the winner's very values twice: it is no rival of itself.
+    others = [p for p in order[1:] if points[p][0].params != points[order[0]][0].params]
+    controls = [p for p in others if any(map(is_control, points[p]))]
+    return [*order[:1], *(controls or others)[:1]]

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -10,6 +11,7 @@ from typing import Any, Self
 from diffrec.errors import UserError, nearest
 
 SUMMARY = "study.json"
+IDENTITY = "study.id"
 
 
 class StudyFolder:
@@ -61,6 +63,16 @@ class StudyFolder:
             raise UserError(
                 f"{self.path / SUMMARY} is damaged ({error}); restore it from a copy."
             ) from None
+
+    def identity(self) -> str:
+        """Return what tells the study from others of its name; "" if an older version began it."""
+        path = self.path / IDENTITY
+        return path.read_text().strip() if path.exists() else ""
+
+    def begin(self) -> None:
+        """Give a new study its identity."""
+        if not self.exists() and not self.identity():
+            (self.path / IDENTITY).write_text(f"{uuid.uuid4().hex}\n")
 
     def write(self, summary: Mapping[str, Any]) -> None:
         """Keep what the study is, whole or not at all."""

@@ -18,6 +18,8 @@ from tune_runner.flights import AssignedTrial
 from tune_runner.places import Place, open_place
 from tune_runner.records import (
     BEST_EPOCH,
+    COST_CORE_SECONDS,
+    COST_GPU_SECONDS,
     COST_JOULES,
     COST_SECONDS,
     EPOCH_SECONDS,
@@ -46,6 +48,7 @@ class Member:
         engine: Engine,
         data: "Dataset",
         meter: Callable[[], float | None] = _unmetered,
+        share: tuple[float, float] = (1.0, 0.0),
     ) -> None:
         """Take a trial.
 
@@ -55,6 +58,7 @@ class Member:
             engine: builds the run and scores it.
             data: what it is trained, validated and tested on.
             meter: joules that the worker took since it was last asked; None where nobody knows.
+            share: cores and GPUs that the worker holds.
         """
         self.number, self.name = trial.number, trial.name
         self.run: Any = None
@@ -65,7 +69,8 @@ class Member:
         self._replay: list[TrialReport] = []
         self._epochs: dict[int, dict[str, float]] = {}
         self._seconds, self._joules, self._claim = 0.0, 0.0, ""
-        self._meter = meter
+        self._meter, self._share = meter, share
+        self._core_seconds, self._gpu_seconds = 0.0, 0.0
 
     def start(self, device: str) -> None:
         """Build the run and take up its checkpoint, if there is one."""
@@ -73,7 +78,7 @@ class Member:
         try:
             self._build(device)
         finally:
-            self._seconds += time.perf_counter() - started
+            self._held(time.perf_counter() - started)
 
     def _build(self, device: str) -> None:
         from tune_runner import checkpoints
@@ -86,6 +91,9 @@ class Member:
         if state is not None:
             self.run.load_state_dict(state["run"])
             self._seconds, self._joules = state["seconds"], state.get("joules", math.nan)
+            # a checkpoint of an older version tells no more than the time
+            held = [self._seconds * each for each in self._share]
+            self._core_seconds, self._gpu_seconds = state.get("held", held)
             self._reports = [_from_state(report) for report in state["reports"]]
             # The driver may have died before it heard of these; it knows which are news.
             self._replay = list(self._reports)
@@ -104,7 +112,7 @@ class Member:
         return self._complete(self._replay.pop(0)) if self._replay else None
 
     def take(
-        self, epoch: "FusedEpoch", seconds: float, joules: float | None = None
+        self, epoch: "FusedEpoch", seconds: float, joules: float | None = None, part: float = 1.0
     ) -> TrialReport | None:
         """Note an epoch of the run; return a report where it was validated or was the last.
 
@@ -113,11 +121,12 @@ class Member:
             seconds: that the worker spent on it, whatever else it trained in that time.
             joules: that it took; None where the machine does not show them. A sum with a gap is
                 NaN from then on: no measured part may pass for the whole.
+            part: of the worker's share that was the trial's in that time.
 
         Raises:
             Exception: the error that ended the run.
         """
-        self._seconds += seconds
+        self._held(seconds, part)
         self._add(joules)
         if epoch.error is not None:
             raise epoch.error
@@ -150,12 +159,18 @@ class Member:
         outcome = Outcome(metrics=self._cost(), failure=failure, cause=cause)
         return TrialReport(epoch, None, {}, outcome)
 
+    def _held(self, seconds: float, part: float = 1.0) -> None:
+        self._seconds += seconds
+        self._core_seconds += part * seconds * self._share[0]
+        self._gpu_seconds += part * seconds * self._share[1]
+
     def _add(self, joules: float | None) -> None:
         self._joules += math.nan if joules is None else joules
 
     def _cost(self) -> dict[str, float]:
         """Return what the trial took until now: one that is pruned or fails costs, too."""
-        cost = {COST_SECONDS: self._seconds}
+        cost = {COST_SECONDS: self._seconds, COST_CORE_SECONDS: self._core_seconds}
+        cost[COST_GPU_SECONDS] = self._gpu_seconds
         told = [row for report in self._reports for row in report.epochs.values()]
         if not math.isnan(self._joules) or any(COST_JOULES in row for row in told):
             cost[COST_JOULES] = self._joules
@@ -171,7 +186,7 @@ class Member:
         started = time.perf_counter()
         best = dict(self.run.best_metrics)
         test, artifacts = self._engine.test(self.run, self._data.test)
-        self._seconds += time.perf_counter() - started
+        self._held(time.perf_counter() - started)
         self._add(self._meter())
         cost = self._cost()
         epochs = {**report.epochs, report.epoch: {**report.epochs[report.epoch], **cost}}
@@ -190,6 +205,7 @@ class Member:
             "run": self.run.state_dict(),
             "seconds": self._seconds,
             "joules": self._joules,
+            "held": [self._core_seconds, self._gpu_seconds],
             "reports": [_to_state(report) for report in self._reports],
         }
         assert self._place is not None

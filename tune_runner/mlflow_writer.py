@@ -33,8 +33,16 @@ _EXPERIMENT_KIND = "mlflow.experimentKind"
 class MlflowWriter:
     """Writes one study: a parent run, a child for each trial."""
 
-    def __init__(self, uri: str, study: str) -> None:
+    def __init__(self, uri: str, study: str, identity: str = "") -> None:
+        """Connect.
+
+        Args:
+            uri: of the tracking server or database.
+            study: its name.
+            identity: tells it from others of that name; empty for one that an older version began.
+        """
         self._study = study
+        self._identity = {records.STUDY_ID: identity} if identity else {}
         self._client = MlflowClient(uri)
         self._experiment = _experiment(self._client, uri)
         self._parent = ""
@@ -59,7 +67,7 @@ class MlflowWriter:
             self._flush(trial)
 
     def _begin_study(self, message: Message) -> None:
-        tags = {**message["tags"], records.STATE: "running"}
+        tags = {**message["tags"], records.STATE: "running"} | self._identity
         if not self._parent:
             run = self._client.create_run(
                 self._experiment, _millis(message), run_name=self._study, tags=tags
@@ -70,11 +78,22 @@ class MlflowWriter:
             known = self._client.get_run(self._parent).data.tags
             tags |= _commits(known, message["tags"].get(records.COMMIT, ""))
             self._tag(self._parent, tags | {k: known[k] for k in _OF_THE_START if k in known})
+        self._note_session(message["time"])
         for name, content in message["artifacts"].items():
             text = json.dumps(content, indent=2) + "\n"
             if name == records.ENVIRONMENT_FILE:
                 name = self._next_environment(text)
             self._client.log_text(self._parent, text, name)
+
+    def _note_session(self, start: float | None, end: float | None = None) -> None:
+        """Begin a driver's session, or end the last one; told again it changes nothing."""
+        known = self._client.get_run(self._parent).data.tags.get(records.SESSIONS, "[]")
+        sessions = json.loads(known)
+        if start is not None and start not in [first for first, _ in sessions]:
+            sessions.append([start, None])
+        if end is not None and sessions:
+            sessions[-1][1] = end
+        self._tag(self._parent, {records.SESSIONS: json.dumps(sessions)})
 
     def _next_environment(self, text: str) -> str:
         """Return the file for an environment: one more, unless the last one is the same."""
@@ -115,6 +134,7 @@ class MlflowWriter:
             records.STUDY: self._study,
             records.TRIAL_NUMBER: str(trial),
             records.VARIANT: message["variant"],
+            **self._identity,
         }
         if message.get("commit"):
             tags[records.COMMIT] = message["commit"]
@@ -174,6 +194,7 @@ class MlflowWriter:
                 continue
             # interrupted; its trial can go on another time
             self._client.set_terminated(own, "KILLED", _millis(message))
+        self._note_session(None, message["time"])
         self._tag(self._parent, {records.STATE: message["state"]})
         status = "FINISHED" if message["state"] == "complete" else "KILLED"
         self._client.set_terminated(self._parent, status=status, end_time=_millis(message))
@@ -210,6 +231,8 @@ class MlflowWriter:
 
     def _find(self, kind: str, condition: str = "") -> str:
         tags = f"tags.{records.STUDY} = '{self._study}' and tags.{records.KIND} = '{kind}'"
+        for key, value in self._identity.items():
+            tags += f" and tags.{key} = '{value}'"
         found = self._client.search_runs([self._experiment], tags + condition, max_results=10)
         # Of two (see _close) the one that was written to.
         best = max(found, key=lambda run: len(run.data.metrics), default=None)

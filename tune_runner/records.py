@@ -22,6 +22,13 @@ STATE = "state"
 SPACE = "space"
 OBJECTIVE = "objective"
 DIRECTION = "direction"
+SESSIONS = "driver_sessions"
+"""Tag of a study: when a driver was at work, as JSON [[start, end], ...] in seconds since the
+epoch; the end is null where a driver was killed, or is at work."""
+
+STUDY_ID = "study_id"
+"""Tag of a study and of its trials: which study of that name, if there are others elsewhere."""
+
 FOLDER = "folder"
 """Tag of a study: the folder of its files, checkpoints among them."""
 
@@ -47,6 +54,11 @@ BEST_EPOCH = "best/epoch"
 COST_SECONDS = "cost/seconds"
 """Of building, training, validation and test until then; not of pauses between two runs of the
 study, nor of epochs that an accident or an interruption undid."""
+
+COST_CORE_SECONDS = "cost/core_seconds"
+COST_GPU_SECONDS = "cost/gpu_seconds"
+"""Core and GPU seconds that the trial held, told with every report: its part, where several share a
+worker (`--fuse`), and each time with the share that it had then."""
 
 COST_CPUS = "cost/cpus"
 COST_GPUS = "cost/gpus"

@@ -70,12 +70,12 @@ def open_ledger(session: Session) -> "Ledger":
 
 def open_tracker(session: Session, cluster: Cluster) -> Tracker:
     """Begin to tell MLflow; the connection is made in the tracker's own thread."""
-    name, uri = session.config.name, session.uri
+    name, uri, identity = session.config.name, session.uri, session.folder.identity()
 
     def connect() -> Any:
         from tune_runner.mlflow_writer import MlflowWriter
 
-        return MlflowWriter(uri, name)
+        return MlflowWriter(uri, name, identity)
 
     tracker = Tracker(Outbox(session.folder.outbox), connect)
     commit = provenance.git_commit()

@@ -66,6 +66,7 @@ def run_study(
     with folder, _sentence_for_full_disk(folder.path):
         if config.storage is not None:
             storage.claim(config.storage, config.name, space.objective.direction, new=not resume)
+        folder.begin()
         folder.write(description)
         _say("\n".join(filter(None, [announce.opening(config, space, plan, dataset), note])))
         return _conduct(session, engine, cluster, retry_failed=retry_failed)

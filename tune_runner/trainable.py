@@ -59,9 +59,9 @@ class RecommenderTrial(tune.Trainable):
         self._meter = open_meter(placement.cpus, placement.gpus)
         share_through(SharedClusterings(self._assignment.checkpoints))
         self._forget()
-        objective = self._assignment.objective
+        objective, share = self._assignment.objective, (placement.cpus, placement.gpus)
         self._members = [
-            Member(trial, objective, self._engine, self._data, self._joules)
+            Member(trial, objective, self._engine, self._data, self._joules, share)
             for trial in self._assignment.trials
         ]
         return True
@@ -110,12 +110,11 @@ class RecommenderTrial(tune.Trainable):
             started = time.perf_counter()
             ended = [epoch for stack in stacks for epoch in self._next_epochs(stack)]
             seconds = time.perf_counter() - started
-            joules = self._joules()
-            if joules is not None:
-                joules /= max(len(ended), 1)
+            joules, part = self._joules(), 1 / max(len(ended), 1)
+            each = None if joules is None else joules * part
             for epoch in ended:
                 member = next(member for member in self._members if member.run is epoch.run)
-                found |= self._attempt(member, partial(member.take, epoch, seconds, joules))
+                found |= self._attempt(member, partial(member.take, epoch, seconds, each, part))
             stacks[:] = [stack for stack in stacks if stack.runs]
         return found
 

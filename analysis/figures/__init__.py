@@ -5,8 +5,9 @@ nothing for it. Matplotlib is imported when one is drawn.
 """
 
 import difflib
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from analysis.figures import comparing, searching, training, weights
@@ -136,9 +137,31 @@ FIGURES: Mapping[str, Drawing] = {
 
 
 def draw_all(study: Study, others: Sequence[Study] = ()) -> dict[str, "Figure"]:
-    """Return every figure that the study has something for."""
-    drawn = {name: drawing.draw(study, others) for name, drawing in FIGURES.items()}
-    return {name: figure for name, figure in drawn.items() if figure is not None}
+    """Return every figure that the study has something for.
+
+    One that cannot be drawn is said so on standard error; it must not cost the page.
+    """
+    drawn: dict[str, Figure] = {}
+    for name in FIGURES:
+        try:
+            figure = _draw(name, study, others)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others stand
+            sys.stderr.write(f"note: figure {name} failed ({type(error).__name__}: {error})\n")
+            continue
+        if figure is not None:
+            drawn[name] = figure
+    return drawn
+
+
+def _draw(name: str, study: Study, others: Sequence[Study]) -> "Figure | None":
+    """Draw a figure; matplotlib would take a name with two dollars for a formula."""
+    shown = (_without_formulas(one) for one in (study, *others))
+    return FIGURES[name].draw(next(shown), tuple(shown))
+
+
+def _without_formulas(study: Study) -> Study:
+    tags = {**study.tags, "dataset": study.dataset.replace("$", r"\$")}
+    return replace(study, name=study.name.replace("$", r"\$"), tags=tags)
 
 
 def draw_one(name: str, study: Study, others: Sequence[Study] = ()) -> "Figure":
@@ -147,7 +170,7 @@ def draw_one(name: str, study: Study, others: Sequence[Study] = ()) -> "Figure":
     Raises:
         UserError: the study has nothing for it.
     """
-    figure = FIGURES[name].draw(study, others)
+    figure = _draw(name, study, others)
     if figure is None:
         raise UserError(
             f"Figure {name!r} needs {FIGURES[name].needs}, and study {study.name!r} has none; "

@@ -19,7 +19,7 @@ from analysis.figures.drawing import (
     panels,
     single,
 )
-from analysis.labels import short_path, value_label
+from analysis.labels import value_label
 from analysis.literature import METRICS, SOURCES, Beside, beside
 from analysis.patience import PATH
 from analysis.statistics import Estimate, estimates
@@ -64,7 +64,8 @@ def against_the_control(study: Study, _: Studies) -> "Figure | None":
 
 def improvement(study: Study, others: Studies) -> "Figure | None":
     """Draw the change over the baseline in per cent, per metric, a panel for each study."""
-    shown = [s for s in (study, *others) if s.control is not None and _rivals(s)]
+    studies = (s for s in (study, *others) if s.control is not None and _rivals(s))
+    shown = [s for s in studies if s.control is not None and s.control.count("complete")]
     if not shown:
         return None
     figure, axes = panels(
@@ -115,15 +116,15 @@ def by_number(study: Study, _: Studies) -> "Figure | None":
     path, other = _number_and_other(study)
     if path is None:
         return None
-    name = short_path(path).replace("num_", "number of ").replace("_", " ")
+    name = study.name_of(path).replace("num_", "number of ").replace("_", " ")
     figure, axes = single(f"Does the {name} matter?", name, f"{title(METRIC)} (test)")
     lines: dict[str, list[Cell]] = {}
     for cell in study.cells:
         params = dict(cell.params)
-        if path in params and not math.isnan(cell.mean(METRIC)):
+        if params.get(path) is not None and not math.isnan(cell.mean(METRIC)):
             level = params.get(other) if other else None
             lines.setdefault("" if level is None else value_label(level), []).append(cell)
-    nameless = f"without {short_path(other)}" if other and len(lines) > 1 else None
+    nameless = f"without {study.name_of(other)}" if other and len(lines) > 1 else None
     for i, (level, cells) in enumerate(lines.items()):
         shift = (i - (len(lines) - 1) / 2) * 0.06 if level and _is_evenly_spaced(study, path) else 0
         chance = level == "random"  # what grouping by chance gives: the control of all methods
@@ -147,17 +148,17 @@ def divergence(study: Study, _: Studies) -> "Figure | None":
     path, other = _number_and_other(study)
     if path is None or other is None:
         return None
-    cells = {(dict(c.params).get(path), dict(c.params).get(other)): c for c in study.cells}
-    control = dict(study.control.params) if study.control else {}
+    cells = {tuple(_plain(dict(c.params).get(p)) for p in (path, other)): c for c in study.cells}
+    control = {p: _plain(v) for p, v in study.control.params} if study.control else {}
     methods = list(dict.fromkeys(method for _, method in cells if method is not None))
     base = control.get(other, methods[0] if methods else None)
     counts = [n for n in dict.fromkeys(n for n, _ in cells) if (n, base) in cells]
     methods = [method for method in methods if method != base]
     if not counts or not methods:
         return None
-    name = short_path(path).replace("num_", "number of ").replace("_", " ")
+    name = study.name_of(path).replace("num_", "number of ").replace("_", " ")
     figure, axes = single(
-        f"Does the {short_path(other)} matter, at a given {name}?",
+        f"Does the {study.name_of(other)} matter, at a given {name}?",
         name,
         f"change in {title(METRIC)} against {value_label(base)} (%)",
     )
@@ -178,7 +179,7 @@ _NONE = Estimate(0, math.nan, math.nan, math.nan, math.nan)
 
 def _rivals(study: Study) -> list[Cell]:
     """Return what is compared with the control: each variant's best, else the best cells."""
-    several = len({cell.variant for cell in study.cells}) > 1
+    several = len({cell.variant for cell in study.cells if cell.variant}) > 1  # "": refused points
     cells = study.leaders() if several else study.ranked()
     return [cell for cell in cells if not cell.is_control][:_MOST_BARS]
 
@@ -188,7 +189,7 @@ def _headings(shown: Studies) -> list[str]:
     found = []
     for one in shown:
         alike = [s for s in shown if s.dataset == one.dataset]
-        waits = [s.cells[0].trials[0].config.get(PATH) for s in alike]
+        waits = [s.cells[0].trials[0].config.get(PATH) if s.cells else None for s in alike]
         if len(alike) == 1:
             found.append(one.dataset)
         elif None not in waits and len(set(waits)) == len(waits):
@@ -261,5 +262,9 @@ def _is_evenly_spaced(study: Study, path: str) -> bool:
 
 
 def _values(study: Study, path: str) -> set[Any]:
-    found = (dict(cell.params).get(path) for cell in study.cells)
-    return {tuple(value) if isinstance(value, list) else value for value in found} - {None}
+    return {_plain(dict(cell.params).get(path)) for cell in study.cells} - {None}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that can be a key."""
+    return tuple(value) if isinstance(value, list) else value

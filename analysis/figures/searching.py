@@ -8,7 +8,7 @@ import numpy as np
 from analysis.figures.comparing import Studies
 from analysis.figures.drawing import COLOURS, GREY, INK, legend, legend_below, panels, single, write
 from analysis.importance import importance
-from analysis.labels import short_path, value_label
+from analysis.labels import value_label
 from analysis.study import Study, Trial
 from analysis.summary import title
 
@@ -81,7 +81,9 @@ def parallel(study: Study, _: Studies) -> "Figure | None":
     axes.set_yticks(range(len(names)), names, fontsize=8, color=INK)
     axes.set_xticks([])
     axes.set_ylim(len(places) + 0.5, -0.2)
-    axes.set_xlabel("each parameter's own scale, and the validation value's", color=INK)
+    varied = len(_varied(study))
+    some = f" ({len(paths)} of {varied} parameters)" if varied > len(paths) else ""
+    axes.set_xlabel(f"each parameter's own scale, and the validation value's{some}", color=INK)
     legend_below(figure)
     return figure
 
@@ -94,7 +96,7 @@ def important(study: Study, _: Studies) -> "Figure | None":
     shares = list(reversed(found.shares))
     figure, axes = single(
         "Which parameter mattered, and how much was luck?",
-        "share of the variance that it explains alone (first-order fANOVA)",
+        "share of variance explained alone (first-order)",
         "parameter",
         height=1.4 + 0.3 * len(shares),
     )
@@ -163,7 +165,7 @@ class _Axis:
     """Places a parameter's values between 0 and 1, on a log scale where the space has one."""
 
     def __init__(self, study: Study, path: str) -> None:
-        self.path, self.name = path, short_path(path)
+        self.path, self.name = path, study.name_of(path)
         given = [t.params[path] for t in study.trials if t.params.get(path) is not None]
         self.is_number = all(type(value) in (int, float) for value in given)
         self._levels = list(dict.fromkeys(map(value_label, given)))

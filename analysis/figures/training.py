@@ -4,7 +4,7 @@ import math
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from analysis.cost import trial_seconds
+from analysis.cost import all_trials, trial_seconds
 from analysis.figures.comparing import Studies
 from analysis.figures.drawing import COLOURS, GREY, INK, Colouring, legend, legend_below, single
 from analysis.literature import reported_seconds
@@ -167,7 +167,7 @@ def against_cost(study: Study, _: Studies) -> "Figure | None":
 
 def timeline(study: Study, _: Studies) -> "Figure | None":
     """Draw when each trial ran, in as many lanes as ran side by side."""
-    timed = [t for t in (*study.trials, *study.confirming) if not math.isnan(t.end - t.start)]
+    timed = [t for t in all_trials(study) if not math.isnan(t.end - t.start)]
     if len(timed) < 2:
         return None
     timed.sort(key=lambda trial: trial.start)

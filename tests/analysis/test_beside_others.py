@@ -49,6 +49,20 @@ def test_cells_that_agree_on_what_both_vary_are_paired_by_seed():
     assert match.differs == "not recorded"
 
 
+def test_a_cell_is_matched_by_what_was_resolved_where_the_other_did_not_search_it():
+    ours = study("ours", {(("clusters", 2),): 0.15, (("clusters", 3),): 0.1})
+    theirs = study("theirs", {(("variant", "DiffRec"),): 0.10})
+    configs = [{"clusters": 2}] * 3 + [{"clusters": 3}] * 3
+    ours, theirs = (
+        replace(
+            s, trials=tuple(replace(t, config=c) for t, c in zip(s.trials, configs, strict=False))
+        )
+        for s in (ours, theirs)
+    )
+    (match,) = shared_cells(ours, theirs, METRIC)
+    assert match.ours.label == "clusters 2"
+
+
 def test_nothing_is_tested_across_datasets_or_protocols():
     cells = {(("clusters", 2),): 0.15}
     for tags in ({"dataset": "yelp_clean"}, {"protocol": "chronological"}, {"dataset_sha256": "b"}):
@@ -89,9 +103,11 @@ def test_patience_is_set_beside_the_reports_claim_only_where_it_speaks_of_the_sa
     }
     (said,) = patience_sentences(waiting(study("p", cells)))
     assert "Patience 200 instead of 20 epochs changed L-DiffRec's four test metrics by +3" in said
-    assert "the reproduction report says +32.9%, inside our interval" in said
+    assert "the reproduction report says +32.9% of no named variant, inside our interval" in said
     (elsewhere,) = patience_sentences(waiting(study("p", cells, tags={"dataset": "yelp_clean"})))
     assert "report says" not in elsewhere
+    (other,) = patience_sentences(waiting(study("p", cells, tags={"protocol": "chronological"})))
+    assert "report says" not in other
     assert patience_sheet(waiting(study("p", {(("rate", 1.0),): 0.1}))) is None
 
 
@@ -120,7 +136,7 @@ def test_patience_of_two_studies_is_compared_where_nothing_else_differs(changes,
     sheets = [s for s in against_sheets(long, short, METRIC, "R@20") if s.name == "patience_short"]
     assert len(said) == len(sheets) == count
     if count:
-        assert "+32.9%, outside our interval" in said[0]
+        assert "+32.9% of no named variant, outside our interval" in said[0]
         assert sheets[0].rows[0][:3] == ("DiffRec", "20 → 200", "+9.9%")
 
 
@@ -242,6 +258,6 @@ def test_importance_finds_what_matters_and_gives_luck_its_share():
 def test_a_sheet_is_the_same_rows_in_every_form():
     sheet = Sheet("x", "What?", ("a_b", "c"), (("one\nsmaller", "10 %"),), "A note.")
     assert "| one smaller | 10 % |" in sheet_markdown(sheet)
-    assert sheet_csv(sheet) == "a_b,c\none smaller,10 %\n"
+    assert sheet_csv(sheet) == "a_b,a_b (2),c\none,smaller,10 %\n"
     assert r"one smaller & 10 \% \\" in sheet_latex(sheet)
     assert r"a\_b & c \\" in sheet_latex(sheet)

@@ -5,12 +5,14 @@ each trial has a part of its own.
 """
 
 import math
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
 
 from analysis.ablation import against_control, main_effects
+from analysis.answers import answers
 from analysis.confirmation import confirmation, confirmation_sentence
 from analysis.interactions import interactions
 from analysis.statistics import BOOTSTRAP_SEEDS, bootstrap
@@ -115,6 +117,25 @@ def test_a_planted_slope_and_a_planted_interaction_are_found():
     assert "2 to 4" in trend_sentence(slope, "R@20")
 
 
+def test_a_slope_is_of_all_groups_by_how_much_each_says():
+    """One group spans 40 units, the other 2: noise on the short one must not drown the long one."""
+    rng, found = np.random.default_rng(2), 0
+    for _ in range(100):
+        trials = []
+        for seed in range(3):
+            for steps, noises in ((2, (0, 1, 2)), (50, (0, 10, 40))):
+                for noise in noises:
+                    value = 0.1 - 2e-4 * noise + rng.normal(0, 0.001)
+                    params = {"steps": steps, "noise": noise}
+                    trials.append(
+                        Trial(len(trials), "complete", params, seed, "L", {METRIC: value})
+                    )
+        slopes = trends(Study("s", {"sampler": "grid"}, {}, tuple(trials)), METRIC)
+        (slope,) = [one for one in slopes if one.factor == "noise"]
+        found += slope.verdict == "worse"
+    assert found > 90
+
+
 def test_one_cluster_has_no_method_and_belongs_to_the_slope_of_each():
     trials = []
     for seed, shared in enumerate((0.0, 0.01, 0.03)):
@@ -134,6 +155,32 @@ def test_bootstrap_covers_where_it_is_offered_and_is_not_offered_below():
         covered = np.mean([low <= 0.002 <= high for low, high in found])
         assert covered >= 0.95 - tolerance(0.95, STUDIES, 4)
     assert all(map(math.isnan, bootstrap([0.1] * (BOOTSTRAP_SEEDS - 1))))
+
+
+def test_a_winner_without_a_result_on_fresh_seeds_is_not_called_confirmed():
+    rng = np.random.default_rng(4)
+    whole = searched(rng, 0.03)
+    best = dict(whole.ranked()[0].params)
+    of_others = [t for t in whole.confirming if t.params != best]
+    partly = replace(whole, confirming=tuple(of_others))
+    assert confirmation(partly, METRIC) is None
+    assert "nothing is confirmed" in confirmation_sentence(partly, METRIC, "R@20")
+    assert "it is a candidate until fresh seeds confirm it" in answers(partly)[0]
+    assert "it is a candidate" not in answers(whole)[0]
+
+
+def test_how_often_all_families_together_are_wrong_is_said():
+    found = [sentence for sentence in answers(planted_results()) if "families of tests" in sentence]
+    assert "These are 4 families of tests by seed" in found[0]
+    assert "up to 19% would show one somewhere" in found[0]
+
+
+def planted_results():
+    """A planted study whose trials have a validation value, too."""
+    study = planted(np.random.default_rng(1), 0.0)
+    key = "best/valid/recall@20"
+    trials = (replace(t, metrics={**t.metrics, key: t.metrics[METRIC]}) for t in study.trials)
+    return replace(study, trials=tuple(trials))
 
 
 def searched(rng, better, seeds=5):

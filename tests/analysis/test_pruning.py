@@ -52,7 +52,7 @@ def test_without_a_control_there_the_median_of_the_others_stands():
 
 
 def test_early_ranks_that_turn_round_are_not_called_safe():
-    crossing = study(*(trial(i, [0.5 - i / 10, 0.3, 0.1 + i / 5]) for i in range(4)))
+    crossing = study(*(trial(i, [0.5 - i / 10, 0.3, 0.1 + i / 5], seed=i) for i in range(4)))
     found = early_and_final(crossing)
     assert [early.epoch for early in found] == [5, 10]
     assert found[0].correlation == pytest.approx(-0.2, abs=1.0)
@@ -61,7 +61,9 @@ def test_early_ranks_that_turn_round_are_not_called_safe():
 
 
 def test_early_ranks_that_last_are_safe_from_the_first_epoch():
-    steady = study(*(trial(i, [0.1 + i / 10, 0.2 + i / 10, 0.3 + i / 10]) for i in range(4)))
+    steady = study(
+        *(trial(i, [0.1 + i / 10, 0.2 + i / 10, 0.3 + i / 10], seed=i) for i in range(4))
+    )
     assert [early.correlation for early in early_and_final(steady)] == pytest.approx([1.0, 1.0])
     assert "from epoch 5 on" in safety_sentence(steady)
     assert early_and_final(study(trial(0, [0.1, 0.2]))) == []

@@ -1,11 +1,15 @@
 """What is promised holds on planted truth: coverage, error rates, verdicts."""
 
 import math
+from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 
+from analysis import figures
 from analysis.ablation import against_control, main_effects, verdict_sentence
+from analysis.labels import signed
 from analysis.statistics import estimates, holm, student
 from analysis.study import Study, Trial
 
@@ -113,3 +117,68 @@ def test_an_empty_sample_has_no_estimate():
     assert math.isnan(empty.mean)
     assert (one.mean, one.is_known) == (0.1, False)
     assert (two.n, two.is_known) == (2, True)
+
+
+def crossed(paths, levels, *, seeds=(1, 2), control=None, value=lambda params: 0.1):
+    """A study of every combination of the levels, with a validation value."""
+    trials = []
+    for seed in seeds:
+        for combination in product(*levels):
+            params = dict(zip(paths, combination, strict=True))
+            metrics = dict.fromkeys((METRIC, "best/valid/recall@20"), value(params) + seed / 1000)
+            trials.append(Trial(len(trials), "complete", params, seed, "L", metrics))
+    return Study("s", {}, {"control": control}, tuple(trials))
+
+
+def test_parameters_of_the_same_own_name_are_told_apart():
+    paths = ("training.learning_rate", "autoencoder.learning_rate")
+    study = crossed(paths, ((0.001, 0.01), (0.1, 0.2)))
+    found = main_effects(study, METRIC)
+    assert [(c.factor, c.label, c.reference) for c in found] == [
+        (path, f"{path} {level}", f"{path} {base}")
+        for path, level, base in ((paths[0], 0.01, 0.001), (paths[1], 0.2, 0.1))
+    ]
+    assert study.cells[0].label.count("training.learning_rate 0.001") == 1
+
+
+def test_a_level_that_is_nothing_is_a_level():
+    study = crossed(("x.k",), ((None, 3, 4),), control={"x.k": None})
+    assert {c.reference for c in main_effects(study, METRIC)} == {"k None"}
+    assert figures.draw_all(study)
+
+
+def test_a_seed_that_ran_twice_is_one_seed():
+    study = crossed(("x",), ((1, 2),), seeds=(1, 1, 2))
+    assert [cell.num_seeds for cell in study.cells] == [2, 2]
+    assert len(study.different) == 4
+
+
+def test_small_numbers_keep_two_digits():
+    assert signed(0.01234, -0.5) == ["+0.0123", "-0.5000"]
+    assert signed(0.0000123, -0.0000004) == ["+0.000012", "-0.000000"]
+    assert signed(math.nan, 0.0) == ["+nan", "+0.0000"]
+
+
+@pytest.mark.parametrize(
+    "study",
+    [
+        crossed(("diffusion.num_steps", "dims"), ((5, 10), ([300], [200, 600]))),
+        replace(crossed(("x",), ((1, 2, 3),)), name="a$b^$", tags={"dataset": "d$_{$"}),
+    ],
+    ids=["lists", "dollars"],
+)
+def test_every_figure_of_a_legal_study_is_drawn(study, capsys):
+    drawn = figures.draw_all(study, (Study("empty", study.tags, {}, ()),))
+    svg = [figures.to_svg(figure, name) for name, figure in drawn.items()]
+    assert svg
+    assert not capsys.readouterr().err
+
+
+def test_a_figure_that_fails_is_said_and_costs_no_other(monkeypatch, capsys):
+    def broken(study, others):
+        raise ZeroDivisionError("planted")
+
+    failing = replace(figures.FIGURES["best_so_far"], draw=broken)
+    monkeypatch.setitem(figures.FIGURES, "best_so_far", failing)
+    assert "best_so_far" not in figures.draw_all(crossed(("x",), ((1, 2, 3),)))
+    assert "note: figure best_so_far failed (ZeroDivisionError: planted)" in capsys.readouterr().err

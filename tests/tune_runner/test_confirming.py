@@ -82,3 +82,13 @@ def test_a_sampled_search_is_compared_with_where_it_started(tmp_path):
     points = {t.user_attrs[POINT] for t in study.trials if ROLE in t.user_attrs}
     assert points == {0, 3}
     assert {t.user_attrs[SEED] for t in study.trials if ROLE in t.user_attrs} == {2}
+
+
+def test_the_winners_own_values_drawn_once_more_are_no_rival(tmp_path):
+    ledger, _ = ledger_of(
+        tmp_path, rates(strategy="random", trials=12), Budget(12, (1,), sampled=True)
+    )
+    run(ledger, lambda p: p.params["training.learning_rate"])
+    assert ledger.enqueue_confirmation(1) == 2
+    again = run(ledger, lambda p: 0.0)
+    assert [p.params["training.learning_rate"] for p in again] == [0.9, 0.5]

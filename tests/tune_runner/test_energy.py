@@ -145,6 +145,33 @@ def test_a_trial_given_up_after_any_report_has_told_its_seconds_without_the_paus
     assert third - told[1][2]["cost/seconds"] == pytest.approx(10, abs=60)
 
 
+def test_of_a_shared_worker_a_trial_holds_its_part_and_of_its_own_the_whole(tmp_path):
+    config = preset("DiffRec", "embedded").config.replace_values({"training.eval_every": 1})
+    trial = AssignedTrial(0, "0000 x", config.to_dict(), str(tmp_path / "trial"))
+
+    def taken_up(share):
+        engine, data = FakeEngine(healthy=True), load_dataset("embedded")
+        made = Member(trial, "valid/recall@20", engine, data, share=share)
+        made.start("cpu")
+        return made
+
+    def train(made, seconds, part):
+        epoch = FusedEpoch(made.run, made.run.next_epoch(), None, 0.0)
+        report = made.take(epoch, seconds, part=part)
+        return report.epochs[made.run.epoch]
+
+    fused = taken_up((2.0, 1.0))
+    built = fused._core_seconds  # by itself, with the whole share
+    told = train(fused, 1000.0, 0.25)
+    assert told["cost/core_seconds"] == pytest.approx(built + 2 * 250)
+    assert told["cost/gpu_seconds"] == pytest.approx(built / 2 + 250)
+    alone = taken_up((1.0, 0.5))  # after an interruption, with another share
+    again = alone._core_seconds - told["cost/core_seconds"]
+    told = train(alone, 100.0, 1.0)
+    assert told["cost/core_seconds"] == pytest.approx(built + 500 + again + 100)
+    assert told["cost/gpu_seconds"] == pytest.approx(built / 2 + 250 + again / 2 + 50)
+
+
 def test_a_trial_that_fails_has_told_what_it_took(begin):
     made = begin(epochs=9)
     step(made, 1000.0, 5.0)

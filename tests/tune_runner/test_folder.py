@@ -30,6 +30,26 @@ def test_a_description_comes_back_and_an_unknown_study_names_the_nearest(tmp_pat
         folder.read()
 
 
+def test_a_study_keeps_its_identity_and_one_of_its_name_elsewhere_has_another(tmp_path):
+    folders = [StudyFolder(tmp_path / place, "s") for place in ("a", "b")]
+    for folder in folders:
+        with folder:
+            folder.begin()
+            folder.write({})
+    first, second = (folder.identity() for folder in folders)
+    assert first
+    assert second
+    assert first != second
+    with folders[0]:
+        folders[0].begin()
+    assert folders[0].identity() == first
+    older = StudyFolder(tmp_path, "older")
+    with older:
+        older.write({})
+        older.begin()  # begun by a version that gave none: MLflow knows it without
+    assert older.identity() == ""
+
+
 def test_differences_name_the_place():
     old = {"space": {"variant": "DiffRec", "control": None}}
     new = {"space": {"variant": "L-DiffRec", "trials": 3}}

@@ -1,6 +1,7 @@
 """What MLflow holds after the writer: names, states, and nothing twice."""
 
 import json
+import math
 import time
 
 import pytest
@@ -153,6 +154,45 @@ def test_an_environment_that_a_study_goes_on_in_does_not_replace_the_first(torn,
     for cpus in (2, 2, 4, 4, 2):
         client, _ = torn(told(cpus))
     assert [found["cpus"] for found in read_study(client, name).environments] == [2, 4, 2]
+
+
+def test_a_study_of_the_same_name_elsewhere_is_another_study(mlflow_database, capsys):
+    name = "test_a_study_of_the_same_name_elsewhere_is_another_study"
+    for identity, value in (("one", 0.5), ("two", 0.1)):
+        writer = MlflowWriter(mlflow_database, name, identity)
+        tags = {"kind": "study", "study": name}
+        metrics = {"test/recall@20": value}
+        end = {"state": "complete", "epoch": 2, "metrics": metrics, "error": None}
+        told = [message("study", tags=tags, artifacts={}), message("start", **START)]
+        for _ in range(2):
+            writer.apply([*told, message("end", **end)])
+    client = MlflowClient(mlflow_database)
+    for identity, value in (("one", 0.5), ("two", 0.1)):
+        (trial,) = read_study(client, name, identity).trials
+        assert trial.metrics["test/recall@20"] == value
+    assert "MLflow has" not in capsys.readouterr().err
+    (newest,) = read_study(client, name).trials
+    assert newest.metrics["test/recall@20"] == 0.1
+    assert f"MLflow has 2 studies named {name}" in capsys.readouterr().err
+
+
+def test_it_is_known_when_a_driver_was_at_work(torn, mlflow_database):
+    name = "test_it_is_known_when_a_driver_was_at_work"
+    tags = {"kind": "study", "study": name}
+
+    def at(time, what, **content):
+        return {**message(what, **content), "time": time}
+
+    for start, end in ((100.0, 200.0), (500.0, None), (900.0, 950.0)):
+        messages = [at(start, "study", tags=tags, artifacts={})]
+        if end is not None:  # else it was killed
+            messages.append(at(end, "close", state="interrupted"))
+        for _ in range(2):
+            client, _ = torn(*messages)
+    first, second, third = read_study(client, name).sessions[1:]  # the fixture's own comes first
+    assert (first, third) == ((100.0, 200.0), (900.0, 950.0))
+    assert second[0] == 500.0
+    assert math.isnan(second[1])
 
 
 def test_every_commit_that_had_a_hand_in_it_is_named_once_the_first_one_first(torn):
