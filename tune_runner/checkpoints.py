@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from diffrec.training.kept_state import Sparing
 from tune_runner.places import Place
 
 logger = logging.getLogger(__name__)
@@ -17,7 +18,7 @@ def save(place: Place, state: dict[str, Any], *, claimed: str) -> None:
     Raises:
         TakenOverError: another worker has claimed the place since, or the trial has ended.
     """
-    place.save(lambda file: torch.save(state, file), claimed)
+    place.save(lambda file: torch.save(state, Sparing(file)), claimed)  # type: ignore[arg-type]
 
 
 def load(place: Place) -> dict[str, Any] | None:

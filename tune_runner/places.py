@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Protocol
 
 from diffrec.errors import UserError
@@ -25,6 +26,8 @@ STATE = "state.pt"
 _PREVIOUS, _CLAIM = "state.previous.pt", "claim"
 _NEW = "state.{claim}.new"
 _TRIAL = "trial_{:04d}"
+
+_CHUNK = 2**24
 
 Dump = Callable[[IO[bytes]], None]
 
@@ -237,11 +240,13 @@ class _ObjectPlace:
 
     def save(self, dump: Dump, claimed: str) -> None:
         self.check(claimed)
-        # Whole in memory first: a stream that is closed by an error would publish half a file.
-        buffer = BytesIO()
-        dump(buffer)
-        self.check(claimed)
-        self._write(STATE, buffer.getbuffer())
+        # Whole here first: a stream that is closed by an error would publish half a file.
+        with TemporaryFile() as whole:
+            dump(whole)
+            whole.seek(0)
+            self.check(claimed)
+            with self._files.open_output_stream(f"{self._path}/{STATE}") as file:
+                shutil.copyfileobj(whole, file, _CHUNK)
 
     def states(self) -> Iterator[IO[bytes]]:
         try:

@@ -5,17 +5,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from diffrec.errors import UserError
+from diffrec.families import AnyConfig
+from diffrec.training.compatibility import fusion_key
+from tune_runner.estimates import trial_bytes
 from tune_runner.fusing import fused_on_gpu
-from tune_runner.placement import Cluster, Wish
+from tune_runner.placement import CONTEXT_BYTES, Cluster, Wish
 
 if TYPE_CHECKING:
     from tune_runner.session import Session
 
 USABLE = 0.95
 """Part of a GPU's memory that trials may plan with; the driver keeps some."""
-
-CONTEXT_BYTES = 600 * 2**20
-"""What a process with torch holds on a GPU before its first tensor: CUDA context and kernels."""
 
 MARGIN = 1.2
 """Factor on what one batch was seen to need: the allocator fragments, other batches are longer."""
@@ -60,13 +60,25 @@ def sized(session: "Session", cluster: Cluster) -> Wish:
 
     configs = probing.heaviest(session.config, session.space, session.plan, session.dataset)
     measured = probing.measure_on_gpu(configs, session.dataset)
+    train = session.dataset.train
     if measured is None:
         flag = "--gpus-per-trial" if wish.gpus == "auto" else "--fuse"
         raise UserError(
             f"{flag} auto measures a batch on a GPU, but torch sees none on the node that "
             f"Ray counts {cluster.gpus:g} on; give a number instead."
         )
-    return _with_measured(wish, *measured)
+    needed, there = measured
+    if wish.fuse != 1:  # one was measured by itself
+        needed *= max(_fused_over_alone(c, train.num_users, train.num_items) for c in configs)
+    return _with_measured(wish, needed, there)
+
+
+def _fused_over_alone(config: AnyConfig, num_users: int, num_items: int) -> float:
+    """Return how many times the memory a trial needs that is trained together with others."""
+    alone = trial_bytes(config, num_users, num_items)
+    if not alone or fusion_key(config) is None:
+        return 1.0
+    return max(1.0, trial_bytes(config, num_users, num_items, fused=True) / alone)
 
 
 def _with_measured(wish: Wish, needed_bytes: float, gpu_bytes: float) -> Wish:

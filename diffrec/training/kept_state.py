@@ -7,13 +7,39 @@ import mmap
 import tempfile
 import weakref
 from collections.abc import Mapping
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 IN_MEMORY_BYTES = 2**28
 """States of up to this size are kept in memory."""
+
+
+_mapped: "weakref.WeakSet[mmap.mmap]" = weakref.WeakSet()
+"""Files that somebody reads a kept state from."""
+
+
+class Sparing:
+    """A file to save to, which lets go of a kept state's pages as soon as they are written.
+
+    Else all of a large state would be resident in the end, beside the model that it is a copy of.
+    They are still in its file.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def write(self, data: Any) -> int:
+        """Write to the file."""
+        written = self._file.write(data)
+        for pages in _mapped:
+            pages.madvise(mmap.MADV_DONTNEED)
+        return written
+
+    def flush(self) -> None:
+        """Flush the file."""
+        self._file.flush()
 
 
 class _Place(NamedTuple):
@@ -55,10 +81,14 @@ class KeptState:
             mine.copy_(self._read(name) if self._places else self._tensors[name])
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the copy; empty where nothing was kept. A large one is read as it is used."""
+        """Return the copy, to be read only; empty where nothing was kept.
+
+        A large one is read as it is used.
+        """
         if self._file is None:
             return dict(self._tensors)
         pages = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_COPY)
+        _mapped.add(pages)
         return {
             name: torch.frombuffer(
                 pages, dtype=place.dtype, count=place.shape.numel(), offset=place.start

@@ -53,7 +53,8 @@ class TrainingRun:
     """Trains one recommender, epoch by epoch.
 
     Every random draw comes from a seed named after the config's root seed, its purpose and the
-    epoch, so a resumed run equals an uninterrupted one to the bit.
+    epoch, so a resumed run equals an uninterrupted one to the bit. On a GPU learned weights W are
+    the exception: their sums are added up there in no fixed order.
     """
 
     def __init__(self, config: TrainedConfig, split: TuningSplit, *, device: str = "cpu") -> None:

@@ -13,10 +13,10 @@ from tune_runner.conductor import Conductor
 from tune_runner.flights import Flight, Group
 from tune_runner.fusing import GPU_MOST, fused_on_gpu, gain, settle
 from tune_runner.ledger import Budget, Ledger, open_study
-from tune_runner.placement import Placement, Wish
+from tune_runner.placement import CONTEXT_BYTES, Placement, Wish
 from tune_runner.reports import GroupReport, Outcome, TrialReport
 from tune_runner.settings import StudyConfig, make_plan
-from tune_runner.sizing import CONTEXT_BYTES, MARGIN, USABLE, _with_measured
+from tune_runner.sizing import MARGIN, USABLE, _with_measured
 
 GIB = 2**30
 

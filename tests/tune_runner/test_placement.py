@@ -1,9 +1,18 @@
 """Where trials go: the machine's size, the user's wish, whole and shared GPUs."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from diffrec.errors import UserError
-from tune_runner.placement import Cluster, Placement, Wish, place
+from tune_runner.placement import (
+    CONTEXT_BYTES,
+    Cluster,
+    Placement,
+    Wish,
+    fraction_for_tensors,
+    place,
+)
 
 
 @pytest.mark.parametrize(
@@ -42,3 +51,14 @@ def test_a_share_of_a_gpu_gets_a_share_of_the_cpus():
 def test_more_than_there_is_is_refused(wish, words):
     with pytest.raises(UserError, match=words):
         place(wish, Cluster(16, 2), trials=5)
+
+
+@given(st.integers(1, 64), st.sampled_from([24, 80, 141]))
+def test_shares_of_a_gpu_sum_to_no_more_than_it_has_contexts_included(count, gib):
+    whole = gib * 2**30
+    if whole / count <= CONTEXT_BYTES:
+        with pytest.raises(UserError, match="before its first tensor"):
+            fraction_for_tensors(1 / count, whole)
+        return
+    tensors = fraction_for_tensors(1 / count, whole) * whole
+    assert count * (tensors + CONTEXT_BYTES) <= whole * (1 + 1e-9)

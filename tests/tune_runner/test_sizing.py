@@ -13,9 +13,10 @@ from diffrec.models.recommender import DiffusionRecommender
 from diffrec.presets import preset
 from search_spaces import get_space
 from tune_runner.estimates import num_weights, trial_bytes
+from tune_runner.placement import CONTEXT_BYTES
 from tune_runner.probing import check_memory, heaviest
 from tune_runner.settings import StudyConfig, make_plan
-from tune_runner.sizing import CONTEXT_BYTES, MARGIN, USABLE, share_of_gpu
+from tune_runner.sizing import MARGIN, USABLE, _fused_over_alone, share_of_gpu
 
 GIB = 2**30
 
@@ -82,3 +83,9 @@ def test_the_heaviest_of_each_variant_is_measured():
     config = StudyConfig(space="joint", name="x")
     found = heaviest(config, space, make_plan(config, space), dataset)
     assert len({c.variant for c in found}) == len(found) == 6
+
+
+def test_trials_trained_as_one_computation_are_counted_as_such():
+    plain, closed = preset("DiffRec", "amazon-book_noisy").config, EASEConfig()
+    assert _fused_over_alone(plain, 108_822, 178_181) > 1.4  # no gradient in pieces, no shared room
+    assert _fused_over_alone(closed, 100, 100) == 1.0

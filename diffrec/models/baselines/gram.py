@@ -1,12 +1,12 @@
 """What item-to-item models have in common: the Gram matrix X'X of train, and what becomes of it."""
 
 import numpy as np
-import psutil
 import torch
 from scipy.sparse import csr_array
 
 from diffrec.data.interactions import Interactions
 from diffrec.errors import UserError
+from diffrec.memory import free_memory
 
 _CELLS_PER_BLOCK = 2**25
 """Cells of the Gram matrix made dense at a time: 256 MiB in float64."""
@@ -25,9 +25,9 @@ def bytes_for_ease(num_items: int) -> int:
     return num_items**2 * (8 + 8 + 4)
 
 
-def require_memory(num_items: int) -> None:
-    """Refuse an EASE whose dense matrices would not fit into the free memory, with their size."""
-    needed, free = bytes_for_ease(num_items), psutil.virtual_memory().available
+def require_memory(num_items: int, device: torch.device | None = None) -> None:
+    """Refuse an EASE whose dense matrices would not fit into what is free on `device`."""
+    needed, free = bytes_for_ease(num_items), free_memory(device or torch.device("cpu"))
     if needed > free:
         raise UserError(
             f"EASE needs {needed / 2**30:.1f} GiB for its dense matrices of {num_items} x "
@@ -40,6 +40,7 @@ def ease_weights(
     train: Interactions, regularization: float, device: torch.device | None = None
 ) -> torch.Tensor:
     """Return EASE's item-to-item matrix B, float64 (num_items, num_items), zero diagonal."""
+    require_memory(train.num_items, device)
     X = train.to_csr(np.float64)
     gram = torch.from_numpy((X.T @ X).toarray()).to(device or "cpu")
     gram.diagonal().add_(regularization)
