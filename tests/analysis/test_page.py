@@ -1,6 +1,7 @@
 """The page: everything is in it, nothing is fetched, every figure asks a question."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from matplotlib.colors import to_hex
@@ -119,3 +120,26 @@ def test_a_study_without_curves_or_control_still_has_a_page():
     lone = Study("lone", {}, {}, (trial,))
     assert "lone" in page(find(lone), {})
     assert figures.draw_all(lone) == {}
+
+
+@pytest.mark.parametrize("spread", [1.3, 4.0, 30.0])
+def test_seconds_per_epoch_has_ticks_with_names_whatever_their_range(study, spread):
+    values = [2.0, 2.0 * spread]
+    trials = tuple(
+        replace(t, curves=t.curves | {"train/epoch_seconds": {5: values[t.number % 2]}})
+        for t in study.trials
+    )
+    found = replace(study, trials=trials, tags={"dataset": "own"})
+    figure = figures.draw_one("seconds_per_epoch", found)
+    (axes,) = figure.axes
+    figure.canvas.draw()
+    low, high = axes.get_xlim()
+    named = [
+        text
+        for minor in (False, True)
+        for place, text in zip(
+            axes.get_xticks(minor=minor), axes.get_xticklabels(minor=minor), strict=True
+        )
+        if low <= place <= high and text.get_text()
+    ]
+    assert len(named) >= 2

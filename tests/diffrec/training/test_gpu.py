@@ -50,8 +50,11 @@ def test_the_host_never_waits_inside_a_step(variant, precision):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_fused_runs_are_those_alone(variant):
-    expected = {seed: list(build(variant, seed=seed).epochs()) for seed in (1, 2, 3)}
-    fused = FusedRuns([build(variant, seed=seed) for seed in expected])
+    # k-means would find each seed clusters of its own sizes
+    latent = {"autoencoder.num_clusters": 1, "autoencoder.clustering": None}
+    changes = latent if variant.startswith("L") else {}
+    expected = {seed: list(build(variant, seed=seed, **changes).epochs()) for seed in (1, 2, 3)}
+    fused = FusedRuns([build(variant, seed=seed, **changes) for seed in expected])
     while fused.runs:
         for run, report, error, _ in fused.next_epoch():
             assert error is None
