@@ -90,7 +90,7 @@ def _effects(found: list[Comparison]) -> list[str]:
 def _families(families: Sequence[Sequence[Comparison]]) -> str:
     """Return how often a study without any effect would seem to have one."""
     tested = [family for family in families if any(one.estimate.is_known for one in family)]
-    if len(tested) < _FEW - 1:
+    if len(tested) < 2:
         return ""
     rate = 1 - LEVEL ** len(tested)
     return (

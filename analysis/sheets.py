@@ -34,7 +34,9 @@ def sheet_csv(sheet: Sheet) -> str:
     """Return the sheet as CSV; what stands smaller in a cell has a column of its own."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    depth = [max((row[i].count("\n") for row in sheet.rows), default=0) for i in _columns(sheet)]
+    depth = [
+        max((row[i].count("\n") for row in sheet.rows), default=0) for i, _ in enumerate(sheet.head)
+    ]
     names = zip(sheet.head, depth, strict=True)
     writer.writerow([f"{name} ({i + 1})" if i else name for name, n in names for i in range(n + 1)])
     for row in sheet.rows:
@@ -44,10 +46,6 @@ def sheet_csv(sheet: Sheet) -> str:
             texts += [*parts, *[""] * (n + 1 - len(parts))]
         writer.writerow(texts)
     return text.getvalue()
-
-
-def _columns(sheet: Sheet) -> range:
-    return range(len(sheet.head))
 
 
 def sheet_latex(sheet: Sheet) -> str:

@@ -123,7 +123,8 @@ def csv_table(table: Table) -> str:
         epochs = " ".join(map(str, cell.pruned_epochs()))
         control = str(cell.is_control).lower()
         theirs = [text for column in beside for text in _csv_reported(reported.get(column))]
-        writer.writerow([*given, control, *numbers, *_counts(cell, "0"), epochs, *theirs])
+        trials = [str(cell.count(state)) for state in counts[:-1]]
+        writer.writerow([*given, control, *numbers, *trials, epochs, *theirs])
     return text.getvalue()
 
 

@@ -2,8 +2,8 @@
 
 Within each seed one slope is fitted to all groups of cells that differ in nothing but the factor,
 each with a level of its own: a group with a wide range says more of it than one with a narrow one.
-The test is of the mean slope over seeds. A cell in which another parameter
-has no meaning (one cluster has no method) belongs to every group. A slope says nothing of a bend.
+The test is of the mean slope over seeds. A cell in which another parameter has no meaning (one
+cluster has no method) belongs to every group. A slope says nothing of a bend.
 """
 
 from collections.abc import Mapping

@@ -59,7 +59,9 @@ def parser() -> argparse.ArgumentParser:
     search.add_argument(
         "--patience", type=int, help="epochs without a better validation that end a trial"
     )
-    search.add_argument("--precision", help="of training: fp32, bf16, or auto, bf16 in hardware")
+    search.add_argument(
+        "--precision", help="of training: fp32, bf16, or auto: bf16 in hardware where shown as good"
+    )
     search.add_argument("--sampler", help=", ".join(SAMPLERS))
     search.add_argument("--pruner", help=", ".join(PRUNERS))
     search.add_argument(

@@ -5,6 +5,7 @@ run already has are skipped.
 """
 
 import json
+import math
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,8 @@ _BATCH = 1000
 """Metrics in one request: MLflow's limit."""
 
 _TAG_LENGTH = 4000
+_SESSIONS = 100
+"""Of drivers that are noted; 28 characters each."""
 
 _OF_THE_START = ("command",)
 """Tags that `--resume` leaves as they are: they say how to make the study again."""
@@ -86,13 +89,18 @@ class MlflowWriter:
             self._client.log_text(self._parent, text, name)
 
     def _note_session(self, start: float | None, end: float | None = None) -> None:
-        """Begin a driver's session, or end the last one; told again it changes nothing."""
+        """Begin a driver's session, or end the last one; told again it changes nothing.
+
+        Whole seconds; of more than `_SESSIONS` the first two become one: a tag has an end.
+        """
         known = self._client.get_run(self._parent).data.tags.get(records.SESSIONS, "[]")
         sessions = json.loads(known)
-        if start is not None and start not in [first for first, _ in sessions]:
-            sessions.append([start, None])
+        if start is not None and math.floor(start) not in [first for first, _ in sessions]:
+            sessions.append([math.floor(start), None])
         if end is not None and sessions:
-            sessions[-1][1] = end
+            sessions[-1][1] = math.ceil(end)
+        if len(sessions) > _SESSIONS:
+            sessions[:2] = [[sessions[0][0], sessions[1][1]]]
         self._tag(self._parent, {records.SESSIONS: json.dumps(sessions)})
 
     def _next_environment(self, text: str) -> str:

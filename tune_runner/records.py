@@ -23,8 +23,8 @@ SPACE = "space"
 OBJECTIVE = "objective"
 DIRECTION = "direction"
 SESSIONS = "driver_sessions"
-"""Tag of a study: when a driver was at work, as JSON [[start, end], ...] in seconds since the
-epoch; the end is null where a driver was killed, or is at work."""
+"""Tag of a study: when a driver was at work, as JSON [[start, end], ...] in whole seconds since
+the epoch; the end is null where a driver was killed, or is at work."""
 
 STUDY_ID = "study_id"
 """Tag of a study and of its trials: which study of that name, if there are others elsewhere."""

@@ -195,6 +195,18 @@ def test_it_is_known_when_a_driver_was_at_work(torn, mlflow_database):
     assert math.isnan(second[1])
 
 
+def test_sessions_never_outgrow_their_tag(torn):
+    name = "test_sessions_never_outgrow_their_tag"
+    tags = {"kind": "study", "study": name}
+    first = 2_000_000_000
+    for start in range(first, first + 10 * 130, 10):
+        begun = {**message("study", tags=tags, artifacts={}), "time": start + 0.5}
+        client, _ = torn(begun, {**message("close", state="interrupted"), "time": start + 5.5})
+    sessions = read_study(client, name).sessions
+    assert len(sessions) == 100
+    assert sessions[-1] == (first + 1290, first + 1296)
+
+
 def test_every_commit_that_had_a_hand_in_it_is_named_once_the_first_one_first(torn):
     def study(commit):
         tags = {"kind": "study", "study": name, "git_commit": commit, "command": f"by {commit}"}

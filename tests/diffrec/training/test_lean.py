@@ -4,6 +4,7 @@ import io
 import logging
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -231,3 +232,17 @@ def test_auto_takes_bf16_only_where_the_hardware_has_it(native, monkeypatch, cap
     assert precision.product_dtype(configured("L-DiffRec", "bf16"), device) is torch.bfloat16
     precision.warn_if_emulated(torch.bfloat16, device)
     assert bool(caplog.text) is not native
+
+
+def test_a_large_kept_state_is_saved_whole_and_is_not_resident_afterwards(monkeypatch, tmp_path):
+    monkeypatch.setattr(kept_state, "IN_MEMORY_BYTES", 0)
+    kept, process = KeptState(), psutil.Process()
+    kept.keep({str(i): torch.full((2**23,), float(i)) for i in range(4)})  # 32 MiB each
+    tensors = kept.tensors()
+    before = process.memory_info().rss
+    with (tmp_path / "state").open("wb") as file:
+        torch.save(tensors, kept_state.Sparing(file))
+    assert process.memory_info().rss - before < 2**26
+    found = torch.load(tmp_path / "state", weights_only=True)
+    assert [float(found[str(i)].mean()) for i in range(4)] == [0.0, 1.0, 2.0, 3.0]
+    assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
