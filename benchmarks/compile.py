@@ -42,7 +42,7 @@ def main() -> None:
         {"eager": plain.next_epoch, "compiled": compiled.next_epoch}, repeats=args.repeats
     )
     eager, after = (found[name][0] / args.steps for name in ("eager", "compiled"))
-    print(machine())
+    print(machine(args.device))
     report(
         [
             ("step, eager, ms", "compiled, ms", "ratio", "first epoch with compiling, s"),

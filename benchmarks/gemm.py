@@ -55,7 +55,7 @@ def main() -> None:
     report(
         [
             ("machine", "peak, GFLOPS", "step, GFLOPS", "fraction"),
-            (machine(), f"{peak / 1e9:.1f}", f"{best / 1e9:.1f}", f"{best / peak:.2f}"),
+            (machine(args.device), f"{peak / 1e9:.1f}", f"{best / 1e9:.1f}", f"{best / peak:.2f}"),
         ]
     )
 

@@ -19,11 +19,13 @@ ML_1M = (5_949, 2_810, 403_277)
 AMAZON_BOOK_NOISY = (108_822, 178_181, 3_145_223)
 
 
-def machine() -> str:
+def machine(device: str = "cpu") -> str:
     """Return the machine and how busy it is: a ratio taken on a busy machine says so."""
+    gpu = f"{torch.cuda.get_device_name()} beside " if device == "cuda" else ""
+    threads, load = torch.get_num_threads(), os.getloadavg()[0]
     return (
-        f"{_processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} torch threads, torch "
-        f"{torch.__version__}, load {os.getloadavg()[0]:.1f}"
+        f"{gpu}{_processor()}, {os.cpu_count()} cores, {threads} torch threads, torch "
+        f"{torch.__version__}, load {load:.1f}"
     )
 
 

@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--limit", type=float, default=6.0, help="GB that may be resident")
     args = parser.parse_args()
-    print(machine())
+    print(machine(args.device))
     rows = [("stage", "seconds", "peak resident, GB")]
     clock = _Clock(rows)
     split = split_of_size(*args.shape)

@@ -2,7 +2,8 @@
 
 Dense histories of all users, a Python loop over every sample's loss history, the reverse chain over
 all items, validation and test each scored on their own, metrics per user in Python. The formulas
-are those of the paper; nothing here is meant to be fast or to be used.
+are those of the paper; nothing here is meant to be fast or to be used. On a GPU a dense batch is
+copied there at each step, as released, and the loss history lies there.
 """
 
 import math
@@ -37,7 +38,8 @@ class PlainNetwork(nn.Module):
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         """Return x_0_hat, shape of x."""
         half = self.embedding // 2
-        frequencies = torch.exp(-math.log(10_000) * torch.arange(half).float() / half)
+        steps = torch.arange(half, device=t.device).float()
+        frequencies = torch.exp(-math.log(10_000) * steps / half)
         angles = t[:, None].float() * frequencies[None]
         embedded = self.embed(torch.cat([angles.cos(), angles.sin()], dim=-1))
         hidden = torch.cat([self.dropout(x), embedded], dim=-1)
@@ -51,22 +53,23 @@ class PlainNetwork(nn.Module):
 class PlainDiffRec:
     """DiffRec for the x_0 target, trained and evaluated step by step as published."""
 
-    def __init__(self, config: RecommenderConfig, train: Interactions) -> None:
-        self.config = config
+    def __init__(self, config: RecommenderConfig, train: Interactions, device: str = "cpu") -> None:
+        self.config, self.device = config, torch.device(device)
         self.steps = config.diffusion.num_steps
         self.matrix = torch.zeros(train.num_users, train.num_items)
         self.matrix[train.users(), train.indices.astype(np.int64)] = 1.0
-        beta = torch.from_numpy(betas(config.diffusion))
+        beta = torch.from_numpy(betas(config.diffusion)).to(self.device)
         self.alpha_bar = torch.cumprod(1 - beta, 0)
-        before = torch.cat([torch.ones(1, dtype=torch.float64), self.alpha_bar[:-1]])
+        before = torch.cat([torch.ones_like(beta[:1]), self.alpha_bar[:-1]])
         self.coef_x_0 = beta * before.sqrt() / (1 - self.alpha_bar)
         self.coef_x_t = (1 - before) * (1 - beta).sqrt() / (1 - self.alpha_bar)
-        self.network = PlainNetwork(train.num_items, config.denoiser.hidden_dims, 10)
+        network = PlainNetwork(train.num_items, config.denoiser.hidden_dims, 10)
+        self.network = network.to(self.device)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=config.training.learning_rate, weight_decay=0.0
         )
-        self.history = torch.zeros(self.steps, _WINDOW, dtype=torch.float64)
-        self.count = torch.zeros(self.steps, dtype=torch.long)
+        self.history = torch.zeros(self.steps, _WINDOW, dtype=torch.float64, device=self.device)
+        self.count = torch.zeros(self.steps, dtype=torch.long, device=self.device)
 
     def epoch(self) -> float:
         """Train on every user once; return the mean loss."""
@@ -75,6 +78,7 @@ class PlainDiffRec:
         total, batches = 0.0, 0
         for start in range(0, len(order), self.config.training.batch_size):
             x_0 = self.matrix[order[start : start + self.config.training.batch_size]]
+            x_0 = x_0.to(self.device)
             self.optimizer.zero_grad()
             loss = self._loss(x_0)
             loss.backward()
@@ -90,7 +94,7 @@ class PlainDiffRec:
         x_t = keep * x_0 + (1 - self.alpha_bar[t]).sqrt().float()[:, None] * noise
         error = (x_0 - self.network(x_t, t)).square().mean(dim=1)
         snr = self.alpha_bar / (1 - self.alpha_bar)
-        weight = torch.where(t == 0, torch.ones(()).double(), snr[t - 1] - snr[t])
+        weight = torch.where(t == 0, torch.ones_like(snr[t]), snr[t - 1] - snr[t])
         per_row = weight * error
         for step, loss in zip(t, per_row, strict=True):  # one sample after the other, as released
             if self.count[step] == _WINDOW:
@@ -104,7 +108,8 @@ class PlainDiffRec:
 
     def _sample(self, size: int) -> tuple[Tensor, Tensor]:
         if not bool((self.count == _WINDOW).all()):
-            return torch.randint(self.steps, (size,)), torch.full((size,), 1 / self.steps)
+            t = torch.randint(self.steps, (size,), device=self.device)
+            return t, torch.full((size,), 1 / self.steps, device=self.device)
         p = self.history.square().mean(dim=1).sqrt()
         p = (p / p.sum()) * (1 - 0.001) + 0.001 / self.steps
         t = torch.multinomial(p, size, replacement=True)
@@ -119,7 +124,7 @@ class PlainDiffRec:
         """Return x_0_hat by all T steps over all items."""
         x = rows
         for step in reversed(range(self.steps)):
-            t = torch.full((len(x),), step)
+            t = torch.full((len(x),), step, device=x.device)
             x_0_hat = self.network(x, t)
             x = self.coef_x_0[step].float() * x_0_hat + self.coef_x_t[step].float() * x
         return x
@@ -128,11 +133,11 @@ class PlainDiffRec:
         self.network.eval()
         lists: list[list[int]] = []
         for start in range(0, len(self.matrix), self.config.training.batch_size):
-            rows = self.matrix[start : start + self.config.training.batch_size]
-            scores = self.scores(rows)
+            users = np.arange(start, min(start + self.config.training.batch_size, len(self.matrix)))
+            scores = self.scores(self.matrix[users].to(self.device))
             for part in seen:
-                for i in range(len(rows)):
-                    scores[i, part.items_of(start + i).astype(np.int64)] = -torch.inf
+                mine = part.select_users(users)
+                scores[mine.users(), mine.indices.astype(np.int64)] = -torch.inf
             lists += scores.topk(100).indices.tolist()
         found: dict[str, float] = {}
         for k in (10, 20, 50, 100):

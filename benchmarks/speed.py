@@ -4,6 +4,7 @@
     python benchmarks/speed.py                        # the embedded dataset
     python benchmarks/speed.py --threads 1 --repeats 3
     python benchmarks/speed.py --trial                # and a trial each, run to its early stop
+    python benchmarks/speed.py --device cuda          # both on a GPU
 
 Ours twice: in float32, as published, and with `training.precision: auto`, which multiplies in
 bfloat16 where the hardware does. A composed trial has `--epochs` epochs and a validation every
@@ -49,14 +50,15 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=100, help="of the composed trial")
     parser.add_argument("--trial", action="store_true", help="run one of each to its early stop")
+    parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     data = load_dataset(args.dataset, args.data_dir)
     config = preset("DiffRec", data.name).config
-    plain = PlainDiffRec(config, data.train)
-    ours = {kind: _run(config, kind, data.tuning_split()) for kind in _KINDS}
+    plain = PlainDiffRec(config, data.train, args.device)
+    ours = {kind: _run(config, kind, data.tuning_split(), args.device) for kind in _KINDS}
     questions = [([data.train], data.valid), ([data.train, data.valid], data.test)]
-    print(f"{data.name}, T = {config.diffusion.num_steps}; {machine()}")
+    print(f"{data.name}, T = {config.diffusion.num_steps}; {machine(args.device)}")
     rates = {kind: _peak(run) for kind, run in ours.items()}
     works = {"plain": plain.epoch} | {kind: run.next_epoch for kind, run in ours.items()}
     epochs = _seconds(interleaved(works, repeats=args.repeats))
@@ -79,7 +81,7 @@ def main() -> None:
     rows.append(_row(f"trial of {args.epochs} epochs, composed", trials))
     report(rows)
     if args.trial:
-        report(_trials(config, data, questions))
+        report(_trials(config, data, questions, args.device))
     print(f"load at the end: {machine().rsplit('load ', 1)[1]}")
 
 
@@ -87,9 +89,10 @@ def _trials(
     config: RecommenderConfig,
     data: Dataset,
     questions: list[tuple[list[Interactions], Interactions]],
+    device: str,
 ) -> list[tuple[str, ...]]:
     """Run a trial each way, test included; return a row each."""
-    plain = PlainDiffRec(config, data.train)
+    plain = PlainDiffRec(config, data.train, device)
     rule, history = PatienceRule(config.training.patience), list[tuple[int, float]]()
     epoch, started = 0, time.perf_counter()
     while not (epoch == config.training.max_epochs or rule.should_stop(history)):
@@ -103,7 +106,8 @@ def _trials(
     for kind in _KINDS:
         started = time.perf_counter()
         split = data.tuning_split()
-        run = TrainingRun(config.replace_values({"training.precision": kind}), split)
+        values = {"training.precision": kind}
+        run = TrainingRun(config.replace_values(values), split, device=device)
         for _ in run.epochs():
             pass
         test_metrics(run, data.test)
@@ -113,15 +117,18 @@ def _trials(
     return rows
 
 
-def _run(config: RecommenderConfig, precision: str, split: TuningSplit) -> TrainingRun:
+def _run(config: RecommenderConfig, precision: str, split: TuningSplit, device: str) -> TrainingRun:
     never = {"training.eval_every": 10**6, "training.max_epochs": 10**6}
-    return TrainingRun(config.replace_values(never | {"training.precision": precision}), split)
+    values = never | {"training.precision": precision}
+    return TrainingRun(config.replace_values(values), split, device=device)
 
 
 def _peak(run: TrainingRun) -> float:
     """Return the machine's operations per second in the run's number format."""
-    kind = product_dtype(run.config, run.model.device) or torch.float32
-    return max(product_rate(n, kind, time.perf_counter) for n in (512, 1024, 512, 1024))
+    device = run.model.device
+    kind = product_dtype(run.config, device) or torch.float32
+    sizes = (512, 1024) if device.type == "cpu" else (2048, 4096)  # small ones do not fill it
+    return max(product_rate(n, kind, time.perf_counter, device.type) for n in sizes * 2)
 
 
 def _validate(run: TrainingRun) -> None:
@@ -138,8 +145,8 @@ def _row(name: str, found: Seconds) -> tuple[str, ...]:
     plain, cells = found["plain"], []
     for kind in _KINDS:
         ratio, bound = plain / found[kind], plain / found[f"{kind} at peak"]
-        cells += [f"{found[kind]:.2f}", f"{ratio:.1f}", f"{bound:.1f}"]
-    return (name, f"{plain:.2f}", *cells)
+        cells += [f"{found[kind]:.3g}", f"{ratio:.1f}", f"{bound:.1f}"]
+    return (name, f"{plain:.3g}", *cells)
 
 
 if __name__ == "__main__":

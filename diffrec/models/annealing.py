@@ -24,17 +24,21 @@ class Annealing(nn.Module):
         super().__init__()
         self._config = config
 
-    def forward(self, epoch: int, batches_seen: Tensor) -> LossWeights:
+    def forward(self, epoch: int | Tensor, batches_seen: Tensor) -> LossWeights:
         """Return the weights of a batch.
 
         Args:
-            epoch: zero-based.
+            epoch: zero-based; a float64 scalar where a recorded step reads it.
             batches_seen: of all epochs, this one included; scalar.
         """
         config = self._config
+        diffusion, lowest = config.diffusion_weight, config.diffusion_weight_min
         fall = config.diffusion_weight_anneal_epochs
-        remaining = 1 - epoch / fall if fall else 1.0
-        diffusion = max(remaining * config.diffusion_weight, config.diffusion_weight_min)
+        falling = (1 - epoch / fall) * diffusion if fall else diffusion
+        if isinstance(falling, Tensor):
+            diffusion = falling.clamp(min=lowest).float()
+        else:
+            diffusion = max(falling, lowest)
         rise = config.kl_weight_anneal_batches
         if not rise:
             return LossWeights(diffusion, config.kl_weight_max)

@@ -97,14 +97,15 @@ class DiffusionRecommender(nn.Module):
             weights if temporal.weigh_training_target else None,
         )
 
-    def training_loss(self, x_0: Tensor, target: Tensor, epoch: int) -> Tensor:
+    def training_loss(self, x_0: Tensor, target: Tensor, epoch: int | Tensor) -> Tensor:
         """Return the loss of a batch, a scalar.
 
         Args:
             x_0: histories to learn from, shape (batch, num_items).
             target: what they are compared with, same shape; the same tensor unless temporal
                 weights touch only one of the two.
-            epoch: zero-based epoch, for the annealing of L-DiffRec's diffusion weight.
+            epoch: zero-based epoch, for the annealing of L-DiffRec's diffusion weight; a float64
+                scalar on the device where the step is recorded.
         """
         self.batches_seen += 1
         if self.autoencoder is None:

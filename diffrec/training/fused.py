@@ -14,12 +14,11 @@ from typing import NamedTuple
 import torch
 
 from diffrec.data.batches import user_batches
-from diffrec.seeding import derive_seed, generator
+from diffrec.seeding import generator
 from diffrec.training.compatibility import fusion_key
 from diffrec.training.reports import EpochReport
 from diffrec.training.run import Run, TrainingRun
 from diffrec.training.stack import Stack
-from diffrec.training.streams import Streams
 
 
 class FusedEpoch(NamedTuple):
@@ -113,19 +112,14 @@ def _train_epoch(stack: Stack, runs: Sequence[TrainingRun]) -> list[float]:
         user_batches(len(mine), size, generator(run.config.seed, "shuffle", run.epoch))
         for run, mine in zip(runs, users, strict=True)
     ]
-    seeds = [derive_seed(run.config.seed, "epoch", run.epoch) for run in runs]
-    streams = Streams(stack.device, seeds)
+    stack.begin_epoch()
     total = torch.zeros(len(runs), dtype=torch.float64, device=stack.device)
     batches = 0
     for rows in zip(*orders, strict=True):
-        batch = [mine[chosen] for mine, chosen in zip(users, rows, strict=True)]
-        total += stack.backward(batch, streams)
+        total += stack.learn([mine[chosen] for mine, chosen in zip(users, rows, strict=True)])
         batches += 1
-        for run in runs:
-            run.optimizer.step()
-            run.optimizer.zero_grad()  # a gradient that outlives its step is memory for nothing
     for k, run in enumerate(runs):
-        with streams.of(k):
+        with stack.streams.of(k):
             run.teach()
         run.optimizer.zero_grad()  # or the last lesson would be learned again at every batch
     return (total / max(batches, 1)).tolist()

@@ -144,7 +144,7 @@ class _GivenWeights(nn.Module):
         self.register_buffer("diffusion", torch.empty(0))
         self.register_buffer("kl", torch.empty(0))
 
-    def forward(self, epoch: int, batches_seen: Tensor) -> LossWeights:
+    def forward(self, epoch: int | Tensor, batches_seen: Tensor) -> LossWeights:
         return LossWeights(self.diffusion, self.kl)
 
 

@@ -18,7 +18,7 @@ from diffrec.config import RecommenderConfig
 from diffrec.config_baselines import MultVAEConfig
 from diffrec.data.batches import user_batches
 from diffrec.data.interactions import Interactions, TuningSplit
-from diffrec.devices import rows_on
+from diffrec.devices import rows_on, spread
 from diffrec.evaluation.ranking import Question, UserResults, evaluate, user_results
 from diffrec.families import AnyConfig, TrainedConfig
 from diffrec.memory import keep_freed_memory
@@ -33,6 +33,7 @@ from diffrec.training.closed_form import ClosedFormRun
 from diffrec.training.kept_state import KeptState
 from diffrec.training.learned_weights import WeightTrajectory, held_out, teach_recency
 from diffrec.training.patience import PatienceRule
+from diffrec.training.recording import Recording
 from diffrec.training.reports import EpochReport
 
 OBJECTIVE = "valid/recall@20"
@@ -77,6 +78,10 @@ class TrainingRun:
         self._trajectory = (
             WeightTrajectory(self.model) if isinstance(self.model, DiffusionRecommender) else None
         )
+        self.records_steps = self.device.type == "cuda" and not self._wide_layers()
+        """Whether full batches are a recorded step. Of wide layers each kernel is long, and what a
+        record holds is memory."""
+        self._step: _RecordedStep | None = None
 
     @property
     def device(self) -> torch.device:
@@ -173,12 +178,17 @@ class TrainingRun:
             raise ValueError("The checkpoint was written with another configuration.")
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.forget_step()
         self.epoch, self.finished = state["epoch"], state["finished"]
         self._history = [(int(epoch), float(value)) for epoch, value in state["history"]]
         self.best_metrics = dict(state["best_metrics"])
         if self._trajectory is not None:
             self._trajectory.snapshots = [(int(e), w) for e, w in state["weight_trajectory"]]
         self._best.keep(state["best_state"])
+
+    def forget_step(self) -> None:
+        """Let the recorded step go: weights or moments lie elsewhere now."""
+        self._step = None
 
     def _train_epoch(self) -> float:
         """Pass once over the users with a history; return the mean loss."""
@@ -211,19 +221,32 @@ class TrainingRun:
                 teach_recency(model, self.optimizer, self.split.train, rng, self._held)
 
     def _train_batch(self, users: np.ndarray) -> torch.Tensor:
-        """Update every weight once; return the loss, a scalar on the model's device."""
+        """Update every weight once; return the loss, a scalar on the model's device.
+
+        The next call may overwrite it.
+        """
+        if self.records_steps and len(users) == self.config.training.batch_size:
+            self._step = self._step or _RecordedStep(self)
+            return self._step.on(users)
         with self.autocast():  # the batch has no name here: it goes before the backward pass
             loss = self.model.training_loss(*self._batch(users), self.epoch)
+        return self.learn(loss)
+
+    def learn(self, loss: torch.Tensor) -> torch.Tensor:
+        """Update every weight once by the gradient of `loss`; return it without its history."""
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
         return loss.detach()
 
+    def _wide_layers(self) -> list[WideLinear]:
+        layers = [m for m in self.model.modules() if isinstance(m, WideLinear)]
+        return [layer for layer in layers if layer.weight.nbytes >= WIDE_BYTES]
+
     @contextmanager
     def _wide_layers_taken_in_pieces(self) -> Iterator[None]:
         """Let the optimiser take the gradients of wide layers as they come."""
-        layers = [m for m in self.model.modules() if isinstance(m, WideLinear)]
-        wide = [layer for layer in layers if layer.weight.nbytes >= WIDE_BYTES]
+        wide = self._wide_layers()
         for layer in wide:
             layer.take = partial(self.optimizer.take, layer.weight)
         try:
@@ -245,6 +268,32 @@ class TrainingRun:
         with model.chain_in(self._number_format) if diffuses else nullcontext():
             metrics = evaluate(model, history=train, target=valid, seen=[train])
         return {f"valid/{name}": value for name, value in metrics.items()}
+
+
+class _RecordedStep:
+    """A run's training step on full batches, recorded; batch and epoch lie where it reads them."""
+
+    def __init__(self, run: TrainingRun) -> None:
+        self._run = run
+        inputs, targets = run.weights
+        shape = run.config.training.batch_size, run.split.train.num_items
+        self._weights = [inputs] if inputs is targets else [inputs, targets]
+        self._rows = [torch.zeros(shape, device=run.device) for _ in self._weights]
+        self._epoch = torch.zeros((), dtype=torch.float64, device=run.device)
+        self._recording = Recording(self._work)
+
+    def on(self, users: np.ndarray) -> torch.Tensor:
+        """Take the step on these users; return the loss, which the next step overwrites."""
+        self._epoch.fill_(self._run.epoch)
+        for rows, weights in zip(self._rows, self._weights, strict=True):
+            spread(rows.zero_(), self._run.split.train, users, weights)
+        return self._recording()
+
+    def _work(self) -> torch.Tensor:
+        run = self._run
+        with run.autocast():
+            loss = run.model.training_loss(self._rows[0], self._rows[-1], self._epoch)
+        return run.learn(loss)
 
 
 @contextmanager

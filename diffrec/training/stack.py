@@ -1,6 +1,7 @@
 """The weights of several runs as one tensor each, and a training step over all of them."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import repeat
 
 import numpy as np
@@ -11,7 +12,9 @@ from diffrec.data.batches import dense_rows
 from diffrec.devices import send, spread
 from diffrec.diffusion.timesteps import ImportanceTimestepSampler, draw
 from diffrec.models.recommender import DiffusionRecommender
+from diffrec.seeding import derive_seed
 from diffrec.training.mapped import SAMPLER, MappedLoss, MappedSampler
+from diffrec.training.recording import Recording
 from diffrec.training.run import TrainingRun
 from diffrec.training.streams import Streams
 
@@ -38,20 +41,59 @@ class Stack:
         self._loss, self._sampler = MappedLoss(first), None
         if isinstance(first.timestep_sampler, ImportanceTimestepSampler):
             self._sampler = MappedSampler(first)
+        for run in runs:
+            run.forget_step()
         inputs, targets = runs[0].weights
-        self._separate = inputs is not targets
+        self._kinds = [0] if inputs is targets else [0, 1]
+        self._epochs = torch.zeros(len(runs), dtype=torch.float64, device=self.device)
+        self.streams = Streams(self.device, len(runs))
+        self._steps: _RecordedSteps | None = None
+
+    @property
+    def batch_size(self) -> int:
+        """Users of a full batch."""
+        return self._runs[0].config.training.batch_size
 
     def release(self) -> None:
         """Give each member a copy of what was a view."""
+        self._steps = None
         for model in self._models:
             for tensor in model.state_dict(keep_vars=True).values():
                 tensor.data = tensor.data.clone()
 
-    def backward(self, users: Sequence[np.ndarray], streams: Streams) -> Tensor:
-        """Set every member's gradients from a batch of its users; return the losses, shape (K,)."""
-        x_0 = self._rows(users, which=0)
-        target = self._rows(users, which=1) if self._separate else None
-        given = self._draw(x_0, streams)
+    def begin_epoch(self) -> None:
+        """Begin every member's draws, and its annealing, as its own coming epoch asks."""
+        runs = self._runs
+        self.streams.seed([derive_seed(run.config.seed, "epoch", run.epoch) for run in runs])
+        epochs = np.array([run.epoch for run in runs], dtype=np.float64)
+        self._epochs.copy_(send(epochs, self.device))
+
+    def learn(self, users: Sequence[np.ndarray]) -> Tensor:
+        """Update every member's weights once, each by a batch of its users, all of one size.
+
+        Return the losses, (K,); the next call may overwrite them.
+        """
+        if self._runs[0].records_steps and len(users[0]) == self.batch_size:
+            self._steps = self._steps or _RecordedSteps(self)
+            return self._steps.on(users)
+        return self.learn_from([self.rows(users, which) for which in self._kinds])
+
+    def learn_from(self, rows: Sequence[Tensor]) -> Tensor:
+        """Do so by these inputs and, where they differ, targets, (K, batch, num_items) each."""
+        losses = self._backward(rows[0], rows[1] if len(rows) > 1 else None)
+        for run in self._runs:
+            run.optimizer.step()
+            run.optimizer.zero_grad()  # a gradient that outlives its step is memory for nothing
+        return losses
+
+    def empty_rows(self, batch: int) -> list[Tensor]:
+        """Return what `rows` of such batches may be written into, for inputs and targets."""
+        shape = len(self._runs), batch, self._runs[0].split.train.num_items
+        return [torch.empty(shape, device=self.device) for _ in self._kinds]
+
+    def _backward(self, x_0: Tensor, target: Tensor | None) -> Tensor:
+        """Set every member's gradients; return the losses, (K,)."""
+        given = self._draw(x_0)
         with self._runs[0].autocast():
             losses, per_row = self._loss(self._state, given, x_0, target)
         taught = [self._state[name] for name in self._taught]
@@ -65,21 +107,28 @@ class Stack:
                 own[i].grad = view
         return losses.detach()
 
-    def _rows(self, users: Sequence[np.ndarray], *, which: int) -> Tensor:
-        """Return each member's batch, (K, batch, num_items), weighted as it asks."""
+    def rows(self, users: Sequence[np.ndarray], which: int, out: Tensor | None = None) -> Tensor:
+        """Return each member's batch, (K, batch, num_items): inputs (0) or targets (1).
+
+        Args:
+            users: each member's, all of one number.
+            which: of the two.
+            out: on a GPU, where to write it.
+        """
         train = self._runs[0].split.train
         shape = len(users), len(users[0]), train.num_items
         if self.device.type == "cpu":
             buffer = np.empty(shape, dtype=np.float32)
-            for run, who, out in zip(self._runs, users, buffer, strict=True):
-                dense_rows(train, who, run.weights[which], out)
+            for run, who, own in zip(self._runs, users, buffer, strict=True):
+                dense_rows(train, who, run.weights[which], own)
             return torch.from_numpy(buffer)
-        rows = torch.zeros(shape, device=self.device)
+        rows = torch.empty(shape, device=self.device) if out is None else out
+        rows.zero_()
         for run, who, own in zip(self._runs, users, rows, strict=True):
             spread(own, train, who, run.weights[which])
         return rows
 
-    def _draw(self, x_0: Tensor, streams: Streams) -> dict[str, Tensor]:
+    def _draw(self, x_0: Tensor) -> dict[str, Tensor]:
         """Draw all that the loss asks for, member by member, in the order of its asking."""
         first, (count, batch, _) = self._models[0], x_0.shape
         latent = first.autoencoder is not None
@@ -90,7 +139,7 @@ class Stack:
         latent_noise = torch.empty_like(noise if latent else noise[:, :0])
         t = torch.empty(count, batch, dtype=torch.long, device=self.device)
         for k, model in enumerate(self._models):
-            with streams.of(k):
+            with self.streams.of(k):
                 if model.autoencoder is not None:
                     model.autoencoder.dropout.fill_mask(item_mask[k])
                     if model.autoencoder.variational:
@@ -115,20 +164,40 @@ class Stack:
     def _loss_weights(self) -> dict[str, Tensor]:
         """Return each member's weights of L-DiffRec's losses in the coming batch, (K,) each."""
         weights = [
-            model.annealing(run.epoch, model.batches_seen + 1)
-            for run, model in zip(self._runs, self._models, strict=True)
+            model.annealing(epoch, model.batches_seen + 1)
+            for epoch, model in zip(self._epochs, self._models, strict=True)
         ]
 
-        def stacked(values: list[float | Tensor]) -> Tensor:
-            numbers = [v for v in values if not isinstance(v, Tensor)]
-            if len(numbers) == len(values):
-                return send(np.array(numbers, dtype=np.float32), self.device)
-            return torch.stack([v.to(torch.float32) for v in values if isinstance(v, Tensor)])
+        def stacked(values: Sequence[float | Tensor]) -> Tensor:
+            # made on the device: a recorded step may copy nothing from the host
+            made = [
+                value.to(torch.float32)
+                if isinstance(value, Tensor)
+                else torch.full((), value, dtype=torch.float32, device=self.device)
+                for value in values
+            ]
+            return torch.stack(made)
 
         return {
             "annealing.diffusion": stacked([w.diffusion for w in weights]),
             "annealing.kl": stacked([w.kl for w in weights]),
         }
+
+
+class _RecordedSteps:
+    """The step of all members on full batches, recorded; batches lie where it reads them."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._rows = stack.empty_rows(stack.batch_size)
+        work = partial(stack.learn_from, self._rows)
+        self._recording = Recording(work, stack.streams.generators)
+
+    def on(self, users: Sequence[np.ndarray]) -> Tensor:
+        """Take the step; return the losses, (K,), which the next step overwrites."""
+        for which, out in enumerate(self._rows):
+            self._stack.rows(users, which, out)
+        return self._recording()
 
 
 def recommender(run: TrainingRun) -> DiffusionRecommender:

@@ -7,29 +7,41 @@ import torch
 
 
 class Streams:
-    """One state of torch's generator per run, put in place for as long as the run draws."""
+    """A generator of its own for each of several runs, put in the default's place while it draws.
 
-    def __init__(self, device: torch.device, seeds: Sequence[int]) -> None:
-        self._generator = default_generator(device)
-        with self.borrowed():
-            self._states = [self._generator.manual_seed(seed).get_state() for seed in seeds]
+    Modules draw from the device's default generator. On a GPU that takes over another's state
+    without copying it, which a recorded step may do too; on a CPU states are copied back and forth.
+    """
+
+    def __init__(self, device: torch.device, count: int) -> None:
+        self._default = default_generator(device)
+        self.generators = [torch.Generator(device) for _ in range(count)]
+        """To be registered with what records draws from them."""
+
+    def seed(self, seeds: Sequence[int]) -> None:
+        """Begin every stream anew, each from its own seed."""
+        for generator, seed in zip(self.generators, seeds, strict=True):
+            generator.manual_seed(seed)
 
     @contextmanager
     def of(self, k: int) -> Iterator[None]:
-        """Draw from stream `k` within."""
-        with self.borrowed():
-            self._generator.set_state(self._states[k])
-            yield
-            self._states[k] = self._generator.get_state()
-
-    @contextmanager
-    def borrowed(self) -> Iterator[None]:
-        """Put back afterwards what the caller's own draws go on from."""
-        before = self._generator.get_state()
+        """Draw from stream `k` within; afterwards the caller's own draws go on as before."""
+        default, own = self._default, self.generators[k]
+        if default.device.type == "cuda":
+            shared = default.graphsafe_get_state()
+            default.graphsafe_set_state(own.graphsafe_get_state())
+            try:
+                yield
+            finally:
+                default.graphsafe_set_state(shared)
+            return
+        before = default.get_state()
+        default.set_state(own.get_state())
         try:
             yield
         finally:
-            self._generator.set_state(before)
+            own.set_state(default.get_state())
+            default.set_state(before)
 
 
 def default_generator(device: torch.device) -> torch.Generator:

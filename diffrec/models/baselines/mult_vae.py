@@ -36,7 +36,7 @@ class MultVAE(nn.Module):
         """Return the weights of (input, target): None, both are binary."""
         return None, None
 
-    def training_loss(self, x_0: Tensor, target: Tensor, epoch: int) -> Tensor:
+    def training_loss(self, x_0: Tensor, target: Tensor, epoch: int | Tensor) -> Tensor:
         """Return the negative evidence lower bound of a batch, its KL term weighed, a scalar.
 
         Args:

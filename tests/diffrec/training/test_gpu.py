@@ -18,6 +18,8 @@ QUICK = {"training.max_epochs": 2, "training.eval_every": 2, "training.batch_siz
 VARIANTS = ("DiffRec", "T-DiffRec", "L-DiffRec", "LT-DiffRec", "DiffRec+learned_steps")
 
 
+# k-means would find each seed clusters of its own sizes
+ONE_CLUSTER = {"autoencoder.num_clusters": 1, "autoencoder.clustering": None}
 SPLIT = load_dataset("embedded").tuning_split()
 
 
@@ -48,11 +50,59 @@ def test_the_host_never_waits_inside_a_step(variant, precision):
             run._train_batch(users)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_recorded_step_is_the_step(variant, precision):
+    recorded, asked = (build(variant, training__precision=precision) for _ in range(2))
+    assert recorded.records_steps
+    asked.records_steps = False
+    for _ in range(2):
+        assert recorded.next_epoch().loss == asked.next_epoch().loss
+    assert_same_weights(recorded, asked)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_recorded_step_of_fused_runs_is_the_step(variant):
+    latent = ONE_CLUSTER if variant.startswith("L") else {}
+    ways = [[build(variant, seed=seed, **latent) for seed in (1, 2)] for _ in range(2)]
+    for run in ways[1]:
+        run.records_steps = False
+    groups = [FusedRuns(runs) for runs in ways]
+    for _ in range(2):
+        recorded, asked = ([epoch.report.loss for epoch in g.next_epoch()] for g in groups)
+        assert recorded == asked
+    for one, other in zip(*ways, strict=True):
+        assert_same_weights(one, other)
+
+
+def test_a_run_that_leaves_a_stack_records_anew():
+    expected = list(build("DiffRec", training__max_epochs=4).epochs())
+    run = build("DiffRec", training__max_epochs=4)
+    run.next_epoch()  # recorded alone
+    fused = FusedRuns([run, build("DiffRec", seed=2, training__max_epochs=4)])
+    fused.next_epoch()
+    fused.leave(run)
+    for report in expected[2:]:
+        assert run.next_epoch().loss == pytest.approx(report.loss, rel=1e-4)
+
+
+def test_a_run_that_goes_on_from_its_state_records_anew():
+    run, resumed = build("DiffRec"), build("DiffRec")
+    run.next_epoch()
+    resumed.next_epoch()
+    resumed.load_state_dict(run.state_dict())
+    assert resumed.next_epoch().loss == run.next_epoch().loss
+
+
+def assert_same_weights(one: TrainingRun, other: TrainingRun) -> None:
+    theirs = other.model.state_dict()
+    for name, mine in one.model.state_dict().items():
+        torch.testing.assert_close(mine, theirs[name], rtol=0, atol=0, msg=name)
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_fused_runs_are_those_alone(variant):
-    # k-means would find each seed clusters of its own sizes
-    latent = {"autoencoder.num_clusters": 1, "autoencoder.clustering": None}
-    changes = latent if variant.startswith("L") else {}
+    changes = ONE_CLUSTER if variant.startswith("L") else {}
     expected = {seed: list(build(variant, seed=seed, **changes).epochs()) for seed in (1, 2, 3)}
     fused = FusedRuns([build(variant, seed=seed, **changes) for seed in expected])
     while fused.runs:
