@@ -37,18 +37,11 @@ def rows_on(
     """
     if device.type == "cpu":
         return torch.from_numpy(dense_rows(interactions, users, values))
-    rows = torch.zeros(len(users), interactions.num_items, device=device)
-    spread(rows, interactions, users, values)
-    return rows
-
-
-def spread(
-    rows: Tensor, interactions: Interactions, users: np.ndarray, values: np.ndarray | None = None
-) -> None:
-    """Write what `users` did into `rows`, zeros of shape (len(users), num_items), contiguous."""
     cells, kept = cells_of(interactions, users, values)
-    places, flat = send(cells, rows.device), rows.view(-1)
+    rows = torch.zeros(len(users), interactions.num_items, device=device)
+    places, flat = send(cells, device), rows.view(-1)
     if kept is None:
         flat.index_fill_(0, places, 1.0)
     else:  # no cell twice: an interaction happened or did not
-        flat.scatter_(0, places, send(kept, rows.device))
+        flat.scatter_(0, places, send(kept, device))
+    return rows

@@ -1,7 +1,7 @@
 """Interactions in compressed rows and time order: sources, checks, item embeddings, batches."""
 
 from diffrec.data.assembly import fingerprint
-from diffrec.data.batches import dense_rows, user_batches
+from diffrec.data.batches import dense_rows
 from diffrec.data.embeddings import svd_item_embeddings
 from diffrec.data.interactions import (
     Dataset,
@@ -32,5 +32,4 @@ __all__ = [
     "plant",
     "read_released",
     "svd_item_embeddings",
-    "user_batches",
 ]

@@ -1,24 +1,8 @@
-"""User batches and their dense rows, cut from compressed rows without a Python loop over users."""
-
-from collections.abc import Iterator
+"""Dense rows, cut from compressed ones without a Python loop over users."""
 
 import numpy as np
 
 from diffrec.data.interactions import Interactions
-
-
-def user_batches(
-    num_users: int, batch_size: int, rng: np.random.Generator | None = None
-) -> Iterator[np.ndarray]:
-    """Yield int64 arrays of `batch_size` user ids, every user once; the last may be shorter.
-
-    Users come shuffled by `rng`, or in ascending order without one (evaluation).
-    """
-    if batch_size < 1:
-        raise ValueError(f"`batch_size >= 1` must hold, but got {batch_size}.")
-    users = np.arange(num_users) if rng is None else rng.permutation(num_users)
-    for start in range(0, num_users, batch_size):
-        yield users[start : start + batch_size]
 
 
 def dense_rows(

@@ -12,6 +12,9 @@ from diffrec.data.interactions import Interactions
 
 KS = (10, 20, 50, 100)
 
+FLAGS_AT_A_TIME = 2**22
+"""Users by items that a hit is looked up in at a time, a byte each: about what a cache holds."""
+
 
 def ranking_metrics(
     ranking: np.ndarray, target: Interactions, ks: Sequence[int] = KS
@@ -38,31 +41,40 @@ def user_metrics(
 ) -> dict[str, np.ndarray]:
     """Return each metric per user, shape (num_users,), float64; 0 for an empty target."""
     hits = hit_matrix(ranking, target)
-    lengths = target.lengths
-    relevant = np.maximum(lengths, 1)
-    width = hits.shape[1]
+    relevant, width = np.maximum(target.lengths, 1), hits.shape[1]
     discounts = 1 / np.log2(np.arange(2, max(width, *ks) + 2))
     ideal = np.concatenate(([0.0], np.cumsum(discounts)))
-    hit_counts = hits.cumsum(axis=1)
-    gains = (hits * discounts[:width]).cumsum(axis=1)
+    cuts = np.unique([min(k, width) for k in ks])
+    counts, gains = (_sums_up_to(cuts, hits * gain) for gain in (1, discounts[:width]))
     first = np.where(hits.any(axis=1), hits.argmax(axis=1), width)
     found: dict[str, np.ndarray] = {}
     for k in ks:
-        last = min(k, width) - 1
-        found[f"recall@{k}"] = hit_counts[:, last] / relevant
-        found[f"ndcg@{k}"] = gains[:, last] / ideal[np.minimum(relevant, k)]
-        found[f"precision@{k}"] = hit_counts[:, last] / k
-        found[f"mrr@{k}"] = np.where(first <= last, 1 / (first + 1), 0.0)
+        last = min(k, width)
+        at = np.searchsorted(cuts, last)
+        found[f"recall@{k}"] = counts[:, at] / relevant
+        found[f"ndcg@{k}"] = gains[:, at] / ideal[np.minimum(relevant, k)]
+        found[f"precision@{k}"] = counts[:, at] / k
+        found[f"mrr@{k}"] = np.where(first < last, 1 / (first + 1), 0.0)
     return found
 
 
 def hit_matrix(ranking: np.ndarray, target: Interactions) -> np.ndarray:
     """Return whether each ranked item is a target of its user, shape of `ranking`, bool."""
-    num_items = max(target.num_items, 1)
-    owners = np.repeat(np.arange(target.num_users, dtype=np.int64), target.lengths)
-    wanted = np.sort(owners * num_items + target.indices)
-    asked = np.arange(len(ranking), dtype=np.int64)[:, None] * num_items + ranking
-    if len(wanted) == 0:
-        return np.zeros(ranking.shape, dtype=bool)
-    place = np.minimum(np.searchsorted(wanted, asked), len(wanted) - 1)
-    return (wanted[place] == asked) & (ranking >= 0)
+    hits, num_items = np.zeros(ranking.shape, dtype=bool), max(target.num_items, 1)
+    rows = max(1, FLAGS_AT_A_TIME // num_items)
+    flags = np.zeros(min(rows, len(ranking)) * num_items, dtype=bool)
+    for start in range(0, len(ranking), rows):
+        part = ranking[start : start + rows]
+        users = target.select_users(np.arange(start, start + len(part)))
+        own = np.arange(len(part), dtype=np.int64)[:, None] * num_items
+        wanted = users.users() * num_items + users.indices
+        flags[wanted] = True
+        hits[start : start + rows] = flags[own + part] & (part >= 0)
+        flags[wanted] = False
+    return hits
+
+
+def _sums_up_to(cuts: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the sums of each row's values before each of the ascending cuts, (rows, cuts)."""
+    starts = np.concatenate(([0], cuts[:-1]))
+    return np.add.reduceat(values[:, : cuts[-1]], starts, axis=1).cumsum(axis=1)

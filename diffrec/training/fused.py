@@ -13,8 +13,6 @@ from typing import NamedTuple
 
 import torch
 
-from diffrec.data.batches import user_batches
-from diffrec.seeding import generator
 from diffrec.training.compatibility import fusion_key
 from diffrec.training.reports import EpochReport
 from diffrec.training.run import Run, TrainingRun
@@ -104,25 +102,19 @@ class FusedRuns:
 
 def _train_epoch(stack: Stack, runs: Sequence[TrainingRun]) -> list[float]:
     """Pass once over the users, each run in its own order; return the mean losses."""
-    size = runs[0].config.training.batch_size
     for run in runs:
         run.model.train()
-    users = [run.users for run in runs]
-    orders = [
-        user_batches(len(mine), size, generator(run.config.seed, "shuffle", run.epoch))
-        for run, mine in zip(runs, users, strict=True)
-    ]
     stack.begin_epoch()
     total = torch.zeros(len(runs), dtype=torch.float64, device=stack.device)
-    batches = 0
-    for rows in zip(*orders, strict=True):
-        total += stack.learn([mine[chosen] for mine, chosen in zip(users, rows, strict=True)])
-        batches += 1
+    count = 0
+    for batches in zip(*(run.batches() for run in runs), strict=True):
+        total += stack.learn(batches)
+        count += 1
     for k, run in enumerate(runs):
         with stack.streams.of(k):
             run.teach()
         run.optimizer.zero_grad()  # or the last lesson would be learned again at every batch
-    return (total / max(batches, 1)).tolist()
+    return (total / max(count, 1)).tolist()
 
 
 def _attempt(run: Run, finish: Callable[[], EpochReport], seconds: float) -> FusedEpoch:

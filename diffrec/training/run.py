@@ -16,9 +16,7 @@ import torch
 
 from diffrec.config import RecommenderConfig
 from diffrec.config_baselines import MultVAEConfig
-from diffrec.data.batches import user_batches
 from diffrec.data.interactions import Interactions, TuningSplit
-from diffrec.devices import rows_on, spread
 from diffrec.evaluation.ranking import Question, UserResults, evaluate, user_results
 from diffrec.families import AnyConfig, TrainedConfig
 from diffrec.memory import keep_freed_memory
@@ -30,6 +28,7 @@ from diffrec.precision import product_dtype, warn_if_emulated
 from diffrec.seeding import derive_seed, generator
 from diffrec.training.adamw import AdamW
 from diffrec.training.closed_form import ClosedFormRun
+from diffrec.training.feed import Batch, Feed
 from diffrec.training.kept_state import KeptState
 from diffrec.training.learned_weights import WeightTrajectory, held_out, teach_recency
 from diffrec.training.patience import PatienceRule
@@ -72,7 +71,7 @@ class TrainingRun:
         self.optimizer = build_optimizer(config, self.model)
         self._number_format = product_dtype(config, self.model.device)
         warn_if_emulated(self._number_format, self.model.device)
-        self.weights = self.model.training_weights(split.train)
+        self.feed = Feed(split.train, self.model.training_weights(split.train), self.device)
         share = config.temporal.future_holdout if isinstance(config, RecommenderConfig) else 0.0
         self._held = held_out(split.train, share, config.seed)
         self._trajectory = (
@@ -195,16 +194,21 @@ class TrainingRun:
         model, seed = self.model, self.config.seed
         device = model.device
         model.train()
-        users = self.users
-        rng = generator(seed, "shuffle", self.epoch)
         total, batches = torch.zeros((), dtype=torch.float64, device=device), 0
         with _draws_of(device, derive_seed(seed, "epoch", self.epoch)):
             with self._wide_layers_taken_in_pieces():
-                for rows in user_batches(len(users), self.config.training.batch_size, rng):
-                    total += self._train_batch(users[rows])
+                for batch in self.batches():
+                    total += self._train_batch(batch)
                     batches += 1
             self.teach()
         return float(total) / max(batches, 1)
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the coming epoch's batches, every user once."""
+        users, rng = self.users, generator(self.config.seed, "shuffle", self.epoch)
+        return self.feed.batches(
+            users[rng.permutation(len(users))], self.config.training.batch_size
+        )
 
     def autocast(self) -> torch.autocast:
         """Return the context in which a training loss is computed."""
@@ -220,16 +224,16 @@ class TrainingRun:
             with model.chain_in(self._number_format):
                 teach_recency(model, self.optimizer, self.split.train, rng, self._held)
 
-    def _train_batch(self, users: np.ndarray) -> torch.Tensor:
+    def _train_batch(self, batch: Batch) -> torch.Tensor:
         """Update every weight once; return the loss, a scalar on the model's device.
 
         The next call may overwrite it.
         """
-        if self.records_steps and len(users) == self.config.training.batch_size:
+        if self.records_steps and len(batch) == self.config.training.batch_size:
             self._step = self._step or _RecordedStep(self)
-            return self._step.on(users)
-        with self.autocast():  # the batch has no name here: it goes before the backward pass
-            loss = self.model.training_loss(*self._batch(users), self.epoch)
+            return self._step.on(batch)
+        with self.autocast():  # its rows have no name here: they go before the backward pass
+            loss = self.model.training_loss(*_pair(self.feed.rows(batch)), self.epoch)
         return self.learn(loss)
 
     def learn(self, loss: torch.Tensor) -> torch.Tensor:
@@ -255,13 +259,6 @@ class TrainingRun:
             for layer in wide:
                 layer.take = None
 
-    def _batch(self, users: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        inputs, targets = self.weights
-        x_0 = rows_on(self.model.device, self.split.train, users, inputs)
-        if inputs is targets:
-            return x_0, x_0
-        return x_0, rows_on(self.model.device, self.split.train, users, targets)
-
     def _validate(self) -> dict[str, float]:
         model, train, valid = self.model, self.split.train, self.split.valid
         diffuses = isinstance(model, DiffusionRecommender)
@@ -275,25 +272,28 @@ class _RecordedStep:
 
     def __init__(self, run: TrainingRun) -> None:
         self._run = run
-        inputs, targets = run.weights
         shape = run.config.training.batch_size, run.split.train.num_items
-        self._weights = [inputs] if inputs is targets else [inputs, targets]
-        self._rows = [torch.zeros(shape, device=run.device) for _ in self._weights]
+        self._rows = [torch.empty(shape, device=run.device) for _ in run.feed.kinds]
         self._epoch = torch.zeros((), dtype=torch.float64, device=run.device)
         self._recording = Recording(self._work)
 
-    def on(self, users: np.ndarray) -> torch.Tensor:
-        """Take the step on these users; return the loss, which the next step overwrites."""
+    def on(self, batch: Batch) -> torch.Tensor:
+        """Take the step on a batch; return the loss, which the next step overwrites."""
         self._epoch.fill_(self._run.epoch)
-        for rows, weights in zip(self._rows, self._weights, strict=True):
-            spread(rows.zero_(), self._run.split.train, users, weights)
+        for which, rows in enumerate(self._rows):
+            batch.write(which, rows)
         return self._recording()
 
     def _work(self) -> torch.Tensor:
         run = self._run
         with run.autocast():
-            loss = run.model.training_loss(self._rows[0], self._rows[-1], self._epoch)
+            loss = run.model.training_loss(*_pair(self._rows), self._epoch)
         return run.learn(loss)
+
+
+def _pair(rows: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return inputs and targets, which are one and the same where there is one kind of rows."""
+    return rows[0], rows[-1]
 
 
 @contextmanager

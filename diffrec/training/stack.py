@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffrec.data.batches import dense_rows
-from diffrec.devices import send, spread
+from diffrec.devices import send
 from diffrec.diffusion.timesteps import ImportanceTimestepSampler, draw
 from diffrec.models.recommender import DiffusionRecommender
 from diffrec.seeding import derive_seed
+from diffrec.training.feed import Batch
 from diffrec.training.mapped import SAMPLER, MappedLoss, MappedSampler
 from diffrec.training.recording import Recording
 from diffrec.training.run import TrainingRun
@@ -43,8 +43,6 @@ class Stack:
             self._sampler = MappedSampler(first)
         for run in runs:
             run.forget_step()
-        inputs, targets = runs[0].weights
-        self._kinds = [0] if inputs is targets else [0, 1]
         self._epochs = torch.zeros(len(runs), dtype=torch.float64, device=self.device)
         self.streams = Streams(self.device, len(runs))
         self._steps: _RecordedSteps | None = None
@@ -68,15 +66,17 @@ class Stack:
         epochs = np.array([run.epoch for run in runs], dtype=np.float64)
         self._epochs.copy_(send(epochs, self.device))
 
-    def learn(self, users: Sequence[np.ndarray]) -> Tensor:
-        """Update every member's weights once, each by a batch of its users, all of one size.
+    def learn(self, batches: Sequence[Batch]) -> Tensor:
+        """Update every member's weights once, each by its own batch, all of one size.
 
         Return the losses, (K,); the next call may overwrite them.
         """
-        if self._runs[0].records_steps and len(users[0]) == self.batch_size:
+        if self._runs[0].records_steps and len(batches[0]) == self.batch_size:
             self._steps = self._steps or _RecordedSteps(self)
-            return self._steps.on(users)
-        return self.learn_from([self.rows(users, which) for which in self._kinds])
+            return self._steps.on(batches)
+        rows = self.empty_rows(len(batches[0]))
+        write(batches, rows)
+        return self.learn_from(rows)
 
     def learn_from(self, rows: Sequence[Tensor]) -> Tensor:
         """Do so by these inputs and, where they differ, targets, (K, batch, num_items) each."""
@@ -87,9 +87,9 @@ class Stack:
         return losses
 
     def empty_rows(self, batch: int) -> list[Tensor]:
-        """Return what `rows` of such batches may be written into, for inputs and targets."""
+        """Return what batches of that size may be written into, one for each kind of rows."""
         shape = len(self._runs), batch, self._runs[0].split.train.num_items
-        return [torch.empty(shape, device=self.device) for _ in self._kinds]
+        return [torch.empty(shape, device=self.device) for _ in self._runs[0].feed.kinds]
 
     def _backward(self, x_0: Tensor, target: Tensor | None) -> Tensor:
         """Set every member's gradients; return the losses, (K,)."""
@@ -106,27 +106,6 @@ class Stack:
             for own, view in zip(self._own, own_views):  # noqa: B905 - `repeat` has no end
                 own[i].grad = view
         return losses.detach()
-
-    def rows(self, users: Sequence[np.ndarray], which: int, out: Tensor | None = None) -> Tensor:
-        """Return each member's batch, (K, batch, num_items): inputs (0) or targets (1).
-
-        Args:
-            users: each member's, all of one number.
-            which: of the two.
-            out: on a GPU, where to write it.
-        """
-        train = self._runs[0].split.train
-        shape = len(users), len(users[0]), train.num_items
-        if self.device.type == "cpu":
-            buffer = np.empty(shape, dtype=np.float32)
-            for run, who, own in zip(self._runs, users, buffer, strict=True):
-                dense_rows(train, who, run.weights[which], own)
-            return torch.from_numpy(buffer)
-        rows = torch.empty(shape, device=self.device) if out is None else out
-        rows.zero_()
-        for run, who, own in zip(self._runs, users, rows, strict=True):
-            spread(own, train, who, run.weights[which])
-        return rows
 
     def _draw(self, x_0: Tensor) -> dict[str, Tensor]:
         """Draw all that the loss asks for, member by member, in the order of its asking."""
@@ -193,11 +172,17 @@ class _RecordedSteps:
         work = partial(stack.learn_from, self._rows)
         self._recording = Recording(work, stack.streams.generators)
 
-    def on(self, users: Sequence[np.ndarray]) -> Tensor:
+    def on(self, batches: Sequence[Batch]) -> Tensor:
         """Take the step; return the losses, (K,), which the next step overwrites."""
-        for which, out in enumerate(self._rows):
-            self._stack.rows(users, which, out)
+        write(batches, self._rows)
         return self._recording()
+
+
+def write(batches: Sequence[Batch], rows: Sequence[Tensor]) -> None:
+    """Write each member's batch into its part of the rows, (K, batch, num_items) of each kind."""
+    for which, stacked in enumerate(rows):
+        for batch, own in zip(batches, stacked, strict=True):
+            batch.write(which, own)
 
 
 def recommender(run: TrainingRun) -> DiffusionRecommender:

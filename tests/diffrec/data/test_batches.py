@@ -3,35 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffrec.data import Interactions, dense_rows, user_batches
-
-
-@given(st.integers(0, 50), st.integers(1, 60), st.integers(0, 3))
-def test_batches_hold_every_user_once(num_users, batch_size, seed):
-    batches = list(user_batches(num_users, batch_size, np.random.default_rng(seed)))
-    assert sorted(np.concatenate([*batches, []]).tolist()) == list(range(num_users))
-    assert all(len(batch) == batch_size for batch in batches[:-1])
-    assert all(0 < len(batch) <= batch_size for batch in batches)
-
-
-def test_batches_repeat_with_the_seed_and_differ_from_epoch_to_epoch():
-    def epochs(seed):
-        rng = np.random.default_rng(seed)
-        return [np.concatenate(list(user_batches(100, 7, rng))).tolist() for _ in range(2)]
-
-    first, second = epochs(1)
-    assert [first, second] == epochs(1)
-    assert first != second
-    assert first != epochs(2)[0]
-
-
-def test_batches_without_a_generator_come_in_order():
-    assert [batch.tolist() for batch in user_batches(5, 2)] == [[0, 1], [2, 3], [4]]
-
-
-def test_batch_size_must_be_positive():
-    with pytest.raises(ValueError, match="`batch_size >= 1` must hold, but got 0"):
-        list(user_batches(5, 0))
+from diffrec.data import Interactions, dense_rows
 
 
 @st.composite
