@@ -9,10 +9,11 @@ process up to that point (VmHWM), the interpreter and torch among it.
 """
 
 import argparse
-import io
+import gc
 import resource
 import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from measuring import AMAZON_BOOK_NOISY, machine, report, split_of_size
 from diffrec.data.interactions import TuningSplit
 from diffrec.evaluation.ranking import rankings
 from diffrec.presets import preset
-from diffrec.training.kept_state import Sparing
+from diffrec.training.kept_state import Sparing, read_state
 from diffrec.training.run import TrainingRun, test_metrics
 
 
@@ -42,7 +43,7 @@ def main() -> None:
     split = split_of_size(*args.shape)
     clock.note("data")
     config = preset("DiffRec", "amazon-book_noisy").config.replace_values(
-        {"denoiser.hidden_dims": args.hidden, "training.max_epochs": 3, "training.eval_every": 1}
+        {"denoiser.hidden_dims": args.hidden, "training.max_epochs": 4, "training.eval_every": 1}
     )
     if not args.full:
         split = _part(split, args.batches * config.training.batch_size, args.validated)
@@ -50,14 +51,23 @@ def main() -> None:
     clock.note("model built")
     report_ = run.next_epoch()
     clock.note(f"epoch of {report_.seconds:.0f} s training, validated")
-    _save(run, clock, "newest epoch is the best")
+    with tempfile.TemporaryDirectory() as folder:
+        _save(run, clock, Path(folder), "newest epoch is the best")
     # What a trial does while its patience runs: the best weights are older than the model's.
     run.best_metrics["valid/recall@20"] = run._history[0][1] + 1.0
     run._history[0] = (1, run.best_metrics["valid/recall@20"])
     report_ = run.next_epoch()
     assert run.best_epoch == 1
     clock.note(f"another epoch, {report_.seconds:.0f} s")
-    _save(run, clock, "best is older")
+    with tempfile.TemporaryDirectory() as folder:
+        saved = _save(run, clock, Path(folder), "best is older")
+        del run
+        gc.collect()
+        run = TrainingRun(config, split, device=args.device)
+        run.load_state_dict(*read_state(saved))
+        clock.note("another run goes on from that")
+    run.next_epoch()
+    clock.note("and trains")
     test_metrics(run, split.valid)
     clock.note("best state restored, test scored")
     users = np.flatnonzero(split.valid.lengths > 0)
@@ -72,11 +82,12 @@ def main() -> None:
     raise SystemExit(peak > args.limit)
 
 
-def _save(run: TrainingRun, clock: "_Clock", which: str) -> None:
-    with tempfile.TemporaryFile() as file:
+def _save(run: TrainingRun, clock: "_Clock", folder: Path, which: str) -> Path:
+    path = folder / "state.pt"
+    with path.open("wb") as file:
         torch.save(run.state_dict(), Sparing(file))
-        written = file.seek(0, io.SEEK_END)
-    clock.note(f"checkpoint of {written / 1e9:.1f} GB, {which}")
+    clock.note(f"checkpoint of {path.stat().st_size / 1e9:.1f} GB, {which}")
+    return path
 
 
 class _Clock:

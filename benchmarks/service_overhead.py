@@ -75,7 +75,7 @@ class EmptyRun:
         """Return what a checkpoint holds."""
         return {"epoch": self.epoch, "finished": self.finished}
 
-    def load_state_dict(self, state: dict[str, object]) -> None:
+    def load_state_dict(self, state: dict[str, object], done: object) -> None:
         """Refuse: no trial of a benchmark goes on from a checkpoint."""
         raise NotImplementedError
 

@@ -3,6 +3,7 @@
     python benchmarks/trials.py                                       # embedded data, 3 epochs
     python benchmarks/trials.py --dataset ml-1m_clean --data-dir path/to/datasets
     python benchmarks/trials.py --against ../other/checkout           # both, in turn
+    python benchmarks/trials.py --ways "" "--fuse auto"               # with options of the command
 
 The command counts Ray's start and the report at the end, as it does for the user; the rate is that
 of the trials, their workers' start among it.
@@ -10,6 +11,7 @@ of the trials, their workers' start among it.
 
 import argparse
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -45,33 +47,28 @@ def main() -> None:
     parser.add_argument("--trials", type=int, help="the whole space if left out")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--against", type=Path, help="another checkout, of an older version, say")
+    parser.add_argument("--ways", nargs="+", default=[""], help="options of the command, each")
     args = parser.parse_args()
     checkouts = {"this": _HERE} | ({"other": args.against.resolve()} if args.against else {})
+    ways = {f"{n} {way}".strip(): (c, way) for n, c in checkouts.items() for way in args.ways}
     command = [sys.executable, "-m", "tune_runner", "--space", "short.py", "--name", "study"]
     command += ["--dataset", args.dataset]
     if args.data_dir is not None:
         command += ["--data-dir", str(args.data_dir.resolve())]
     if args.trials is not None:
         command += ["--trials", str(args.trials)]
-    whole, search, count = (dict.fromkeys(checkouts, float("inf")) for _ in range(3))
+    least = {name: (float("inf"), float("inf"), 0) for name in ways}
     for _ in range(args.repeats):
-        for name, checkout in checkouts.items():
-            found = _run(command, checkout, _SHORT.format(**vars(args)))
-            whole[name] = min(whole[name], found[0])
-            search[name] = min(search[name], found[1])
-            count[name] = found[2]
+        for name, (checkout, way) in ways.items():
+            space = _SHORT.format(**vars(args))
+            whole, search, count = _run([*command, *shlex.split(way)], checkout, space)
+            least[name] = (min(whole, least[name][0]), min(search, least[name][1]), count)
     print(f"{args.space} on {args.dataset}, {args.epochs} epochs; {machine()}")
     rows = [
-        (
-            n,
-            f"{count[n]}",
-            f"{whole[n]:.0f}",
-            f"{search[n]:.0f}",
-            f"{3600 * count[n] / search[n]:.0f}",
-        )
-        for n in checkouts
+        (name, f"{count}", f"{whole:.0f}", f"{search:.0f}", f"{3600 * count / search:.0f}")
+        for name, (whole, search, count) in least.items()
     ]
-    head = ("checkout", "trials", "command, s", "first start to last end, s", "trials per hour")
+    head = ("way", "trials", "command, s", "first start to last end, s", "trials per hour")
     report([head, *rows])
 
 

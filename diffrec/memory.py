@@ -6,6 +6,7 @@ operations (benchmarks/allocator.py).
 """
 
 import ctypes
+import mmap
 import platform
 
 import psutil
@@ -29,6 +30,22 @@ def keep_freed_memory() -> bool:
     return bool(mallopt(_M_MMAP_THRESHOLD, _LARGEST_ON_HEAP)) and bool(
         mallopt(_M_TRIM_THRESHOLD, _KEPT_FREE)
     )
+
+
+def let_go(mapped: torch.Tensor) -> None:
+    """Give back the pages of a tensor that is mapped from a file, unwritten; its values stay.
+
+    They are read from the file again where they are asked for. Elsewhere than on Linux nothing is
+    given back.
+    """
+    if platform.system() != "Linux":
+        return
+    page = mmap.PAGESIZE
+    start = -(-mapped.data_ptr() // page) * page
+    length = (mapped.data_ptr() + mapped.nbytes) // page * page - start
+    if length > 0:  # pages that it shares with a neighbour stay
+        madvise = ctypes.CDLL(None, use_errno=True).madvise
+        madvise(ctypes.c_void_p(start), ctypes.c_size_t(length), mmap.MADV_DONTNEED)
 
 
 def free_memory(device: torch.device) -> int:

@@ -88,7 +88,7 @@ class FakeRun:
         names = ("epoch", "finished", "best_epoch", "best_metrics")
         return {name: getattr(self, name) for name in names}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state, done):
         for name, value in state.items():
             setattr(self, name, value)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from diffrec.training.kept_state import Sparing
+from diffrec.training.kept_state import Done, Sparing, read_state
 from tune_runner.places import Place
 
 logger = logging.getLogger(__name__)
@@ -21,12 +21,14 @@ def save(place: Place, state: dict[str, Any], *, claimed: str) -> None:
     place.save(lambda file: torch.save(state, Sparing(file)), claimed)  # type: ignore[arg-type]
 
 
-def load(place: Place) -> dict[str, Any] | None:
-    """Return the newest state that can be read, on the CPU; None where there is none."""
-    for file in place.states():
+def load(place: Place) -> tuple[dict[str, Any], Done] | None:
+    """Return the newest state that can be read, on the CPU, and whom to tell what was copied of it.
+
+    None where there is none.
+    """
+    for path in place.states():
         try:
-            return torch.load(file, map_location="cpu", weights_only=True)
+            return read_state(path)
         except (RuntimeError, OSError, EOFError, ValueError, UnpicklingError) as error:
-            name = getattr(file, "name", "in the store")
-            logger.warning("Checkpoint %s cannot be read (%s); trying an older one.", name, error)
+            logger.warning("Checkpoint %s cannot be read (%s); trying an older one.", path, error)
     return None

@@ -87,9 +87,10 @@ class Member:
         self.run = self._engine.build_run(config, self._data.tuning_split(), device=device)
         self._place = open_place(self._location)
         self._claim = self._place.claim()
-        state = checkpoints.load(self._place)
-        if state is not None:
-            self.run.load_state_dict(state["run"])
+        found = checkpoints.load(self._place)
+        if found is not None:
+            state, copied = found
+            self.run.load_state_dict(state["run"], copied)
             self._seconds, self._joules = state["seconds"], state.get("joules", math.nan)
             # a checkpoint of an older version tells no more than the time
             held = [self._seconds * each for each in self._share]

@@ -10,9 +10,8 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, TYPE_CHECKING, Protocol
 
 from diffrec.errors import UserError
@@ -59,8 +58,8 @@ class Place(Protocol):
         """
         ...
 
-    def states(self) -> Iterator[IO[bytes]]:
-        """Yield what was saved, newest first."""
+    def states(self) -> Iterator[Path]:
+        """Yield files of what was saved, newest first; each may go when the next is asked for."""
         ...
 
 
@@ -209,12 +208,11 @@ class _FolderPlace:
         new.replace(current)
         (self._folder / _PREVIOUS).unlink(missing_ok=True)
 
-    def states(self) -> Iterator[IO[bytes]]:
+    def states(self) -> Iterator[Path]:
         for name in (STATE, _PREVIOUS):
             path = self._folder / name
             if path.exists():
-                with path.open("rb") as file:
-                    yield file
+                yield path
 
 
 class _ObjectPlace:
@@ -248,13 +246,18 @@ class _ObjectPlace:
             with self._files.open_output_stream(f"{self._path}/{STATE}") as file:
                 shutil.copyfileobj(whole, file, _CHUNK)
 
-    def states(self) -> Iterator[IO[bytes]]:
-        try:
-            with self._files.open_input_stream(f"{self._path}/{STATE}") as file:
-                content = file.read()
-        except FileNotFoundError:
-            return
-        yield BytesIO(content)
+    def states(self) -> Iterator[Path]:
+        with TemporaryDirectory() as folder:
+            fetched = Path(folder) / STATE
+            try:
+                with (
+                    self._files.open_input_stream(f"{self._path}/{STATE}") as source,
+                    fetched.open("wb") as file,
+                ):
+                    shutil.copyfileobj(source, file, _CHUNK)
+            except FileNotFoundError:
+                return
+            yield fetched
 
     def _write(self, name: str, content: bytes | memoryview) -> None:
         with self._files.open_output_stream(f"{self._path}/{name}") as file:

@@ -126,10 +126,24 @@ def measure(config: AnyConfig, dataset: "Dataset", placement: Placement) -> Meas
         total, trained = time.perf_counter() - started, report.seconds
     if device == "cuda":
         whole = torch.cuda.get_device_properties(0).total_memory
-        peak = torch.cuda.max_memory_allocated()
+        peak = torch.cuda.max_memory_reserved()  # a recorded step keeps what it works in
     else:
         whole, peak = 0, _peak_rss() - before
     return Measurement(config.variant, trained, max(0.0, total - trained), peak, whole)
+
+
+def gpu_bytes() -> int | None:
+    """Return the memory of a GPU of the cluster; None where torch sees none."""
+    import ray
+
+    def task() -> int | None:
+        import torch
+
+        if not torch.cuda.is_available():
+            return None
+        return torch.cuda.get_device_properties(0).total_memory
+
+    return ray.get(ray.remote(num_gpus=1, max_calls=1)(task).remote())
 
 
 def measure_on_gpu(configs: Sequence[AnyConfig], dataset: "Dataset") -> tuple[float, float] | None:

@@ -9,7 +9,7 @@ from diffrec.families import AnyConfig
 from diffrec.training.compatibility import fusion_key
 from tune_runner.estimates import trial_bytes
 from tune_runner.fusing import fused_on_gpu
-from tune_runner.placement import CONTEXT_BYTES, Cluster, Wish
+from tune_runner.placement import CONTEXT_BYTES, Cluster, Wish, fraction_for_tensors
 
 if TYPE_CHECKING:
     from tune_runner.session import Session
@@ -19,6 +19,9 @@ USABLE = 0.95
 
 MARGIN = 1.2
 """Factor on what one batch was seen to need: the allocator fragments, other batches are longer."""
+
+SMALL_SHARE = 0.1
+"""Of a GPU; of less than that the process's context alone may be all on a small one."""
 
 _UNIT = 10_000
 """Ray counts shares of a GPU in ten-thousandths."""
@@ -51,13 +54,18 @@ def sized(session: "Session", cluster: Cluster) -> Wish:
     """Return the wish with every `auto` replaced by what was measured on one of the cluster's GPUs.
 
     Raises:
-        UserError: there is no GPU to measure on, or a trial does not fit.
+        UserError: there is no GPU to measure on, a trial does not fit, or the share asked for is
+            too small for a process.
     """
-    wish = session.wish
-    if "auto" not in (wish.gpus, wish.fuse):
-        return wish
     from tune_runner import probing
 
+    wish = session.wish
+    if "auto" not in (wish.gpus, wish.fuse):
+        if isinstance(wish.gpus, float) and 0 < wish.gpus < SMALL_SHARE and cluster.gpus:
+            there = probing.gpu_bytes()
+            if there is not None:
+                fraction_for_tensors(wish.gpus, there)
+        return wish
     configs = probing.heaviest(session.config, session.space, session.plan, session.dataset)
     measured = probing.measure_on_gpu(configs, session.dataset)
     train = session.dataset.train
@@ -86,5 +94,6 @@ def _with_measured(wish: Wish, needed_bytes: float, gpu_bytes: float) -> Wish:
     if wish.fuse != "auto":
         return replace(wish, gpus=share_of_gpu(wish.fuse * needed_bytes, gpu_bytes))
     share = 1.0 if wish.gpus in (None, "auto") else min(1.0, float(wish.gpus))
+    fraction_for_tensors(share, gpu_bytes)
     room = USABLE * share * gpu_bytes - CONTEXT_BYTES
     return replace(wish, gpus=wish.gpus and share, fuse=fused_on_gpu(MARGIN * needed_bytes, room))

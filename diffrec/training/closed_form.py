@@ -13,6 +13,7 @@ from diffrec.config_baselines import ClosedFormConfig
 from diffrec.data.interactions import TuningSplit
 from diffrec.evaluation.ranking import evaluate
 from diffrec.models.baselines.closed_form import build_closed_form
+from diffrec.training.kept_state import Done, forget
 from diffrec.training.reports import EpochReport
 
 
@@ -72,8 +73,12 @@ class ClosedFormRun:
             "model": model,
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any], done: Done = forget) -> None:
         """Go on from `state`, which must come from a run with the same configuration.
+
+        Args:
+            state: of `state_dict`; copied.
+            done: told of each tensor that is copied (`read_state`).
 
         Raises:
             ValueError: the configurations differ.
@@ -81,5 +86,7 @@ class ClosedFormRun:
         if state["config"] != self.config.to_dict():
             raise ValueError("The checkpoint was written with another configuration.")
         self.model.load_state_dict(state["model"])
+        for tensor in state["model"].values():
+            done(tensor)
         self.epoch = state["epoch"]
         self.best_metrics = dict(state["best_metrics"])

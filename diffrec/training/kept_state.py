@@ -1,23 +1,47 @@
 """The best-validation weights of a run: in memory, or in a file where they are large.
 
-A second copy of the largest models' weights would be a quarter of all that training needs.
+A second copy of the largest models' weights would be a quarter of all that training needs. So would
+a checkpoint that is read whole before any of it is used.
 """
 
 import mmap
 import tempfile
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from diffrec.memory import let_go
+
 IN_MEMORY_BYTES = 2**28
 """States of up to this size are kept in memory."""
 
 
+Done = Callable[[Tensor], None]
+"""Told of each tensor of a state that has been copied."""
+
 _mapped: "weakref.WeakSet[mmap.mmap]" = weakref.WeakSet()
 """Files that somebody reads a kept state from."""
+
+
+def forget(tensor: Tensor) -> None:
+    """Do nothing: who has a state in memory keeps it."""
+
+
+def read_state(path: Path) -> tuple[dict[str, Any], Done]:
+    """Return what `torch.save` wrote, on the CPU, and whom to tell what of it has been copied.
+
+    A large file is read as it is used, and what was copied goes: never is all of it in memory.
+
+    Raises:
+        RuntimeError, OSError, EOFError, ValueError, UnpicklingError: it cannot be read.
+    """
+    large = path.stat().st_size > IN_MEMORY_BYTES
+    state = torch.load(path, map_location="cpu", weights_only=True, mmap=large)
+    return state, let_go if large else forget
 
 
 class Sparing:
@@ -62,8 +86,8 @@ class KeptState:
         self._places: dict[str, _Place] = {}
         self._file: IO[bytes] | None = None
 
-    def keep(self, state: Mapping[str, Tensor]) -> None:
-        """Copy `state`."""
+    def keep(self, state: Mapping[str, Tensor], done: Done = forget) -> None:
+        """Copy `state`, telling `done` of each tensor that is copied."""
         self._places, self._tensors = {}, {}
         if self._file is not None:
             self._file.close()
@@ -71,7 +95,7 @@ class KeptState:
         if sum(tensor.nbytes for tensor in state.values()) <= IN_MEMORY_BYTES:
             self._tensors = {name: tensor.clone() for name, tensor in state.items()}
         else:
-            self._write(state)
+            self._write(state, done)
 
     def restore(self, model: nn.Module) -> None:
         """Put the copy into `model`, a tensor at a time."""
@@ -96,7 +120,7 @@ class KeptState:
             for name, place in self._places.items()
         }
 
-    def _write(self, state: Mapping[str, Tensor]) -> None:
+    def _write(self, state: Mapping[str, Tensor], done: Done) -> None:
         # A new file each time: whoever asked for the last one's tensors may still be reading them.
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the copy
         weakref.finalize(self, self._file.close)
@@ -104,6 +128,7 @@ class KeptState:
             self._file.seek(-self._file.tell() % tensor.element_size(), 1)  # as frombuffer asks
             self._places[name] = _Place(self._file.tell(), tensor.dtype, tensor.shape)
             self._file.write(_bytes(tensor.detach().cpu().contiguous()))
+            done(tensor)
         self._file.flush()
 
     def _read(self, name: str) -> Tensor:

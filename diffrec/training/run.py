@@ -29,7 +29,7 @@ from diffrec.seeding import derive_seed, generator
 from diffrec.training.adamw import AdamW
 from diffrec.training.closed_form import ClosedFormRun
 from diffrec.training.feed import Batch, Feed
-from diffrec.training.kept_state import KeptState
+from diffrec.training.kept_state import Done, KeptState, forget
 from diffrec.training.learned_weights import WeightTrajectory, held_out, teach_recency
 from diffrec.training.patience import PatienceRule
 from diffrec.training.recording import Recording
@@ -167,8 +167,12 @@ class TrainingRun:
             "optimizer": self.optimizer.state_dict(),
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any], done: Done = forget) -> None:
         """Go on from `state`, which must come from a run with the same configuration.
+
+        Args:
+            state: of `state_dict`; copied.
+            done: told of each tensor that is copied (`read_state`).
 
         Raises:
             ValueError: the configurations differ.
@@ -176,14 +180,16 @@ class TrainingRun:
         if type(self.config).from_dict(state["config"]) != self.config:
             raise ValueError("The checkpoint was written with another configuration.")
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for tensor in state["model"].values():
+            done(tensor)
+        self.optimizer.load_state_dict(state["optimizer"], done)
         self.forget_step()
         self.epoch, self.finished = state["epoch"], state["finished"]
         self._history = [(int(epoch), float(value)) for epoch, value in state["history"]]
         self.best_metrics = dict(state["best_metrics"])
         if self._trajectory is not None:
             self._trajectory.snapshots = [(int(e), w) for e, w in state["weight_trajectory"]]
-        self._best.keep(state["best_state"])
+        self._best.keep(state["best_state"], done)
 
     def forget_step(self) -> None:
         """Let the recorded step go: weights or moments lie elsewhere now."""

@@ -47,6 +47,11 @@ def folder(tmp_path):
     return open_place(str(tmp_path)), tmp_path
 
 
+def loaded(place):
+    """The newest state that can be read."""
+    return checkpoints.load(place)[0]
+
+
 def names(path):
     """Files of a folder."""
     return sorted(file.name for file in path.iterdir())
@@ -57,7 +62,7 @@ def test_the_newest_state_comes_back(place):
     assert checkpoints.load(place) is None
     for epoch in (1, 2):
         checkpoints.save(place, {"epoch": epoch, "weights": torch.ones(3)}, claimed=claimed)
-    state = checkpoints.load(place)
+    state = loaded(place)
     assert state["epoch"] == 2
     assert torch.equal(state["weights"], torch.ones(3))
 
@@ -72,7 +77,7 @@ def test_a_worker_that_was_given_up_cannot_write_over_its_successor(place):
     with pytest.raises(TakenOverError):
         place.check(mine)
     place.check(successor)
-    assert checkpoints.load(place)["epoch"] == 5
+    assert loaded(place)["epoch"] == 5
 
 
 def test_a_trial_that_has_ended_is_not_written_again(base, place):
@@ -86,7 +91,7 @@ def test_a_trial_that_has_ended_is_not_written_again(base, place):
         checkpoints.save(place, {"epoch": 2}, claimed=claimed)
     assert checkpoints.load(place) is None
     other.check(kept)
-    assert checkpoints.load(other)["epoch"] == 1
+    assert loaded(other)["epoch"] == 1
 
 
 def test_what_a_store_holds_is_listed_and_brought_here(store, tmp_path):
@@ -113,7 +118,7 @@ def test_an_error_while_a_state_is_written_leaves_the_one_before(place):
     checkpoints.save(place, {"epoch": 1}, claimed=claimed)
     with pytest.raises(OSError, match="no more room"):
         place.save(break_off, claimed)
-    assert checkpoints.load(place)["epoch"] == 1
+    assert loaded(place)["epoch"] == 1
 
 
 def test_only_one_file_stays(folder):
@@ -131,7 +136,7 @@ def test_a_file_that_cannot_be_read_yields_to_the_one_before(folder, damage):
     good = (path / STATE).read_bytes()
     (path / "state.previous.pt").write_bytes(good)
     (path / STATE).write_bytes(good[: len(good) // 2] if damage is None else damage)
-    assert checkpoints.load(place)["epoch"] == 1
+    assert loaded(place)["epoch"] == 1
 
 
 def test_a_crash_between_the_two_renames_leaves_the_previous(folder):
@@ -141,9 +146,9 @@ def test_a_crash_between_the_two_renames_leaves_the_previous(folder):
     (path / STATE).replace(path / "state.previous.pt")
     (path / f"state.{mine}.new").write_bytes(b"half")
     again = place.claim()
-    assert checkpoints.load(place)["epoch"] == 1
+    assert loaded(place)["epoch"] == 1
     checkpoints.save(place, {"epoch": 2}, claimed=again)
-    assert checkpoints.load(place)["epoch"] == 2
+    assert loaded(place)["epoch"] == 2
     assert names(path) == ["claim", STATE]
 
 

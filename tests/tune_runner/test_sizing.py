@@ -1,5 +1,7 @@
 """Shares of a GPU from what a trial was seen to need; weights counted like torch counts them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,11 +14,12 @@ from diffrec.models.baselines.mult_vae import MultVAE
 from diffrec.models.recommender import DiffusionRecommender
 from diffrec.presets import preset
 from search_spaces import get_space
+from tune_runner import probing
 from tune_runner.estimates import num_weights, trial_bytes
-from tune_runner.placement import CONTEXT_BYTES
+from tune_runner.placement import CONTEXT_BYTES, Cluster, Wish
 from tune_runner.probing import check_memory, heaviest
 from tune_runner.settings import StudyConfig, make_plan
-from tune_runner.sizing import MARGIN, USABLE, _fused_over_alone, share_of_gpu
+from tune_runner.sizing import MARGIN, USABLE, _fused_over_alone, share_of_gpu, sized
 
 GIB = 2**30
 
@@ -89,3 +92,15 @@ def test_trials_trained_as_one_computation_are_counted_as_such():
     plain, closed = preset("DiffRec", "amazon-book_noisy").config, EASEConfig()
     assert _fused_over_alone(plain, 108_822, 178_181) > 1.4  # no gradient in pieces, no shared room
     assert _fused_over_alone(closed, 100, 100) == 1.0
+
+
+@pytest.mark.parametrize(("fuse", "share"), [(1, 0.02), (4, 0.001), (1, 0.05), (1, 1.0)])
+def test_a_share_too_small_for_a_process_is_refused_before_the_study(fuse, share, monkeypatch):
+    monkeypatch.setattr(probing, "gpu_bytes", lambda: 24 * GIB)
+    session = SimpleNamespace(wish=Wish(gpus=share, fuse=fuse))
+    cluster = Cluster(16, 1)
+    if share * 24 * GIB > CONTEXT_BYTES:
+        assert sized(session, cluster) == session.wish
+    else:
+        with pytest.raises(UserError, match="before its first tensor; ask for more"):
+            sized(session, cluster)

@@ -246,3 +246,55 @@ def test_a_large_kept_state_is_saved_whole_and_is_not_resident_afterwards(monkey
     found = torch.load(tmp_path / "state", weights_only=True)
     assert [float(found[str(i)].mean()) for i in range(4)] == [0.0, 1.0, 2.0, 3.0]
     assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
+
+
+@pytest.mark.parametrize("variant", ["DiffRec", "L-DiffRec+learned_recency"])
+def test_a_run_goes_on_from_a_large_file_as_from_a_small_one(
+    variant, dataset, monkeypatch, tmp_path
+):
+    run = quick_run(variant, dataset)
+    run.next_epoch()
+    run.next_epoch()
+    torch.save(run.state_dict(), tmp_path / "state.pt")
+    resumed = []
+    for limit in (2**28, 0):  # read whole, and as it is used
+        monkeypatch.setattr(kept_state, "IN_MEMORY_BYTES", limit)
+        resumed.append(quick_run(variant, dataset))
+        resumed[-1].load_state_dict(*kept_state.read_state(tmp_path / "state.pt"))
+    (tmp_path / "state.pt").unlink()  # whoever goes on needs it no more
+    for other in resumed:
+        losses = [report.loss for report in other.epochs()]
+        run_on = quick_run(variant, dataset)
+        assert losses == [report.loss for report in run_on.epochs()][2:]
+        other.restore_best()
+    for one, other in zip(*(r.model.state_dict().values() for r in resumed), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_what_was_copied_of_a_large_state_is_not_resident(monkeypatch, tmp_path):
+    monkeypatch.setattr(kept_state, "IN_MEMORY_BYTES", 0)
+    each = 2**24  # numbers, 64 MiB
+    torch.save({str(k): torch.full((each,), float(k)) for k in range(6)}, tmp_path / "state.pt")
+    state, done = kept_state.read_state(tmp_path / "state.pt")
+    copy, process = torch.zeros(each), psutil.Process()
+    before = process.memory_info().rss
+    for k in range(6):
+        copy.copy_(state[str(k)])
+        assert float(copy[0]) == float(copy[-1]) == k
+        done(state[str(k)])
+    assert process.memory_info().rss - before < 2**26
+    assert float(state["3"][5]) == 3.0  # it is still there
+
+
+def test_a_state_in_memory_is_not_let_go(dataset):
+    run, other = (quick_run("DiffRec", dataset) for _ in range(2))
+    run.next_epoch()
+    state = run.state_dict()
+    before = {name: value.clone() for name, value in state["model"].items()}
+    other.load_state_dict(state)
+    other.next_epoch()
+    for name, value in run.model.state_dict().items():
+        assert torch.equal(value, before[name])
+    first = [report.loss for report in run.epochs()]  # the other's steps moved none of its moments
+    again = quick_run("DiffRec", dataset)
+    assert first == [report.loss for report in again.epochs()][1:]
