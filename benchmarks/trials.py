@@ -76,7 +76,8 @@ def _run(command: list[str], checkout: Path, space: str) -> tuple[float, float, 
     """Return the seconds of one command, of its trials, and the number of complete ones."""
     with tempfile.TemporaryDirectory() as folder:
         # A checkout comes before what is installed, and its record stays in the folder.
-        environment = os.environ | {"PYTHONPATH": str(checkout)}
+        paths = [str(checkout), os.environ.get("PYTHONPATH", "")]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
         environment.pop("MLFLOW_TRACKING_URI", None)
         Path(folder, "short.py").write_text(space, encoding="utf-8")
         started = time.perf_counter()

@@ -4,6 +4,8 @@ Nothing is written twice: the modules in which the loss draws at random are repl
 return what they are given, and the loss of the class is mapped with torch.func.vmap.
 """
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
@@ -19,12 +21,16 @@ SAMPLER = "timestep_sampler."
 
 
 def skeleton(like: DiffusionRecommender) -> DiffusionRecommender:
-    """Return a recommender of that kind without weights: all it computes with is handed in."""
-    clusters = None
-    if like.autoencoder is not None:
-        clusters = like.autoencoder.cluster_ids.cpu().numpy()
-    with torch.device("meta"):
-        return DiffusionRecommender(like.config, like.num_items, clusters)
+    """Return a recommender of that kind without weights: all it computes with is handed in.
+
+    A copy, since a new one would draw weights: on the meta device that loads torch's compiler and
+    sympy, five seconds of a worker's first fused epoch.
+    """
+    weightless: dict[int, Tensor] = {}
+    for tensor in (*like.parameters(), *like.buffers()):
+        made = tensor.detach().to("meta")
+        weightless[id(tensor)] = nn.Parameter(made) if isinstance(tensor, nn.Parameter) else made
+    return copy.deepcopy(like, weightless).train()
 
 
 class MappedLoss:

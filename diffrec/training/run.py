@@ -237,7 +237,7 @@ class TrainingRun:
         """
         if self.records_steps and len(batch) == self.config.training.batch_size:
             self._step = self._step or _RecordedStep(self)
-            return self._step.on(batch)
+            return self._step.on(self, batch)
         with self.autocast():  # its rows have no name here: they go before the backward pass
             loss = self.model.training_loss(*_pair(self.feed.rows(batch)), self.epoch)
         return self.learn(loss)
@@ -277,21 +277,19 @@ class _RecordedStep:
     """A run's training step on full batches, recorded; batch and epoch lie where it reads them."""
 
     def __init__(self, run: TrainingRun) -> None:
-        self._run = run
         shape = run.config.training.batch_size, run.split.train.num_items
         self._rows = [torch.empty(shape, device=run.device) for _ in run.feed.kinds]
         self._epoch = torch.zeros((), dtype=torch.float64, device=run.device)
-        self._recording = Recording(self._work)
+        self._recording = Recording()
 
-    def on(self, batch: Batch) -> torch.Tensor:
-        """Take the step on a batch; return the loss, which the next step overwrites."""
-        self._epoch.fill_(self._run.epoch)
+    def on(self, run: TrainingRun, batch: Batch) -> torch.Tensor:
+        """Take the run's step on a batch; return the loss, which the next step overwrites."""
+        self._epoch.fill_(run.epoch)
         for which, rows in enumerate(self._rows):
             batch.write(which, rows)
-        return self._recording()
+        return self._recording(partial(self._work, run))
 
-    def _work(self) -> torch.Tensor:
-        run = self._run
+    def _work(self, run: TrainingRun) -> torch.Tensor:
         with run.autocast():
             loss = run.model.training_loss(*_pair(self._rows), self._epoch)
         return run.learn(loss)

@@ -73,7 +73,7 @@ class Stack:
         """
         if self._runs[0].records_steps and len(batches[0]) == self.batch_size:
             self._steps = self._steps or _RecordedSteps(self)
-            return self._steps.on(batches)
+            return self._steps.on(self, batches)
         rows = self.empty_rows(len(batches[0]))
         write(batches, rows)
         return self.learn_from(rows)
@@ -167,15 +167,13 @@ class _RecordedSteps:
     """The step of all members on full batches, recorded; batches lie where it reads them."""
 
     def __init__(self, stack: Stack) -> None:
-        self._stack = stack
         self._rows = stack.empty_rows(stack.batch_size)
-        work = partial(stack.learn_from, self._rows)
-        self._recording = Recording(work, stack.streams.generators)
+        self._recording = Recording(stack.streams.generators)
 
-    def on(self, batches: Sequence[Batch]) -> Tensor:
-        """Take the step; return the losses, (K,), which the next step overwrites."""
+    def on(self, stack: Stack, batches: Sequence[Batch]) -> Tensor:
+        """Take the stack's step; return the losses, (K,), which the next step overwrites."""
         write(batches, self._rows)
-        return self._recording()
+        return self._recording(partial(stack.learn_from, self._rows))
 
 
 def write(batches: Sequence[Batch], rows: Sequence[Tensor]) -> None:

@@ -2,6 +2,8 @@
 
 import io
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -256,3 +258,19 @@ def test_a_mask_is_what_dropout_would_have_done(p):
     torch.manual_seed(3)
     layer.fill_mask(mask)
     assert torch.equal(x * mask, expected)
+
+
+def test_a_first_epoch_loads_neither_torchs_compiler_nor_sympy():
+    # new weights on the meta device do, in every worker, for five seconds
+    code = """
+import sys
+from diffrec.data.sources import load_dataset
+from diffrec.presets import preset
+from diffrec.training.fused import FusedRuns
+from diffrec.training.run import build_run
+split, config = load_dataset("embedded").tuning_split(), preset("DiffRec", "embedded").config
+runs = [build_run(config.replace_values({"seed": seed}), split) for seed in (1, 2)]
+assert [epoch.error for epoch in FusedRuns(runs).next_epoch()] == [None, None]
+assert not {"torch._dynamo", "sympy"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
