@@ -33,7 +33,8 @@ CPU_MOST = 8
 """Trials that `auto` fuses on a CPU; from 4 to 8 the gain still grew (benchmarks/README.md)."""
 
 GPU_MOST = 16
-"""Trials that `auto` fuses on a GPU, memory permitting; chosen, not measured."""
+"""Trials that `auto` fuses on a GPU, memory permitting: of what 64 gain, 16 gain nine tenths, and
+proposals wait for fewer (benchmarks/README.md)."""
 
 WORTH = 1.1
 """Gain from which on `auto` fuses on a CPU: members report, and are pruned, together and later."""

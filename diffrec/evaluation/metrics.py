@@ -7,13 +7,17 @@ and counts the others as zero; on data in which everyone has a target the two ag
 from collections.abc import Sequence
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from diffrec.data.interactions import Interactions
+from diffrec.devices import send
 
 KS = (10, 20, 50, 100)
 
-FLAGS_AT_A_TIME = 2**22
-"""Users by items that a hit is looked up in at a time, a byte each: about what a cache holds."""
+FLAGS_AT_A_TIME = (2**22, 2**28)
+"""Users by items that hits are looked up in at a time, a byte each: on a CPU about what its cache
+holds, on a GPU more than are scored at a time."""
 
 
 def ranking_metrics(
@@ -37,7 +41,7 @@ def ranking_metrics(
 
 
 def user_metrics(
-    ranking: np.ndarray, target: Interactions, ks: Sequence[int] = KS
+    ranking: np.ndarray | Tensor, target: Interactions, ks: Sequence[int] = KS
 ) -> dict[str, np.ndarray]:
     """Return each metric per user, shape (num_users,), float64; 0 for an empty target."""
     hits = hit_matrix(ranking, target)
@@ -58,20 +62,25 @@ def user_metrics(
     return found
 
 
-def hit_matrix(ranking: np.ndarray, target: Interactions) -> np.ndarray:
-    """Return whether each ranked item is a target of its user, shape of `ranking`, bool."""
-    hits, num_items = np.zeros(ranking.shape, dtype=bool), max(target.num_items, 1)
-    rows = max(1, FLAGS_AT_A_TIME // num_items)
-    flags = np.zeros(min(rows, len(ranking)) * num_items, dtype=bool)
-    for start in range(0, len(ranking), rows):
-        part = ranking[start : start + rows]
+def hit_matrix(ranking: np.ndarray | Tensor, target: Interactions) -> np.ndarray:
+    """Return whether each ranked item is a target of its user, shape of `ranking`, bool.
+
+    Looked up where the ranking lies.
+    """
+    order = torch.as_tensor(ranking)
+    hits, num_items = torch.empty_like(order, dtype=torch.bool), max(target.num_items, 1)
+    rows = max(1, FLAGS_AT_A_TIME[order.device.type == "cuda"] // num_items)
+    shape = min(rows, len(order)), num_items
+    flags = torch.zeros(shape, dtype=torch.bool, device=order.device)
+    for start in range(0, len(order), rows):
+        part = order[start : start + rows].long()
         users = target.select_users(np.arange(start, start + len(part)))
-        own = np.arange(len(part), dtype=np.int64)[:, None] * num_items
-        wanted = users.users() * num_items + users.indices
-        flags[wanted] = True
-        hits[start : start + rows] = flags[own + part] & (part >= 0)
-        flags[wanted] = False
-    return hits
+        wanted = send(users.users() * num_items + users.indices, order.device)
+        flags.view(-1).index_fill_(0, wanted, True)
+        found = flags[: len(part)].gather(1, part.clamp(min=0))
+        hits[start : start + rows] = found & (part >= 0)
+        flags.view(-1).index_fill_(0, wanted, False)
+    return hits.cpu().numpy()
 
 
 def _sums_up_to(cuts: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -120,7 +120,9 @@ def user_results(
             mine = scores if i == len(questions) - 1 else scores.clone()
             ranking = top_items(mine, [part.select_users(batch) for part in question.seen], max(ks))
             target = question.target.select_users(batch[rows])
-            parts[i].append(user_metrics(ranking[rows], target, ks))
+            if len(rows) < len(batch):
+                ranking = ranking[send(rows, ranking.device)]
+            parts[i].append(user_metrics(ranking, target, ks))
     return [
         UserResults(
             np.flatnonzero(asked),
@@ -145,7 +147,8 @@ def rankings(
     Nothing of shape (num_users, num_items) is made.
     """
     for batch, scores in score_batches(model, history=history, users=users):
-        yield batch, top_items(scores, [part.select_users(batch) for part in seen], k)
+        top = top_items(scores, [part.select_users(batch) for part in seen], k)
+        yield batch, top.cpu().numpy()
 
 
 def score_batches(
@@ -160,14 +163,14 @@ def score_batches(
             yield batch, model.scores(history, batch)
 
 
-def top_items(scores: Tensor, seen: Sequence[Interactions], k: int) -> np.ndarray:
+def top_items(scores: Tensor, seen: Sequence[Interactions], k: int) -> Tensor:
     """Return the k best unseen items, best first, (batch, k at most); -1 where there are fewer.
 
     `scores` is overwritten where an item has been seen.
     """
     hide(scores, seen)
     top = scores.topk(min(k, scores.shape[1]), dim=-1)
-    return top.indices.masked_fill(top.values == -torch.inf, -1).cpu().numpy()
+    return top.indices.masked_fill(top.values == -torch.inf, -1)
 
 
 def batch_rows(num_items: int, device: torch.device) -> int:
