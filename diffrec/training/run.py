@@ -140,6 +140,8 @@ class TrainingRun:
                 self.best_metrics = metrics
                 self._best.keep(self.model.state_dict())
         self.finished = at_end or self._rule.should_stop(self._history)
+        if self.finished:
+            self.forget_step()
         return EpochReport(self.epoch, loss, seconds, metrics, is_best, self.finished)
 
     def restore_best(self) -> None:
@@ -192,7 +194,7 @@ class TrainingRun:
         self._best.keep(state["best_state"], done)
 
     def forget_step(self) -> None:
-        """Let the recorded step go: weights or moments lie elsewhere now."""
+        """Let the recorded step go: it is no more needed, or weights or moments lie elsewhere."""
         self._step = None
 
     def _train_epoch(self) -> float:

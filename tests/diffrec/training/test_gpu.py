@@ -94,6 +94,32 @@ def test_a_run_that_goes_on_from_its_state_records_anew():
     assert resumed.next_epoch().loss == run.next_epoch().loss
 
 
+def test_an_error_while_a_step_is_recorded_is_that_runs_alone():
+    expected = [report.loss for report in build("DiffRec").epochs()]
+    broken = build("DiffRec")
+    loss, calls = broken.model.training_loss, iter([True, False])
+
+    def breaks_off(x_0, target, epoch):
+        found = loss(x_0, target, epoch)
+        if next(calls):
+            return found
+        raise torch.OutOfMemoryError("no more room")
+
+    broken.model.training_loss = breaks_off
+    with pytest.raises(torch.OutOfMemoryError, match="no more room"):
+        broken.next_epoch()
+    assert [report.loss for report in build("DiffRec").epochs()] == expected
+
+
+def test_the_memory_of_a_finished_run_is_free_again():
+    held = []
+    for _ in range(3):
+        list(build("DiffRec").epochs())
+        torch.cuda.empty_cache()
+        held.append(torch.cuda.memory_reserved())
+    assert held[1] == held[2]  # after the first a library's workspace stays
+
+
 def assert_same_weights(one: TrainingRun, other: TrainingRun) -> None:
     theirs = other.model.state_dict()
     for name, mine in one.model.state_dict().items():
