@@ -3,7 +3,7 @@
     python benchmarks/trials.py                                       # embedded data, 3 epochs
     python benchmarks/trials.py --dataset ml-1m_clean --data-dir path/to/datasets
     python benchmarks/trials.py --against ../other/checkout           # both, in turn
-    python benchmarks/trials.py --ways "" "--fuse auto"               # with options of the command
+    python benchmarks/trials.py --way= --way="--fuse auto"            # with options of the command
 
 The command counts Ray's start and the report at the end, as it does for the user; the rate is that
 of the trials, their workers' start among it.
@@ -47,10 +47,12 @@ def main() -> None:
     parser.add_argument("--trials", type=int, help="the whole space if left out")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--against", type=Path, help="another checkout, of an older version, say")
-    parser.add_argument("--ways", nargs="+", default=[""], help="options of the command, each")
+    parser.add_argument("--way", action="append", help="options of the command, as --way=OPTIONS")
     args = parser.parse_args()
     checkouts = {"this": _HERE} | ({"other": args.against.resolve()} if args.against else {})
-    ways = {f"{n} {way}".strip(): (c, way) for n, c in checkouts.items() for way in args.ways}
+    ways = {
+        f"{n} {way}".strip(): (c, way) for n, c in checkouts.items() for way in args.way or [""]
+    }
     command = [sys.executable, "-m", "tune_runner", "--space", "short.py", "--name", "study"]
     command += ["--dataset", args.dataset]
     if args.data_dir is not None:

@@ -3,6 +3,7 @@
 Ray's shares of a GPU are bookkeeping only, so each worker holds itself to its share here.
 """
 
+import gc
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -175,4 +176,5 @@ def forget_gpu_memory(device: str) -> None:
     if device == "cuda":
         import torch
 
+        gc.collect()  # what a cycle holds is not free
         torch.cuda.empty_cache()

@@ -133,17 +133,22 @@ def measure(config: AnyConfig, dataset: "Dataset", placement: Placement) -> Meas
 
 
 def gpu_bytes() -> int | None:
-    """Return the memory of a GPU of the cluster; None where torch sees none."""
+    """Return the memory of the GPU that this process sees; None where torch sees none."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return None
+    return torch.cuda.get_device_properties(0).total_memory
+
+
+def on_a_gpu(work: Callable[[], Result], *, share: float) -> Result:
+    """Do it on a GPU of the cluster that this driver has joined, with no more of it than a trial's.
+
+    More might be in another's use for hours.
+    """
     import ray
 
-    def task() -> int | None:
-        import torch
-
-        if not torch.cuda.is_available():
-            return None
-        return torch.cuda.get_device_properties(0).total_memory
-
-    return ray.get(ray.remote(num_gpus=1, max_calls=1)(task).remote())
+    return ray.get(ray.remote(num_gpus=share, num_cpus=0, max_calls=1)(work).remote())
 
 
 def measure_on_gpu(configs: Sequence[AnyConfig], dataset: "Dataset") -> tuple[float, float] | None:

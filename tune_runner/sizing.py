@@ -18,7 +18,7 @@ USABLE = 0.95
 """Part of a GPU's memory that trials may plan with; the driver keeps some."""
 
 MARGIN = 1.2
-"""Factor on what one batch was seen to need: the allocator fragments, other batches are longer."""
+"""Factor on what two epochs were seen to take: other configurations, and histories, are longer."""
 
 SMALL_SHARE = 0.1
 """Of a GPU; of less than that the process's context alone may be all on a small one."""
@@ -31,7 +31,7 @@ def share_of_gpu(needed_bytes: float, gpu_bytes: float) -> float:
     """Return the share of a GPU to give a trial, so that whole trials fill it.
 
     Args:
-        needed_bytes: peak memory of a batch, without the process's own context.
+        needed_bytes: peak memory of a trial, without the process's own context.
         gpu_bytes: memory of the GPU.
 
     Raises:
@@ -50,22 +50,40 @@ def share_of_gpu(needed_bytes: float, gpu_bytes: float) -> float:
     return units / _UNIT
 
 
+def check_share(wish: Wish, cluster: Cluster, *, joined: bool) -> None:
+    """Ask a GPU whether a small share of it holds a process at all.
+
+    Args:
+        wish: what the user asked for.
+        cluster: what there is.
+        joined: whether it is a cluster that this driver has joined, or this machine.
+
+    Raises:
+        UserError: it does not.
+    """
+    if not isinstance(wish.gpus, float) or not 0 < wish.gpus < SMALL_SHARE or not cluster.gpus:
+        return
+    from tune_runner import probing
+
+    if joined:
+        there = probing.on_a_gpu(probing.gpu_bytes, share=wish.gpus)
+    else:
+        there = probing.in_own_process(probing.gpu_bytes)
+    if there is not None:
+        fraction_for_tensors(wish.gpus, there)
+
+
 def sized(session: "Session", cluster: Cluster) -> Wish:
     """Return the wish with every `auto` replaced by what was measured on one of the cluster's GPUs.
 
     Raises:
-        UserError: there is no GPU to measure on, a trial does not fit, or the share asked for is
-            too small for a process.
+        UserError: there is no GPU to measure on, or a trial does not fit.
     """
-    from tune_runner import probing
-
     wish = session.wish
     if "auto" not in (wish.gpus, wish.fuse):
-        if isinstance(wish.gpus, float) and 0 < wish.gpus < SMALL_SHARE and cluster.gpus:
-            there = probing.gpu_bytes()
-            if there is not None:
-                fraction_for_tensors(wish.gpus, there)
         return wish
+    from tune_runner import probing
+
     configs = probing.heaviest(session.config, session.space, session.plan, session.dataset)
     measured = probing.measure_on_gpu(configs, session.dataset)
     train = session.dataset.train

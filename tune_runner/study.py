@@ -22,7 +22,7 @@ from tune_runner.placement import Cluster, Placement, local_cluster, place
 from tune_runner.retries import cause_of
 from tune_runner.session import Session, check_same, open_ledger, open_tracker, summary
 from tune_runner.settings import Plan, StudyConfig, make_plan
-from tune_runner.sizing import sized
+from tune_runner.sizing import check_share, sized
 from tune_runner.tracking import Tracker
 
 if TYPE_CHECKING:
@@ -90,13 +90,16 @@ def _check_means(config: StudyConfig, plan: Plan, *, new: bool) -> Cluster | Non
     if config.checkpoints is not None:
         check_store(config.checkpoints, config.name, new=new)
     if config.address is None:
-        place(config.wish, local_cluster(), trials=plan.trials)
+        here = local_cluster()
+        place(config.wish, here, trials=plan.trials)
+        check_share(config.wish, here, joined=False)
         return None
     environment.prepare()
     refuse_fleeting(Path(config.runs_dir), records.default_tracking_uri())
     cluster = start_ray(config.address)
     check_shared(Path(config.runs_dir), config.checkpoints)
     place(config.wish, cluster, trials=plan.trials)
+    check_share(config.wish, cluster, joined=True)
     return cluster
 
 

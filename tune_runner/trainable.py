@@ -178,4 +178,13 @@ class RecommenderTrial(tune.Trainable):
 
         if not isinstance(error, NonFiniteLossError | TakenOverError):
             logger.warning("Trial %s had an accident", member.name, exc_info=error)
-        return member.failure(error)
+        report = member.failure(error)
+        _forget_frames(error)
+        return report
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Let go of the frames that an error was raised in: they hold the trial, and are held by it."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__

@@ -49,7 +49,9 @@ def user_metrics(
     discounts = 1 / np.log2(np.arange(2, max(width, *ks) + 2))
     ideal = np.concatenate(([0.0], np.cumsum(discounts)))
     cuts = np.unique([min(k, width) for k in ks])
-    counts, gains = (_sums_up_to(cuts, hits * gain) for gain in (1, discounts[:width]))
+    counts = _counts_up_to(cuts, hits)
+    # Added up one after the other, like the ideal: a perfect ranking has exactly 1.
+    gains = (hits * discounts[:width]).cumsum(axis=1)[:, cuts - 1]
     first = np.where(hits.any(axis=1), hits.argmax(axis=1), width)
     found: dict[str, np.ndarray] = {}
     for k in ks:
@@ -83,7 +85,8 @@ def hit_matrix(ranking: np.ndarray | Tensor, target: Interactions) -> np.ndarray
     return hits.cpu().numpy()
 
 
-def _sums_up_to(cuts: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the sums of each row's values before each of the ascending cuts, (rows, cuts)."""
+def _counts_up_to(cuts: np.ndarray, hits: np.ndarray) -> np.ndarray:
+    """Return the hits of each row before each of the ascending cuts, (rows, cuts)."""
     starts = np.concatenate(([0], cuts[:-1]))
-    return np.add.reduceat(values[:, : cuts[-1]], starts, axis=1).cumsum(axis=1)
+    found = np.add.reduceat(hits[:, : cuts[-1]], starts, axis=1, dtype=np.int64)
+    return found.cumsum(axis=1)

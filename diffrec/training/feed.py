@@ -52,7 +52,7 @@ class Feed:
         self._interactions, self._weights, self._device = interactions, weights, device
         self._on_device: tuple[Tensor, list[Tensor | None]] | None = None
         if device.type != "cpu" if cuts_there is None else cuts_there:
-            sent = [None if values is None else send(values, device) for values in weights]
+            sent = [None if (w := weights[k]) is None else send(w, device) for k in self.kinds]
             self._on_device = (
                 send(interactions.indices.copy(), device),
                 sent,
@@ -88,10 +88,13 @@ class Feed:
         rows = np.arange(len(users)) % size * self._interactions.num_items
         shifts = starts - (ends - lengths)
         of_users = send(np.stack((rows, shifts, lengths)).astype(np.int64), self._device)
-        of_cells = of_users[:2].repeat_interleave(of_users[2], dim=1, output_size=total)
-        slots = of_cells[1].add_(torch.arange(total, device=self._device))
-        cells = of_cells[0].add_(indices[slots])
+        row_starts, shift, repeats = of_users
+        slots = shift.repeat_interleave(repeats, output_size=total)
+        slots += torch.arange(total, device=self._device)
+        cells = row_starts.repeat_interleave(repeats, output_size=total)
+        cells += indices[slots]
         values = [None if kept is None else kept[slots] for kept in weights]
+        del slots  # of the epoch only what its batches are made of stays
         before = 0
         for start in range(0, len(users), size):
             stop = min(start + size, len(users))
@@ -99,6 +102,11 @@ class Feed:
             parts = [None if kept is None else kept[here] for kept in values]
             yield _DeviceBatch(stop - start, cells[here], parts)
             before = here.stop
+
+
+def pair(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return inputs and targets: one and the same where there is one kind of rows."""
+    return rows[0], rows[-1]
 
 
 class _HostBatch:

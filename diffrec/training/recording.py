@@ -1,15 +1,22 @@
 """A step of training that a GPU is asked for once, and that is replayed from then on.
 
 A step is some hundred small kernels. The host takes longer to ask for them one by one than a GPU
-takes to run them; a recorded step (a CUDA graph) is asked for as a whole (benchmarks/replay.py).
+takes to run them; a recorded step (a CUDA graph) is asked for as a whole (benchmarks/recording.py).
 """
 
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+from diffrec.training.feed import Batch, pair
+
+if TYPE_CHECKING:
+    from diffrec.training.run import TrainingRun
 
 
 class Recording:
@@ -53,6 +60,28 @@ class Recording:
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self._result = work()
         return graph
+
+
+class RecordedStep:
+    """A run's training step on full batches, recorded; batch and epoch lie where it reads them."""
+
+    def __init__(self, run: "TrainingRun") -> None:
+        shape = run.config.training.batch_size, run.split.train.num_items
+        self._rows = [torch.empty(shape, device=run.device) for _ in run.feed.kinds]
+        self._epoch = torch.zeros((), dtype=torch.float64, device=run.device)
+        self._recording = Recording()
+
+    def on(self, run: "TrainingRun", batch: Batch) -> Tensor:
+        """Take the run's step on a batch; return the loss, which the next step overwrites."""
+        self._epoch.fill_(run.epoch)
+        for which, rows in enumerate(self._rows):
+            batch.write(which, rows)
+        return self._recording(partial(self._work, run))
+
+    def _work(self, run: "TrainingRun") -> Tensor:
+        with run.autocast():
+            loss = run.model.training_loss(*pair(self._rows), self._epoch)
+        return run.learn(loss)
 
 
 @contextmanager

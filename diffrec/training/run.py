@@ -15,24 +15,21 @@ import numpy as np
 import torch
 
 from diffrec.config import RecommenderConfig
-from diffrec.config_baselines import MultVAEConfig
 from diffrec.data.interactions import Interactions, TuningSplit
 from diffrec.evaluation.ranking import Question, UserResults, evaluate, user_results
 from diffrec.families import AnyConfig, TrainedConfig
 from diffrec.memory import keep_freed_memory
-from diffrec.models.baselines.mult_vae import MultVAE
-from diffrec.models.clustering import cluster_items
 from diffrec.models.recommender import DiffusionRecommender
 from diffrec.models.wide import WideLinear
 from diffrec.precision import product_dtype, warn_if_emulated
 from diffrec.seeding import derive_seed, generator
-from diffrec.training.adamw import AdamW
+from diffrec.training.building import build_model, build_optimizer
 from diffrec.training.closed_form import ClosedFormRun
-from diffrec.training.feed import Batch, Feed
+from diffrec.training.feed import Batch, Feed, pair
 from diffrec.training.kept_state import Done, KeptState, forget
 from diffrec.training.learned_weights import WeightTrajectory, held_out, teach_recency
 from diffrec.training.patience import PatienceRule
-from diffrec.training.recording import Recording
+from diffrec.training.recording import RecordedStep
 from diffrec.training.reports import EpochReport
 
 OBJECTIVE = "valid/recall@20"
@@ -80,7 +77,7 @@ class TrainingRun:
         self.records_steps = self.device.type == "cuda" and not self._wide_layers()
         """Whether full batches are a recorded step. Of wide layers each kernel is long, and what a
         record holds is memory."""
-        self._step: _RecordedStep | None = None
+        self._step: RecordedStep | None = None
 
     @property
     def device(self) -> torch.device:
@@ -238,10 +235,10 @@ class TrainingRun:
         The next call may overwrite it.
         """
         if self.records_steps and len(batch) == self.config.training.batch_size:
-            self._step = self._step or _RecordedStep(self)
+            self._step = self._step or RecordedStep(self)
             return self._step.on(self, batch)
         with self.autocast():  # its rows have no name here: they go before the backward pass
-            loss = self.model.training_loss(*_pair(self.feed.rows(batch)), self.epoch)
+            loss = self.model.training_loss(*pair(self.feed.rows(batch)), self.epoch)
         return self.learn(loss)
 
     def learn(self, loss: torch.Tensor) -> torch.Tensor:
@@ -275,33 +272,6 @@ class TrainingRun:
         return {f"valid/{name}": value for name, value in metrics.items()}
 
 
-class _RecordedStep:
-    """A run's training step on full batches, recorded; batch and epoch lie where it reads them."""
-
-    def __init__(self, run: TrainingRun) -> None:
-        shape = run.config.training.batch_size, run.split.train.num_items
-        self._rows = [torch.empty(shape, device=run.device) for _ in run.feed.kinds]
-        self._epoch = torch.zeros((), dtype=torch.float64, device=run.device)
-        self._recording = Recording()
-
-    def on(self, run: TrainingRun, batch: Batch) -> torch.Tensor:
-        """Take the run's step on a batch; return the loss, which the next step overwrites."""
-        self._epoch.fill_(run.epoch)
-        for which, rows in enumerate(self._rows):
-            batch.write(which, rows)
-        return self._recording(partial(self._work, run))
-
-    def _work(self, run: TrainingRun) -> torch.Tensor:
-        with run.autocast():
-            loss = run.model.training_loss(*_pair(self._rows), self._epoch)
-        return run.learn(loss)
-
-
-def _pair(rows: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return inputs and targets, which are one and the same where there is one kind of rows."""
-    return rows[0], rows[-1]
-
-
 @contextmanager
 def _draws_of(device: torch.device, seed: int) -> Iterator[None]:
     """Draw from a stream of its own; the process's generators are left as they were."""
@@ -325,20 +295,6 @@ def build_run(config: AnyConfig, split: TuningSplit, *, device: str = "cpu") -> 
     return ClosedFormRun(config, split, device=device)
 
 
-def build_model(config: TrainedConfig, split: TuningSplit) -> DiffusionRecommender | MultVAE:
-    """Return the recommender of `config` with its seed's initial weights, on the CPU."""
-    cluster_ids = None
-    if isinstance(config, RecommenderConfig) and (latent := config.autoencoder) is not None:
-        cluster_ids = cluster_items(
-            split.item_embeddings, latent.clustering, latent.num_clusters, config.seed
-        )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(config.seed, "init"))
-        if isinstance(config, MultVAEConfig):
-            return MultVAE(config, split.train.num_items)
-        return DiffusionRecommender(config, split.train.num_items, cluster_ids)
-
-
 def test_metrics(run: Run, test: Interactions) -> dict[str, float]:
     """Return the means of `test_results`: `test/recall@20` and so on."""
     return {f"test/{name}": value for name, value in test_results(run, test).means().items()}
@@ -354,41 +310,3 @@ def test_results(run: Run, test: Interactions) -> UserResults:
     train, valid = run.split.train, run.split.valid
     questions = [Question(test, [train, valid])]
     return user_results(run.model, history=train, questions=questions)[0]
-
-
-def build_optimizer(config: TrainedConfig, model: DiffusionRecommender | MultVAE) -> AdamW:
-    """Return AdamW with a group per part: the denoiser and, where there is one, the autoencoder."""
-    training = config.training
-    main = model if isinstance(model, MultVAE) else model.denoiser
-    groups: list[dict[str, Any]] = [
-        {
-            "params": list(main.parameters()),
-            "lr": training.learning_rate,
-            "weight_decay": training.weight_decay,
-        }
-    ]
-    if (
-        isinstance(model, DiffusionRecommender)
-        and model.autoencoder is not None
-        and model.config.autoencoder is not None
-    ):
-        groups.append(
-            {
-                "params": list(model.autoencoder.parameters()),
-                "lr": model.config.autoencoder.learning_rate,
-                "weight_decay": model.config.autoencoder.weight_decay,
-            }
-        )
-    if isinstance(model, DiffusionRecommender):
-        groups += _learned_weights_group(model)
-    return AdamW(groups)
-
-
-def _learned_weights_group(model: DiffusionRecommender) -> list[dict[str, Any]]:
-    """Return W's own group, without weight decay: decay would pull it back to ones."""
-    parts = [part for part in (model.recency, model.timestep_sampler) if part is not None]
-    parameters = [p for part in parts for p in part.parameters()]
-    if not parameters:
-        return []
-    rate = model.config.temporal.ltw_learning_rate
-    return [{"params": parameters, "lr": rate, "weight_decay": 0.0}]

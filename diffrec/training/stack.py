@@ -23,6 +23,9 @@ class Stack:
     """Stacks the members' state, (K, ...) each; until `release` a member's own are views of it."""
 
     def __init__(self, runs: Sequence[TrainingRun]) -> None:
+        for run in runs:  # what a run trained alone holds, and its last lesson's gradient
+            run.forget_step()
+            run.optimizer.zero_grad()
         self._runs, self._models = runs, [recommender(run) for run in runs]
         first = self._models[0]
         self.device = first.device
@@ -41,8 +44,6 @@ class Stack:
         self._loss, self._sampler = MappedLoss(first), None
         if isinstance(first.timestep_sampler, ImportanceTimestepSampler):
             self._sampler = MappedSampler(first)
-        for run in runs:
-            run.forget_step()
         self._epochs = torch.zeros(len(runs), dtype=torch.float64, device=self.device)
         self.streams = Streams(self.device, len(runs))
         self._steps: _RecordedSteps | None = None

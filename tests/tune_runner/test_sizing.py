@@ -1,9 +1,8 @@
 """Shares of a GPU from what a trial was seen to need; weights counted like torch counts them."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
+import ray
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +18,14 @@ from tune_runner.estimates import num_weights, trial_bytes
 from tune_runner.placement import CONTEXT_BYTES, Cluster, Wish
 from tune_runner.probing import check_memory, heaviest
 from tune_runner.settings import StudyConfig, make_plan
-from tune_runner.sizing import MARGIN, USABLE, _fused_over_alone, share_of_gpu, sized
+from tune_runner.sizing import (
+    MARGIN,
+    SMALL_SHARE,
+    USABLE,
+    _fused_over_alone,
+    check_share,
+    share_of_gpu,
+)
 
 GIB = 2**30
 
@@ -94,13 +100,36 @@ def test_trials_trained_as_one_computation_are_counted_as_such():
     assert _fused_over_alone(closed, 100, 100) == 1.0
 
 
-@pytest.mark.parametrize(("fuse", "share"), [(1, 0.02), (4, 0.001), (1, 0.05), (1, 1.0)])
-def test_a_share_too_small_for_a_process_is_refused_before_the_study(fuse, share, monkeypatch):
-    monkeypatch.setattr(probing, "gpu_bytes", lambda: 24 * GIB)
-    session = SimpleNamespace(wish=Wish(gpus=share, fuse=fuse))
-    cluster = Cluster(16, 1)
+@pytest.mark.parametrize("share", [0.001, 0.02, 0.05, 0.5, 1.0])
+def test_a_share_too_small_for_a_process_is_refused_before_anything_is_written(share, monkeypatch):
+    asked = []
+    monkeypatch.setattr(probing, "in_own_process", lambda work: asked.append(work) or 24 * GIB)
+    wish = Wish(gpus=share)
     if share * 24 * GIB > CONTEXT_BYTES:
-        assert sized(session, cluster) == session.wish
+        check_share(wish, Cluster(16, 1), joined=False)
     else:
         with pytest.raises(UserError, match="before its first tensor; ask for more"):
-            sized(session, cluster)
+            check_share(wish, Cluster(16, 1), joined=False)
+    assert asked == ([probing.gpu_bytes] if share < SMALL_SHARE else [])
+
+
+@pytest.mark.parametrize("wish", [Wish(), Wish(gpus="auto"), Wish(gpus=0.0)])
+def test_only_a_small_share_is_asked_for(wish, monkeypatch):
+    monkeypatch.setattr(probing, "in_own_process", lambda work: pytest.fail("asked"))
+    check_share(wish, Cluster(16, 1), joined=False)
+
+
+@pytest.mark.ray
+def test_a_share_is_looked_at_while_another_holds_most_of_the_gpu():
+    with ray.init(num_cpus=2, num_gpus=1, include_dashboard=False):
+        held = ray.remote(num_gpus=0.9)(Holder).remote()
+        assert ray.get(held.ready.remote())
+        # torch sees no GPU where there is none: nothing to refuse
+        check_share(Wish(gpus=0.001), Cluster(2, 1), joined=True)
+
+
+class Holder:
+    """Has most of a GPU."""
+
+    def ready(self) -> bool:
+        return True

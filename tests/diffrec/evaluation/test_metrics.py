@@ -81,3 +81,16 @@ def test_recall_never_falls_with_k(ranking, wanted):
     recalls = [found[f"recall@{k}"] for k in ks]
     assert recalls == sorted(recalls)
     assert recalls[-1] == 1.0
+
+
+@given(st.integers(1, 130), st.integers(1, 130), st.integers(0, 3))
+def test_a_perfect_ranking_has_exactly_one_and_no_ranking_more(wanted, width, seed):
+    ks, num_items = (1, 10, 20, 50, 100), 200
+    perfect = np.arange(width)[None]
+    found = user_metrics(perfect, target_of([range(wanted)], num_items), ks)
+    order = np.random.default_rng(seed).permutation(num_items)[None, :width]
+    other = user_metrics(order, target_of([range(wanted)], num_items), ks)
+    for k in ks:
+        if width >= min(k, wanted):
+            assert found[f"ndcg@{k}"][0] == 1.0
+        assert 0.0 <= other[f"ndcg@{k}"][0] <= 1.0

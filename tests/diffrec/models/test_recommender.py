@@ -10,7 +10,7 @@ from diffrec.data.interactions import Interactions
 from diffrec.diffusion.timesteps import ImportanceTimestepSampler
 from diffrec.models.recommender import DiffusionRecommender
 from diffrec.presets import VARIANTS, preset
-from diffrec.training.run import build_optimizer
+from diffrec.training.building import build_optimizer
 
 USERS, ITEMS = 40, 18
 SMALL = {"denoiser.hidden_dims": [16, 12]}

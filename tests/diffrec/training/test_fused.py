@@ -242,6 +242,20 @@ def test_a_closed_form_is_never_fused():
     assert fusion_key(EASEConfig()) is None
 
 
+@pytest.mark.parametrize("case", ["DiffRec", "learned recency"])
+def test_a_run_trained_alone_joins_as_it_is(case, split):
+    alone, joins = (build(split, case) for _ in range(2))
+    expected = [report.loss for report in alone.epochs()]
+    losses = [joins.next_epoch().loss]
+    fused = FusedRuns([build(split, case, seed=2)])
+    fused.join(joins)
+    while any(run is joins for run in fused.runs):
+        losses += [each.report.loss for each in fused.next_epoch() if each.run is joins]
+    assert losses == pytest.approx(expected, rel=1e-5)
+    for name, mine in joins.model.state_dict().items():
+        torch.testing.assert_close(mine, alone.model.state_dict()[name], rtol=1e-3, atol=1e-4)
+
+
 def test_fused_training_leaves_the_callers_generator_alone(split):
     torch.manual_seed(7)
     expected = torch.rand(3)

@@ -1,0 +1,75 @@
+"""A worker that has done with a trial has forgotten it, however it ended."""
+
+import gc
+import math
+import weakref
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from diffrec.data.sources import load_dataset
+from diffrec.presets import preset
+from diffrec.training.fused import FusedRuns
+from diffrec.training.run import build_run
+from tune_runner import trainable
+from tune_runner.member import Member
+from tune_runner.trainable import RecommenderTrial
+
+SPLIT = load_dataset("embedded").tuning_split()
+
+
+def worker(count: int) -> RecommenderTrial:
+    """A worker in the midst of a group's training, made without Ray."""
+    trial = RecommenderTrial.__new__(RecommenderTrial)
+    trial._meter, trial._device = None, "cpu"
+    trial._engine = SimpleNamespace(fuse=FusedRuns)
+    trial._members = []
+    for number in range(count):
+        values = {"seed": number + 1, "training.max_epochs": 6, "training.eval_every": 2}
+        run = build_run(preset("DiffRec", "embedded").config.replace_values(values), SPLIT)
+        task = SimpleNamespace(number=number, name=str(number), config={}, checkpoint="")
+        member = Member(task, "valid/recall@20", None, None)
+        member.run = run
+        trial._members.append(member)
+    trial._stacks = trial._stacked()
+    for stack in trial._stacks:
+        assert all(epoch.error is None for epoch in trial._next_epochs(stack))
+    return trial
+
+
+def breaks(trial: RecommenderTrial, how: str) -> None:
+    """Let the next epoch end in an accident."""
+
+    def step(_):
+        if how == "memory":
+            raise torch.OutOfMemoryError("out of memory")
+        return losses.clone()
+
+    losses = torch.full((len(trial._members),), math.nan)
+    for member in trial._members:
+        member.run._train_batch = step
+    for stack in trial._stacks:
+        if stack._stack is not None:
+            stack._stack.learn = step
+    if len(losses) == 1:
+        losses = losses[0]
+
+
+@pytest.mark.parametrize("how", ["memory", "loss"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_nothing_of_a_trial_that_had_an_accident_stays(count, how, monkeypatch):
+    monkeypatch.setattr(trainable.logger, "disabled", True)  # pytest keeps what is logged
+    trial = worker(count)
+    breaks(trial, how)
+    models = [weakref.ref(member.run.model) for member in trial._members]
+    models += [weakref.ref(s._stack) for s in trial._stacks if s._stack is not None]
+    gc.collect()
+    gc.disable()  # a GPU's memory cannot wait for it
+    try:
+        reports = trial._advance()
+        assert [report.outcome is not None for report in reports.values()] == [True] * count
+        trial._forget()
+        assert [model() for model in models] == [None] * len(models)
+    finally:
+        gc.enable()
