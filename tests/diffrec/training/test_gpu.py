@@ -41,7 +41,7 @@ def nothing_waits() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", [*VARIANTS, "MultVAE"])
 def test_the_host_never_waits_inside_a_step(variant, precision):
     run = build(variant, training__precision=precision)
     run.next_epoch()  # sets up what is set up once
@@ -51,7 +51,7 @@ def test_the_host_never_waits_inside_a_step(variant, precision):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", [*VARIANTS, "MultVAE"])
 def test_a_recorded_step_is_the_step(variant, precision):
     recorded, asked = (build(variant, training__precision=precision) for _ in range(2))
     assert recorded.records_steps
