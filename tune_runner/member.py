@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     from diffrec.training.fused import FusedEpoch
 
 
+SAVING = 0.1
+"""Part of a trial's time that its checkpoints may take. On a GPU an epoch takes less time than its
+checkpoint: then a validation is not worth one, and an accident costs ten checkpoints' time."""
+
+
 def _unmetered() -> float | None:
     return None
 
@@ -71,6 +76,8 @@ class Member:
         self._seconds, self._joules, self._claim = 0.0, 0.0, ""
         self._meter, self._share = meter, share
         self._core_seconds, self._gpu_seconds = 0.0, 0.0
+        self._unsaved, self._last_save = 0.0, 0.0
+        """Seconds trained since the last checkpoint, and those that it took."""
 
     def start(self, device: str) -> None:
         """Build the run and take up its checkpoint, if there is one."""
@@ -128,6 +135,7 @@ class Member:
             Exception: the error that ended the run.
         """
         self._held(seconds, part)
+        self._unsaved += part * seconds
         self._add(joules)
         if epoch.error is not None:
             raise epoch.error
@@ -141,7 +149,8 @@ class Member:
         report = TrialReport(done.epoch, value, self._epochs)
         self._epochs = {}
         self._reports.append(report)
-        self._save()
+        if done.finished or SAVING * self._unsaved >= self._last_save:
+            self._save()
         return self._complete(report)
 
     def failure(self, error: Exception) -> TrialReport:
@@ -202,6 +211,7 @@ class Member:
     def _save(self) -> None:
         from tune_runner import checkpoints
 
+        started = time.perf_counter()
         state = {
             "run": self.run.state_dict(),
             "seconds": self._seconds,
@@ -211,6 +221,7 @@ class Member:
         }
         assert self._place is not None
         checkpoints.save(self._place, state, claimed=self._claim)
+        self._unsaved, self._last_save = 0.0, time.perf_counter() - started
 
 
 def _to_state(report: TrialReport) -> dict[str, Any]:

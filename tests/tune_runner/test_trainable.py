@@ -10,9 +10,11 @@ import torch
 
 from diffrec.data.sources import load_dataset
 from diffrec.presets import preset
-from diffrec.training.fused import FusedRuns
+from diffrec.training.fused import FusedEpoch, FusedRuns
+from diffrec.training.reports import EpochReport
 from diffrec.training.run import build_run
-from tune_runner import trainable
+from tune_runner import checkpoints, trainable
+from tune_runner import member as member_module
 from tune_runner.member import Member
 from tune_runner.trainable import RecommenderTrial
 
@@ -73,3 +75,37 @@ def test_nothing_of_a_trial_that_had_an_accident_stays(count, how, monkeypatch):
         assert [model() for model in models] == [None] * len(models)
     finally:
         gc.enable()
+
+
+def test_checkpoints_take_a_tenth_of_the_time_and_the_last_is_always_written(monkeypatch):
+    clock, saved = [0.0], []
+
+    def save(place, state, *, claimed):
+        saved.append(state["run"])
+        clock[0] += 1.0
+
+    monkeypatch.setattr(checkpoints, "save", save)
+    monkeypatch.setattr(member_module, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    task = SimpleNamespace(number=0, name="0", config={}, checkpoint="")
+    engine = SimpleNamespace(test=lambda run, test: ({}, {}))
+    member = Member(task, "valid/recall@20", engine, SimpleNamespace(test=None))
+    member._place = member_module.open_place("unused")
+    member.run = SimpleNamespace(
+        state_dict=lambda: epoch, finished=False, best_metrics={}, best_epoch=1
+    )
+    for epoch in range(1, 20):  # two seconds each, a half of which is this trial's
+        report = EpochReport(epoch, 0.5, 1.0, {}, is_best=False, finished=epoch == 19)
+        assert member.take(FusedEpoch(member.run, report, None, 1.0), 2.0, part=0.5) is not None
+    assert saved == [1, 11, 19]
+
+
+def test_a_quick_checkpoint_is_written_at_every_validation(tmp_path):
+    trial = worker(1)
+    (member,) = trial._members
+    member._place = member_module.open_place(str(tmp_path / "trial"))
+    member._claim = member._place.claim()
+    for _ in range(2):
+        (report,) = trial._advance().values()
+        member._last_save = 0.0  # as if writing took no time
+        state, _ = checkpoints.load(member._place)
+        assert state["run"]["epoch"] == report.epoch
