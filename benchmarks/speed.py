@@ -105,7 +105,7 @@ def _trials(
             history.append((epoch, plain.round(questions)[0]))
     base = time.perf_counter() - started
     rows = [("trial to its early stop", "epochs", "seconds", "ratio", "ratio an epoch")]
-    rows.append(("plain", str(epoch), f"{base:.0f}", "", ""))
+    rows.append(("plain", str(epoch), f"{base:.3g}", "", ""))
     for kind in _KINDS:
         started = time.perf_counter()
         split = data.tuning_split()
@@ -116,7 +116,7 @@ def _trials(
         test_metrics(run, data.test)
         took = time.perf_counter() - started
         each = base / epoch / (took / run.epoch)
-        rows.append((kind, str(run.epoch), f"{took:.0f}", f"{base / took:.1f}", f"{each:.1f}"))
+        rows.append((kind, str(run.epoch), f"{took:.3g}", f"{base / took:.1f}", f"{each:.1f}"))
     return rows
 
 
