@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from measuring import AMAZON_BOOK_NOISY, machine, report, split_of_size
 
+from diffrec.config import RecommenderConfig
 from diffrec.data.interactions import TuningSplit
 from diffrec.evaluation.ranking import rankings
 from diffrec.presets import preset
@@ -47,7 +48,26 @@ def main() -> None:
     )
     if not args.full:
         split = _part(split, args.batches * config.training.batch_size, args.validated)
-    run = TrainingRun(config, split, device=args.device)
+    run = _trained_and_resumed(config, split, args.device, clock)
+    test_metrics(run, split.valid)
+    clock.note("best state restored, test scored")
+    users = np.flatnonzero(split.valid.lengths > 0)
+    for _ in rankings(run.model, history=split.train, seen=[split.train], users=users, k=20):
+        pass
+    clock.note("ranked again")
+    report(rows)
+    if args.device == "cuda":
+        print(f"GPU peak {torch.cuda.max_memory_allocated() / 1e9:.2f} GB")
+    peak = _peak()
+    print(f"{peak:.2f} GB, {'within' if peak <= args.limit else 'ABOVE'} {args.limit:g} GB")
+    raise SystemExit(peak > args.limit)
+
+
+def _trained_and_resumed(
+    config: RecommenderConfig, split: TuningSplit, device: str, clock: "_Clock"
+) -> TrainingRun:
+    """Train two epochs, save after each, go on in another run; return that."""
+    run = TrainingRun(config, split, device=device)
     clock.note("model built")
     report_ = run.next_epoch()
     clock.note(f"epoch of {report_.seconds:.0f} s training, validated")
@@ -63,23 +83,12 @@ def main() -> None:
         saved = _save(run, clock, Path(folder), "best is older")
         del run
         gc.collect()
-        run = TrainingRun(config, split, device=args.device)
-        run.load_state_dict(*read_state(saved))
+        resumed = TrainingRun(config, split, device=device)
+        resumed.load_state_dict(*read_state(saved))
         clock.note("another run goes on from that")
-    run.next_epoch()
+    resumed.next_epoch()
     clock.note("and trains")
-    test_metrics(run, split.valid)
-    clock.note("best state restored, test scored")
-    users = np.flatnonzero(split.valid.lengths > 0)
-    for _ in rankings(run.model, history=split.train, seen=[split.train], users=users, k=20):
-        pass
-    clock.note("ranked again")
-    report(rows)
-    if args.device == "cuda":
-        print(f"GPU peak {torch.cuda.max_memory_allocated() / 1e9:.2f} GB")
-    peak = _peak()
-    print(f"{peak:.2f} GB, {'within' if peak <= args.limit else 'ABOVE'} {args.limit:g} GB")
-    raise SystemExit(peak > args.limit)
+    return resumed
 
 
 def _save(run: TrainingRun, clock: "_Clock", folder: Path, which: str) -> Path:

@@ -124,6 +124,7 @@ class _HostBatch:
         return len(self._users)
 
     def write(self, which: int, out: Tensor) -> Tensor:
+        """See `Batch`."""
         dense_rows(self._interactions, self._users, self._weights[which], out.numpy())
         return out
 
@@ -138,6 +139,7 @@ class _DeviceBatch:
         return self._users
 
     def write(self, which: int, out: Tensor) -> Tensor:
+        """See `Batch`."""
         flat, values = out.zero_().view(-1), self._values[which]
         if values is None:
             flat.index_fill_(0, self._cells, 1.0)

@@ -167,7 +167,6 @@ def test_a_node_without_the_studys_folder_says_so(tmp_path):
 
 def test_clusterings_are_shared_beside_the_checkpoints(base):
     labels = np.array([0, 2, 1, 2])
-    Path(base).mkdir(exist_ok=True, parents=True)
     SharedClusterings(base).save("kmeans-3-x", labels)
     other = SharedClusterings(base)
     np.testing.assert_array_equal(other.load("kmeans-3-x"), labels)
