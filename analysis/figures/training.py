@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _WIDE = 5.0
 """Times the least value from which on an axis of seconds is a log scale."""
 
+_QUICK = 0.1
+"""Seconds of an epoch below which all are shown in milliseconds."""
+
 _STATES = {
     "complete": COLOURS[0],
     "pruned": COLOURS[4],
@@ -113,32 +116,36 @@ def seconds_per_epoch(study: Study, _: Studies) -> "Figure | None":
                 groups.setdefault(name, []).append(fmean(seconds))
     if not groups:
         return None
+    quick = max(map(max, groups.values())) < _QUICK
+    factor, unit = (1e3, "milliseconds") if quick else (1.0, "seconds")
     figure, axes = single(
         "How long does a training epoch take?",
-        "seconds per epoch, less validation",
+        f"{unit} per epoch, less validation",
         "variant" if several else "group",
         height=1.8 + 0.32 * len(groups),
     )
     names, shown = list(reversed(groups)), list[float]()
     for y, name in enumerate(names):
-        values = groups[name]
+        values = [factor * seconds for seconds in groups[name]]
         shown += values
         axes.plot(values, [y] * len(values), "o", color=COLOURS[0], markersize=4, alpha=0.5)
         axes.plot(fmean(values), y, "|", color=COLOURS[1], markersize=14, mew=2)
         reported = reported_seconds().get((name, study.dataset))
         if reported is not None:
-            axes.plot(reported, y, "D", color=COLOURS[2], markersize=6)
-            shown.append(reported)
+            axes.plot(factor * reported, y, "D", color=COLOURS[2], markersize=6)
+            shown.append(factor * reported)
     axes.plot([], [], "o", color=COLOURS[0], alpha=0.5, label="a trial's mean")
     axes.plot([], [], "|", color=COLOURS[1], mew=2, markersize=10, label="mean of trials")
     if any((name, study.dataset) in reported_seconds() for name in names):
         axes.plot([], [], "D", color=COLOURS[2], label="reproduction report (its GPU)")
     if max(shown) > _WIDE * min(shown):  # else a log scale would have hardly a tick
         axes.set_xscale("log")
-        axes.set_xlabel("seconds per epoch (log scale), less validation", color=INK)
+        axes.set_xlabel(f"{unit} per epoch (log scale), less validation", color=INK)
         for ticks in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
             ticks(_plain_tick)
         axes.tick_params("x", which="minor", colors=INK)
+    else:
+        axes.locator_params("x", nbins=5)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(-0.6, len(names) - 0.4)
     legend_below(figure)

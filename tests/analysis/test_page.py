@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from matplotlib.colors import to_hex
@@ -122,9 +123,10 @@ def test_a_study_without_curves_or_control_still_has_a_page():
     assert figures.draw_all(lone) == {}
 
 
-@pytest.mark.parametrize("spread", [1.3, 4.0, 30.0])
-def test_seconds_per_epoch_has_ticks_with_names_whatever_their_range(study, spread):
-    values = [2.0, 2.0 * spread]
+@pytest.mark.parametrize("least", [2.0, 0.0064])  # of a CPU, of a GPU
+@pytest.mark.parametrize("spread", [1.25, 4.0, 30.0])
+def test_seconds_per_epoch_has_ticks_with_names_whatever_their_range(study, spread, least):
+    values = [least, least * spread]
     trials = tuple(
         replace(t, curves=t.curves | {"train/epoch_seconds": {5: values[t.number % 2]}})
         for t in study.trials
@@ -143,3 +145,7 @@ def test_seconds_per_epoch_has_ticks_with_names_whatever_their_range(study, spre
         if low <= place <= high and text.get_text()
     ]
     assert len(named) >= 2
+    unit = "milliseconds" if least * spread < 0.1 else "seconds"
+    assert axes.get_xlabel().startswith(f"{unit} per epoch")
+    boxes = sorted((text.get_window_extent() for text in named), key=lambda box: box.x0)
+    assert all(one.x1 < other.x0 for one, other in pairwise(boxes))
