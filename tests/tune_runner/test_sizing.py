@@ -1,8 +1,10 @@
 """Shares of a GPU from what a trial was seen to need; weights counted like torch counts them."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
-import ray
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -121,15 +123,19 @@ def test_only_a_small_share_is_asked_for(wish, monkeypatch):
 
 @pytest.mark.ray
 def test_a_share_is_looked_at_while_another_holds_most_of_the_gpu():
-    with ray.init(num_cpus=2, num_gpus=1, include_dashboard=False):
-        held = ray.remote(num_gpus=0.9)(Holder).remote()
-        assert ray.get(held.ready.remote())
-        # torch sees no GPU where there is none: nothing to refuse
-        check_share(Wish(gpus=0.001), Cluster(2, 1), joined=True)
-
+    # in a process of its own, whose Ray counts a GPU; torch sees none, so nothing is refused
+    code = """
+import ray
+from tune_runner.placement import Cluster, Wish
+from tune_runner.sizing import check_share
 
 class Holder:
-    """Has most of a GPU."""
-
-    def ready(self) -> bool:
+    def ready(self):
         return True
+
+ray.init(num_cpus=2, num_gpus=1, include_dashboard=False)
+held = ray.remote(num_gpus=0.9)(Holder).remote()
+assert ray.get(held.ready.remote())
+check_share(Wish(gpus=0.001), Cluster(2, 1), joined=True)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
