@@ -53,10 +53,8 @@ class Feed:
         self._on_device: tuple[Tensor, list[Tensor | None]] | None = None
         if device.type != "cpu" if cuts_there is None else cuts_there:
             sent = [None if (w := weights[k]) is None else send(w, device) for k in self.kinds]
-            self._on_device = (
-                send(interactions.indices.copy(), device),
-                sent,
-            )  # theirs may be read-only
+            indices = interactions.indices.copy()  # theirs may be read-only
+            self._on_device = send(indices, device), sent
 
     @property
     def kinds(self) -> Sequence[int]:
