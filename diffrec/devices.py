@@ -39,9 +39,20 @@ def rows_on(
         return torch.from_numpy(dense_rows(interactions, users, values))
     cells, kept = cells_of(interactions, users, values)
     rows = torch.zeros(len(users), interactions.num_items, device=device)
-    places, flat = send(cells, device), rows.view(-1)
-    if kept is None:
-        flat.index_fill_(0, places, 1.0)
-    else:  # no cell twice: an interaction happened or did not
-        flat.scatter_(0, places, send(kept, device))
+    return fill(rows, send(cells, device), None if kept is None else send(kept, device))
+
+
+def fill(rows: Tensor, cells: Tensor, values: Tensor | None) -> Tensor:
+    """Write into contiguous rows, and return them.
+
+    Args:
+        rows: zeros, (users, num_items).
+        cells: where in the rows, one after the other, something stands; none twice.
+        values: what, (len(cells),); None for ones.
+    """
+    flat = rows.view(-1)
+    if values is None:
+        flat.index_fill_(0, cells, 1.0)
+    else:
+        flat.scatter_(0, cells, values)
     return rows

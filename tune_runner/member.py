@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 SAVING = 0.1
 """Part of a trial's time that its checkpoints may take. On a GPU an epoch takes less time than its
-checkpoint: then a validation is not worth one, and an accident costs ten checkpoints' time."""
+checkpoint: then a validation is not worth one, and an accident costs at most the time of ten."""
 
 
 def _unmetered() -> float | None:

@@ -7,12 +7,14 @@ The update is torch's own fused kernel, asked for through torch's functional for
 Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
+
+from diffrec.training.kept_state import Done, forget
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
@@ -71,12 +73,10 @@ class AdamW:
         state = {i: dict(self.state[p]) for i, p in enumerate(parameters) if p in self.state}
         return {"state": state, "param_groups": groups}
 
-    def load_state_dict(
-        self, state: Mapping[str, Any], done: Callable[[Tensor], None] | None = None
-    ) -> None:
+    def load_state_dict(self, state: Mapping[str, Any], done: Done = forget) -> None:
         """Copy the moments of `state`, also of one that torch's AdamW wrote; groups stay.
 
-        `done`, if given, is told of each tensor that is copied.
+        `done` is told of each tensor that is copied.
         """
         parameters = self._parameters()
         self.state = {parameters[int(i)]: {} for i in state["state"]}
@@ -85,8 +85,7 @@ class AdamW:
             for name in (_STEP, _FIRST, _SECOND):
                 own = torch.empty_like(moments[name], device=parameter.device)
                 self.state[parameter][name] = own.copy_(moments[name])
-                if done is not None:
-                    done(moments[name])
+                done(moments[name])
 
     def _parameters(self) -> list[Tensor]:
         return [p for group in self.param_groups for p in group["params"]]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from diffrec.data.batches import dense_rows
 from diffrec.data.interactions import Interactions
-from diffrec.devices import send
+from diffrec.devices import fill, send
 
 
 class Batch(Protocol):
@@ -138,9 +138,4 @@ class _DeviceBatch:
 
     def write(self, which: int, out: Tensor) -> Tensor:
         """See `Batch`."""
-        flat, values = out.zero_().view(-1), self._values[which]
-        if values is None:
-            flat.index_fill_(0, self._cells, 1.0)
-        else:  # no cell twice: an interaction happened or did not
-            flat.scatter_(0, self._cells, values)
-        return out
+        return fill(out.zero_(), self._cells, self._values[which])

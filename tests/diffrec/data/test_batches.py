@@ -4,16 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffrec.data import Interactions, dense_rows
+from strategies import small_interactions
 
 
 @st.composite
 def cases(draw):
     """Interactions of up to 8 users, some of them chosen, a weight for each interaction."""
-    num_users, num_items = draw(st.integers(1, 8)), draw(st.integers(1, 12))
-    cells = st.integers(0, num_users * num_items - 1)
-    chosen = np.array(draw(st.lists(cells, unique=True)), dtype=int)
-    pairs = np.stack([chosen // num_items, chosen % num_items], axis=1)
-    interactions = Interactions.from_pairs(pairs, num_users, num_items)
+    interactions = draw(small_interactions())
+    num_users = interactions.num_users
     users = np.array(draw(st.lists(st.integers(0, num_users - 1), max_size=9)), dtype=int)
     weights = np.random.default_rng(0).random(interactions.nnz, dtype=np.float32)
     return interactions, users, weights

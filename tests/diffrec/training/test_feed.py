@@ -5,11 +5,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffrec.data import Interactions, dense_rows
+from diffrec.data import dense_rows
 from diffrec.data.sources import load_dataset
 from diffrec.presets import preset
 from diffrec.training.feed import Feed
 from diffrec.training.run import TrainingRun
+from strategies import small_interactions
 
 CPU = torch.device("cpu")
 
@@ -17,11 +18,8 @@ CPU = torch.device("cpu")
 @st.composite
 def cases(draw):
     """Interactions of up to 8 users, an order of some of them, inputs and targets, a batch size."""
-    num_users, num_items = draw(st.integers(1, 8)), draw(st.integers(1, 12))
-    cells = st.integers(0, num_users * num_items - 1)
-    chosen = np.array(draw(st.lists(cells, unique=True)), dtype=int)
-    pairs = np.stack([chosen // num_items, chosen % num_items], axis=1)
-    interactions = Interactions.from_pairs(pairs, num_users, num_items)
+    interactions = draw(small_interactions())
+    num_users = interactions.num_users
     order = np.array(draw(st.permutations(range(num_users))), dtype=int)
     inputs, targets = np.random.default_rng(0).random((2, interactions.nnz), dtype=np.float32)
     weights = draw(
