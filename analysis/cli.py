@@ -4,24 +4,16 @@
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from diffrec.errors import UserError
+from diffrec.command_line import CliParser, run_command
 from tune_runner.records import default_tracking_uri
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, like every other fault."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise UserError(f"{message}; see --help.")
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the command's arguments."""
-    made = _Parser(
+    made = CliParser(
         prog="python -m analysis",
         description="Say what a study found: print its table, save its report (page, tables, "
         "figures), put it on its MLflow run.",
@@ -62,20 +54,17 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 2 for a fault of the user's, in one sentence."""
-    try:
-        args = parser().parse_args(arguments)
-        uri = args.tracking_uri or default_tracking_uri()
-        from analysis import report
+    return run_command(_run, arguments, interrupted="Interrupted; the study itself is untouched.")
 
-        runs_dir = Path(args.runs_dir)
-        if args.figure:
-            return report.draw_figure(args.figure, args.study, uri, runs_dir, args.against)
-        return report.report_study(
-            args.study, uri, runs_dir, args.against, with_figures=not args.no_figures
-        )
-    except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("Interrupted; the study itself is untouched.\n")
-        return 130
+
+def _run(arguments: Sequence[str] | None) -> int:
+    args = parser().parse_args(arguments)
+    uri = args.tracking_uri or default_tracking_uri()
+    from analysis import report
+
+    runs_dir = Path(args.runs_dir)
+    if args.figure:
+        return report.draw_figure(args.figure, args.study, uri, runs_dir, args.against)
+    return report.report_study(
+        args.study, uri, runs_dir, args.against, with_figures=not args.no_figures
+    )

@@ -1,12 +1,11 @@
 """`python -m diffrec`: fetch, prepare, check, train, evaluate, recommend."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
+from diffrec.command_line import CliParser, run_command
 from diffrec.commands import check, embed, evaluate, fetch, prepare, recommend, train
-from diffrec.errors import UserError
 
 COMMANDS = {
     "fetch": fetch,
@@ -21,7 +20,7 @@ COMMANDS = {
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
+    parser = CliParser(
         prog="python -m diffrec", description="Diffusion recommenders and their data."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -32,16 +31,13 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; a fault of the user's is one sentence on stderr and exit code 2."""
+    """Run a command and return its exit code: 2 for a fault of the user's, in one sentence."""
+    return run_command(_run, arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     args = build_parser().parse_args(arguments)
-    try:
-        return COMMANDS[args.command].run(args)
-    except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    except BrokenPipeError:  # `... | head` has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    return COMMANDS[args.command].run(args)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,29 @@
 import difflib
 from collections.abc import Iterable
 
+_CLOSE, _TIE, _LISTED = 0.5, 0.01, 5
+"""Least likeness of a suggestion, what counts as equal, and suggestions at most."""
+
 
 class UserError(ValueError):
     """The user's input breaks a rule. The message is one sentence; commands print it and exit 2."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ` (did you mean 'x'?)` for the closest of `known`, or an empty string."""
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" (did you mean {found[0]!r}?)" if found else ""
+    """Return ` (did you mean 'x'?)` for the closest of `known`, or an empty string.
+
+    Names that are equally close are all listed: `a, b or c`.
+    """
+    names = [other for other in dict.fromkeys(known) if other != name]
+    close = {other: _likeness(name, other) for other in names}
+    best = max(close.values(), default=0.0)
+    if best < _CLOSE:
+        return ""
+    found = [repr(other) for other in names if close[other] >= best - _TIE][:_LISTED]
+    listed = " or ".join(filter(None, [", ".join(found[:-1]), found[-1]]))
+    return f" (did you mean {listed}?)"
+
+
+def _likeness(name: str, other: str) -> float:
+    """Return a number from 0 to 1: 1 for names that differ in case alone."""
+    return difflib.SequenceMatcher(None, other.lower(), name.lower()).ratio()

@@ -1,0 +1,150 @@
+"""Command line of the three programs: parser, types of numbers, faults as one sentence each."""
+
+import argparse
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Literal, NoReturn, TypeVar
+
+from diffrec.credentials import without_secrets
+from diffrec.errors import UserError
+
+FAULT, INTERRUPTED = 2, 130
+"""Exit codes: of a fault of the user's or the surroundings', and of Ctrl-C."""
+
+_OUTSIDE = (
+    ("sqlalchemy.exc", "SQLAlchemyError"),
+    ("optuna.exceptions", "StorageInternalError"),
+    ("mlflow.exceptions", "MlflowException"),
+)
+"""Exceptions for a database or server that does not do what it should, by module: looked up among
+the loaded modules, since this package imports none of them."""
+
+Number = TypeVar("Number", int, float)
+
+
+class CliParser(argparse.ArgumentParser):
+    """Argument parser that says what is wrong in one sentence, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the fault as a UserError.
+
+        Raises:
+            UserError: always.
+        """
+        raise UserError(f"{' '.join(message.split())}; see --help.")
+
+
+def run_command(
+    work: Callable[[Sequence[str] | None], int],
+    arguments: Sequence[str] | None,
+    *,
+    interrupted: str = "Interrupted.",
+) -> int:
+    """Return the exit code of `work(arguments)`; whatever the user can mend is one sentence.
+
+    A fault of our own keeps its traceback.
+
+    Args:
+        work: parses the arguments and does what they say.
+        arguments: of the command line; None for those of this process.
+        interrupted: what Ctrl-C is answered with.
+    """
+    try:
+        return work(arguments)
+    except UserError as error:
+        _complain(str(error))
+        return FAULT
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{interrupted}\n")
+        return INTERRUPTED
+    except BrokenPipeError:  # `... | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        said = outside_fault(error)
+        if said is None:
+            raise
+        _complain(said)
+        return FAULT
+
+
+def outside_fault(error: Exception) -> str | None:
+    """Return the sentence for an error of the disk, the network, a database or a server.
+
+    None for any other error: it is a fault of ours, and its traceback is needed.
+    """
+    if isinstance(error, MemoryError):
+        return "This needs more memory than there is; make it smaller, or use a larger machine."
+    if isinstance(error, OSError):
+        reason = error.strerror or _first_line(error)
+        if error.filename is None:
+            return f"The system refused an operation ({reason}); mend that and try again."
+        return f"{os.fsdecode(error.filename)} cannot be used ({reason}); mend that and try again."
+    for module, name in _OUTSIDE:
+        kind = getattr(sys.modules.get(module), name, None)
+        if kind is not None and isinstance(error, kind):
+            what = "MLflow" if module.startswith("mlflow") else "The study's database"
+            return f"{what} does not do what it should ({_first_line(error)}); mend it, try again."
+    return None
+
+
+def whole_number(low: int, high: int | None = None) -> Callable[[str], int]:
+    """Return an argparse type: whole numbers from `low` to `high`, both included."""
+    bound = f"of {low} or more" if high is None else f"from {low} to {high}"
+
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = None
+        if value is None or value < low or (high is not None and value > high):
+            raise argparse.ArgumentTypeError(f"must be a whole number {bound}, but got {text!r}")
+        return value
+
+    return read
+
+
+def number(low: float, high: float = math.inf, *, above: bool = False) -> Callable[[str], float]:
+    """Return an argparse type: finite numbers from `low` to `high`; `above`: `low` is left out."""
+    bound = f"above {low:g}" if above else f"of {low:g} or more"
+    if math.isfinite(high):
+        bound += f" and at most {high:g}"
+    if math.isinf(low):
+        bound = "that is finite"
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value) or value > high or value < low or (above and value == low):
+            raise argparse.ArgumentTypeError(f"must be a number {bound}, but got {text!r}")
+        return value
+
+    return read
+
+
+def or_auto(read: Callable[[str], Number]) -> Callable[[str], Number | Literal["auto"]]:
+    """Return an argparse type: what `read` takes, or the word auto."""
+
+    def read_or_auto(text: str) -> Number | Literal["auto"]:
+        if text == "auto":
+            return "auto"
+        try:
+            return read(text)
+        except argparse.ArgumentTypeError as error:
+            said = str(error).replace(", but got", " or auto, but got", 1)
+            raise argparse.ArgumentTypeError(said) from None
+
+    return read_or_auto
+
+
+def _complain(said: str) -> None:
+    sys.stderr.write(f"error: {without_secrets(' '.join(said.split()))}\n")
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

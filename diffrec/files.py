@@ -1,0 +1,158 @@
+"""Output files: checked before the work that fills them, written whole or not at all."""
+
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from diffrec.errors import UserError
+
+NAME_BYTES = 255
+"""Longest name of a file or folder that common file systems take."""
+
+_PROBE_BYTES = 4096
+"""Written to see whether a disk takes anything; a full one still makes empty files."""
+
+Writer = Callable[[IO[bytes]], None]
+
+
+def check_output_folder(path: Path, option: str) -> None:
+    """Refuse a folder that cannot be made or written; nothing is left behind.
+
+    Args:
+        path: the folder to be.
+        option: how the user named it, for the message: `--out`.
+
+    Raises:
+        UserError: a part of it is a file, a loop or too long, or its disk takes nothing.
+    """
+    if _status(path, option) is not None and not path.is_dir():
+        raise UserError(f"{option} must be a folder, but {path} is a file; choose another.")
+    _check_room(path, option)
+
+
+def check_output_file(path: Path, option: str) -> None:
+    """Refuse a file that cannot be written; nothing is left behind.
+
+    Args:
+        path: the file to be.
+        option: how the user named it, for the message: `--out`.
+
+    Raises:
+        UserError: it is a folder, a pipe or a device, its name is too long, or its folder cannot be
+            made or written.
+    """
+    if _status(path, option) is not None and not path.is_file():
+        kind = "folder" if path.is_dir() else "pipe or device"
+        raise UserError(f"{option} must be a file, but {path} is a {kind}; choose another.")
+    _check_room(path.parent, option)
+
+
+def atomic_write(path: Path, content: bytes | str | Writer, *, durable: bool = False) -> None:
+    """Write a file so that a crash at any moment leaves the old one or the new one, whole.
+
+    Its mode follows the umask.
+
+    Args:
+        path: the file; its folder must exist.
+        content: bytes, text (UTF-8), or a function that writes to an open binary file.
+        durable: wait until the disk has it, so that a power cut loses nothing either.
+
+    Raises:
+        OSError: it cannot be written; the file is as it was.
+    """
+    new = path.with_name(f".{secrets.token_hex(8)}.new")
+    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            if callable(content):
+                content(file)
+            else:
+                file.write(content.encode() if isinstance(content, str) else content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def filled_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path`; its files move to `path` once all are written.
+
+    Files of other names that `path` holds stay. After an error nothing is left behind.
+    """
+    made = _make(path.parent)
+    new = path.parent / f".{secrets.token_hex(8)}.new"
+    try:
+        new.mkdir()
+        yield new
+        made += _make(path)
+        for file in sorted(new.iterdir()):
+            file.replace(path / file.name)
+        made.clear()
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        for folder in reversed(made):
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def _make(folder: Path) -> list[Path]:
+    """Make a folder with its parents; return those that were missing, outermost first."""
+    missing = [part for part in (folder, *folder.parents) if not part.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing[::-1]
+
+
+def _status(path: Path, option: str) -> os.stat_result | None:
+    """Return what is at `path`, or None; refuse what no file system could hold there."""
+    long = next((part for part in path.parts if len(os.fsencode(part)) > NAME_BYTES), None)
+    if long is not None:
+        raise UserError(
+            f"{option} must have names of at most {NAME_BYTES} bytes, but {long[:20]!r}... has "
+            f"{len(os.fsencode(long))}; choose a shorter one."
+        )
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise UserError(
+                f"{option} must be a path that can be written, but {path} is a link to nothing; "
+                "choose another."
+            ) from None
+        return None
+    except (OSError, ValueError) as error:  # ValueError: a NUL byte
+        raise _refusal(option, path, error) from None
+
+
+def _check_room(folder: Path, option: str) -> None:
+    """Write and remove a small file in `folder`, or in the nearest of its parents that exists."""
+    nearest = folder
+    while _status(nearest, option) is None and nearest != nearest.parent:
+        nearest = nearest.parent
+    probe = nearest / f".{secrets.token_hex(8)}.new"
+    try:
+        with probe.open("xb", buffering=0) as file:
+            written = file.write(bytes(_PROBE_BYTES))
+            if written != _PROBE_BYTES:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError as error:
+        raise _refusal(option, nearest, error) from None
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+
+
+def _refusal(option: str, path: Path, error: Exception) -> UserError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return UserError(
+        f"{option} must be a path that can be written, but {path} is not ({reason}); choose "
+        "another."
+    )
