@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from diffrec.command_line import CliParser, run_command
-from tune_runner.records import default_tracking_uri
+from tune_runner.schema import default_tracking_uri
 
 
 def parser() -> argparse.ArgumentParser:
@@ -60,11 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     args = parser().parse_args(arguments)
     uri = args.tracking_uri or default_tracking_uri()
-    from analysis import report
+    from analysis.report import build
 
     runs_dir = Path(args.runs_dir)
     if args.figure:
-        return report.draw_figure(args.figure, args.study, uri, runs_dir, args.against)
-    return report.report_study(
+        return build.draw_figure(args.figure, args.study, uri, runs_dir, args.against)
+    return build.report_study(
         args.study, uri, runs_dir, args.against, with_figures=not args.no_figures
     )

@@ -1,4 +1,4 @@
-"""What it is worth to let the C library keep freed memory (diffrec.memory).
+"""What it is worth to let the C library keep freed memory (diffrec.runtime.memory).
 
     python benchmarks/allocator.py
 
@@ -13,7 +13,7 @@ import time
 import torch
 from measuring import ML_1M, machine, report
 
-from diffrec.memory import keep_freed_memory
+from diffrec.runtime.memory import keep_freed_memory
 
 
 def main() -> None:

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from measuring import ML_1M, interleaved, machine, product_rate, report, scoring_work
 
-from diffrec.memory import keep_freed_memory
+from diffrec.config.presets import preset
 from diffrec.models.recommender import DiffusionRecommender
-from diffrec.presets import preset
+from diffrec.runtime.memory import keep_freed_memory
 
 
 def main() -> None:

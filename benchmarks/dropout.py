@@ -9,8 +9,8 @@ import torch
 from measuring import ML_1M, interleaved, machine, report
 from torch import nn
 
-from diffrec.memory import keep_freed_memory
 from diffrec.models.dropout import Dropout
+from diffrec.runtime.memory import keep_freed_memory
 
 
 def main() -> None:

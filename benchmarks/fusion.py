@@ -21,11 +21,11 @@ import numpy as np
 import torch
 
 from diffrec.config import RecommenderConfig
+from diffrec.config.presets import preset
 from diffrec.data.interactions import Interactions, TuningSplit
 from diffrec.data.sources import load_dataset
-from diffrec.presets import preset
-from diffrec.training.fused import FusedRuns
-from diffrec.training.run import build_run
+from diffrec.training.fused.runs import FusedRuns
+from diffrec.training.runs import build_run
 
 _ENDLESS = {"training.max_epochs": 10**9, "training.eval_every": 10**9, "training.patience": 10**9}
 

@@ -15,7 +15,7 @@ import time
 import torch
 from measuring import ML_1M, machine, product_rate, report, split_of_size, training_work
 
-from diffrec.presets import preset
+from diffrec.config.presets import preset
 from diffrec.training.run import TrainingRun
 
 

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from measuring import machine, report, split_of_size
 
+from diffrec.config.presets import preset
 from diffrec.evaluation.ranking import evaluate
-from diffrec.presets import preset
 from diffrec.training.run import TrainingRun
 
 _CENTRE = {"users": 2_000, "items": 4_000, "interactions": 80_000, "steps": 10}

@@ -25,7 +25,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "tests")]
 
-from tune_runner import environment  # noqa: E402 - before Ray and MLflow are imported
+from tune_runner.execution import environment  # noqa: E402 - before Ray and MLflow are imported
 
 environment.prepare()
 
@@ -34,8 +34,8 @@ import ray  # noqa: E402
 from driver import start_driver  # noqa: E402
 from fake_run import FakeEngine  # noqa: E402
 from faults import Harm, Watch  # noqa: E402
-from tune_runner.placement import Wish  # noqa: E402
-from tune_runner.settings import StudyConfig  # noqa: E402
+from tune_runner.resources.allocation import Wish  # noqa: E402
+from tune_runner.study.config import StudyConfig  # noqa: E402
 
 SPACE = """
 from search_spaces import Choice, SearchSpace

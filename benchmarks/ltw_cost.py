@@ -15,8 +15,8 @@ from pathlib import Path
 
 import torch
 
+from diffrec.config.presets import preset
 from diffrec.data.sources import load_dataset
-from diffrec.presets import preset
 from diffrec.training.run import TrainingRun
 
 _MODES = {

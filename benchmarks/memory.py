@@ -20,11 +20,12 @@ import torch
 from measuring import AMAZON_BOOK_NOISY, machine, report, split_of_size
 
 from diffrec.config import RecommenderConfig
+from diffrec.config.presets import preset
 from diffrec.data.interactions import TuningSplit
 from diffrec.evaluation.ranking import rankings
-from diffrec.presets import preset
-from diffrec.training.kept_state import Sparing, read_state
-from diffrec.training.run import TrainingRun, test_metrics
+from diffrec.training.best_state import Sparing, read_state
+from diffrec.training.run import TrainingRun
+from diffrec.training.runs import test_metrics
 
 
 def main() -> None:

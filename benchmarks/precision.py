@@ -13,10 +13,11 @@ from pathlib import Path
 import torch
 from measuring import machine, report
 
+from diffrec.config.presets import preset
 from diffrec.data import Dataset, load_dataset
-from diffrec.precision import has_native_bf16
-from diffrec.presets import preset
-from diffrec.training.run import TrainingRun, test_metrics
+from diffrec.runtime.precision import has_native_bf16
+from diffrec.training.run import TrainingRun
+from diffrec.training.runs import test_metrics
 
 
 def main() -> None:

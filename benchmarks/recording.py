@@ -12,7 +12,7 @@ import time
 
 from measuring import ML_1M, interleaved, machine, report, split_of_size
 
-from diffrec.presets import preset
+from diffrec.config.presets import preset
 from diffrec.training.run import TrainingRun
 
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from tune_runner import environment
+from tune_runner.execution import environment
+from tune_runner.search import storage
 
 environment.prepare()  # before Ray is imported
 
@@ -26,10 +27,10 @@ import optuna  # noqa: E402
 import ray  # noqa: E402
 from ray import tune  # noqa: E402
 
-from diffrec.training.fused import FusedRuns  # noqa: E402
-from tune_runner import ledger, study  # noqa: E402
-from tune_runner.placement import Wish  # noqa: E402
-from tune_runner.settings import StudyConfig  # noqa: E402
+from diffrec.training.fused.runs import FusedRuns  # noqa: E402
+from tune_runner import runner  # noqa: E402
+from tune_runner.resources.allocation import Wish  # noqa: E402
+from tune_runner.study.config import StudyConfig  # noqa: E402
 
 OBJECTIVE = "valid/recall@20"
 
@@ -82,7 +83,7 @@ class EmptyRun:
 
 @dataclass(frozen=True)
 class EmptyEngine:
-    """Stands in for `tune_runner.engine.Engine`."""
+    """Stands in for `tune_runner.worker.backend.Engine`."""
 
     reports: int
 
@@ -155,10 +156,10 @@ def whole_service(args: argparse.Namespace, folder: Path, name: str) -> list[flo
     space.write_text(SPACE.format(trials=args.trials, reports=args.reports))
     wish = Wish(max_concurrent=args.concurrent)
     config = StudyConfig(space=str(space), name=name, runs_dir=str(folder / "runs"), wish=wish)
-    if study.run_study(config, engine=EmptyEngine(args.reports)):
+    if runner.run_study(config, engine=EmptyEngine(args.reports)):
         raise SystemExit("the study failed")
     url = f"journal://{folder / 'runs' / name / 'study.log'}"
-    known = optuna.load_study(study_name=name, storage=ledger.read_storage(url)).trials
+    known = optuna.load_study(study_name=name, storage=storage.read_storage(url)).trials
     assert all(len(trial.intermediate_values) == args.reports for trial in known)
     return sorted(t.datetime_complete.timestamp() for t in known if t.datetime_complete)
 
@@ -171,7 +172,7 @@ def main() -> None:
     parser.add_argument("--concurrent", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=1)
     args = parser.parse_args()
-    study._table = lambda session: None  # the report is no part of a trial
+    runner._table = lambda session: None  # the report is no part of a trial
     rows: dict[str, list[tuple[float, float]]] = {"Ray Tune alone": [], "whole service": []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

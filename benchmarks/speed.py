@@ -27,14 +27,15 @@ from measuring import interleaved, machine, product_rate, report, scoring_work, 
 from plain import PlainDiffRec
 
 from diffrec.config import RecommenderConfig
+from diffrec.config.presets import preset
 from diffrec.data import Dataset, load_dataset
 from diffrec.data.interactions import Interactions, TuningSplit
 from diffrec.evaluation.ranking import evaluate
 from diffrec.models.recommender import DiffusionRecommender
-from diffrec.precision import product_dtype
-from diffrec.presets import preset
+from diffrec.runtime.precision import product_dtype
 from diffrec.training.patience import PatienceRule
-from diffrec.training.run import TrainingRun, test_metrics
+from diffrec.training.run import TrainingRun
+from diffrec.training.runs import test_metrics
 
 _KINDS = ("fp32", "auto")
 Seconds = dict[str, float]

@@ -8,8 +8,8 @@ import argparse
 import torch
 from measuring import interleaved, machine, report
 
-from diffrec.memory import keep_freed_memory
 from diffrec.models.denoiser import tanh
+from diffrec.runtime.memory import keep_freed_memory
 
 _CALLS = 50
 

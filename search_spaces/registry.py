@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from diffrec.errors import UserError, nearest
-from search_spaces import (
+from search_spaces.catalog import (
     baselines,
     clustering_ablation,
     diffusion_steps,
@@ -17,8 +17,8 @@ from search_spaces import (
     smoke,
     temporal_weighting,
 )
-from search_spaces.beside import SUFFIX, beside_baselines
 from search_spaces.space import SearchSpace
+from search_spaces.with_baselines import SUFFIX, beside_baselines
 
 _MODULES = (
     clustering_ablation,

@@ -6,111 +6,57 @@ refused in milliseconds, not in hour three of a study. Engines live in `tune_run
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Literal
+from random import Random
+from typing import Any
 
+from diffrec.config.families import AnyConfig
+from diffrec.config.presets import FALLBACK_DATASET, preset
 from diffrec.errors import UserError
-from diffrec.families import AnyConfig
-from diffrec.presets import FALLBACK_DATASET, preset
-from search_spaces import checks
-from search_spaces.domains import Domain, PlainDomain, RelativeDomain, drawn_domain
-from search_spaces.reach import VARIANT, fields_of, variants_of
+from search_spaces import validation
+from search_spaces.definition import Condition, Objective, Params, SpaceDefinition
+from search_spaces.domains import PlainDomain, RelativeDomain, drawn_domain
+from search_spaces.variants import VARIANT, fields_of, variants_of
 
-Strategy = Literal["grid", "tpe", "random"]
-Params = dict[str, Any]
+__all__ = ["Condition", "Objective", "SearchSpace"]
 
-
-@dataclass(frozen=True, slots=True)
-class Objective:
-    """The validation metric that a study selects by."""
-
-    name: str = "valid/recall@20"
-    direction: Literal["maximize", "minimize"] = "maximize"
-
-    def __post_init__(self) -> None:
-        if not self.name.startswith("valid/"):
-            raise UserError(
-                f"An objective must be a validation metric, but got {self.name!r}; "
-                "choose one such as 'valid/recall@20'."
-            )
-        if self.direction not in ("maximize", "minimize"):
-            raise UserError(
-                f"An objective's direction is 'maximize' or 'minimize', but got {self.direction!r}."
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """A parameter has a meaning only while `parent` takes one of `allowed` (a tuple or domain)."""
-
-    parent: str
-    allowed: tuple[Any, ...] | PlainDomain
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the condition as JSON values."""
-        given = self.allowed
-        allowed = list(given) if isinstance(given, tuple) else given.to_dict()
-        return {"parent": self.parent, "allowed": allowed}
+_CORNERS = 256
+"""Corners built of a large space, and as many drawn at random; a smaller one is built whole."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SearchSpace:
-    """What is varied, what stays, what is asked, and how the answer is searched for."""
-
-    name: str
-    """Identifier: lower case, digits, underscores."""
-
-    question: str
-    """What the study answers, as a sentence."""
-
-    domains: Mapping[str, Domain]
-    """Dotted configuration path (or "variant") to the values that it may take."""
-
-    variant: str | None = None
-    """Published configuration to start from; None exactly when "variant" is searched."""
-
-    conditions: Mapping[str, Condition] = field(default_factory=dict)
-    """Path to the condition under which it is searched at all; otherwise it is None."""
-
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-    """Fixed changes to the published configuration, of every variant that has such a field."""
-
-    objective: Objective = Objective()
-    replicates: int = 1
-    """Seeds that every cell (or sampled point) is run with, unless the user says otherwise."""
-
-    strategy: Strategy = "grid"
-    """`grid` runs every cell, `tpe` and `random` sample points."""
-
-    trials: int | None = None
-    """Points to sample; None for a grid."""
-
-    pruner: str = "none"
-    """Default pruner; a comparison must not prune (see clustering_ablation)."""
-
-    start_published: bool = False
-    """Try the published configuration first: whatever is found is compared with what was known."""
-
-    equal_share: bool = False
-    """Sample as many points of every variant, one of those with nothing to search.
-
-    Left alone, a sampler gives up the weaker variants early and leaves them badly tuned.
-    """
-
-    control: Mapping[str, Any] | None = None
-    """The cell that all others are compared with, if there is one."""
+class SearchSpace(SpaceDefinition):
+    """A checked search space, and the points, cells and configurations that it stands for."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9_]+", self.name):
             raise UserError(
                 f"A space's name is made of a-z, 0-9 and _, but got {self.name!r}; rename it."
             )
-        checks.check_space(self)
+        validation.check_definition(self)
+        self._check_points()
+
+    def _check_points(self) -> None:
+        """Build the configurations at the corners, and look for the control among the cells."""
+        corners = self.corner_points(_CORNERS)
+        if len(corners) == _CORNERS:
+            rng = Random(0)
+            corners += [
+                self.assemble(lambda _, domain: rng.choice(domain.corners()))
+                for _ in range(_CORNERS)
+            ]
+        cells = self.cells() if self.strategy == "grid" else None
+        self.check_corners(corners)
+        if cells is not None and self.control is not None and dict(self.control) not in cells:
+            raise UserError(
+                f"The control of space {self.name!r} must be one of its cells, "
+                f"but got {dict(self.control)}."
+            )
 
     def ordered_paths(self) -> list[str]:
         """Return the searched paths, each after the one it depends on."""
-        return checks.order_paths(self.domains, self.conditions)
+        return validation.order_paths(self.domains, self.conditions)
 
     def is_active(self, path: str, params: Mapping[str, Any]) -> bool:
         """Say whether `path` has a meaning beside the values chosen so far."""
@@ -156,7 +102,7 @@ class SearchSpace:
             UserError: a published value lies outside its domain.
         """
         variant = variants_of(self)[0] if variant is None else variant
-        published: Params = checks.flat_values(preset(variant, dataset).config)
+        published: Params = validation.flat_values(preset(variant, dataset).config)
         published[VARIANT] = variant
 
         def draw(path: str, drawn: PlainDomain) -> Any:
@@ -223,13 +169,13 @@ class SearchSpace:
         variant = self.base_variant(params)
         base = preset(variant, dataset).config
         for path in overrides or {}:
-            checks.check_override(self, path)
+            validation.check_override(self, path)
         fixed = {**self.overrides, **(overrides or {})}
         values = {path: value for path, value in fixed.items() if path in fields_of(variant)}
         values |= {path: value for path, value in params.items() if path != VARIANT}
         values["seed"] = seed
         inactive = [path for path in self.domains if path not in params and path != VARIANT]
-        values |= dict.fromkeys(checks.unset_paths(inactive, base), None)
+        values |= dict.fromkeys(validation.unset_paths(inactive, base), None)
         return base.replace_values(values)
 
     def one_of_each(self) -> list[Params]:
@@ -254,7 +200,7 @@ class SearchSpace:
             "variant": self.variant,
             "domains": {path: domain.to_dict() for path, domain in self.domains.items()},
             "conditions": {path: c.to_dict() for path, c in self.conditions.items()},
-            "overrides": {path: checks.plain(value) for path, value in self.overrides.items()},
+            "overrides": {path: validation.plain(value) for path, value in self.overrides.items()},
             "objective": {"name": self.objective.name, "direction": self.objective.direction},
             "control": None if self.control is None else dict(self.control),
         }

@@ -1,7 +1,7 @@
 """A study's driver as a process of its own, on fake runs: to be killed, again and again.
 
 Forked from a process that has imported the engines, since importing them takes longer than a study
-of fake runs. The caller has Ray running, and its settings (tune_runner.environment).
+of fake runs. The caller has Ray running, and its settings (tune_runner.execution.environment).
 """
 
 import multiprocessing
@@ -12,10 +12,12 @@ from pathlib import Path
 import ray
 
 import fake_run
-from tune_runner import study
+from tune_runner import runner
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["driver", "tune_runner.running", "tune_runner.mlflow_writer"])
+_CONTEXT.set_forkserver_preload(
+    ["driver", "tune_runner.execution.tune_run", "tune_runner.tracking.mlflow_writer"]
+)
 
 
 def start_driver(config, engine, cluster, *, resume=False, said="driver.out"):
@@ -42,5 +44,5 @@ def _drive(config, engine, cluster, resume, folder, environment, said):
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
     ray.init(cluster, log_to_driver=False, logging_level="error")
-    study._table = lambda session: None  # a process of its own, of another room
-    sys.exit(study.run_study(config, resume=resume, engine=engine))
+    runner._table = lambda session: None  # a process of its own, of another room
+    sys.exit(runner.run_study(config, resume=resume, engine=engine, measure=fake_run.doubled))

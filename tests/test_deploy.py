@@ -11,8 +11,8 @@ import pytest
 import ray.autoscaler
 import yaml
 
-from tune_runner.cli import parser
-from tune_runner.storage import check_url
+from tune_runner.cli.arguments import parser
+from tune_runner.study.urls import check_url
 
 REPOSITORY = Path(__file__).parents[1]
 DEPLOY = REPOSITORY / "deploy"

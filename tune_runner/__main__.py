@@ -2,7 +2,7 @@
 
 import sys
 
-from tune_runner.cli import main
+from tune_runner.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

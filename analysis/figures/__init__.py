@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from analysis.figures import comparing, searching, training, weights
 from analysis.figures.drawing import INK, PAPER, to_png, to_svg
-from analysis.study import Study
+from analysis.study.model import Study
 from diffrec.errors import UserError
 
 if TYPE_CHECKING:

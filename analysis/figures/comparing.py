@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from analysis.ablation import against_control, paired
+from analysis.comparisons.ablation import against_control, paired
+from analysis.comparisons.literature import METRICS, SOURCES, Beside, beside
+from analysis.comparisons.patience import PATH
+from analysis.comparisons.statistics import Estimate, estimates
 from analysis.figures.drawing import (
     COLOURS,
     GREY,
@@ -19,12 +22,9 @@ from analysis.figures.drawing import (
     panels,
     single,
 )
-from analysis.labels import value_label
-from analysis.literature import METRICS, SOURCES, Beside, beside
-from analysis.patience import PATH
-from analysis.statistics import Estimate, estimates
-from analysis.study import Cell, Study
-from analysis.summary import METRIC, TEST_METRICS, cell_name, title
+from analysis.study.labels import value_label
+from analysis.study.metrics import METRIC, TEST_METRICS, title
+from analysis.study.model import Cell, Study, cell_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

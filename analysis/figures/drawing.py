@@ -9,8 +9,8 @@ import textwrap
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from analysis.labels import named_value, short_path
-from analysis.study import Cell, Study
+from analysis.study.labels import named_value, short_path
+from analysis.study.model import Cell, Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

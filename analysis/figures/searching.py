@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis.diagnostics.importance import importance
 from analysis.figures.comparing import Studies
 from analysis.figures.drawing import COLOURS, GREY, INK, legend, legend_below, panels, single, write
-from analysis.importance import importance
-from analysis.labels import value_label
-from analysis.study import Study, Trial
-from analysis.summary import title
+from analysis.study.labels import value_label
+from analysis.study.metrics import title
+from analysis.study.model import Study, Trial
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,14 +4,14 @@ import math
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from analysis.cost import all_trials, trial_seconds
+from analysis.comparisons.literature import reported_seconds
+from analysis.diagnostics.cost import all_trials, trial_seconds
+from analysis.diagnostics.pruning import early_and_final, saved_epochs
 from analysis.figures.comparing import Studies
 from analysis.figures.drawing import COLOURS, GREY, INK, Colouring, legend, legend_below, single
-from analysis.literature import reported_seconds
-from analysis.pruning import early_and_final, saved_epochs
-from analysis.study import Study
-from analysis.summary import METRIC, title
-from tune_runner.records import EPOCH_SECONDS
+from analysis.study.metrics import METRIC, title
+from analysis.study.model import Study
+from tune_runner.schema import EPOCH_SECONDS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis.diagnostics.mphate import embed
 from analysis.figures.comparing import Studies
 from analysis.figures.drawing import COLOURS, GREY, INK, legend_below, name_panel, panels, write
-from analysis.learned import Trajectory
-from analysis.mphate import embed
-from analysis.study import Study, Trial
+from analysis.study.model import Study, Trial
+from analysis.study.weight_trajectory import Trajectory
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

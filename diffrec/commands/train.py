@@ -10,7 +10,7 @@ from diffrec.commands.arguments import add_dataset, parse_settings
 from diffrec.errors import UserError
 
 if TYPE_CHECKING:
-    from diffrec.families import AnyConfig
+    from diffrec.config.families import AnyConfig
 
 HELP = "train one configuration and keep it as a checkpoint"
 CHECKPOINT_FILE, CONFIG_FILE, METRICS_FILE = "model.pt", "config.json", "metrics.json"
@@ -51,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
     from diffrec.commands.datasets import locate
     from diffrec.data import load_dataset
     from diffrec.training.checkpoint import save_checkpoint
-    from diffrec.training.run import NonFiniteLossError, build_run, test_metrics
+    from diffrec.training.run import NonFiniteLossError
+    from diffrec.training.runs import build_run, test_metrics
 
     dataset = load_dataset(*locate(args.dataset, args.data_dir), args.protocol or "published")
     for note in (f"Configuration: {source}.", *dataset.notes):
@@ -85,11 +86,11 @@ def _configuration(args: argparse.Namespace) -> tuple["AnyConfig", str]:
     if args.seed is not None:
         settings["seed"] = args.seed
     if args.config is None:
-        from diffrec.presets import preset
+        from diffrec.config.presets import preset
 
         found = preset(args.variant, Path(args.dataset).name)
         return found.config.replace_values(settings), found.source
-    from diffrec.families import parse_config
+    from diffrec.config.families import parse_config
 
     try:
         values = json.loads(args.config.read_text(encoding="utf-8"))

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from diffrec.devices import send
 from diffrec.diffusion.process import GaussianProcess
+from diffrec.runtime.devices import send
 
 _ROWS_ON_CPU = 256
 """Users that go down the chain together on a CPU: what they need stays in its cache."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from diffrec.data.interactions import Interactions
-from diffrec.devices import send
+from diffrec.runtime.devices import send
 
 KS = (10, 20, 50, 100)
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from diffrec.data.interactions import Interactions
-from diffrec.devices import send
 from diffrec.evaluation.metrics import KS, user_metrics
-from diffrec.memory import free_memory
+from diffrec.runtime.devices import send
+from diffrec.runtime.memory import free_memory
 
 SCORES_PER_BATCH = 2**22
 """Scores held at a time on a CPU, 16 MiB in float32: about what its cache holds."""

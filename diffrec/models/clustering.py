@@ -14,7 +14,7 @@ import psutil
 
 from diffrec.config import Clustering
 from diffrec.errors import UserError
-from diffrec.seeding import derive_seed, generator
+from diffrec.runtime.seeding import derive_seed, generator
 
 logger = logging.getLogger(__name__)
 

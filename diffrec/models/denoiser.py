@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diffrec.config import DenoiserConfig
+from diffrec.models.chunked_linear import WideLinear
 from diffrec.models.dropout import Dropout
-from diffrec.models.wide import WideLinear
 
 
 class Denoiser(nn.Module):

@@ -4,14 +4,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from diffrec.seeding import derive_seed
+from diffrec.runtime.seeding import derive_seed
 
 
 class Noise(nn.Module):
     """Standard normal noise in the shape of what it is asked with.
 
     A module, so that what is drawn inside a network can be given to it from outside: a fused run
-    (diffrec.training.fused) draws for each of its trials and puts the values here.
+    (diffrec.training.fused.runs) draws for each of its trials and puts the values here.
     """
 
     def forward(self, like: Tensor) -> Tensor:

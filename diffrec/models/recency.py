@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from diffrec.data.interactions import Interactions
-from diffrec.devices import send
+from diffrec.runtime.devices import send
 
 logger = logging.getLogger(__name__)
 

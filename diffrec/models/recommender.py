@@ -15,7 +15,6 @@ from torch.nn import functional as F
 
 from diffrec.config import RecommenderConfig
 from diffrec.data.interactions import Interactions
-from diffrec.devices import send
 from diffrec.diffusion.chain import Shortcut, collapsed_chain, finish_chain, shortcut
 from diffrec.diffusion.process import Draw, GaussianProcess
 from diffrec.diffusion.timesteps import (
@@ -24,12 +23,13 @@ from diffrec.diffusion.timesteps import (
     UniformTimestepSampler,
 )
 from diffrec.models.annealing import Annealing
-from diffrec.models.asking import AskedHistory
 from diffrec.models.autoencoder import ClusteredAutoencoder, multinomial_nll
 from diffrec.models.denoiser import Denoiser
 from diffrec.models.noise import Noise, UserNoise
 from diffrec.models.recency import RecencyCurve, cut_histories, future_nll, in_spreads
 from diffrec.models.temporal import interaction_weights
+from diffrec.models.weighted_history import AskedHistory
+from diffrec.runtime.devices import send
 
 
 class _AtRest(NamedTuple):

@@ -16,7 +16,7 @@ import numpy as np
 
 from diffrec.data.interactions import Interactions
 from diffrec.models.baselines.gram import ease_weights, require_memory
-from diffrec.seeding import generator
+from diffrec.runtime.seeding import generator
 
 Order = Literal["in order", "exchanged", "undecided"]
 

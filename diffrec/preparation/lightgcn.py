@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from diffrec.data.interactions import Interactions
 from diffrec.errors import UserError
-from diffrec.seeding import derive_seed, generator
+from diffrec.runtime.seeding import derive_seed, generator
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,7 +10,7 @@ import numpy as np
 from diffrec.errors import UserError
 from diffrec.preparation.events import Events
 from diffrec.preparation.settings import PrepareSettings
-from diffrec.seeding import generator
+from diffrec.runtime.seeding import generator
 
 TRAIN, VALID, TEST, DROPPED = 0, 1, 2, -1
 

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 
 from diffrec.data.interactions import Interactions
-from diffrec.seeding import generator
+from diffrec.runtime.seeding import generator
 
 _SAMPLED_USERS = 1000
 _NOTABLE_DRIFT = 0.02

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
 
-from diffrec.training.kept_state import Done, forget
+from diffrec.training.best_state import Done, forget
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 
 from diffrec.config import RecommenderConfig
-from diffrec.config_baselines import MultVAEConfig
+from diffrec.config.baselines import MultVAEConfig
+from diffrec.config.families import AnyConfig, parse_config
 from diffrec.data.interactions import Dataset
 from diffrec.errors import UserError
-from diffrec.families import AnyConfig, parse_config
 from diffrec.models.baselines.closed_form import ClosedForm, build_closed_form
 from diffrec.models.baselines.mult_vae import MultVAE
 from diffrec.models.recommender import DiffusionRecommender
-from diffrec.training.run import Run
+from diffrec.training.runs import Run
 
 Model = DiffusionRecommender | MultVAE | ClosedForm
 FORMAT = "diffrec-checkpoint-1"

@@ -9,7 +9,7 @@ from diffrec.data.interactions import Interactions
 from diffrec.diffusion.timesteps import WINDOW
 from diffrec.models.recency import KNOT_AGES
 from diffrec.models.recommender import DiffusionRecommender
-from diffrec.seeding import generator
+from diffrec.runtime.seeding import generator
 from diffrec.training.adamw import AdamW
 
 logger = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class WeightTrajectory:
             logger.warning("Epoch %d: %s", epoch, said)
 
     def to_json(self) -> dict[str, Any] | None:
-        """Return what the record of a trial keeps (`tune_runner.records.WEIGHTS_FILE`)."""
+        """Return what the record of a trial keeps (`tune_runner.schema.WEIGHTS_FILE`)."""
         if not self.snapshots:
             return None
         temporal, steps = self._model.config.temporal, self._model.process.num_steps

@@ -13,23 +13,23 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from diffrec.config import RecommenderConfig
-from diffrec.data.interactions import Interactions, TuningSplit
-from diffrec.evaluation.ranking import Question, UserResults, evaluate, user_results
-from diffrec.families import AnyConfig, TrainedConfig
-from diffrec.memory import keep_freed_memory
+from diffrec.config.families import TrainedConfig
+from diffrec.data.interactions import TuningSplit
+from diffrec.evaluation.ranking import evaluate
+from diffrec.models.chunked_linear import WideLinear
 from diffrec.models.recommender import DiffusionRecommender
-from diffrec.models.wide import WideLinear
-from diffrec.precision import product_dtype, warn_if_emulated
-from diffrec.seeding import derive_seed, generator
-from diffrec.training.building import build_model, build_optimizer
-from diffrec.training.closed_form import ClosedFormRun
-from diffrec.training.feed import Batch, Feed, pair
-from diffrec.training.kept_state import Done, KeptState, forget
+from diffrec.runtime.memory import keep_freed_memory
+from diffrec.runtime.precision import product_dtype, warn_if_emulated
+from diffrec.runtime.seeding import derive_seed, generator
+from diffrec.training.batching import Batch, Feed, pair
+from diffrec.training.best_state import Done, KeptState, forget
+from diffrec.training.cuda_graphs import Recording
+from diffrec.training.factory import build_model, build_optimizer
 from diffrec.training.learned_weights import WeightTrajectory, held_out, teach_recency
 from diffrec.training.patience import PatienceRule
-from diffrec.training.recording import RecordedStep
 from diffrec.training.reports import EpochReport
 
 OBJECTIVE = "valid/recall@20"
@@ -285,28 +285,23 @@ def _alone(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.clone() if tensor.untyped_storage().nbytes() > tensor.nbytes else tensor
 
 
-Run = TrainingRun | ClosedFormRun
+class RecordedStep:
+    """A run's training step on full batches, recorded; batch and epoch lie where it reads them."""
 
+    def __init__(self, run: "TrainingRun") -> None:
+        shape = run.config.training.batch_size, run.split.train.num_items
+        self._rows = [torch.empty(shape, device=run.device) for _ in run.feed.kinds]
+        self._epoch = torch.zeros((), dtype=torch.float64, device=run.device)
+        self._recording = Recording()
 
-def build_run(config: AnyConfig, split: TuningSplit, *, device: str = "cpu") -> Run:
-    """Return a fresh run of whatever family `config` belongs to."""
-    if isinstance(config, TrainedConfig):
-        return TrainingRun(config, split, device=device)
-    return ClosedFormRun(config, split, device=device)
+    def on(self, run: "TrainingRun", batch: Batch) -> Tensor:
+        """Take the run's step on a batch; return the loss, which the next step overwrites."""
+        self._epoch.fill_(run.epoch)
+        for which, rows in enumerate(self._rows):
+            batch.write(which, rows)
+        return self._recording(partial(self._work, run))
 
-
-def test_metrics(run: Run, test: Interactions) -> dict[str, float]:
-    """Return the means of `test_results`: `test/recall@20` and so on."""
-    return {f"test/{name}": value for name, value in test_results(run, test).means().items()}
-
-
-def test_results(run: Run, test: Interactions) -> UserResults:
-    """Score the best-validation state once on the test interactions, user by user.
-
-    History is the training list; training and validation items are masked (the published
-    protocol).
-    """
-    run.restore_best()
-    train, valid = run.split.train, run.split.valid
-    questions = [Question(test, [train, valid])]
-    return user_results(run.model, history=train, questions=questions)[0]
+    def _work(self, run: "TrainingRun") -> Tensor:
+        with run.autocast():
+            loss = run.model.training_loss(*pair(self._rows), self._epoch)
+        return run.learn(loss)

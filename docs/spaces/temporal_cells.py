@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from search_spaces.temporal_weighting import SPACE as WEIGHTINGS
+from search_spaces.catalog.temporal_weighting import SPACE as WEIGHTINGS
 
 SPACE = replace(
     WEIGHTINGS,

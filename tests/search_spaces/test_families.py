@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from diffrec.config.presets_baselines import BASELINES
 from diffrec.errors import UserError
-from diffrec.presets_baselines import BASELINES
 from search_spaces import Choice, Condition, LogUniform, SearchSpace, get_space
-from search_spaces.reach import is_searched, reach
-from tune_runner.settings import StudyConfig, make_plan
+from search_spaces.variants import is_searched, reach
+from tune_runner.study.config import StudyConfig, make_plan
 
 EASE = Condition("variant", ("EASE", "RecencyEASE"))
 MIXED = {

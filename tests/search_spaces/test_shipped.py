@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import search_spaces
+from diffrec.config.presets import preset
 from diffrec.errors import UserError
-from diffrec.presets import preset
 from search_spaces import SPACES, LogUniform, SearchSpace, get_space
-from search_spaces.reach import variants_of
+from search_spaces.variants import variants_of
 
 DATASETS = ("embedded", "ml-1m_clean", "ml-1m_noisy", "amazon-book_clean", "yelp_noisy")
 FOLDER = Path(search_spaces.__file__).parents[1] / "docs" / "spaces"

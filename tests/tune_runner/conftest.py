@@ -27,7 +27,7 @@ def pytest_configure(config):
 @pytest.fixture(scope="session")
 def ray_cluster():
     """A cluster of one node with two CPUs, to which a test may add others."""
-    from tune_runner import environment
+    from tune_runner.execution import environment
 
     environment.prepare()
     os.environ |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}  # for servers.s3
@@ -68,7 +68,7 @@ def mlflow_database(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def no_table(monkeypatch):
     """A study ends without the table that `analysis` prints: a process of its own, tested there."""
-    monkeypatch.setattr("tune_runner.study._table", lambda session: None)
+    monkeypatch.setattr("tune_runner.runner._table", lambda session: None)
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from mlflow.tracking import MlflowClient
 
 from analysis.__main__ import main as analyse
 from diffrec.__main__ import main as diffrec
-from tune_runner.placement import Wish
-from tune_runner.settings import StudyConfig
-from tune_runner.study import run_study
+from tune_runner.resources.allocation import Wish
+from tune_runner.runner import run_study
+from tune_runner.study.config import StudyConfig
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

@@ -24,9 +24,9 @@ from driver import start_driver
 from fake_run import FakeEngine
 from faults import Harm, Watch
 from servers import MlflowServer, postgres, wait_until
-from tune_runner.placement import Wish
-from tune_runner.settings import StudyConfig
-from tune_runner.study import run_study
+from tune_runner.resources.allocation import Wish
+from tune_runner.runner import run_study
+from tune_runner.study.config import StudyConfig
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

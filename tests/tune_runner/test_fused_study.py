@@ -7,12 +7,12 @@ import pytest
 from optuna.trial import TrialState
 
 from driver import start_driver
-from fake_run import FakeEngine, SureEngine
+from fake_run import FakeEngine, doubled
 from faults import Harm, Watch, diary_name
 from servers import wait_until
-from tune_runner.placement import Wish
-from tune_runner.settings import StudyConfig
-from tune_runner.study import run_study
+from tune_runner.resources.allocation import Wish
+from tune_runner.runner import run_study
+from tune_runner.study.config import StudyConfig
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -36,7 +36,7 @@ def test_a_fused_study_finds_what_one_by_one_finds(ray_local, tracking_uri, writ
     fused = replace(single, name="fused", wish=FUSED)
     watches = [Watch(config.name, tracking_uri) for config in (single, fused)]
     for config, watch in zip((single, fused), watches, strict=True):
-        assert run_study(config, engine=SureEngine()) == 0
+        assert run_study(config, measure=doubled) == 0
         assert watch.harm() == Harm()
     one, other = (watch.trials() for watch in watches)
     assert len(one) == len(other) == 4
@@ -56,7 +56,7 @@ def test_who_is_given_up_leaves_and_the_others_go_on(ray_local, tracking_uri, wr
         space=write_space(rates), name="leaving", pruner="successive-halving", wish=FUSED
     )
     diary = Path("diary").resolve()
-    assert run_study(config, engine=FakeEngine(diary=str(diary))) == 0
+    assert run_study(config, engine=FakeEngine(diary=str(diary)), measure=doubled) == 0
     watch = Watch("leaving", tracking_uri)
     assert watch.harm() == Harm()
     trials = watch.trials()
@@ -74,7 +74,7 @@ def test_who_is_given_up_leaves_and_the_others_go_on(ray_local, tracking_uri, wr
 def test_accidents_of_one_harm_no_other(ray_local, tracking_uri, write_space, tmp_path):
     space = write_space('{"training.weight_decay": Choice(0.0, 0.1, 0.2, 0.3, 0.4, 0.5)}')
     config = StudyConfig(space=space, name="companions", wish=FUSED)
-    assert run_study(config, engine=FakeEngine(graves=str(tmp_path))) == 0
+    assert run_study(config, engine=FakeEngine(graves=str(tmp_path)), measure=doubled) == 0
     watch = Watch("companions", tracking_uri)
     assert watch.harm() == Harm()
     fine, nan, broken, killed, starved, insatiable = watch.trials()
@@ -106,7 +106,7 @@ def test_a_killed_study_goes_on_in_other_groups(ray_cluster, tracking_uri, write
         driver.join()
         assert watch.harm(ended=False) == Harm()
     alone = replace(config, wish=Wish(max_concurrent=1))
-    assert run_study(alone, resume=True, engine=replace(engine, seconds=0.0)) == 0
+    assert run_study(alone, resume=True, engine=replace(engine, seconds=0.0), measure=doubled) == 0
     assert watch.harm() == Harm()
     trials = watch.trials()
     assert [t.state for t in trials] == [TrialState.COMPLETE] * 6

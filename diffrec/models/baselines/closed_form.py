@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from diffrec.config_baselines import ClosedFormConfig, EASEConfig, ItemKNNConfig, PopularityConfig
+from diffrec.config.baselines import ClosedFormConfig, EASEConfig, ItemKNNConfig, PopularityConfig
 from diffrec.data.interactions import Interactions
 from diffrec.models.baselines import gram
 

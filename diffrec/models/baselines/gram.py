@@ -6,7 +6,7 @@ from scipy.sparse import csr_array
 
 from diffrec.data.interactions import Interactions
 from diffrec.errors import UserError
-from diffrec.memory import free_memory
+from diffrec.runtime.memory import free_memory
 
 _CELLS_PER_BLOCK = 2**25
 """Cells of the Gram matrix made dense at a time: 256 MiB in float64."""

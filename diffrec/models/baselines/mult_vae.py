@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from diffrec.config_baselines import MultVAEConfig
+from diffrec.config.baselines import MultVAEConfig
 from diffrec.data.interactions import Interactions
-from diffrec.devices import rows_on
 from diffrec.models.autoencoder import multinomial_nll
 from diffrec.models.dropout import Dropout
+from diffrec.runtime.devices import rows_on
 
 
 class MultVAE(nn.Module):

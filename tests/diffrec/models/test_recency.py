@@ -9,17 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffrec.config import RecommenderConfig
+from diffrec.config.presets import preset
 from diffrec.data.batches import dense_rows
 from diffrec.data.interactions import Interactions, TuningSplit
 from diffrec.data.sources import load_dataset
 from diffrec.diffusion.timesteps import ImportanceTimestepSampler, LearnedTimestepSampler
-from diffrec.models.asking import AskedHistory
 from diffrec.models.recency import NUM_KNOTS, RecencyCurve, cut_histories, future_nll, in_spreads
 from diffrec.models.recommender import DiffusionRecommender
-from diffrec.presets import preset
-from diffrec.training.building import build_optimizer
+from diffrec.models.weighted_history import AskedHistory
+from diffrec.training.factory import build_optimizer
 from diffrec.training.learned_weights import MAX_SNAPSHOTS, WeightTrajectory, teach_recency
-from diffrec.training.run import build_run
+from diffrec.training.runs import build_run
 
 BASES = pytest.mark.parametrize("base", ["DiffRec", "L-DiffRec"])
 SMALL = {"denoiser.hidden_dims": [12], "training.eval_every": 1, "training.max_epochs": 3}

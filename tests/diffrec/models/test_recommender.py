@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from diffrec.config import RecommenderConfig
+from diffrec.config.presets import VARIANTS, preset
 from diffrec.data.batches import dense_rows
 from diffrec.data.interactions import Interactions
 from diffrec.diffusion.timesteps import ImportanceTimestepSampler
 from diffrec.models.recommender import DiffusionRecommender
-from diffrec.presets import VARIANTS, preset
-from diffrec.training.building import build_optimizer
+from diffrec.training.factory import build_optimizer
 
 USERS, ITEMS = 40, 18
 SMALL = {"denoiser.hidden_dims": [16, 12]}

@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffrec.config import RecommenderConfig
+from diffrec.config.presets import VARIANTS, preset
 from diffrec.data.batches import dense_rows
 from diffrec.data.interactions import Interactions
 from diffrec.models import recommender
 from diffrec.models.noise import UserNoise
 from diffrec.models.recommender import DiffusionRecommender
 from diffrec.models.temporal import interaction_weights
-from diffrec.presets import VARIANTS, preset
 
 USERS, ITEMS = 12, 20
 

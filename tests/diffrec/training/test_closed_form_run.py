@@ -3,12 +3,12 @@ import io
 import pytest
 import torch
 
-from diffrec.config_baselines import EASEConfig
+from diffrec.config.baselines import EASEConfig
+from diffrec.config.presets import preset
+from diffrec.config.presets_baselines import BASELINES
 from diffrec.data import load_dataset
-from diffrec.presets import preset
-from diffrec.presets_baselines import BASELINES
 from diffrec.training import run as training
-from diffrec.training.run import build_run
+from diffrec.training.runs import build_run
 from real_data import real_data_dir, require_real_data
 
 SOLVED = [name for name in BASELINES if name != "MultVAE"]

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from diffrec.config.presets import preset
 from diffrec.data.sources import load_dataset
-from diffrec.presets import preset
-from diffrec.training.fused import FusedRuns
-from diffrec.training.run import TrainingRun, build_run
+from diffrec.training.fused.runs import FusedRuns
+from diffrec.training.run import TrainingRun
+from diffrec.training.runs import build_run
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
 

@@ -8,16 +8,17 @@ import psutil
 import pytest
 import torch
 
-from diffrec import precision
+from diffrec.config.presets import VARIANTS, preset
 from diffrec.data import Dataset
 from diffrec.data.sources import load_dataset
-from diffrec.models import wide
-from diffrec.models.wide import WideLinear
-from diffrec.presets import VARIANTS, preset
-from diffrec.training import kept_state
+from diffrec.models import chunked_linear
+from diffrec.models.chunked_linear import WideLinear
+from diffrec.runtime import precision
+from diffrec.training import best_state
 from diffrec.training import run as training_run
-from diffrec.training.kept_state import KeptState
-from diffrec.training.run import TrainingRun, build_run
+from diffrec.training.best_state import KeptState
+from diffrec.training.run import TrainingRun
+from diffrec.training.runs import build_run
 
 QUICK = {
     "training.max_epochs": 4,
@@ -46,7 +47,7 @@ def test_gradients_taken_in_pieces_give_the_same_run(variant, target, dataset, m
     whole = quick_run(variant, dataset, **change)
     expected = [(r.loss, r.metrics["valid/recall@20"]) for r in whole.epochs()]
     monkeypatch.setattr(training_run, "WIDE_BYTES", 0)
-    monkeypatch.setattr(wide, "PIECE_BYTES", 1000)
+    monkeypatch.setattr(chunked_linear, "PIECE_BYTES", 1000)
     pieces = quick_run(variant, dataset, **change)
     found = [(r.loss, r.metrics["valid/recall@20"]) for r in pieces.epochs()]
     np.testing.assert_allclose(found, expected, rtol=2e-3)
@@ -68,7 +69,7 @@ def test_a_wide_layer_never_has_a_gradient_of_its_own(dataset, monkeypatch):
 
 @pytest.mark.parametrize("limit", [2**28, 0])
 def test_the_best_state_comes_back_from_memory_or_from_a_file(limit, dataset, monkeypatch):
-    monkeypatch.setattr(kept_state, "IN_MEMORY_BYTES", limit)
+    monkeypatch.setattr(best_state, "IN_MEMORY_BYTES", limit)
     run = quick_run("L-DiffRec", dataset, training__patience=50, training__max_epochs=3)
     states = {}
     for report in run.epochs():
@@ -82,7 +83,7 @@ def test_the_best_state_comes_back_from_memory_or_from_a_file(limit, dataset, mo
 
 
 def test_a_kept_file_is_replaced_whole_and_read_as_it_was_when_asked(monkeypatch):
-    monkeypatch.setattr(kept_state, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(best_state, "IN_MEMORY_BYTES", 0)
     kept = KeptState()
     assert kept.tensors() == {}
     first = {"flag": torch.tensor(True), "a": torch.arange(5), "b": torch.rand(3, 2).double()}
@@ -95,7 +96,7 @@ def test_a_kept_file_is_replaced_whole_and_read_as_it_was_when_asked(monkeypatch
 
 @pytest.mark.parametrize("limit", [2**28, 0])
 def test_a_resumed_run_has_its_best_state(limit, dataset, monkeypatch):
-    monkeypatch.setattr(kept_state, "IN_MEMORY_BYTES", limit)
+    monkeypatch.setattr(best_state, "IN_MEMORY_BYTES", limit)
     whole = quick_run("DiffRec", dataset)
     list(whole.epochs())
     broken = quick_run("DiffRec", dataset)
@@ -235,13 +236,13 @@ def test_auto_takes_bf16_only_where_the_hardware_has_it(native, monkeypatch, cap
 
 
 def test_a_large_kept_state_is_saved_whole_and_is_not_resident_afterwards(monkeypatch, tmp_path):
-    monkeypatch.setattr(kept_state, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(best_state, "IN_MEMORY_BYTES", 0)
     kept, process = KeptState(), psutil.Process()
     kept.keep({str(i): torch.full((2**23,), float(i)) for i in range(4)})  # 32 MiB each
     tensors = kept.tensors()
     before = process.memory_info().rss
     with (tmp_path / "state").open("wb") as file:
-        torch.save(tensors, kept_state.Sparing(file))
+        torch.save(tensors, best_state.Sparing(file))
     assert process.memory_info().rss - before < 2**26
     found = torch.load(tmp_path / "state", weights_only=True)
     assert [float(found[str(i)].mean()) for i in range(4)] == [0.0, 1.0, 2.0, 3.0]
@@ -258,9 +259,9 @@ def test_a_run_goes_on_from_a_large_file_as_from_a_small_one(
     torch.save(run.state_dict(), tmp_path / "state.pt")
     resumed = []
     for limit in (2**28, 0):  # read whole, and as it is used
-        monkeypatch.setattr(kept_state, "IN_MEMORY_BYTES", limit)
+        monkeypatch.setattr(best_state, "IN_MEMORY_BYTES", limit)
         resumed.append(quick_run(variant, dataset))
-        resumed[-1].load_state_dict(*kept_state.read_state(tmp_path / "state.pt"))
+        resumed[-1].load_state_dict(*best_state.read_state(tmp_path / "state.pt"))
     (tmp_path / "state.pt").unlink()  # whoever goes on needs it no more
     for other in resumed:
         losses = [report.loss for report in other.epochs()]
@@ -272,10 +273,10 @@ def test_a_run_goes_on_from_a_large_file_as_from_a_small_one(
 
 
 def test_what_was_copied_of_a_large_state_is_not_resident(monkeypatch, tmp_path):
-    monkeypatch.setattr(kept_state, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(best_state, "IN_MEMORY_BYTES", 0)
     each = 2**24  # numbers, 64 MiB
     torch.save({str(k): torch.full((each,), float(k)) for k in range(6)}, tmp_path / "state.pt")
-    state, done = kept_state.read_state(tmp_path / "state.pt")
+    state, done = best_state.read_state(tmp_path / "state.pt")
     copy, process = torch.zeros(each), psutil.Process()
     before = process.memory_info().rss
     for k in range(6):

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from diffrec.config.presets import VARIANTS, preset
 from diffrec.data import Dataset
 from diffrec.data.sources import load_dataset
-from diffrec.presets import VARIANTS, preset
 from diffrec.training import run as training_run
 from diffrec.training.patience import PatienceRule
-from diffrec.training.run import NonFiniteLossError, TrainingRun, build_run
+from diffrec.training.run import NonFiniteLossError, TrainingRun
+from diffrec.training.runs import build_run
 
 QUICK = {
     "training.max_epochs": 6,

@@ -3,7 +3,7 @@ import psutil
 import pytest
 
 from closed_form import ease_scores, popularity_scores
-from diffrec.config_baselines import EASEConfig, ItemKNNConfig, PopularityConfig
+from diffrec.config.baselines import EASEConfig, ItemKNNConfig, PopularityConfig
 from diffrec.data import Interactions, load_dataset
 from diffrec.errors import UserError
 from diffrec.models.baselines.closed_form import build_closed_form

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from diffrec.config_baselines import MultVAEConfig
+from diffrec.config.baselines import MultVAEConfig
+from diffrec.config.presets import preset
 from diffrec.data import load_dataset
 from diffrec.models.baselines.mult_vae import MultVAE
-from diffrec.presets import preset
 from diffrec.training import run as training
-from diffrec.training.run import build_run
+from diffrec.training.runs import build_run
 
 SMALL = MultVAEConfig(hidden_dims=(8,), latent_dim=4, kl_weight_anneal_batches=4)
 

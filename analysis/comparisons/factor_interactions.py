@@ -1,0 +1,48 @@
+"""Do factors act together? The difference that one makes, compared across the levels of another.
+
+For levels a of A and b of B, with references a0 and b0: (a, b) - (a0, b) - (a, b0) + (a0, b0),
+within each seed. Zero means that the two add up. Its noise is that of four cells, twice that of a
+paired difference, so with few seeds only large interactions can be seen.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from itertools import combinations, product
+from typing import Any
+
+from analysis.comparisons.ablation import Comparison, Pairs, average, judge, levels_of
+from analysis.study.labels import named_value
+from analysis.study.model import Study
+
+_Corner = tuple[str, str]
+
+
+def interactions(study: Study, metric: str) -> list[Comparison]:
+    """Return the interaction of every two levels of every two factors, one family of tests."""
+    found: list[Pairs] = []
+    for first, second in combinations([] if study.is_sampled else study.paths, 2):
+        (ours, base), (theirs, other) = levels_of(study, first), levels_of(study, second)
+        for a, b in product(ours, theirs):
+            if a != base and b != other:
+                found.append(_pairs(study, metric, {first: (a, base), second: (b, other)}))
+    return judge([pairs for pairs in found if pairs.ours])
+
+
+def _pairs(study: Study, metric: str, levels: Mapping[str, tuple[Any, Any]]) -> Pairs:
+    """Pair the joint change with the sum of the two single ones, averaged within a seed."""
+    corners: dict[str, dict[_Corner, Mapping[int, float]]] = defaultdict(dict)
+    for cell in study.cells:
+        params = dict(cell.params)
+        if all(path in params and params[path] in pair for path, pair in levels.items()):
+            rest = {path: value for path, value in params.items() if path not in levels}
+            first, second = (repr(params[path]) for path in levels)
+            corners[repr(rest)][first, second] = cell.by_seed(metric)
+    (a, a0), (b, b0) = ((repr(x), repr(y)) for x, y in levels.values())
+    found: dict[str, dict[int, tuple[float, float]]] = {}
+    for rest, square in corners.items():
+        if len(square) == 4:
+            joint, one, two, none = square[a, b], square[a, b0], square[a0, b], square[a0, b0]
+            seeds = joint.keys() & one.keys() & two.keys() & none.keys()
+            found[rest] = {s: (joint[s], one[s] + two[s] - none[s]) for s in seeds}
+    names = [named_value(path, pair[0], study.name_of(path)) for path, pair in levels.items()]
+    return average(found, " with ".join(names), "the sum of both")

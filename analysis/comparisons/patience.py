@@ -1,0 +1,163 @@
+"""What waiting longer is worth, beside the reproduction report's claim of +32.9 %."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.comparisons.statistics import LEVEL, Estimate, estimates
+from analysis.report_table import Sheet
+from analysis.study.labels import label_of
+from analysis.study.metrics import TEST_METRICS
+from analysis.study.model import SEED, Cell, Study
+
+PATH = "training.patience"
+
+CLAIM = 0.329
+"""Mean rise of the four metrics on ML-1M clean from patience 20 to 200 (reproduction report)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Mean relative change of the four test metrics from the shortest patience to the longest."""
+
+    label: str
+    short: int
+    long: int
+    change: Estimate
+    """A share of the value at the short patience, over paired seeds."""
+
+    claimable: bool
+    """Whether the claim is about this: ML-1M clean as published, 20 against 200. The report does
+    not say of which variant it is."""
+
+    code: tuple[str, str]
+    """What trained the short and the long one."""
+
+    is_beginning: bool
+    """Whether each short run is the beginning of its long one, to the bit."""
+
+
+def waiting(study: Study) -> list[Waiting]:
+    """Return the effect for all that was run with more than one patience; one row for each."""
+    groups: dict[str, list[Cell]] = defaultdict(list)
+    for cell in study.cells:
+        params = dict(cell.params)
+        if PATH in params and cell.count("complete"):
+            rest = {path: value for path, value in params.items() if path != PATH}
+            groups[label_of(tuple(rest.items())) if rest else cell.variant].append(cell)
+    found = []
+    for label, cells in groups.items():
+        by_patience = {dict(cell.params)[PATH]: cell for cell in cells}
+        if len(by_patience) > 1:
+            found.append(_waiting(label, by_patience, study))
+    return found
+
+
+def waiting_beside(pairs: Iterable[tuple[Cell, Cell]], study: Study) -> list[Waiting]:
+    """Return the effect for cells of two studies that differ in nothing but patience.
+
+    Args:
+        pairs: matching cells with their configurations and curves.
+        study: one of the two; both are on its dataset.
+    """
+    found = []
+    for one, other in pairs:
+        cells = {p: cell for cell in (one, other) if (p := _patience(cell)) is not None}
+        if len(cells) == 2 and _but_patience(one) == _but_patience(other):
+            label = one.label if len(one.params) > 1 else one.variant
+            effect = _waiting(label, cells, study)
+            if effect.change.n:  # else they have no seed in common
+                found.append(effect)
+    return found
+
+
+def patience_sentences(found: Sequence[Waiting]) -> list[str]:
+    """Return what waiting changed, and what the report says where it speaks of the same."""
+    said = []
+    for one in found:
+        e = one.change
+        line = (
+            f"Patience {one.long} instead of {one.short} epochs changed {one.label}'s four "
+            f"test metrics by {e.mean:+.1%} on average"
+        )
+        line += f" ({LEVEL:.0%} interval {e.low:+.1%} to {e.high:+.1%})" if e.is_known else ""
+        if one.claimable:
+            where = "inside" if e.is_known and e.low <= CLAIM <= e.high else "outside"
+            sure = f", {where} our interval" if e.is_known else ""
+            line += f"; the reproduction report says {CLAIM:+.1%} of no named variant{sure}"
+        if one.is_beginning:
+            line += "; on validation the shorter runs are the longer ones' beginnings to the bit"
+        if one.code[0] != one.code[1]:
+            short, long = (code or "unrecorded" for code in one.code)
+            line += f"; the commits differ ({one.short} epochs: commit {short}; {one.long}: {long})"
+        said.append(f"{line}.")
+    return said
+
+
+def patience_sheet(found: Sequence[Waiting], beside: str = "") -> Sheet | None:
+    """Return the effect of patience as a table; None where patience did not differ.
+
+    Args:
+        found: a row each.
+        beside: name of the other study, where the two levels are of two studies.
+    """
+    rows = [
+        (
+            w.label,
+            f"{w.short} → {w.long}",
+            f"{w.change.mean:+.1%}" if w.change.n else "–",
+            f"{w.change.low:+.1%} to {w.change.high:+.1%}" if w.change.is_known else "–",
+            str(w.change.n),
+            f"{CLAIM:+.1%}" if w.claimable else "–",
+        )
+        for w in found
+    ]
+    if not rows:
+        return None
+    name, where = (f"patience_{beside}", f", with {beside}") if beside else ("patience", "")
+    head = ("variant", "patience", "mean change", "95 % interval", "seeds", "report")
+    note = "Mean over the four test metrics of the relative change, within each seed."
+    return Sheet(name, f"What is waiting worth{where}?", head, tuple(rows), note)
+
+
+def _waiting(label: str, cells: Mapping[int, Cell], study: Study) -> Waiting:
+    """Compare the shortest patience of `cells` with the longest."""
+    few, many = min(cells), max(cells)
+    short, long = cells[few], cells[many]
+    (change,) = estimates([_changes(short, long)])
+    published = study.tags.get("protocol", "published") == "published"
+    claim = published and (study.dataset, few, many) == ("ml-1m_clean", 20, 200)
+    begins = _is_beginning(short, long, study.objective)
+    return Waiting(label, few, many, change, claim, (short.code, long.code), begins)
+
+
+def _is_beginning(short: Cell, long: Cell, metric: str) -> bool:
+    """Whether on every seed that both have, the long run went through all of the short one's."""
+    curves = [
+        {t.seed: t.curves.get(metric, {}) for t in cell.trials if t.state == "complete"}
+        for cell in (short, long)
+    ]
+    seeds = set(curves[0]) & set(curves[1])
+    begun = [curves[0][seed].items() <= curves[1][seed].items() for seed in seeds]
+    return all(begun) and any(curves[0][seed] for seed in seeds)
+
+
+def _patience(cell: Cell) -> int | None:
+    return cell.trials[0].config.get(PATH)
+
+
+def _but_patience(cell: Cell) -> dict[str, Any]:
+    return {p: v for p, v in cell.trials[0].config.items() if p not in (PATH, SEED)}
+
+
+def _changes(short: Cell, long: Cell) -> list[float]:
+    """Return the mean relative change of the four metrics for each seed that both have."""
+    before = [short.by_seed(metric) for metric in TEST_METRICS]
+    after = [long.by_seed(metric) for metric in TEST_METRICS]
+    seeds = set.intersection(*(set(values) for values in (*before, *after)))
+    return [
+        sum(b[seed] / a[seed] - 1 for a, b in zip(before, after, strict=True)) / len(before)
+        for seed in sorted(seeds)
+        if all(a[seed] for a in before)
+    ]

@@ -1,0 +1,85 @@
+"""Is more of it better or worse? The slope of the metric over a factor that is a number.
+
+Within each seed one slope is fitted to all groups of cells that differ in nothing but the factor,
+each with a level of its own: a group with a wide range says more of it than one with a narrow one.
+The test is of the mean slope over seeds. A cell in which another parameter has no meaning (one
+cluster has no method) belongs to every group. A slope says nothing of a bend.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from statistics import fmean
+from typing import Any
+
+from analysis.comparisons.ablation import Comparison, Pairs, average, judge
+from analysis.study.labels import signed
+from analysis.study.model import Study
+
+_FEWEST = 3
+"""Levels below which a slope is no more than a difference."""
+
+
+def trends(study: Study, metric: str) -> list[Comparison]:
+    """Return the slope per unit of every factor that is a number, one family of tests."""
+    paths = [] if study.is_sampled else study.paths
+    found = [_slopes(study, metric, path) for path in paths if _is_number(study, path)]
+    return judge([pairs for pairs in found if pairs.ours])
+
+
+def trend_sentence(comparison: Comparison, name: str) -> str:
+    """Return a slope in words."""
+    e, factor = comparison.estimate, comparison.factor
+    if not e.is_known:
+        return f"More {factor}: too few seeds to say whether it is better or worse."
+    mean, low, high = signed(e.mean, e.low, e.high, least=5)
+    size = f"{mean} {name} per unit (95 % interval {low} to {high})"
+    if comparison.verdict == "within noise":
+        return f"More {factor} changes nothing beyond noise: {size}, of {comparison.label}."
+    return f"More {factor} is {comparison.verdict}: {size}, of {comparison.label}."
+
+
+def _slopes(study: Study, metric: str, path: str) -> Pairs:
+    found: dict[str, dict[int, tuple[float, float]]] = {}
+    levels: set[float] = set()
+    for i, cells in enumerate(_groups(study, path)):
+        values = {level: cell.by_seed(metric) for level, cell in cells.items()}
+        levels |= set(values)
+        # A seed that lacks a level would be fitted to another line than its neighbours.
+        whole = set.intersection(*(set(of_level) for of_level in values.values()))
+        found[str(i)] = {
+            seed: _moments({level: of_level[seed] for level, of_level in values.items()})
+            for seed in whole
+        }
+    factor = study.name_of(path).removeprefix("num_").replace("_", " ")
+    label = f"{factor}, {min(levels):g} to {max(levels):g}" if levels else factor
+    both = average(found, label, "slope 0", factor)
+    slopes = tuple(xy / xx for xy, xx in zip(both.ours, both.theirs, strict=True))
+    return replace(both, ours=slopes, theirs=(0.0,) * len(slopes))
+
+
+def _moments(values: Mapping[float, float]) -> tuple[float, float]:
+    """Return S_xy and S_xx of values over levels; the least-squares slope is their ratio."""
+    middle = fmean(values)
+    away = {level: level - middle for level in values}
+    return sum(away[x] * y for x, y in values.items()), sum(a * a for a in away.values())
+
+
+def _groups(study: Study, path: str) -> list[Mapping[float, Any]]:
+    """Return cells by level, those together that differ in nothing else that has a meaning."""
+    others = [{k: v for k, v in c.params if k != path} for c in study.cells]
+    whole = {repr(sorted(o.items())): o for o in others if len(o) == max(map(len, others))}
+    found: list[Mapping[float, Any]] = []
+    for rest in whole.values():
+        cells: dict[float, Any] = {}
+        for cell, own in zip(study.cells, others, strict=True):
+            params = dict(cell.params)
+            if path in params and cell.count("complete") and own.items() <= rest.items():
+                cells[float(params[path])] = cell
+        if len(cells) >= _FEWEST:
+            found.append(cells)
+    return found
+
+
+def _is_number(study: Study, path: str) -> bool:
+    values = [dict(cell.params)[path] for cell in study.cells if path in dict(cell.params)]
+    return all(type(value) in (int, float) for value in values)

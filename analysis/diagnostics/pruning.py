@@ -1,0 +1,163 @@
+"""What pruning did, and whether it was safe: where trials were given up, and what it saved."""
+
+import math
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from analysis.report_table import Sheet
+from analysis.study.model import Study, Trial, values_of
+
+
+@dataclass(frozen=True, slots=True)
+class Early:
+    """How well the order of trials after some epochs foretells their order at the end."""
+
+    epoch: int
+    correlation: float
+    """Spearman's, of the best value so far with the best at the end."""
+
+    winner_place: float
+    """Share of the trials that were ahead of the later winner at that epoch."""
+
+    trials: int
+
+
+def early_and_final(study: Study) -> list[Early]:
+    """Return the rank correlation at every epoch that all complete trials have validated.
+
+    An epoch after which all are equal has none.
+
+    A trial that has stopped early keeps its best value: that is what a pruner would compare with.
+    """
+    from scipy import stats
+
+    done = [t for t in study.different if t.curves.get(study.objective)]
+    if len(done) < 3:
+        return []
+    first = max(min(trial.curves[study.objective]) for trial in done)
+    last = max(max(trial.curves[study.objective]) for trial in done)
+    epochs = sorted({e for t in done for e in t.curves[study.objective] if first <= e < last})
+    sign = 1 if study.maximize else -1
+    final = [sign * _best_until(study, trial, last) for trial in done]
+    winner = final.index(max(final))
+    found = []
+    for epoch in epochs:
+        now = [sign * _best_until(study, trial, epoch) for trial in done]
+        if len(set(now)) == 1 or len(set(final)) == 1:
+            continue  # all are equal: there is no order to compare
+        ranks: Any = stats.spearmanr(now, final)
+        rho = float(ranks.statistic)
+        ahead = sum(value > now[winner] for value in now) / len(done)
+        found.append(Early(epoch, rho, ahead, len(done)))
+    return found
+
+
+def safety_sentence(study: Study) -> str:
+    """Return from which epoch on a pruner that keeps the better half would keep the winner."""
+    found = early_and_final(study)
+    if not found:
+        return ""
+    safe = found[-1].epoch
+    for early in reversed(found):
+        if early.winner_place >= 0.5:
+            break
+        safe = early.epoch
+    at = next(early for early in found if early.epoch == safe)
+    if at.winner_place >= 0.5:
+        return "Pruning is not safe here: the winner was among the lower half almost to the end."
+    first = f", after epoch {found[0].epoch} {found[0].correlation:.2f}" if at != found[0] else ""
+    return (
+        f"A pruner that keeps the better half would have kept the winner from epoch {safe} on; "
+        f"there the order of the {at.trials} complete trials correlates {at.correlation:.2f} "
+        f"(Spearman) with the final one{first}."
+    )
+
+
+def saved_epochs(study: Study) -> list[tuple[Trial, int, float]]:
+    """Return each pruned trial with the epochs it ran and those that a full one would have run.
+
+    A full trial is taken to run as long as the median of the complete ones; none is known to have
+    run shorter than it did.
+    """
+    lengths = [_last_epoch(t) for t in study.trials if t.state == "complete" and _last_epoch(t)]
+    if not lengths:
+        return []
+    typical = float(median(lengths))
+    pruned = [t for t in study.trials if t.state == "pruned" and _ran(t)]
+    return [(trial, _ran(trial), max(typical, float(_ran(trial)))) for trial in pruned]
+
+
+def saved_sentence(study: Study) -> str:
+    """Return what pruning has saved; empty where nothing was pruned."""
+    found = saved_epochs(study)
+    if not found:
+        return ""
+    saved = sum(full - ran for _, ran, full in found)
+    all_ran = sum(_ran(trial) or _last_epoch(trial) for trial in study.trials)
+    return (
+        f"Pruning gave up {len(found)} trials and saved about {saved:.0f} epochs, "
+        f"{saved / (saved + all_ran):.0%} of what the study would have run (a full trial is taken "
+        "to run as long as the median of the complete ones)."
+    )
+
+
+def pruned_sheet(study: Study) -> Sheet | None:
+    """Return the pruned trials with the epoch, and what the others had reached at that epoch."""
+    pruned = [trial for trial in study.trials if trial.state == "pruned"]
+    if not pruned:
+        return None
+    rows = [_pruned_row(study, trial) for trial in pruned]
+    head = ("trial", "cell", "seed", "pruned at epoch", "value there", "others there", "difference")
+    note = (
+        f"{study.objective}, best so far. Others: the control's trial of the same seed where it "
+        "reached that epoch, else the median of the complete trials that did. Pruned trials are no "
+        "results; this comparison is at their last epoch only."
+    )
+    return Sheet("pruned", "Pruned trials", head, tuple(rows), note)
+
+
+def _pruned_row(study: Study, trial: Trial) -> tuple[str, ...]:
+    epoch = _ran(trial)
+    value = _best_until(study, trial, epoch)
+    control = study.control.trials if study.control else ()
+    same = [t for t in control if t.seed == trial.seed and t is not trial]
+    others = [v for v in (_reached(study, t, epoch) for t in same) if not math.isnan(v)]
+    who = "control"
+    if not others:
+        rest = (t for t in study.trials if t.state == "complete")
+        others = [v for v in (_reached(study, t, epoch) for t in rest) if not math.isnan(v)]
+        who = f"median of {len(others)}"
+    base = median(others) if others else math.nan
+    known = not math.isnan(value - base)
+    return (
+        f"{trial.number:04d}",
+        values_of(study, tuple(trial.params.items())) if study.is_sampled else trial.label,
+        "–" if trial.seed is None else str(trial.seed),
+        str(epoch or "–"),
+        "–" if math.isnan(value) else f"{value:.4f}",
+        f"{base:.4f}\n{who}" if others else "–",
+        f"{value - base:+.4f}" if known else "–",
+    )
+
+
+def _reached(study: Study, trial: Trial, epoch: int) -> float:
+    """Return the best value up to an epoch, NaN if the trial did not run so far."""
+    curve = trial.curves.get(study.objective, {})
+    return _best_until(study, trial, epoch) if curve and max(curve) >= epoch else math.nan
+
+
+def _best_until(study: Study, trial: Trial, epoch: int) -> float:
+    curve = trial.curves.get(study.objective, {})
+    values = [value for e, value in curve.items() if e <= epoch]
+    if not values:
+        return math.nan
+    return max(values) if study.maximize else min(values)
+
+
+def _last_epoch(trial: Trial) -> int:
+    return max((max(curve) for curve in trial.curves.values() if curve), default=0)
+
+
+def _ran(trial: Trial) -> int:
+    return trial.pruned_at or (_last_epoch(trial) if trial.state == "pruned" else 0)

@@ -1,0 +1,128 @@
+"""The table of a study: a row for each cell, means and spreads over seeds, and what is missing."""
+
+import math
+from dataclasses import dataclass
+
+from analysis.comparisons.literature import Beside, beside_cell, representatives
+from analysis.study.metrics import TEST_METRICS
+from analysis.study.model import Cell, Study, cell_name, values_of
+
+_FEW = 6
+"""Pruned cells that are named one by one."""
+
+TOP = 10
+"""Rows of a sampler study's table; more where it has more variants than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows, columns, and the sentences that belong under them."""
+
+    study: Study
+    rows: tuple[Cell, ...]
+    labels: tuple[str, ...]
+    label_name: str
+    metrics: tuple[str, ...]
+    notes: tuple[str, ...]
+    reported: tuple[tuple[Beside, ...], ...]
+    """For each row, what the literature reports of it."""
+
+
+def make_table(study: Study) -> Table:
+    """Return the study's table: cells in grid order or, of a sampler's study, the best ten.
+
+    Every variant that was sampled has a row, its best point, however far below the ten it lies.
+    """
+    metrics = (*TEST_METRICS, study.best_objective)
+    if study.is_sampled:
+        rows = tuple(_top(study))
+        labels = tuple(f"{cell.trials[0].number:04d}" for cell in rows)
+        name = "trial"
+    else:
+        rows = study.cells
+        labels = tuple(cell.label for cell in rows)
+        name = "·".join(map(study.name_of, study.paths))
+        name = name if 0 < len(name) <= max(map(len, labels), default=0) else "cell"
+    standing = representatives(study)
+    reported = tuple(tuple(beside_cell(study, c)) if c in standing else () for c in rows)
+    notes = [*_notes(study, rows, labels), *_literature_notes(reported)]
+    return Table(study, rows, labels, name, metrics, tuple(notes), reported)
+
+
+def state_sentence(study: Study) -> str:
+    """Return how many trials have a result, and what became of the others."""
+    complete, planned = study.count("complete"), study.planned
+    states = ("running", "interrupted", "pruned", "failed")
+    counts = {state: study.count(state) for state in states}
+    counts["not begun"] = planned - len(study.trials)
+    others = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    said = f"{complete} of {planned} trials complete"
+    return (
+        f"{said}; {planned - complete} missing: {others}." if others else f"{said}, none missing."
+    )
+
+
+def selection_sentence(study: Study) -> str:
+    """Return what was selected on, and what the test metrics are."""
+    most = "highest" if study.maximize else "lowest"
+    return (
+        f"Selection was on validation: stopping, pruning and ranking saw only {study.objective} "
+        f"({most} is best). Test columns are scored once per trial, at its best validation epoch."
+    )
+
+
+def _notes(study: Study, rows: tuple[Cell, ...], labels: tuple[str, ...]) -> list[str]:
+    notes = []
+    if not study.is_sampled and len(study.paths) > 1:
+        notes.append(f"A cell: {' · '.join(map(study.name_of, study.paths))}.")
+    if any(cell.is_control for cell in rows):
+        notes.append("* marks the control, which the others are compared with.")
+    if study.is_sampled:
+        there = len(study.ranked())
+        each = ", each variant's best among them" if len({c.variant for c in rows}) > 1 else ""
+        notes.append(
+            f"The best {len(rows)} of {there} points with a result, by {study.objective}{each}:"
+        )
+        notes += [
+            f"  {label}  {values_of(study, c.params)}"
+            for label, c in zip(labels, rows, strict=True)
+        ]
+    spread = any(not math.isnan(cell.deviation(study.best_objective)) for cell in rows)
+    notes.append(
+        "Mean over the seeds of complete trials (n); ± is their sample standard deviation."
+        if spread
+        else "One seed for each row, so how much chance moves a value is unknown."
+    )
+    notes += [selection_sentence(study), state_sentence(study)]
+    if study.count("pruned"):
+        notes.append(f"Pruned, without a result: {_pruned(study)}.")
+    return notes
+
+
+def _pruned(study: Study) -> str:
+    cells = [cell for cell in study.cells if cell.count("pruned")]
+    if len(cells) > _FEW:
+        epochs = sorted(epoch for cell in cells for epoch in cell.pruned_epochs())
+        return f"{len(epochs)} trials, at epochs {epochs[0]} to {epochs[-1]}"
+    said = []
+    for cell in cells:
+        epochs = cell.pruned_epochs()
+        at = ", ".join(map(str, epochs))
+        said.append(f"{cell_name(study, cell)} at epoch{'s' if len(epochs) > 1 else ''} {at}")
+    return ", ".join(said)
+
+
+def _literature_notes(reported: tuple[tuple[Beside, ...], ...]) -> list[str]:
+    if not any(reported):
+        return []
+    return [
+        "Under a row, what the literature reports of its variant and our difference to that; "
+        "! marks one outside our 95 % interval (one seed has none)."
+    ]
+
+
+def _top(study: Study) -> list[Cell]:
+    best, leaders = study.ranked(), study.leaders()
+    others = [cell for cell in best if cell not in leaders]
+    kept = leaders + others[: max(0, TOP - len(leaders))]
+    return [cell for cell in best if cell in kept]

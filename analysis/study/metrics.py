@@ -1,0 +1,14 @@
+"""The test metrics that a report is about, and their headings."""
+
+TEST_METRICS = ("test/recall@10", "test/recall@20", "test/ndcg@10", "test/ndcg@20")
+
+
+METRIC = "test/recall@20"
+"""The test metric that comparisons and figures are about."""
+
+
+def title(metric: str) -> str:
+    """Return a metric's heading: `test/recall@20` is `R@20`, a validation value `valid R@20`."""
+    *_, split, name = metric.split("/")
+    own = name.replace("recall", "R").replace("ndcg", "N")
+    return own if split == "test" else f"{split} {own}"

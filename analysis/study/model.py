@@ -1,0 +1,292 @@
+"""A study as it was recorded: trials, and the cells that they are replicates of. No engine here."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from statistics import mean, stdev
+from typing import Any
+
+from analysis.study.labels import label_of, short_paths, value_label
+from analysis.study.weight_trajectory import Trajectory
+
+SEED = "seed"
+Params = tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One parameter set with one seed, and what became of it."""
+
+    number: int
+    state: str
+    """`running`, `interrupted`, `complete`, `pruned` or `failed`."""
+
+    params: Mapping[str, Any]
+    """The searched parameters, without the seed."""
+
+    seed: int | None
+    variant: str
+    metrics: Mapping[str, float]
+    """Last value of every metric, by its own name (`test/recall@20`)."""
+
+    pruned_at: int | None = None
+    error: str = ""
+    retry_of: int | None = None
+    start: float = math.nan
+    """Seconds since the epoch; NaN if not recorded."""
+
+    end: float = math.nan
+    run_id: str = ""
+    commits: tuple[str, ...] = ()
+    """Whose code trained it: several where a stopped trial went on with another."""
+
+    role: str = ""
+    """Empty in the search; `confirm` for a winner or its rival on a fresh seed."""
+
+    curves: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    """Metric to epoch to value; filled for a report only."""
+
+    weights: Trajectory | None = None
+    """Learned weights by epoch; filled for a report only."""
+
+    users: Mapping[int, float] = field(default_factory=dict)
+    """Test recall@20 of single users by their number; filled for a report only."""
+
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """The resolved configuration by dotted path; filled where studies are compared."""
+
+    @property
+    def label(self) -> str:
+        """The values of the parameters, for people."""
+        return label_of(tuple(self.params.items()))
+
+    def result(self, metric: str) -> float:
+        """Return what stands as the trial's result; NaN unless it ran to its end."""
+        return self.metrics.get(metric, math.nan) if self.state == "complete" else math.nan
+
+
+@dataclass(frozen=True)
+class Cell:
+    """All replicates of one parameter set."""
+
+    params: Params
+    trials: tuple[Trial, ...]
+    is_control: bool = False
+
+    @property
+    def label(self) -> str:
+        """The values of the parameters, for people."""
+        return label_of(self.params)
+
+    @property
+    def variant(self) -> str:
+        """The variant that the cell's trials are of."""
+        return self.trials[0].variant
+
+    @property
+    def code(self) -> str:
+        """The commits that trained its trials, shortened; empty where none was recorded."""
+        return ", ".join(dict.fromkeys(_short(c) for trial in self.trials for c in trial.commits))
+
+    def count(self, state: str) -> int:
+        """Return how many trials ended so."""
+        return sum(trial.state == state for trial in self.trials)
+
+    @property
+    def num_seeds(self) -> int:
+        """With how many seeds it has run to its end; a seed that ran twice is one."""
+        return len({trial.seed for trial in self.trials if trial.state == "complete"})
+
+    def pruned_epochs(self) -> list[int]:
+        """Return the epochs at which trials were pruned."""
+        return sorted(t.pruned_at or 0 for t in self.trials if t.state == "pruned")
+
+    def by_seed(self, metric: str) -> dict[int, float]:
+        """Return the result of every complete trial by its seed."""
+        pairs = ((t.seed or 0, t.result(metric)) for t in self.trials)
+        return {seed: value for seed, value in pairs if not math.isnan(value)}
+
+    def mean(self, metric: str) -> float:
+        """Return the mean over seeds; NaN without a complete trial."""
+        values = list(self.by_seed(metric).values())
+        return mean(values) if values else math.nan
+
+    def deviation(self, metric: str) -> float:
+        """Return the sample standard deviation over seeds; NaN below two."""
+        values = list(self.by_seed(metric).values())
+        return stdev(values) if len(values) > 1 else math.nan
+
+
+@dataclass(frozen=True)
+class Study:
+    """What was asked, with what, and every trial."""
+
+    name: str
+    tags: Mapping[str, str]
+    space: Mapping[str, Any]
+    """The resolved space as JSON values; empty if it was not recorded."""
+
+    trials: tuple[Trial, ...]
+    """Without those that were run again under another number."""
+
+    run_id: str = ""
+    superseded: tuple[Trial, ...] = ()
+    """Trials that failed and were run again under another number: they cost, and are no results."""
+
+    environments: tuple[Mapping[str, Any], ...] = ()
+    """What it ran on and with: the first one, and any other that it went on in."""
+
+    confirming: tuple[Trial, ...] = ()
+    """Trials on fresh seeds, apart from the search: no table and no ranking holds them."""
+
+    start: float = math.nan
+    """Seconds since the epoch, of the study's run; NaN if not recorded."""
+
+    end: float = math.nan
+    sessions: tuple[tuple[float, float], ...] = ()
+    """When a driver was at work, (start, end) each; NaN for the end of one that was killed."""
+
+    @property
+    def question(self) -> str:
+        """What the study asks."""
+        return self.tags.get("question", "")
+
+    @property
+    def objective(self) -> str:
+        """The validation metric selected by."""
+        return self.tags.get("objective", "valid/recall@20")
+
+    @property
+    def best_objective(self) -> str:
+        """The objective in the best epoch of a trial."""
+        return f"best/{self.objective}"
+
+    @property
+    def maximize(self) -> bool:
+        """Whether more of the objective is better."""
+        return self.tags.get("direction", "maximize") != "minimize"
+
+    @property
+    def dataset(self) -> str:
+        """Name of the dataset."""
+        return self.tags.get("dataset", "unknown")
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether points were drawn by a sampler, so that cells are not a grid."""
+        return self.tags.get("sampler", "grid") != "grid"
+
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        """The cells of the search in grid order."""
+        return self._cells_of(self.trials)
+
+    @cached_property
+    def confirmed(self) -> tuple[Cell, ...]:
+        """The cells that were run again on fresh seeds, with those seeds only."""
+        return self._cells_of(self.confirming)
+
+    def _cells_of(self, given: Sequence[Trial]) -> tuple[Cell, ...]:
+        groups: dict[str, list[Trial]] = {}
+        for trial in given:
+            groups.setdefault(repr(sorted(trial.params.items())), []).append(trial)
+        cells = []
+        for trials in groups.values():
+            params = tuple((path, trials[0].params[path]) for path in self._paths(trials[0].params))
+            ordered = tuple(sorted(trials, key=lambda t: (t.seed or 0, t.number)))
+            cells.append(Cell(params, ordered, self._is_control(dict(params))))
+        return tuple(sorted(cells, key=lambda cell: self._grid_position(dict(cell.params))))
+
+    @property
+    def control(self) -> Cell | None:
+        """The cell that the others are compared with, if the space names one."""
+        return next((cell for cell in self.cells if cell.is_control), None)
+
+    @property
+    def paths(self) -> list[str]:
+        """The searched parameters."""
+        return self._paths(dict.fromkeys(p for t in self.trials for p in t.params))
+
+    @property
+    def planned(self) -> int:
+        """How many trials the study is to hold, those that are run again not counted twice."""
+        plan = self.space.get("plan") or {}
+        return max(len(self.trials), int(plan.get("trials") or 0))
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """What each searched parameter is called; no two alike."""
+        return short_paths(self.paths)
+
+    def name_of(self, path: str) -> str:
+        """Return what a parameter is called."""
+        return self.names.get(path, path)
+
+    @property
+    def different(self) -> list[Trial]:
+        """The complete trials; of those with the same parameters and seed the first one."""
+        found: dict[str, Trial] = {}
+        for trial in self.trials:
+            if trial.state == "complete":
+                found.setdefault(repr((sorted(trial.params.items()), trial.seed)), trial)
+        return list(found.values())
+
+    def count(self, state: str) -> int:
+        """Return how many trials are in a state."""
+        return sum(trial.state == state for trial in self.trials)
+
+    def ranked(self) -> list[Cell]:
+        """Return the cells that have results, the best mean of the objective first."""
+        key, sign = self.best_objective, -1 if self.maximize else 1
+        found = [cell for cell in self.cells if not math.isnan(cell.mean(key))]
+        return sorted(found, key=lambda cell: (sign * cell.mean(key), cell.trials[0].number))
+
+    def leaders(self) -> list[Cell]:
+        """Return each variant's best cell by validation, the best variant first."""
+        of_variant: dict[str, Cell] = {}
+        for cell in self.ranked():
+            of_variant.setdefault(cell.variant, cell)
+        return list(of_variant.values())
+
+    def _paths(self, params: Mapping[str, Any]) -> list[str]:
+        domains = list(self.space.get("domains", {}))
+        known = [path for path in domains if path in params]
+        return [*known, *(path for path in params if path not in known)]
+
+    def _is_control(self, params: dict[str, Any]) -> bool:
+        control = self.space.get("control")
+        return control is not None and dict(control) == params
+
+    def _grid_position(self, params: Mapping[str, Any]) -> list[tuple[int, float, str]]:
+        """A parameter without a meaning comes first, listed values as listed, numbers by size."""
+        domains = self.space.get("domains", {})
+        position: list[tuple[int, float, str]] = []
+        for path in self.paths:
+            if path not in params:
+                position.append((0, 0.0, ""))
+                continue
+            value, listed = params[path], domains.get(path, {}).get("values", [])
+            if value in listed:
+                position.append((1, float(listed.index(value)), ""))
+            elif isinstance(value, int | float):
+                position.append((1, float(value), ""))
+            else:
+                position.append((2, 0.0, str(value)))
+        return position
+
+
+def _short(commit: str) -> str:
+    """Return a commit's name for people; what was changed and not committed stays visible."""
+    name, changed, _ = commit.partition("-")
+    return name[:7] + changed + ("dirty" if changed else "")
+
+
+def cell_name(study: Study, cell: Cell) -> str:
+    """Return what a cell is called in a sentence: its values or, of a sampled one, its trial."""
+    return f"trial {cell.trials[0].number:04d}" if study.is_sampled else cell.label
+
+
+def values_of(study: Study, params: Params) -> str:
+    """Return values by name, for people."""
+    return ", ".join(f"{study.name_of(path)}={value_label(value)}" for path, value in params)

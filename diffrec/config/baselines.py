@@ -1,0 +1,182 @@
+"""Hyperparameters of the baselines: type, default, meaning, check; no torch.
+
+Each family is a flat configuration with the interface of `RecommenderConfig` (`to_dict`,
+`from_dict`, `replace_values`, `variant`, `seed`) and names itself in the field `family`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from diffrec.config import serialization
+from diffrec.config.model import TrainingConfig
+from diffrec.errors import UserError
+
+_MULT_VAE_TRAINING = TrainingConfig(learning_rate=1e-3)
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise UserError(message)
+
+
+class _Readable:
+    """What every configuration can do: be written, read strictly, changed by dotted path."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return nested dictionaries of JSON values."""
+        return serialization.to_dict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Build from nested dictionaries; unknown keys and wrong types raise UserError."""
+        return serialization.from_dict(cls, values)
+
+    def replace_values(self, values: Mapping[str, Any]) -> Self:
+        """Return a copy with dotted paths replaced, e.g. {"regularization": 500.0}."""
+        return serialization.replace_paths(self, values)
+
+
+def _check_seed(seed: int) -> None:
+    _require(seed >= 0, f"`seed >= 0` must hold, but got {seed}.")
+
+
+def _check_half_life(half_life: float | None) -> None:
+    _require(
+        half_life is None or half_life > 0,
+        f"`half_life > 0` must hold, but got {half_life}; None weighs every item alike.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PopularityConfig(_Readable):
+    """The same ranking for everyone: items by their number of train interactions."""
+
+    family: Literal["popularity"] = "popularity"
+    seed: int = 1
+    """Without effect: nothing is drawn by chance. Studies replicate every family by seed."""
+
+    def __post_init__(self) -> None:
+        _check_seed(self.seed)
+
+    @property
+    def variant(self) -> str:
+        """The name in tables."""
+        return "Popularity"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ItemKNNConfig(_Readable):
+    """Cosine of the items' users, shrunk for rare items (Sarwar et al., WWW 2001)."""
+
+    family: Literal["item_knn"] = "item_knn"
+    seed: int = 1
+    """Without effect: nothing is drawn by chance."""
+
+    num_neighbours: int = 100
+    """Most similar items kept of each item."""
+
+    shrinkage: float = 0.0
+    """Added to the cosine's denominator: doubt about items with few users."""
+
+    half_life: float | None = None
+    """Age in items at which a history item counts half; None: all count one."""
+
+    def __post_init__(self) -> None:
+        _check_seed(self.seed)
+        _check_half_life(self.half_life)
+        _require(
+            self.num_neighbours >= 1,
+            f"`num_neighbours >= 1` must hold, but got {self.num_neighbours}.",
+        )
+        _require(self.shrinkage >= 0, f"`shrinkage >= 0` must hold, but got {self.shrinkage}.")
+
+    @property
+    def variant(self) -> str:
+        """The name in tables."""
+        return "ItemKNN" if self.half_life is None else "RecencyItemKNN"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EASEConfig(_Readable):
+    """A linear autoencoder with zero diagonal, in closed form (Steck, WWW 2019)."""
+
+    family: Literal["ease"] = "ease"
+    seed: int = 1
+    """Without effect: nothing is drawn by chance."""
+
+    regularization: float = 1000.0
+    """Lambda: added to the diagonal of the Gram matrix."""
+
+    half_life: float | None = None
+    """Age in items at which a history item counts half when asked; None: all count one.
+
+    The weights are learned from the whole binary history either way.
+    """
+
+    def __post_init__(self) -> None:
+        _check_seed(self.seed)
+        _check_half_life(self.half_life)
+        _require(
+            self.regularization > 0,
+            f"`regularization > 0` must hold, or the Gram matrix may be singular, but got "
+            f"{self.regularization}.",
+        )
+
+    @property
+    def variant(self) -> str:
+        """The name in tables."""
+        return "EASE" if self.half_life is None else "RecencyEASE"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MultVAEConfig(_Readable):
+    """A variational autoencoder with multinomial likelihood (Liang et al., WWW 2018)."""
+
+    family: Literal["mult_vae"] = "mult_vae"
+    seed: int = 1
+    """Root of every random draw of the run."""
+
+    hidden_dims: tuple[int, ...] = (600,)
+    """Hidden sizes between items and latent; the decoder mirrors them."""
+
+    latent_dim: int = 200
+    """Size of the Gaussian latent."""
+
+    dropout: float = 0.5
+    """Dropout on the normalised history, in training."""
+
+    kl_weight_max: float = 0.2
+    """Upper bound of the weight of the KL term (the paper's beta)."""
+
+    kl_weight_anneal_batches: int = 2000
+    """Batches in which the weight rises to its bound; 0 starts there."""
+
+    training: TrainingConfig = _MULT_VAE_TRAINING
+
+    def __post_init__(self) -> None:
+        _check_seed(self.seed)
+        sizes = (*self.hidden_dims, self.latent_dim)
+        _require(
+            min(sizes) >= 1,
+            f"`hidden_dims` and `latent_dim` must be at least 1, but got {list(sizes)}.",
+        )
+        _require(0 <= self.dropout < 1, f"`0 <= dropout < 1` must hold, but got {self.dropout}.")
+        for name in ("kl_weight_max", "kl_weight_anneal_batches"):
+            _require(
+                getattr(self, name) >= 0,
+                f"`{name} >= 0` must hold, but got {getattr(self, name)}.",
+            )
+
+    @property
+    def variant(self) -> str:
+        """The name in tables."""
+        return "MultVAE"
+
+
+ClosedFormConfig = PopularityConfig | ItemKNNConfig | EASEConfig
+"""Families that are solved in one pass."""
+
+BaselineConfig = ClosedFormConfig | MultVAEConfig

@@ -1,0 +1,54 @@
+"""Which family of models a configuration belongs to, told from its dictionary; no torch."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from diffrec.config import RecommenderConfig, TrainingConfig
+from diffrec.config.baselines import (
+    BaselineConfig,
+    EASEConfig,
+    ItemKNNConfig,
+    MultVAEConfig,
+    PopularityConfig,
+)
+from diffrec.errors import UserError, nearest
+
+AnyConfig = RecommenderConfig | BaselineConfig
+
+TrainedConfig = RecommenderConfig | MultVAEConfig
+"""Families that are trained by gradient, epoch after epoch."""
+
+DIFFUSION = "diffusion"
+_FAMILIES: dict[str, type[AnyConfig]] = {
+    DIFFUSION: RecommenderConfig,
+    "popularity": PopularityConfig,
+    "item_knn": ItemKNNConfig,
+    "ease": EASEConfig,
+    "mult_vae": MultVAEConfig,
+}
+
+
+def parse_config(values: Mapping[str, Any]) -> AnyConfig:
+    """Build the configuration that `to_dict` of any family wrote.
+
+    A dictionary without the key `family` is a diffusion recommender's: those were the first, and
+    their records bear none.
+
+    Raises:
+        UserError: the family, a key or a value is unknown or refused.
+    """
+    family = values.get("family", DIFFUSION)
+    if family not in _FAMILIES:
+        raise UserError(
+            f"No family of models named {family!r}{nearest(str(family), _FAMILIES)}; "
+            f"known: {', '.join(_FAMILIES)}."
+        )
+    cls = _FAMILIES[family]
+    if cls is RecommenderConfig:
+        values = {key: value for key, value in values.items() if key != "family"}
+    return cls.from_dict(values)
+
+
+def training_of(config: AnyConfig) -> TrainingConfig | None:
+    """Return how the recommender is trained; None where it is solved in one step."""
+    return config.training if isinstance(config, RecommenderConfig | MultVAEConfig) else None

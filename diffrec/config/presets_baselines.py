@@ -1,0 +1,37 @@
+"""Starting configurations of the baselines; their regularisation is searched, not believed."""
+
+from diffrec.config import TrainingConfig
+from diffrec.config.baselines import (
+    BaselineConfig,
+    EASEConfig,
+    ItemKNNConfig,
+    MultVAEConfig,
+    PopularityConfig,
+)
+
+_PUBLISHED: dict[str, BaselineConfig] = {
+    "Popularity": PopularityConfig(),
+    "ItemKNN": ItemKNNConfig(),
+    "EASE": EASEConfig(),
+    "RecencyEASE": EASEConfig(regularization=1500.0, half_life=3.0),
+    "MultVAE": MultVAEConfig(),
+}
+_EMBEDDED: dict[str, BaselineConfig] = {
+    "EASE": EASEConfig(regularization=100.0),
+    "RecencyEASE": EASEConfig(regularization=100.0, half_life=10.0),
+    "MultVAE": MultVAEConfig(
+        hidden_dims=(200,),
+        latent_dim=64,
+        kl_weight_anneal_batches=200,
+        training=TrainingConfig(batch_size=100, learning_rate=1e-3, max_epochs=150),
+    ),
+}
+
+BASELINES = tuple(_PUBLISHED)
+
+
+def baseline_config(variant: str, dataset: str) -> tuple[BaselineConfig, str]:
+    """Return the starting configuration of a baseline on `dataset`, and where it comes from."""
+    if dataset == "embedded" and variant in _EMBEDDED:
+        return _EMBEDDED[variant], f"{variant} on embedded: ours, for the embedded dataset"
+    return _PUBLISHED[variant], f"{variant}: its usual values, the same on every dataset"

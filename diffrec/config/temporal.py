@@ -1,0 +1,149 @@
+"""How much each interaction of a history counts: the settings of every temporal weighting.
+
+Which vector the weights touch is said by three switches, so a published variant and its opposite
+(train on the plain history, ask with the weighted one) are both one line.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from diffrec.config.rules import at_least, positive, require
+
+Weighting = Literal["none", "linear", "exponential", "learned_steps", "learned_recency"]
+
+_NEEDS: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "linear": ("weight_min", "weight_max"),
+    "exponential": ("half_life",),
+    "learned_steps": ("ltw_learning_rate",),
+    "learned_recency": (
+        "ltw_learning_rate",
+        "future_items",
+        "future_temperature",
+        "future_users",
+        "future_every",
+    ),
+}
+_OPTIONAL = tuple(dict.fromkeys(name for names in _NEEDS.values() for name in names))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TemporalConfig:
+    """Weights by an interaction's place in time (section 3.6) or by what the future says."""
+
+    weighting: Weighting = "none"
+    """`linear` is T-DiffRec's; `exponential` halves the weight every `half_life` items;
+    `learned_steps` is the reproduction study's W over diffusion steps and remembered losses;
+    `learned_recency` learns a weight per age from the user's own next items."""
+
+    weight_min: float | None = None
+    """Linear: weight of the oldest interaction."""
+
+    weight_max: float | None = None
+    """Linear: weight of the newest interaction."""
+
+    half_life: float | None = None
+    """Exponential: age, in items, at which the weight is one half."""
+
+    ltw_learning_rate: float | None = None
+    """Learned: Adam's rate for W."""
+
+    future_items: int | None = None
+    """Learned recency: how many next items a cut history has to foretell."""
+
+    future_temperature: float | None = None
+    """Learned recency: factor on the scores, in units of their spread over the items, before their
+    softmax."""
+
+    future_users: int | None = None
+    """Learned recency: how many users' histories are cut at each update of W."""
+
+    future_every: int | None = None
+    """Learned recency: batches of an epoch for each update of W, which come after it."""
+
+    future_holdout: float = 0.0
+    """Learned recency: share of the users whom only W learns from, at least 0 and below 1. A
+    network has seen the future of those that it was trained on, and W then trusts old items that
+    merely remind it; 0: W learns from all of them all the same."""
+
+    per_step: bool = False
+    """Learned: W has a row per diffusion step, not one that serves all."""
+
+    weigh_training_input: bool = False
+    """Weigh the history that the network is trained to denoise."""
+
+    weigh_training_target: bool = False
+    """Weigh the x_0 that the training loss compares with."""
+
+    weigh_inference: bool = False
+    """Weigh the history that the trained network is asked with."""
+
+    keep_norm: bool = False
+    """Rescale a weighted history to the L2 norm of the binary one."""
+
+    inference_scale: float = 1.0
+    """Factor on the history that the trained network is asked with, weighted or not."""
+
+    def __post_init__(self) -> None:
+        for name in _OPTIONAL:
+            value = getattr(self, name)
+            needed = name in _NEEDS[self.weighting]
+            require(
+                (value is not None) == needed,
+                f"`temporal.{name}` {'is needed' if needed else 'has no meaning'} with "
+                f"temporal.weighting={self.weighting!r}, but got {value}.",
+            )
+            if value is not None:
+                positive(f"temporal.{name}", value)
+        if self.weight_min is not None and self.weight_max is not None:
+            require(
+                self.weight_min <= self.weight_max,
+                "`temporal.weight_min <= temporal.weight_max` must hold, but got "
+                f"{self.weight_min} > {self.weight_max}; exchange them.",
+            )
+        for name in ("future_items", "future_users", "future_every"):
+            if (count := getattr(self, name)) is not None:
+                at_least(f"temporal.{name}", count, 1)
+        require(
+            not (self.per_step and self.is_static),
+            f"`temporal.per_step` has no meaning with temporal.weighting={self.weighting!r}, which "
+            "learns nothing; unset it.",
+        )
+        require(
+            0 <= self.future_holdout < 1,
+            "`temporal.future_holdout` must be a share of the users, at least 0 and below 1, but "
+            f"got {self.future_holdout}.",
+        )
+        require(
+            self.future_holdout == 0 or self.weighting == "learned_recency",
+            "`temporal.future_holdout` keeps users for W, which temporal.weighting="
+            f"{self.weighting!r} does not learn from; leave it at 0.",
+        )
+        positive("temporal.inference_scale", self.inference_scale)
+        self._check_uses()
+
+    @property
+    def is_static(self) -> bool:
+        """Whether weights are known before training."""
+        return self.weighting in ("none", "linear", "exponential")
+
+    def _check_uses(self) -> None:
+        training = self.weigh_training_input or self.weigh_training_target
+        if self.weighting in ("none", "learned_steps"):
+            require(
+                not (training or self.weigh_inference or self.keep_norm),
+                f"temporal.weighting={self.weighting!r} weighs no interaction; unset "
+                "`weigh_training_input`, `weigh_training_target`, `weigh_inference` and "
+                "`keep_norm`.",
+            )
+            return
+        require(
+            training or self.weigh_inference,
+            f"temporal.weighting={self.weighting!r} touches nothing; set `weigh_training_input`, "
+            "`weigh_training_target` or `weigh_inference`.",
+        )
+        require(
+            self.weighting != "learned_recency" or (self.weigh_inference and not training),
+            "temporal.weighting='learned_recency' learns what to ask a network that was trained on "
+            "the plain history; set `weigh_inference` alone.",
+        )

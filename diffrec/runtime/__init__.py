@@ -1,0 +1,1 @@
+"""Devices, memory, precision and seeds. Nothing here knows a model."""

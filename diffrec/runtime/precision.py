@@ -1,0 +1,52 @@
+"""Which number format the products of training and of the reverse chain use."""
+
+import logging
+
+import torch
+
+from diffrec.config import RecommenderConfig
+from diffrec.config.families import TrainedConfig
+
+logger = logging.getLogger(__name__)
+
+_CPU_FEATURES = ("avx512_bf16", "amx_bf16", "bf16")
+"""Any of these multiplies bfloat16 in hardware: x86 with AVX-512 or AMX, ARM."""
+
+
+def product_dtype(config: TrainedConfig, device: torch.device) -> torch.dtype | None:
+    """Return bfloat16, or None for float32 throughout.
+
+    `auto` takes bfloat16 where the device has it in hardware and its quality was shown to be that
+    of float32 (`is_shown_equal`); `bf16` is obeyed elsewhere too.
+    """
+    precision = config.training.precision
+    if precision == "auto":
+        precision = "bf16" if is_shown_equal(config) and has_native_bf16(device) else "fp32"
+    return torch.bfloat16 if precision == "bf16" else None
+
+
+def is_shown_equal(config: TrainedConfig) -> bool:
+    """Return whether bfloat16 was compared with float32 for such models, seed by seed.
+
+    The four published variants as they are published: they predict x_0 and learn no weights
+    (benchmarks/precision.py).
+    """
+    return (
+        isinstance(config, RecommenderConfig)
+        and config.diffusion.prediction_target == "x_0"
+        and not config.temporal.weighting.startswith("learned")
+    )
+
+
+def warn_if_emulated(dtype: torch.dtype | None, device: torch.device) -> None:
+    """Say it where `dtype` makes the device slower: emulated, bfloat16 is several times slower."""
+    if dtype is not None and not has_native_bf16(device):
+        logger.warning("This %s only emulates bfloat16: fp32 would be faster.", device.type)
+
+
+def has_native_bf16(device: torch.device) -> bool:
+    """Return whether the device multiplies bfloat16 in hardware."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(feature, False) for feature in _CPU_FEATURES)

@@ -1,0 +1,92 @@
+"""The run of a model that is solved, not trained: one epoch, finished after it.
+
+It has the interface of `TrainingRun`, so that tuning, checkpoints and tables need not know.
+"""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from diffrec.config.baselines import ClosedFormConfig
+from diffrec.data.interactions import TuningSplit
+from diffrec.evaluation.ranking import evaluate
+from diffrec.models.baselines.closed_form import build_closed_form
+from diffrec.training.best_state import Done, forget
+from diffrec.training.reports import EpochReport
+
+
+class ClosedFormRun:
+    """Fits one closed-form recommender and validates it once."""
+
+    def __init__(
+        self, config: ClosedFormConfig, split: TuningSplit, *, device: str = "cpu"
+    ) -> None:
+        self.config, self.split, self.device = config, split, torch.device(device)
+        self.epoch = 0
+        self.best_metrics: dict[str, float] = {}
+        self.model = build_closed_form(config, split.train.num_items).to(device)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the model has been fitted."""
+        return self.epoch == 1
+
+    @property
+    def best_epoch(self) -> int:
+        """The only epoch, or 0 before it."""
+        return self.epoch
+
+    def epochs(self) -> Iterator[EpochReport]:
+        """Yield the epoch, unless it is over."""
+        while not self.finished:
+            yield self.next_epoch()
+
+    def next_epoch(self) -> EpochReport:
+        """Fit and validate. The loss of a closed form is not computed: it is reported as 0."""
+        assert not self.finished
+        started = time.perf_counter()
+        self.model.fit(self.split.train)
+        seconds = time.perf_counter() - started
+        train, valid = self.split.train, self.split.valid
+        metrics = evaluate(self.model, history=train, target=valid, seen=[train])
+        self.best_metrics = {f"valid/{name}": value for name, value in metrics.items()}
+        self.epoch = 1
+        return EpochReport(1, 0.0, seconds, self.best_metrics, is_best=True, finished=True)
+
+    def restore_best(self) -> None:
+        """Do nothing: there is one state."""
+
+    def weight_trajectory(self) -> None:
+        """Return None: no weights are learned."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything the run needs to go on; safe for `torch.load(weights_only=True)`."""
+        model = self.model.state_dict()
+        return {
+            "config": self.config.to_dict(),
+            "epoch": self.epoch,
+            "finished": self.finished,
+            "best_metrics": self.best_metrics,
+            "best_state": model if self.finished else {},
+            "model": model,
+        }
+
+    def load_state_dict(self, state: dict[str, Any], done: Done = forget) -> None:
+        """Go on from `state`, which must come from a run with the same configuration.
+
+        Args:
+            state: of `state_dict`; copied.
+            done: told of each tensor that is copied (`read_state`).
+
+        Raises:
+            ValueError: the configurations differ.
+        """
+        if state["config"] != self.config.to_dict():
+            raise ValueError("The checkpoint was written with another configuration.")
+        self.model.load_state_dict(state["model"])
+        for tensor in state["model"].values():
+            done(tensor)
+        self.epoch = state["epoch"]
+        self.best_metrics = dict(state["best_metrics"])

@@ -1,0 +1,190 @@
+"""The weights of several runs as one tensor each, and a training step over all of them."""
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import repeat
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from diffrec.diffusion.timesteps import ImportanceTimestepSampler, draw
+from diffrec.models.recommender import DiffusionRecommender
+from diffrec.runtime.devices import send
+from diffrec.runtime.seeding import derive_seed
+from diffrec.training.batching import Batch
+from diffrec.training.cuda_graphs import Recording
+from diffrec.training.fused.rng_streams import Streams
+from diffrec.training.fused.vmapped import SAMPLER, MappedLoss, MappedSampler
+from diffrec.training.run import TrainingRun
+
+
+class Stack:
+    """Stacks the members' state, (K, ...) each; until `release` a member's own are views of it."""
+
+    def __init__(self, runs: Sequence[TrainingRun]) -> None:
+        for run in runs:  # what a run trained alone holds, and its last lesson's gradient
+            run.forget_step()
+            run.optimizer.zero_grad()
+        self._runs, self._models = runs, [recommender(run) for run in runs]
+        first = self._models[0]
+        self.device = first.device
+        named = [model.state_dict(keep_vars=True) for model in self._models]
+        parameters = dict(first.named_parameters())
+        self._state: dict[str, Tensor] = {}
+        for name in named[0]:
+            own = [state[name] for state in named]
+            stacked = torch.stack([tensor.detach() for tensor in own])
+            for tensor, view in zip(own, stacked, strict=True):
+                tensor.data = view
+            self._state[name] = stacked.requires_grad_(name in parameters)
+        # W of the learned recency has no part in this loss: it is taught after the epoch
+        self._taught = [name for name in parameters if not name.startswith("recency.")]
+        self._own = [[state[name] for name in self._taught] for state in named]
+        self._loss, self._sampler = MappedLoss(first), None
+        if isinstance(first.timestep_sampler, ImportanceTimestepSampler):
+            self._sampler = MappedSampler(first)
+        self._epochs = torch.zeros(len(runs), dtype=torch.float64, device=self.device)
+        self.streams = Streams(self.device, len(runs))
+        self._steps: _RecordedSteps | None = None
+
+    @property
+    def batch_size(self) -> int:
+        """Users of a full batch."""
+        return self._runs[0].config.training.batch_size
+
+    def release(self) -> None:
+        """Give each member a copy of what was a view."""
+        self._steps = None
+        for model in self._models:
+            for tensor in model.state_dict(keep_vars=True).values():
+                tensor.data = tensor.data.clone()
+
+    def begin_epoch(self) -> None:
+        """Begin every member's draws, and its annealing, as its own coming epoch asks."""
+        runs = self._runs
+        self.streams.seed([derive_seed(run.config.seed, "epoch", run.epoch) for run in runs])
+        epochs = np.array([run.epoch for run in runs], dtype=np.float64)
+        self._epochs.copy_(send(epochs, self.device))
+
+    def learn(self, batches: Sequence[Batch]) -> Tensor:
+        """Update every member's weights once, each by its own batch, all of one size.
+
+        Return the losses, (K,); the next call may overwrite them.
+        """
+        if self._runs[0].records_steps and len(batches[0]) == self.batch_size:
+            self._steps = self._steps or _RecordedSteps(self)
+            return self._steps.on(self, batches)
+        rows = self.empty_rows(len(batches[0]))
+        write(batches, rows)
+        return self.learn_from(rows)
+
+    def learn_from(self, rows: Sequence[Tensor]) -> Tensor:
+        """Do so by these inputs and, where they differ, targets, (K, batch, num_items) each."""
+        losses = self._backward(rows[0], rows[1] if len(rows) > 1 else None)
+        for run in self._runs:
+            run.optimizer.step()
+            run.optimizer.zero_grad()  # a gradient that outlives its step is memory for nothing
+        return losses
+
+    def empty_rows(self, batch: int) -> list[Tensor]:
+        """Return what batches of that size may be written into, one for each kind of rows."""
+        shape = len(self._runs), batch, self._runs[0].split.train.num_items
+        return [torch.empty(shape, device=self.device) for _ in self._runs[0].feed.kinds]
+
+    def _backward(self, x_0: Tensor, target: Tensor | None) -> Tensor:
+        """Set every member's gradients; return the losses, (K,)."""
+        given = self._draw(x_0)
+        with self._runs[0].autocast():
+            losses, per_row = self._loss(self._state, given, x_0, target)
+        taught = [self._state[name] for name in self._taught]
+        gradients = torch.autograd.grad(losses.sum(), taught, allow_unused=True)
+        if self._sampler is not None:
+            self._sampler.update(self._state, given[SAMPLER + "t"], per_row.detach())
+        for i, gradient in enumerate(gradients):
+            # contiguous: the fused optimiser reads a gradient as it lies in memory
+            own_views = repeat(None) if gradient is None else gradient.contiguous().unbind()
+            for own, view in zip(self._own, own_views):  # noqa: B905 - `repeat` has no end
+                own[i].grad = view
+        return losses.detach()
+
+    def _draw(self, x_0: Tensor) -> dict[str, Tensor]:
+        """Draw all that the loss asks for, member by member, in the order of its asking."""
+        first, (count, batch, _) = self._models[0], x_0.shape
+        latent = first.autoencoder is not None
+        p = None if self._sampler is None else self._sampler.probabilities(self._state)
+        noise = x_0.new_empty(count, batch, first.denoiser.dim)
+        mask = torch.empty_like(noise)
+        item_mask = torch.empty_like(x_0 if latent else noise[:, :0])
+        latent_noise = torch.empty_like(noise if latent else noise[:, :0])
+        t = torch.empty(count, batch, dtype=torch.long, device=self.device)
+        for k, model in enumerate(self._models):
+            with self.streams.of(k):
+                if model.autoencoder is not None:
+                    model.autoencoder.dropout.fill_mask(item_mask[k])
+                    if model.autoencoder.variational:
+                        latent_noise[k].normal_()
+                if p is None:
+                    t[k] = model.timestep_sampler.sample(batch).t
+                else:
+                    t[k] = draw(p[k].detach(), batch)
+                noise[k].normal_()
+                model.denoiser.dropout.fill_mask(mask[k])
+        importance = torch.ones(count, batch, dtype=torch.float64, device=self.device)
+        if p is not None:
+            importance = p.gather(1, t) * p.shape[1]
+        given = {"noise.value": noise, "denoiser.dropout.value": mask}
+        given |= {SAMPLER + "t": t, SAMPLER + "importance": importance}
+        if latent:
+            given["autoencoder.dropout.value"] = item_mask
+            given["autoencoder.noise.value"] = latent_noise
+            given |= self._loss_weights()
+        return given
+
+    def _loss_weights(self) -> dict[str, Tensor]:
+        """Return each member's weights of L-DiffRec's losses in the coming batch, (K,) each."""
+        weights = [
+            model.annealing(epoch, model.batches_seen + 1)
+            for epoch, model in zip(self._epochs, self._models, strict=True)
+        ]
+
+        def stacked(values: Sequence[float | Tensor]) -> Tensor:
+            # made on the device: a recorded step may copy nothing from the host
+            made = [
+                value.to(torch.float32)
+                if isinstance(value, Tensor)
+                else torch.full((), value, dtype=torch.float32, device=self.device)
+                for value in values
+            ]
+            return torch.stack(made)
+
+        return {
+            "annealing.diffusion": stacked([w.diffusion for w in weights]),
+            "annealing.kl": stacked([w.kl for w in weights]),
+        }
+
+
+class _RecordedSteps:
+    """The step of all members on full batches, recorded; batches lie where it reads them."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._rows = stack.empty_rows(stack.batch_size)
+        self._recording = Recording(stack.streams.generators)
+
+    def on(self, stack: Stack, batches: Sequence[Batch]) -> Tensor:
+        """Take the stack's step; return the losses, (K,), which the next step overwrites."""
+        write(batches, self._rows)
+        return self._recording(partial(stack.learn_from, self._rows))
+
+
+def write(batches: Sequence[Batch], rows: Sequence[Tensor]) -> None:
+    """Write each member's batch into its part of the rows, (K, batch, num_items) of each kind."""
+    for which, stacked in enumerate(rows):
+        for batch, own in zip(batches, stacked, strict=True):
+            batch.write(which, own)
+
+
+def recommender(run: TrainingRun) -> DiffusionRecommender:
+    """Return the run's model, which only a diffusion recommender's run may be asked for."""
+    assert isinstance(run.model, DiffusionRecommender)
+    return run.model

@@ -1,0 +1,33 @@
+"""Builds the run of any family of recommenders, and scores its best state on the test set."""
+
+from diffrec.config.families import AnyConfig, TrainedConfig
+from diffrec.data.interactions import Interactions, TuningSplit
+from diffrec.evaluation.ranking import Question, UserResults, user_results
+from diffrec.training.closed_form_run import ClosedFormRun
+from diffrec.training.run import TrainingRun
+
+Run = TrainingRun | ClosedFormRun
+
+
+def build_run(config: AnyConfig, split: TuningSplit, *, device: str = "cpu") -> Run:
+    """Return a fresh run of whatever family `config` belongs to."""
+    if isinstance(config, TrainedConfig):
+        return TrainingRun(config, split, device=device)
+    return ClosedFormRun(config, split, device=device)
+
+
+def test_metrics(run: Run, test: Interactions) -> dict[str, float]:
+    """Return the means of `test_results`: `test/recall@20` and so on."""
+    return {f"test/{name}": value for name, value in test_results(run, test).means().items()}
+
+
+def test_results(run: Run, test: Interactions) -> UserResults:
+    """Score the best-validation state once on the test interactions, user by user.
+
+    History is the training list; training and validation items are masked (the published
+    protocol).
+    """
+    run.restore_best()
+    train, valid = run.split.train, run.split.valid
+    questions = [Question(test, [train, valid])]
+    return user_results(run.model, history=train, questions=questions)[0]

@@ -1,0 +1,224 @@
+"""What a search space must fulfil before anything runs; each fault is one sentence."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from diffrec.config import serialization
+from diffrec.config.families import AnyConfig
+from diffrec.config.presets import ALL_VARIANTS
+from diffrec.errors import UserError, nearest
+from search_spaces.definition import Condition, SpaceDefinition
+from search_spaces.domains import Choice, Domain, RelativeDomain, drawn_domain
+from search_spaces.variants import (
+    VARIANT,
+    fields_of,
+    fields_of_any,
+    is_searched,
+    reach,
+    variants_of,
+)
+
+
+def check_definition(space: SpaceDefinition) -> None:
+    """Raise UserError for the first rule that `space` breaks."""
+    _check_variants(space)
+    _check_names(space)
+    _check_conditions(space)
+    order_paths(space.domains, space.conditions)
+    _check_meanings(space)
+    _check_types(space)
+    _check_strategy(space)
+
+
+def order_paths(domains: Mapping[str, Domain], conditions: Mapping[str, Condition]) -> list[str]:
+    """Return the paths of `domains`, each after those it depends on, otherwise as given."""
+    ordered: list[str] = []
+
+    def visit(path: str, trail: tuple[str, ...]) -> None:
+        if path in ordered:
+            return
+        if path in trail:
+            raise UserError(f"Parameters depend on each other in a circle: {' -> '.join(trail)}.")
+        for needed in _needs(path, domains, conditions):
+            visit(needed, (*trail, path))
+        ordered.append(path)
+
+    for path in domains:
+        visit(path, ())
+    return ordered
+
+
+def unset_paths(paths: Iterable[str], base: AnyConfig) -> list[str]:
+    """Return those of `paths` that `base` has and that may be None: they lost their meaning."""
+    known = serialization.field_types(type(base))
+    tree = base.to_dict()
+    return [
+        path
+        for path in paths
+        if path in known and _accepts_none(known[path]) and _has_part(tree, path.split(".")[:-1])
+    ]
+
+
+def flat_values(config: Any) -> dict[str, Any]:
+    """Return the values of a configuration by dotted path; parts that it lacks are left out."""
+
+    def walk(tree: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+        for key, value in tree.items():
+            if isinstance(value, Mapping):
+                yield from walk(value, f"{path}{key}.")
+            else:
+                yield f"{path}{key}", value
+
+    return dict(walk(config.to_dict(), ""))
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON would give it back."""
+    return [plain(v) for v in value] if isinstance(value, tuple | list) else value
+
+
+def _needs(
+    path: str, domains: Mapping[str, Domain], conditions: Mapping[str, Condition]
+) -> list[str]:
+    domain = domains[path]
+    base = [domain.path] if isinstance(domain, RelativeDomain) else []
+    return base + ([conditions[path].parent] if path in conditions else [])
+
+
+def check_override(space: SpaceDefinition, path: str) -> None:
+    """Raise UserError where fixing `path` would change no trial of `space`."""
+    if path in space.domains:
+        raise UserError(
+            f"Space {space.name!r} searches `{path}`, so it cannot be fixed for a study; leave it "
+            "out, or use a space without it."
+        )
+    known = fields_of_any(variants_of(space))
+    if path not in known:
+        raise UserError(
+            f"`{path}` has no meaning in space {space.name!r}: none of its variants "
+            f"({', '.join(variants_of(space))}) has such a field{nearest(path, known)}."
+        )
+
+
+def _check_variants(space: SpaceDefinition) -> None:
+    if not space.domains:
+        raise UserError(f"Space {space.name!r} searches nothing; give it a domain.")
+    if (space.variant is None) != (VARIANT in space.domains):
+        raise UserError(
+            f"Space {space.name!r} needs either `variant` or a domain for 'variant', not both."
+        )
+    if not isinstance(space.domains.get(VARIANT, Choice("")), Choice) or VARIANT in (
+        space.conditions
+    ):
+        raise UserError(
+            f"Space {space.name!r} must search 'variant' by a Choice of names and without a "
+            "condition: it is what the other parameters hang on."
+        )
+    for variant in variants_of(space):
+        if variant not in ALL_VARIANTS:
+            raise UserError(
+                f"No variant named {variant!r}{nearest(str(variant), ALL_VARIANTS)}; "
+                f"known: {', '.join(ALL_VARIANTS)}."
+            )
+
+
+def _check_names(space: SpaceDefinition) -> None:
+    anywhere = [*fields_of_any(ALL_VARIANTS), VARIANT]
+    near = [*fields_of_any(variants_of(space)), VARIANT]
+    for path in (*space.domains, *space.overrides):
+        if path not in anywhere:
+            raise UserError(
+                f"Space {space.name!r} names a field that no configuration has: "
+                f"{path!r}{nearest(path, near) or nearest(path, anywhere)}."
+            )
+    if "seed" in space.domains or "seed" in space.overrides:
+        raise UserError(
+            f"Space {space.name!r} must not set `seed`: replicates do; use `replicates` or --seeds."
+        )
+    twice = set(space.domains) & set(space.overrides)
+    if twice:
+        raise UserError(f"Space {space.name!r} both searches and fixes {sorted(twice)}; drop one.")
+
+
+def _check_meanings(space: SpaceDefinition) -> None:
+    """Every parameter must have a meaning for every variant that its conditions allow."""
+    for path in space.domains:
+        reached = reach(space, path)
+        if not reached:
+            raise UserError(
+                f"Space {space.name!r} never searches `{path}`: its conditions allow none of the "
+                f"variants {', '.join(variants_of(space))}; mend them or drop it."
+            )
+        for variant in reached if path != VARIANT else ():
+            if path not in fields_of(variant):
+                raise UserError(
+                    f"Space {space.name!r} searches `{path}` with {variant}, which has no such "
+                    f"field{nearest(path, fields_of(variant))}; give it a Condition on 'variant' "
+                    "that leaves out those without it."
+                )
+    for path in space.overrides:
+        check_override(space, path)
+
+
+def _check_types(space: SpaceDefinition) -> None:
+    for path, domain in space.domains.items():
+        if path == VARIANT or isinstance(domain, RelativeDomain):
+            continue
+        for variant in reach(space, path):
+            for value in drawn_domain(domain).corners():
+                serialization.check_type(fields_of(variant)[path], value, path)
+    for path, value in space.overrides.items():
+        for variant in variants_of(space):
+            if path in fields_of(variant):
+                serialization.check_type(fields_of(variant)[path], value, path)
+
+
+def _check_strategy(space: SpaceDefinition) -> None:
+    if space.strategy not in ("grid", "tpe", "random"):
+        raise UserError(f"A space's strategy is grid, tpe or random, but got {space.strategy!r}.")
+    if space.strategy != "grid" and (space.trials is None or space.trials < 1):
+        raise UserError(
+            f"Space {space.name!r} samples, so it needs `trials >= 1`, but got {space.trials}."
+        )
+    if space.replicates < 1:
+        raise UserError(f"`replicates >= 1` must hold, but got {space.replicates}.")
+    if space.equal_share and (
+        space.strategy == "grid" or not any(is_searched(space, v) for v in variants_of(space))
+    ):
+        raise UserError(
+            f"Space {space.name!r} shares its points equally among variants, so it needs a "
+            "sampler and something to search; set equal_share=False."
+        )
+
+
+def _check_conditions(space: SpaceDefinition) -> None:
+    for path, condition in space.conditions.items():
+        if path not in space.domains:
+            raise UserError(
+                f"Space {space.name!r} has a condition on {path!r}, which it does not search"
+                f"{nearest(path, space.domains)}."
+            )
+        if condition.parent not in space.domains:
+            raise UserError(
+                f"The condition on {path!r} hangs on {condition.parent!r}, which space "
+                f"{space.name!r} does not search{nearest(condition.parent, space.domains)}."
+            )
+    for path, domain in space.domains.items():
+        if isinstance(domain, RelativeDomain) and domain.path not in space.domains:
+            raise UserError(
+                f"{path!r} is relative to {domain.path!r}, which space {space.name!r} does not "
+                f"search{nearest(domain.path, space.domains)}."
+            )
+
+
+def _accepts_none(hint: Any) -> bool:
+    return type(None) in getattr(hint, "__args__", ())
+
+
+def _has_part(tree: Mapping[str, Any], parents: list[str]) -> bool:
+    node: Any = tree
+    for parent in parents:
+        node = node[parent]
+        if node is None:
+            return False
+    return True

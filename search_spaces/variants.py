@@ -1,0 +1,61 @@
+"""Which variants a space may take, and under which of them each of its parameters has a meaning."""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from diffrec.config import serialization
+from diffrec.config.presets import FALLBACK_DATASET, preset
+from search_spaces.definition import SpaceDefinition
+from search_spaces.domains import Choice, RelativeDomain
+
+VARIANT = "variant"
+"""The one searchable name that is no field: which published configuration is the base."""
+
+
+@cache
+def fields_of(variant: str) -> Mapping[str, Any]:
+    """Map every dotted path of the variant's configuration class to its type.
+
+    Raises:
+        UserError: no such variant.
+    """
+    return serialization.field_types(type(preset(variant, FALLBACK_DATASET).config))
+
+
+def fields_of_any(variants: Iterable[str]) -> list[str]:
+    """Return the dotted paths that the configuration of at least one of `variants` has."""
+    return list(dict.fromkeys(path for variant in variants for path in fields_of(variant)))
+
+
+def variants_of(space: SpaceDefinition) -> tuple[str, ...]:
+    """Return the variants that a space may take, in the order given."""
+    if space.variant is not None:
+        return (space.variant,)
+    domain = space.domains[VARIANT]
+    assert isinstance(domain, Choice)
+    return domain.values
+
+
+def reach(space: SpaceDefinition, path: str) -> tuple[str, ...]:
+    """Return the variants under which `path` may be searched, by all the conditions it hangs on."""
+    found = variants_of(space)
+    if path == VARIANT:
+        return found
+    domain, condition = space.domains[path], space.conditions.get(path)
+    if isinstance(domain, RelativeDomain):
+        found = _both(found, reach(space, domain.path))
+    if condition is None:
+        return found
+    if condition.parent == VARIANT:
+        return tuple(variant for variant in found if variant in condition.allowed)
+    return _both(found, reach(space, condition.parent))
+
+
+def is_searched(space: SpaceDefinition, variant: str) -> bool:
+    """Say whether anything is searched under `variant`, apart from the variant itself."""
+    return any(variant in reach(space, path) for path in space.domains if path != VARIANT)
+
+
+def _both(some: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(variant for variant in some if variant in others)

@@ -1,0 +1,184 @@
+"""What is promised holds on planted truth: coverage, error rates, verdicts."""
+
+import math
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+
+from analysis import figures
+from analysis.comparisons.ablation import against_control, main_effects, verdict_sentence
+from analysis.comparisons.statistics import estimates, holm, student
+from analysis.study.labels import signed
+from analysis.study.model import Study, Trial
+
+METRIC = "test/recall@20"
+CELLS = [(1, None)] + [(n, m) for n in (2, 3, 4, 5) for m in ("kmeans", "gmm", "ward", "random")]
+
+
+def study_of(values, control=None):
+    """A study whose trials have the given results, an array (cells, seeds)."""
+    trials = []
+    for i, (count, method) in enumerate(CELLS[: len(values)]):
+        params = {"autoencoder.num_clusters": count}
+        if method:
+            params["autoencoder.clustering"] = method
+        for seed, value in enumerate(values[i], start=1):
+            metrics = {METRIC: float(value)}
+            trials.append(Trial(len(trials), "complete", params, seed, "L-DiffRec", metrics))
+    space = {
+        "control": control or {"autoencoder.num_clusters": 2, "autoencoder.clustering": "kmeans"}
+    }
+    return Study("planted", {}, space, tuple(trials))
+
+
+def null_studies(count, seeds, rng, cells=17):
+    """Results without any effect of the cell: a seed moves all cells alike, then noise."""
+    shared = rng.normal(0.16, 0.003, (count, 1, seeds))
+    return shared + rng.normal(0, 0.001, (count, cells, seeds))
+
+
+@pytest.mark.parametrize("seeds", [3, 4, 5])
+def test_intervals_cover_as_often_as_they_say(seeds):
+    rng = np.random.default_rng(seeds)
+    differences = rng.normal(0.002, 0.001, (40_000, seeds))
+    n = np.full(len(differences), float(seeds))
+    low, high, _ = student(differences.mean(1), differences.std(1, ddof=1), n)
+    covered = np.mean((low <= 0.002) & (high >= 0.002))
+    assert covered == pytest.approx(0.95, abs=4 * math.sqrt(0.95 * 0.05 / 40_000))
+
+
+def test_percentile_bootstrap_of_three_seeds_would_not_cover():
+    rng = np.random.default_rng(0)
+    differences = rng.normal(0.002, 0.001, (2_000, 3))
+    draws = differences[:, rng.integers(0, 3, (500, 3))].mean(-1)
+    low, high = np.quantile(draws, [0.025, 0.975], axis=1)
+    assert np.mean((low <= 0.002) & (high >= 0.002)) < 0.85
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_a_thousand_studies_without_an_effect_claim_one_at_most_at_the_nominal_rate(seeds):
+    values = null_studies(1_000, seeds, np.random.default_rng(10 + seeds))
+    differences = np.delete(values, 1, axis=1) - values[:, 1:2]
+    n = np.full(differences.shape[:2], float(seeds))
+    *_, p = student(differences.mean(-1), differences.std(-1, ddof=1), n)
+    claims = (holm(p) <= 0.05).any(-1)
+    assert claims.mean() <= 0.05
+    for i in (*np.flatnonzero(claims)[:5], *np.flatnonzero(~claims)[:5]):
+        found = [c.verdict != "within noise" for c in against_control(study_of(values[i]), METRIC)]
+        assert any(found) == claims[i]
+
+
+def test_a_planted_effect_is_found_and_the_rest_stays_within_noise():
+    values = null_studies(1, 5, np.random.default_rng(7))[0]
+    values[16] -= 0.05
+    found = {c.label: c for c in against_control(study_of(values), METRIC)}
+    assert found["5·random"].verdict == "worse"
+    assert found["5·random"].estimate.mean == pytest.approx(-0.05, abs=0.003)
+    assert found["5·random"].relative == pytest.approx(-0.05 / 0.16, abs=0.03)
+    assert [c.verdict for label, c in found.items() if label != "5·random"] == ["within noise"] * 15
+    assert "is worse than 2·kmeans" in verdict_sentence(found["5·random"], "R@20")
+
+
+def test_main_effect_pairs_cells_that_differ_in_nothing_else():
+    values = null_studies(1, 3, np.random.default_rng(3))[0]
+    values[[i for i, cell in enumerate(CELLS) if cell[1] == "random"]] -= 0.01
+    values[[i for i, cell in enumerate(CELLS) if cell[0] == 5]] -= 0.02
+    found = {c.label: c for c in main_effects(study_of(values), METRIC)}
+    assert found["clustering random"].estimate.mean == pytest.approx(-0.01, abs=0.002)
+    assert found["5 clusters"].estimate.mean == pytest.approx(-0.02, abs=0.002)
+    assert found["clustering gmm"].estimate.mean == pytest.approx(0, abs=0.002)
+    assert "1 cluster" not in found  # nothing differs from it in one factor only
+
+
+def test_one_seed_claims_nothing():
+    found = against_control(study_of(null_studies(1, 1, np.random.default_rng(1))[0]), METRIC)
+    assert {c.verdict for c in found} == {"unknown"}
+    assert "nothing can be said" in verdict_sentence(found[0], "R@20")
+
+
+def test_only_seeds_of_both_cells_are_paired():
+    values = null_studies(1, 3, np.random.default_rng(2), cells=3)[0]
+    study = study_of(values)
+    trials = [t for t in study.trials if not (t.seed == 2 and t.number >= 6)]
+    found = against_control(Study("s", {}, study.space, tuple(trials)), METRIC)
+    assert [c.estimate.n for c in found] == [3, 2]
+
+
+def test_holm_is_the_step_down_of_the_book():
+    assert holm([0.01, 0.04, 0.03, 0.005]).tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert np.isnan(holm([0.01, float("nan")])[1])
+    assert holm([0.01, float("nan")])[0] == pytest.approx(0.01)
+
+
+def test_an_empty_sample_has_no_estimate():
+    empty, one, two = estimates([[], [0.1], [0.1, 0.3]])
+    assert math.isnan(empty.mean)
+    assert (one.mean, one.is_known) == (0.1, False)
+    assert (two.n, two.is_known) == (2, True)
+
+
+def crossed(paths, levels, *, seeds=(1, 2), control=None, value=lambda params: 0.1):
+    """A study of every combination of the levels, with a validation value."""
+    trials = []
+    for seed in seeds:
+        for combination in product(*levels):
+            params = dict(zip(paths, combination, strict=True))
+            metrics = dict.fromkeys((METRIC, "best/valid/recall@20"), value(params) + seed / 1000)
+            trials.append(Trial(len(trials), "complete", params, seed, "L", metrics))
+    return Study("s", {}, {"control": control}, tuple(trials))
+
+
+def test_parameters_of_the_same_own_name_are_told_apart():
+    paths = ("training.learning_rate", "autoencoder.learning_rate")
+    study = crossed(paths, ((0.001, 0.01), (0.1, 0.2)))
+    found = main_effects(study, METRIC)
+    assert [(c.factor, c.label, c.reference) for c in found] == [
+        (path, f"{path} {level}", f"{path} {base}")
+        for path, level, base in ((paths[0], 0.01, 0.001), (paths[1], 0.2, 0.1))
+    ]
+    assert study.cells[0].label.count("training.learning_rate 0.001") == 1
+
+
+def test_a_level_that_is_nothing_is_a_level():
+    study = crossed(("x.k",), ((None, 3, 4),), control={"x.k": None})
+    assert {c.reference for c in main_effects(study, METRIC)} == {"k None"}
+    assert figures.draw_all(study)
+
+
+def test_a_seed_that_ran_twice_is_one_seed():
+    study = crossed(("x",), ((1, 2),), seeds=(1, 1, 2))
+    assert [cell.num_seeds for cell in study.cells] == [2, 2]
+    assert len(study.different) == 4
+
+
+def test_small_numbers_keep_two_digits():
+    assert signed(0.01234, -0.5) == ["+0.0123", "-0.5000"]
+    assert signed(0.0000123, -0.0000004) == ["+0.000012", "-0.000000"]
+    assert signed(math.nan, 0.0) == ["+nan", "+0.0000"]
+
+
+@pytest.mark.parametrize(
+    "study",
+    [
+        crossed(("diffusion.num_steps", "dims"), ((5, 10), ([300], [200, 600]))),
+        replace(crossed(("x",), ((1, 2, 3),)), name="a$b^$", tags={"dataset": "d$_{$"}),
+    ],
+    ids=["lists", "dollars"],
+)
+def test_every_figure_of_a_legal_study_is_drawn(study, capsys):
+    drawn = figures.draw_all(study, (Study("empty", study.tags, {}, ()),))
+    svg = [figures.to_svg(figure, name) for name, figure in drawn.items()]
+    assert svg
+    assert not capsys.readouterr().err
+
+
+def test_a_figure_that_fails_is_said_and_costs_no_other(monkeypatch, capsys):
+    def broken(study, others):
+        raise ZeroDivisionError("planted")
+
+    failing = replace(figures.FIGURES["best_so_far"], draw=broken)
+    monkeypatch.setitem(figures.FIGURES, "best_so_far", failing)
+    assert "best_so_far" not in figures.draw_all(crossed(("x",), ((1, 2, 3),)))
+    assert "note: figure best_so_far failed (ZeroDivisionError: planted)" in capsys.readouterr().err

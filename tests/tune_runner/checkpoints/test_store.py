@@ -1,0 +1,187 @@
+"""A checkpoint survives a crash at any moment of its writing, and a worker that was given up.
+
+The same contract holds in a folder and in an object store, on a real server that speaks S3.
+"""
+
+import shutil
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pytest
+import torch
+
+from diffrec.errors import UserError
+from servers import s3
+from tune_runner.checkpoints import files, locations
+from tune_runner.checkpoints import store as stores
+from tune_runner.checkpoints.locations import STATE, trial_place
+from tune_runner.checkpoints.store import TakenOverError, open_place, remove_trials
+from tune_runner.worker.clustering_cache import SharedClusterings
+
+
+@pytest.fixture(scope="module")
+def store():
+    """URL of a path in an object store."""
+    with pytest.MonkeyPatch.context() as patch, s3() as url:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "test")
+        yield url
+
+
+@pytest.fixture(params=["folder", "store"])
+def base(request, tmp_path):
+    """Where a study keeps its checkpoints."""
+    if request.param == "folder":
+        return str(tmp_path)
+    return locations.join(request.getfixturevalue("store"), uuid4().hex)
+
+
+@pytest.fixture
+def place(base):
+    """Where trial 7 keeps its own."""
+    return open_place(trial_place(base, 7))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A trial's place in a folder, and the folder."""
+    return open_place(str(tmp_path)), tmp_path
+
+
+def loaded(place):
+    """The newest state that can be read."""
+    return files.load(place)[0]
+
+
+def names(path):
+    """Files of a folder."""
+    return sorted(file.name for file in path.iterdir())
+
+
+def test_the_newest_state_comes_back(place):
+    claimed = place.claim()
+    assert files.load(place) is None
+    for epoch in (1, 2):
+        files.save(place, {"epoch": epoch, "weights": torch.ones(3)}, claimed=claimed)
+    state = loaded(place)
+    assert state["epoch"] == 2
+    assert torch.equal(state["weights"], torch.ones(3))
+
+
+def test_a_worker_that_was_given_up_cannot_write_over_its_successor(place):
+    mine = place.claim()
+    files.save(place, {"epoch": 1}, claimed=mine)
+    successor = place.claim()
+    files.save(place, {"epoch": 5}, claimed=successor)
+    with pytest.raises(TakenOverError):
+        files.save(place, {"epoch": 2}, claimed=mine)
+    with pytest.raises(TakenOverError):
+        place.check(mine)
+    place.check(successor)
+    assert loaded(place)["epoch"] == 5
+
+
+def test_a_trial_that_has_ended_is_not_written_again(base, place):
+    claimed = place.claim()
+    other = open_place(trial_place(base, 8))
+    kept = other.claim()
+    for saved, name in ((place, claimed), (other, kept)):
+        files.save(saved, {"epoch": 1}, claimed=name)
+    stores.remove_trials(base, {7, 9})
+    with pytest.raises(TakenOverError):
+        files.save(place, {"epoch": 2}, claimed=claimed)
+    assert files.load(place) is None
+    other.check(kept)
+    assert loaded(other)["epoch"] == 1
+
+
+def test_what_a_store_holds_is_listed_and_brought_here(store, tmp_path):
+    base = locations.join(store, "listed")
+    assert stores.trials_of(base) == set()
+    for number in (3, 12):
+        place = open_place(trial_place(base, number))
+        files.save(place, {"epoch": number}, claimed=place.claim())
+    assert stores.trials_of(base) == {3, 12}
+    path = stores.fetch(base, 12, tmp_path)
+    assert path == tmp_path / "trial_0012" / STATE
+    assert torch.load(path)["epoch"] == 12
+    assert names(path.parent) == [STATE]
+    assert stores.fetch(base, 4, tmp_path) is None
+    assert stores.complaint(store) == ""
+
+
+def test_an_error_while_a_state_is_written_leaves_the_one_before(place):
+    def break_off(file):
+        file.write(b"half")
+        raise OSError("no more room")
+
+    claimed = place.claim()
+    files.save(place, {"epoch": 1}, claimed=claimed)
+    with pytest.raises(OSError, match="no more room"):
+        place.save(break_off, claimed)
+    assert loaded(place)["epoch"] == 1
+
+
+def test_only_one_file_stays(folder):
+    place, path = folder
+    claimed = place.claim()
+    for epoch in (1, 2):
+        files.save(place, {"epoch": epoch}, claimed=claimed)
+    assert names(path) == ["claim", STATE]
+
+
+@pytest.mark.parametrize("damage", [b"", b"no archive", None])
+def test_a_file_that_cannot_be_read_yields_to_the_one_before(folder, damage):
+    place, path = folder
+    files.save(place, {"epoch": 1}, claimed=place.claim())
+    good = (path / STATE).read_bytes()
+    (path / "state.previous.pt").write_bytes(good)
+    (path / STATE).write_bytes(good[: len(good) // 2] if damage is None else damage)
+    assert loaded(place)["epoch"] == 1
+
+
+def test_a_crash_between_the_two_renames_leaves_the_previous(folder):
+    place, path = folder
+    mine = place.claim()
+    files.save(place, {"epoch": 1}, claimed=mine)
+    (path / STATE).replace(path / "state.previous.pt")
+    (path / f"state.{mine}.new").write_bytes(b"half")
+    again = place.claim()
+    assert loaded(place)["epoch"] == 1
+    files.save(place, {"epoch": 2}, claimed=again)
+    assert loaded(place)["epoch"] == 2
+    assert names(path) == ["claim", STATE]
+
+
+def test_a_trial_whose_folder_is_gone_is_not_written_again(folder):
+    place, path = folder
+    claimed = place.claim()
+    shutil.rmtree(path)
+    with pytest.raises(TakenOverError):
+        files.save(place, {"epoch": 1}, claimed=claimed)
+
+
+def test_a_node_without_the_studys_folder_says_so(tmp_path):
+    with pytest.raises(UserError, match="give a --runs-dir that all nodes share"):
+        open_place(str(Path(tmp_path) / "elsewhere" / "trial_0001")).claim()
+
+
+def test_clusterings_are_shared_beside_the_checkpoints(base):
+    labels = np.array([0, 2, 1, 2])
+    SharedClusterings(base).save("kmeans-3-x", labels)
+    other = SharedClusterings(base)
+    np.testing.assert_array_equal(other.load("kmeans-3-x"), labels)
+    assert other.load("kmeans-4-x") is None
+    remove_trials(base, {7})
+    assert other.load("kmeans-3-x") is not None
+
+
+def test_a_clustering_that_cannot_be_read_or_kept_is_no_accident(tmp_path, caplog):
+    shared = SharedClusterings(str(tmp_path))
+    shared.save("x", np.array([0, 1]))
+    (tmp_path / "clusterings/x.npy").write_bytes(b"torn")
+    assert shared.load("x") is None
+    assert "it is made again" in caplog.text
+    SharedClusterings(str(tmp_path / "missing")).save("x", np.array([0, 1]))
+    assert "cannot be kept" in caplog.text

@@ -1,0 +1,40 @@
+"""On a pipe: a line for each trial that ended, and one for the study."""
+
+import io
+
+from tune_runner.events import TrialEnd, TrialRecord, TrialReport
+from tune_runner.monitoring.progress import Progress
+
+
+def record(number):
+    """A trial."""
+    return TrialRecord(number, f"000{number} kmeans·2·seed1", {}, {}, "L-DiffRec")
+
+
+def test_a_pipe_gets_a_line_for_each_end_and_one_for_the_study():
+    out = io.StringIO()
+    progress = Progress("valid/recall@20", maximize=True, concurrent=2, file=out)
+    progress.start(5, {"complete": 1, "pruned": 0, "failed": 0}, (0.1, "0000"))
+    for number in (1, 2, 3):
+        progress.trial_started(record(number))
+        progress.trial_reported(record(number), TrialReport(5, 0.2, {5: {"train/loss": 1.0}}))
+        progress.tick()
+    progress.trial_ended(record(1), TrialEnd("complete", 50, 0.25))
+    progress.trial_ended(record(2), TrialEnd("pruned", 10))
+    progress.trial_ended(record(3), TrialEnd("failed", 3, error="ValueError: [bold]x"))
+    progress.stop()
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "[2/5] 0001 kmeans·2·seed1  complete  valid/recall@20 0.2500"
+    assert lines[1] == "[3/5] 0002 kmeans·2·seed1  pruned at epoch 10"
+    assert lines[2] == "[4/5] 0003 kmeans·2·seed1  failed at epoch 3: ValueError: [bold]x"
+    assert lines[3].startswith("[4/5] 2 complete, 0 running, 1 pruned, 1 failed; best")
+    assert "0.2500 (0001" in lines[3]
+    assert len(lines) == 4
+
+
+def test_the_best_of_a_loss_is_the_smallest():
+    progress = Progress("valid/loss", maximize=False, concurrent=1, file=io.StringIO())
+    progress.start(2, {"complete": 0, "pruned": 0, "failed": 0}, None)
+    for number, value in enumerate((0.0, 0.5)):
+        progress.trial_ended(record(number), TrialEnd("complete", 1, value))
+    assert "best valid/loss 0.0000 (0000" in progress.line()

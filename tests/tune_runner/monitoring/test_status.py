@@ -1,0 +1,69 @@
+"""`--status` answers from the study's own files and changes nothing."""
+
+import json
+
+import pytest
+from optuna.pruners import NopPruner
+
+from tune_runner.cli.main import main
+from tune_runner.monitoring.status import is_driven
+from tune_runner.search.storage import open_study
+from tune_runner.search.study_store import Budget, Ledger
+from tune_runner.study.folder import StudyFolder
+
+
+@pytest.fixture
+def begun(tmp_path, rates):
+    """A study of four trials: one complete, one failed, one running at epoch 5, one waiting."""
+    folder = StudyFolder(tmp_path, "begun")
+    with folder:
+        folder.write(
+            {
+                "settings": {"name": "begun", "storage": None},
+                "plan": {"trials": 4},
+                "space": rates.to_dict(),
+                "dataset": {"name": "embedded"},
+            }
+        )
+        study = open_study(folder.storage_url, "begun", "maximize", NopPruner())
+        ledger = Ledger(study, rates, Budget(4, (1, 2), sampled=False))
+        ledger.enqueue_grid()
+        numbers = [ledger.propose().number for _ in range(3)]
+        ledger.report(numbers[0], 5, 0.25)
+        ledger.complete(numbers[0], 0.25)
+        ledger.fail(numbers[1], "planted")
+        ledger.report(numbers[2], 5, 0.125)
+    return folder
+
+
+def ask(folder, capsys):
+    assert main(["--status", "begun", "--runs-dir", str(folder.path.parent)]) == 0
+    return capsys.readouterr().out
+
+
+def test_a_stopped_study(begun, capsys):
+    said = ask(begun, capsys)
+    assert "state     stopped" in said
+    assert "2 of 4: 1 complete, 1 interrupted, 0 pruned, 1 failed" in said
+    assert "best      valid/recall@20 0.2500 (0000 0.1·seed1)" in said
+    assert "go on     python -m tune_runner --resume begun" in said
+
+
+def test_a_running_study_shows_its_trials_and_is_left_alone(begun, capsys):
+    before = {p: p.read_bytes() for p in begun.path.iterdir() if p.is_file()}
+    with begun:
+        assert is_driven(begun)
+        (begun.path / "study.log.lock").touch()  # its driver is in the middle of a write
+        said = ask(begun, capsys)
+        (begun.path / "study.log.lock").unlink()
+    assert "state     running" in said
+    assert "running   0002 0.1·seed2, epoch 5, 0.1250" in said
+    assert "left      about" in said
+    assert {p: p.read_bytes() for p in begun.path.iterdir() if p.is_file()} == before
+    assert not is_driven(begun)
+
+
+def test_a_study_that_was_described_but_not_begun(tmp_path, rates, capsys, begun):
+    (begun.path / "study.log").unlink()
+    assert "0 of 4" in ask(begun, capsys)
+    json.loads((begun.path / "study.json").read_text())

@@ -1,0 +1,95 @@
+"""The winner and its rival are run again on fresh seeds, once."""
+
+import pytest
+from optuna.pruners import ThresholdPruner
+from optuna.trial import TrialState
+
+from search_spaces import Choice, LogUniform, SearchSpace
+from tune_runner.search.confirmation import POINT, ROLE
+from tune_runner.search.storage import open_study
+from tune_runner.search.study_store import SEED, Budget, Ledger
+
+
+def run(ledger, value_of):
+    """Complete everything that is proposed; return the proposals."""
+    seen = []
+    while (proposal := ledger.propose()) is not None:
+        seen.append(proposal)
+        ledger.complete(proposal.number, value_of(proposal))
+    return seen
+
+
+def ledger_of(tmp_path, space, budget):
+    study = open_study(f"journal://{tmp_path / 'log'}", "s", "maximize", ThresholdPruner(lower=0.5))
+    return Ledger(study, space, budget), study
+
+
+def rates(**changes):
+    given = {
+        "name": "rates",
+        "question": "?",
+        "variant": "DiffRec",
+        "domains": {"training.learning_rate": Choice(0.1, 0.5, 0.9)},
+        **changes,
+    }
+    return SearchSpace(**given)
+
+
+@pytest.mark.parametrize(
+    ("control", "chosen"),
+    [(None, {0.9, 0.5}), ({"training.learning_rate": 0.1}, {0.9, 0.1})],
+)
+def test_winner_and_rival_get_fresh_seeds_once(tmp_path, control, chosen):
+    space = rates(control=control)
+    ledger, study = ledger_of(tmp_path, space, Budget(6, (1, 2), sampled=False))
+    ledger.enqueue_grid()
+    run(ledger, lambda p: p.params["training.learning_rate"])
+    assert ledger.finished()
+    assert ledger.enqueue_confirmation(2) == 4
+    assert ledger.enqueue_confirmation(2) == 0
+    assert ledger.planned() == 10
+    again = run(ledger, lambda p: 0.0)
+    assert {(p.params["training.learning_rate"], p.seed) for p in again} == {
+        (rate, seed) for rate in chosen for seed in (3, 4)
+    }
+    assert {p.role for p in again} == {"confirm"}
+    assert all(t.state is TrialState.COMPLETE for t in study.trials)
+
+
+def test_a_confirmation_is_never_pruned(tmp_path):
+    ledger, study = ledger_of(tmp_path, rates(), Budget(3, (1,), sampled=False))
+    ledger.enqueue_grid()
+    run(ledger, lambda p: 1.0)
+    ledger.enqueue_confirmation(1)
+    proposal = ledger.propose()
+    assert study.trials[proposal.number].user_attrs[ROLE] == "confirm"
+    assert not ledger.report(proposal.number, 5, 0.0)
+
+
+def test_a_sampled_search_is_compared_with_where_it_started(tmp_path):
+    space = rates(
+        domains={"training.learning_rate": LogUniform(1e-5, 1.0)},
+        strategy="random",
+        trials=4,
+        start_published=True,
+    )
+    ledger, study = ledger_of(tmp_path, space, Budget(4, (1,), sampled=True))
+    ledger.enqueue_start([space.published_draws("embedded")])
+    ledger.enqueue_start([space.published_draws("embedded")])
+    first, *_ = run(ledger, lambda p: float(p.number))
+    assert first.params == {"training.learning_rate": 1e-3}
+    assert len(study.trials) == 4
+    ledger.enqueue_confirmation(1)
+    points = {t.user_attrs[POINT] for t in study.trials if ROLE in t.user_attrs}
+    assert points == {0, 3}
+    assert {t.user_attrs[SEED] for t in study.trials if ROLE in t.user_attrs} == {2}
+
+
+def test_the_winners_own_values_drawn_once_more_are_no_rival(tmp_path):
+    ledger, _ = ledger_of(
+        tmp_path, rates(strategy="random", trials=12), Budget(12, (1,), sampled=True)
+    )
+    run(ledger, lambda p: p.params["training.learning_rate"])
+    assert ledger.enqueue_confirmation(1) == 2
+    again = run(ledger, lambda p: 0.0)
+    assert [p.params["training.learning_rate"] for p in again] == [0.9, 0.5]

@@ -1,0 +1,65 @@
+"""A study's folder has one driver, and knows whether it is still the same study."""
+
+import pytest
+
+from diffrec.errors import UserError
+from tune_runner.study.folder import StudyFolder, differences
+
+
+def test_a_second_driver_is_refused_until_the_first_is_gone(tmp_path):
+    second = StudyFolder(tmp_path, "s")
+    with (
+        StudyFolder(tmp_path, "s"),
+        pytest.raises(UserError, match="run by another process"),
+        second,
+    ):
+        pass
+    with StudyFolder(tmp_path, "s"):
+        pass
+
+
+def test_a_description_comes_back_and_an_unknown_study_names_the_nearest(tmp_path):
+    folder = StudyFolder(tmp_path, "clustering-1")
+    with folder:
+        folder.write({"a": [1]})
+    assert folder.read() == {"a": [1]}
+    with pytest.raises(UserError, match="did you mean 'clustering-1'"):
+        StudyFolder(tmp_path, "clustering-2").read()
+    (folder.path / "study.json").write_text("{")
+    with pytest.raises(UserError, match="damaged"):
+        folder.read()
+
+
+def test_a_study_keeps_its_identity_and_one_of_its_name_elsewhere_has_another(tmp_path):
+    folders = [StudyFolder(tmp_path / place, "s") for place in ("a", "b")]
+    for folder in folders:
+        with folder:
+            folder.begin()
+            folder.write({})
+    first, second = (folder.identity() for folder in folders)
+    assert first
+    assert second
+    assert first != second
+    with folders[0]:
+        folders[0].begin()
+    assert folders[0].identity() == first
+    older = StudyFolder(tmp_path, "older")
+    with older:
+        older.write({})
+        older.begin()  # begun by a version that gave none: MLflow knows it without
+    assert older.identity() == ""
+
+
+def test_differences_name_the_place():
+    old = {"space": {"variant": "DiffRec", "control": None}}
+    new = {"space": {"variant": "L-DiffRec", "trials": 3}}
+    assert differences(old, new) == [
+        'space.variant was "DiffRec", is "L-DiffRec"',
+        "space.trials was null, is 3",
+    ]
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"), StudyFolder(tmp_path / "file", "s"):
+        pass

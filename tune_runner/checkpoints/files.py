@@ -1,0 +1,34 @@
+"""A trial's own checkpoint: written whole, read past what cannot be read (see places)."""
+
+import logging
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+
+from diffrec.training.best_state import Done, Sparing, read_state
+from tune_runner.checkpoints.store import Place
+
+logger = logging.getLogger(__name__)
+
+
+def save(place: Place, state: dict[str, Any], *, claimed: str) -> None:
+    """Write `state`.
+
+    Raises:
+        TakenOverError: another worker has claimed the place since, or the trial has ended.
+    """
+    place.save(lambda file: torch.save(state, Sparing(file)), claimed)  # type: ignore[arg-type]
+
+
+def load(place: Place) -> tuple[dict[str, Any], Done] | None:
+    """Return the newest state that can be read, on the CPU, and whom to tell what was copied of it.
+
+    None where there is none.
+    """
+    for path in place.states():
+        try:
+            return read_state(path)
+        except (RuntimeError, OSError, EOFError, ValueError, UnpicklingError) as error:
+            logger.warning("Checkpoint %s cannot be read (%s); trying an older one.", path, error)
+    return None

@@ -1,0 +1,31 @@
+"""Locations of checkpoints: folders, or URLs of an object store."""
+
+from pathlib import Path
+
+STATE = "state.pt"
+
+
+_TRIAL = "trial_{:04d}"
+
+
+def is_url(base: str) -> bool:
+    """Say whether `base` names an object store rather than a folder."""
+    return "://" in base
+
+
+def join(base: str, name: str) -> str:
+    """Return what lies in `base` under `name`; a URL keeps its query at the end."""
+    if not is_url(base):
+        return str(Path(base) / name)
+    path, mark, query = base.partition("?")
+    return f"{path.rstrip('/')}/{name}{mark}{query}"
+
+
+def of_study(store: str, study: str) -> str:
+    """Return where the object store at `store` keeps a study's checkpoints."""
+    return join(store, study)
+
+
+def trial_place(base: str, number: int) -> str:
+    """Return where the checkpoint of a trial lies, for `open_place`."""
+    return join(base, _TRIAL.format(number))

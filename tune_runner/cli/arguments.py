@@ -1,0 +1,215 @@
+"""The arguments of `python -m tune_runner`, and the StudyConfig that they make."""
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+from typing import Literal
+
+from diffrec.errors import UserError
+from search_spaces import get_space
+from tune_runner.resources.allocation import Wish
+from tune_runner.study import urls
+from tune_runner.study.config import PRUNERS, SAMPLERS, Allowance, StudyConfig, extend
+from tune_runner.study.folder import StudyFolder
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, like every other fault."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise UserError(f"{message}; see --help.")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command's arguments."""
+    made = _Parser(
+        prog="python -m tune_runner",
+        description="Run a study: what a search space asks, on one machine or a cluster.",
+        allow_abbrev=False,
+    )
+    what = made.add_argument_group("what to study")
+    what.add_argument("--space", help="name of a search space, or path of a .py file")
+    what.add_argument("--list", action="store_true", help="show the search spaces and stop")
+    what.add_argument("--dry-run", action="store_true", help="show the trials and stop")
+    what.add_argument("--probe", action="store_true", help="with --dry-run: measure what it costs")
+    what.add_argument("--status", metavar="NAME", help="say how a study is going and stop")
+    what.add_argument("--resume", metavar="NAME", help="go on with a study")
+    what.add_argument("--add-trials", type=int, metavar="N", help="with --resume: N trials more")
+    what.add_argument(
+        "--retry-failed", action="store_true", help="with --resume: failed trials once more"
+    )
+    what.add_argument("--name", help="of the study (default: space, dataset and time)")
+    data = made.add_argument_group("data")
+    data.add_argument("--dataset", default="embedded", help="name of a dataset")
+    data.add_argument("--data-dir", help="folder of the datasets, or of this one")
+    data.add_argument("--protocol", default="published", help="published or chronological")
+    search = made.add_argument_group("search")
+    search.add_argument("--trials", type=int, help="trials in total")
+    search.add_argument("--seeds", type=int, help="replicates of every point")
+    search.add_argument("--seed", type=int, default=1, help="root seed; replicates count from it")
+    search.add_argument("--max-epochs", type=int, help="epochs of a trial at most")
+    search.add_argument(
+        "--patience", type=int, help="epochs without a better validation that end a trial"
+    )
+    search.add_argument(
+        "--precision", help="of training: fp32, bf16, or auto: bf16 in hardware where shown as good"
+    )
+    search.add_argument("--sampler", help=", ".join(SAMPLERS))
+    search.add_argument("--pruner", help=", ".join(PRUNERS))
+    search.add_argument(
+        "--confirm", type=int, metavar="N", help="run the winner and its rival on N fresh seeds"
+    )
+    search.add_argument("--max-trials", type=int, help="trials that this command starts at most")
+    search.add_argument("--max-hours", type=float, help="hours after which this command stops")
+    where = made.add_argument_group("where it runs")
+    where.add_argument("--max-concurrent", type=int, help="trials at a time at most")
+    where.add_argument("--cpus-per-trial", type=float, help="CPUs of a trial")
+    where.add_argument("--gpus-per-trial", help="GPUs of a trial, 0.25 say, or auto")
+    where.add_argument(
+        "--fuse", metavar="K", help="train up to K trials as one computation, or auto"
+    )
+    where.add_argument("--resources", metavar="JSON", help="""custom ones, '{"tpu": 1}' say""")
+    where.add_argument(
+        "--address",
+        default=os.environ.get("RAY_ADDRESS") or None,  # as Ray sets it in a submitted job
+        help="Ray cluster: auto or host:port from within, ray://host:10001 from outside; "
+        "RAY_ADDRESS, if set, is the default",
+    )
+    where.add_argument("--storage", help="database of the Optuna study (default: a journal file)")
+    where.add_argument("--runs-dir", default="runs", help="folder of the studies")
+    where.add_argument(
+        "--checkpoints",
+        metavar="URL",
+        help="object store for checkpoints, s3://bucket/path say (default: the study's folder)",
+    )
+    return made
+
+
+def _without_address(args: argparse.Namespace) -> list[str]:
+    """Return the arguments again, those with another value than their default."""
+    default = parser().parse_args([])
+    given: list[str] = []
+    for name, value in vars(args).items():
+        if name == "address" or value == getattr(default, name):
+            continue
+        flag = f"--{name.replace('_', '-')}"
+        given += [flag] if value is True else [flag, str(value)]
+    return given
+
+
+def _check_together(args: argparse.Namespace) -> None:
+    """Refuse flags that have no meaning without another."""
+    for flag, given, needed in (
+        ("--add-trials", args.add_trials is not None, "--resume"),
+        ("--retry-failed", args.retry_failed, "--resume"),
+        ("--probe", args.probe, "--dry-run"),
+    ):
+        there = args.resume if needed == "--resume" else args.dry_run
+        if given and not there:
+            raise UserError(f"{flag} has a meaning only with {needed}; add it or leave {flag} out.")
+
+
+def _gpus(text: str) -> float | Literal["auto"]:
+    try:
+        return "auto" if text == "auto" else float(text)
+    except ValueError:
+        raise UserError(
+            f"--gpus-per-trial must be a number or auto, but got {text!r}; 0.25 puts four trials "
+            "on a GPU."
+        ) from None
+
+
+def _fuse(text: str) -> int | Literal["auto"]:
+    try:
+        return "auto" if text == "auto" else int(text)
+    except ValueError:
+        raise UserError(
+            f"--fuse must be a whole number or auto, but got {text!r}; 8 trains up to eight trials "
+            "as one computation."
+        ) from None
+
+
+def _resources(text: str) -> tuple[tuple[str, float], ...]:
+    """Read custom resources from JSON."""
+    try:
+        read = json.loads(text)
+    except ValueError:
+        read = None
+    named = read if isinstance(read, dict) else {}
+    amounts = [v for v in named.values() if isinstance(v, int | float) and v > 0]
+    if not named or len(amounts) < len(named) or {"CPU", "GPU"} & named.keys():
+        raise UserError(
+            "--resources must be a JSON object of custom names and amounts above 0, but got "
+            f"{text!r}; CPUs and GPUs have --cpus-per-trial and --gpus-per-trial."
+        )
+    return tuple((name, float(amount)) for name, amount in named.items())
+
+
+def _wish(args: argparse.Namespace) -> Wish:
+    return Wish(
+        args.cpus_per_trial,
+        None if args.gpus_per_trial is None else _gpus(args.gpus_per_trial),
+        args.max_concurrent,
+        () if args.resources is None else _resources(args.resources),
+        1 if args.fuse is None else _fuse(args.fuse),
+    )
+
+
+def _storage(args: argparse.Namespace) -> str | None:
+    return None if args.storage is None else urls.take_password(args.storage)
+
+
+def _new(args: argparse.Namespace) -> StudyConfig:
+    if args.space is None:
+        raise UserError("Nothing to study: give --space NAME (see --list), or --resume NAME.")
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    name = args.name
+    if name is None:
+        name = f"{Path(args.space).stem}-{args.dataset}-{stamp}"
+    return StudyConfig(
+        space=args.space,
+        name=name,
+        dataset=args.dataset,
+        data_dir=args.data_dir,
+        protocol=args.protocol,
+        trials=args.trials,
+        seeds=args.seeds,
+        seed=args.seed,
+        max_epochs=args.max_epochs,
+        patience=args.patience,
+        precision=args.precision,
+        pruner=args.pruner,
+        sampler=args.sampler,
+        address=args.address,
+        storage=_storage(args),
+        runs_dir=args.runs_dir,
+        checkpoints=args.checkpoints,
+        confirm=args.confirm,
+        wish=_wish(args),
+        allowance=Allowance(args.max_trials, args.max_hours),
+    )
+
+
+def _resumed(args: argparse.Namespace) -> StudyConfig:
+    """Take everything but the means (where and with how much) from the study itself."""
+    default = parser().parse_args([])
+    means = ("resume", "address", "storage", "runs_dir")
+    means += ("max_concurrent", "cpus_per_trial", "gpus_per_trial", "fuse", "resources")
+    means += ("max_trials", "max_hours", "add_trials", "retry_failed", "confirm", "probe")
+    for flag, value in vars(args).items():
+        if value != getattr(default, flag) and flag not in (*means, "dry_run"):
+            raise UserError(
+                f"--{flag.replace('_', '-')} cannot be changed with --resume: it is the study's "
+                "own; leave it out."
+            )
+    known = StudyFolder(Path(args.runs_dir), args.resume).read()
+    kept = known["settings"]
+    kept |= {"address": args.address, "runs_dir": args.runs_dir, "wish": _wish(args)}
+    kept["allowance"] = Allowance(args.max_trials, args.max_hours)
+    kept["confirm"] = args.confirm or kept.get("confirm")
+    if args.add_trials is not None:
+        kept |= extend(known["plan"], get_space(kept["space"]), args.add_trials)
+    kept["storage"] = _storage(args) or kept.get("storage")
+    return StudyConfig(**kept)

@@ -1,0 +1,72 @@
+"""The command line: arguments to one StudyConfig, one call. Hyperparameters are never flags.
+
+`--help`, `--list` and `--dry-run` answer at once: nothing here imports an engine.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from diffrec.errors import UserError
+from search_spaces import get_space
+from tune_runner.cli.arguments import _check_together, _new, _resumed, _without_address, parser
+from tune_runner.execution.remote_driver import SCHEME, run_away
+from tune_runner.monitoring import messages
+from tune_runner.study.config import make_plan
+from tune_runner.study.folder import StudyFolder
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 2 for a fault of the user's, in one sentence."""
+    try:
+        return _run(parser().parse_args(arguments))
+    except UserError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted before the first trial.\n")
+        return 130
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.list:
+        sys.stdout.write(messages.list_spaces() + "\n")
+        return 0
+    if args.status:
+        from tune_runner.monitoring.status import status
+
+        sys.stdout.write(status(StudyFolder(Path(args.runs_dir), args.status)) + "\n")
+        return 0
+    _check_together(args)
+    if args.address is not None and args.address.startswith(SCHEME) and not args.dry_run:
+        return _away(args)
+    config = _resumed(args) if args.resume else _new(args)
+    if args.dry_run:
+        if args.probe and config.address is not None:
+            raise UserError(
+                f"--probe measures this machine, but --address {config.address} (or RAY_ADDRESS) "
+                "runs the trials elsewhere; probe on one of its nodes, without it."
+            )
+        space = get_space(config.space)
+        plan = make_plan(config, space)
+        sys.stdout.write(messages.dry_run(config, space, plan) + "\n")
+        if args.probe:
+            from tune_runner.probe.estimate import estimate
+
+            sys.stdout.flush()
+            sys.stdout.write(estimate(config, space, plan) + "\n")
+        return 0
+    from tune_runner.runner import run_study
+
+    return run_study(config, resume=bool(args.resume), retry_failed=args.retry_failed)
+
+
+def _away(args: argparse.Namespace) -> int:
+    """Lead the study from within the cluster."""
+    if not Path(args.runs_dir).is_absolute():
+        raise UserError(
+            f"With --address {SCHEME} paths are the cluster's, so --runs-dir must be an absolute "
+            f"one that its nodes share, but got {args.runs_dir!r}."
+        )
+    return run_away(main, _without_address(args), args.address)

@@ -1,0 +1,101 @@
+"""What a worker tells the driver, and what the driver tells whoever watches. Plain data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+Cause = Literal["final", "accident", "out_of_memory", "disk_full"]
+FinalState = Literal["complete", "pruned", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended by itself."""
+
+    value: float | None = None
+    """The objective of the best-validation state."""
+
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """`best/...`, `test/...` and `cost/...`; no sampler and no pruner reads them."""
+
+    failure: str | None = None
+    """Why the run cannot be scored (a loss that is not finite, say); None where it can."""
+
+    artifacts: Mapping[str, Any] = field(default_factory=dict)
+    """Files to keep beside the trial, by name: JSON values."""
+
+    cause: Cause = "final"
+    """Of a failure: whether it may pass another time."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialReport:
+    """The epochs since the last report, up to a validation or the end."""
+
+    epoch: int
+    """The last epoch that the report covers, one-based."""
+
+    objective: float | None
+    """The validation metric that is searched for, at `epoch`."""
+
+    epochs: Mapping[int, Mapping[str, float]]
+    """Metrics of each epoch."""
+
+    outcome: Outcome | None = None
+    """Set in the last report of a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupReport:
+    """What one step of a worker brought: a report of each member that was validated or ended."""
+
+    trials: Mapping[int, TrialReport]
+    """By number."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """One trial, as everyone outside the engines sees it."""
+
+    number: int
+    """Its number in the study, from 0."""
+
+    name: str
+    params: Mapping[str, Any]
+    """The searched values and the seed."""
+
+    config: Mapping[str, Any]
+    """The whole configuration, as JSON values."""
+
+    variant: str
+    last_epoch: int = 0
+    """The epoch up to which the study knew it when this driver took it up."""
+
+    retry_of: int | None = None
+    role: str | None = None
+    """None in the search; "confirm" for a winner run again on fresh seeds."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialEnd:
+    """How a trial ended."""
+
+    state: FinalState
+    epoch: int
+    value: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    error: str | None = None
+    artifacts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Observer(Protocol):
+    """Someone who is told what happens in a study, in the driver's thread."""
+
+    def trial_started(self, trial: TrialRecord) -> None:
+        """The trial was given a worker; again after a retry."""
+
+    def trial_reported(self, trial: TrialRecord, report: TrialReport) -> None:
+        """The trial went on. A report may come again after a retry."""
+
+    def trial_ended(self, trial: TrialRecord, end: TrialEnd) -> None:
+        """The trial is complete, pruned or failed."""

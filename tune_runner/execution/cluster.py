@@ -1,0 +1,155 @@
+"""Starts Ray on this machine, or joins a cluster: its code and settings travel with the study.
+
+A node of a cluster needs this project's third-party packages, and neither a checkout nor the data:
+the packages of this project go there by Ray's runtime environment, the dataset by its object store.
+What it must see is where trials keep their checkpoints: the studies' folder, or an object store.
+"""
+
+import importlib.util
+import logging
+import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from diffrec.errors import UserError
+from tune_runner.execution.environment import for_workers
+from tune_runner.resources.allocation import Cluster
+
+PACKAGES = ("diffrec", "search_spaces", "tune_runner")
+"""What a worker imports of this project."""
+
+_EXCLUDED = ["**/__pycache__"]
+
+_STARTS = 3
+"""How often Ray is started on a busy machine before that counts as a failure."""
+
+_QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
+
+
+def start_ray(address: str | None) -> Cluster:
+    """Start Ray on this machine, on loopback, or join the cluster at `address`.
+
+    Raises:
+        UserError: no cluster answers at `address`, or this machine is too busy to start one.
+    """
+    if address is not None:
+        knock(address)
+    import ray
+
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    url = None
+    if not ray.is_initialized():  # as it is in a test or a notebook
+        context = _start_local() if address is None else join(address)
+        url = getattr(context, "dashboard_url", None)
+    there = ray.cluster_resources()
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return Cluster(
+        there.get("CPU", 1.0),
+        there.get("GPU", 0.0),
+        f"http://{url}{_token_hint()}" if url else None,
+        node_cpus=max(node.get("CPU", 0.0) for node in nodes),
+        node_gpus=max(node.get("GPU", 0.0) for node in nodes),
+        custom={name: there[name] for name in there if name not in ("CPU", "GPU")},
+    )
+
+
+def runtime_environment(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
+    """Return what Ray sends to every node that works for this study."""
+    folders = [_package_folder(name) for name in packages]
+    return {
+        "py_modules": [str(folder) for folder in folders],
+        "excludes": _EXCLUDED,
+        "env_vars": for_workers(),
+    }
+
+
+def _package_folder(name: str) -> Path:
+    spec = importlib.util.find_spec(name)
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def join(address: str, packages: Sequence[str] = PACKAGES, *, tries: int = 1) -> Any:
+    """Connect to the cluster at `address` with this project's packages.
+
+    Args:
+        address: where it answers.
+        packages: that its workers are sent.
+        tries: a busy head gives up on a client after a while, so one from outside asks again.
+
+    Raises:
+        UserError: none answers there.
+    """
+    import ray
+
+    sent, said = runtime_environment(packages), ""
+    for _ in range(tries):
+        try:
+            return ray.init(address=address, runtime_env=sent, **_QUIET)
+        except Exception as error:  # noqa: BLE001 - Ray raises a bare one, too
+            said = _reason(error)
+            ray.shutdown()
+    raise UserError(
+        f"No Ray cluster answers at {address!r} ({said}); start one or leave out --address."
+    )
+
+
+def _start_local() -> Any:
+    """Start Ray on this machine, again where the machine was too busy for Ray's patience.
+
+    Ray gives up for good when one of its own processes needs more than 15 seconds to start.
+    """
+    import ray
+
+    failure: Exception | None = None
+    for _ in range(_STARTS):
+        try:
+            # "local": without it Ray would join whatever cluster was started on this machine.
+            return ray.init(
+                address="local",
+                dashboard_host="127.0.0.1",
+                include_dashboard=has_dashboard(),
+                **_QUIET,
+            )
+        except Exception as error:  # noqa: BLE001 - Ray raises a bare one
+            failure = error
+            ray.shutdown()
+    assert failure is not None
+    raise UserError(
+        f"Ray did not start on this machine in {_STARTS} tries ({_reason(failure)}); the machine "
+        "may be too busy: try again later, or join a cluster with --address."
+    ) from failure
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error) else type(error).__name__
+
+
+def _token_hint() -> str:
+    """Say what the dashboard will ask for: Ray guards a cluster with a token."""
+    if os.environ.get("RAY_AUTH_MODE") != "token" or os.environ.get("RAY_AUTH_TOKEN"):
+        return ""
+    return f" (asks for the token in {os.environ.get('RAY_AUTH_TOKEN_PATH', '~/.ray/auth_token')})"
+
+
+def knock(address: str) -> None:
+    """Refuse an address where nothing listens; Ray itself would try for two minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        return  # "auto", which only Ray can look up
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise UserError(
+            f"No Ray cluster answers at {address!r} ({error}); start one or leave out --address."
+        ) from None
+
+
+def has_dashboard() -> bool:
+    """Say whether Ray was installed with its dashboard."""
+    from importlib.util import find_spec
+
+    return all(find_spec(name) is not None for name in ("aiohttp", "aiohttp_cors", "colorful"))

@@ -1,0 +1,91 @@
+"""The study's own gauges, beside Ray's: any Prometheus that watches the cluster sees them.
+
+They are set in the driver. Gauges of the workers would stay on when a worker takes its next trial.
+`deploy/grafana-dashboard.json` shows them under these names, which Ray prefixes with `ray_`.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+
+from ray.util.metrics import Gauge
+
+from tune_runner.events import FinalState, TrialEnd, TrialRecord, TrialReport
+
+BEST = "diffrec_study_best"
+"""The objective of the best complete trial; missing until there is one."""
+
+TRIALS = "diffrec_study_trials"
+"""Trials by state: running, complete, pruned, failed."""
+
+PLANNED = "diffrec_study_trials_planned"
+"""Trials that the study will hold when it is complete."""
+
+_REFRESH_SECONDS = 5.0
+"""Ray forgets a gauge that was not set for twice its export interval, 20 seconds."""
+
+STATES = ("running", "complete", "pruned", "failed")
+
+
+class Gauges:
+    """An observer of the study that keeps its gauges up to date. Needs Ray."""
+
+    def __init__(self, study: str, objective: str, *, maximize: bool) -> None:
+        self._maximize = maximize
+        self._running: set[int] = set()
+        self._ended: Counter[str] = Counter()
+        self._best: float | None = None
+        self._total, self._shown = 0, 0.0
+        own = {"Study": study}
+        self._best_gauge = Gauge(BEST, "Objective of the best trial", ("Study", "Objective"))
+        self._best_gauge.set_default_tags(own | {"Objective": objective})
+        self._trials_gauge = Gauge(TRIALS, "Trials by state", ("Study", "State"))
+        self._trials_gauge.set_default_tags(own)
+        self._planned_gauge = Gauge(PLANNED, "Trials of the complete study", ("Study",))
+        self._planned_gauge.set_default_tags(own)
+
+    def start(
+        self, total: int, ended: Mapping[FinalState, int], best: tuple[float, str] | None
+    ) -> None:
+        """Begin; `ended` and `best` are what an earlier driver has reached."""
+        self._ended.update(ended)
+        self._total, self._best = total, None if best is None else best[0]
+        self._show()
+
+    def plan(self, total: int) -> None:
+        """Take a new number of trials: a confirmation adds some."""
+        self._total = total
+        self._show()
+
+    def tick(self) -> None:
+        """Set the gauges again before Ray forgets them."""
+        if time.monotonic() - self._shown >= _REFRESH_SECONDS:
+            self._show()
+
+    def trial_started(self, trial: TrialRecord) -> None:
+        """Count a trial among the running ones."""
+        self._running.add(trial.number)
+        self._show()
+
+    def trial_reported(self, trial: TrialRecord, report: TrialReport) -> None:
+        """Do nothing: what is not over is no result."""
+
+    def trial_ended(self, trial: TrialRecord, end: TrialEnd) -> None:
+        """Count a trial by its end, and show its score if there is no better one."""
+        self._running.discard(trial.number)
+        self._ended[end.state] += 1
+        if end.value is not None and (self._best is None or self._is_better(end.value, self._best)):
+            self._best = end.value
+        self._show()
+
+    def _is_better(self, value: float, than: float) -> bool:
+        return value > than if self._maximize else value < than
+
+    def _show(self) -> None:
+        self._shown = time.monotonic()
+        self._planned_gauge.set(self._total)
+        counts = {"running": len(self._running), **self._ended}
+        for state in STATES:
+            self._trials_gauge.set(counts.get(state, 0), tags={"State": state})
+        if self._best is not None:
+            self._best_gauge.set(self._best)

@@ -1,0 +1,115 @@
+"""Checks of a cluster and its storage before a study is written anywhere."""
+
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+from diffrec.errors import UserError
+from tune_runner.checkpoints import locations
+from tune_runner.checkpoints import store as checkpoint_store
+
+_JOB_FOLDER = "working_dir_files"
+"""Part of the path of a Ray job's working directory, which Ray deletes after the job."""
+
+
+def check_store(url: str, study: str, *, new: bool) -> None:
+    """Refuse an object store that cannot be written, or holds a study of that name already.
+
+    Raises:
+        UserError: so it is.
+    """
+    said = checkpoint_store.complaint(url)
+    if said:
+        raise UserError(f"Checkpoints cannot be kept at {url} ({said}); mend it or give another.")
+    if new and checkpoint_store.trials_of(locations.of_study(url, study)):
+        raise UserError(
+            f"There are checkpoints of another study {study!r} at {url}; choose another --name."
+        )
+
+
+def check_shared(folder: Path, store: str | None = None) -> None:
+    """Refuse what a node of the cluster does not see: trials keep their checkpoints there.
+
+    Args:
+        folder: of the studies; this machine alone needs it where there is a store.
+        store: URL of an object store.
+
+    Raises:
+        UserError: a node cannot write there.
+    """
+    if store is not None:
+        for node, said in _ask_nodes(checkpoint_store.complaint, store):
+            if said:
+                raise UserError(
+                    f"Node {node} of the cluster cannot keep checkpoints at {store} ({said}); give "
+                    "it what the store asks for, credentials say."
+                )
+        return
+    mark = folder.resolve() / f".seen-{uuid4().hex}"
+    try:
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    except OSError as error:
+        raise UserError(
+            f"The studies' folder {folder} cannot be written ({error.strerror}); choose another "
+            "--runs-dir."
+        ) from None
+    try:
+        for node, said in _ask_nodes(_complaint, str(mark)):
+            if said:
+                raise UserError(
+                    f"Node {node} of the cluster {said} the studies' folder {folder.resolve()}, "
+                    "where trials keep their checkpoints; give a --runs-dir that all nodes share, "
+                    "or an object store as --checkpoints."
+                )
+    finally:
+        mark.unlink(missing_ok=True)
+
+
+def refuse_fleeting(runs_dir: Path, tracking_uri: str) -> None:
+    """Refuse to keep a study in the working directory of a Ray job, which is deleted with the job.
+
+    Raises:
+        UserError: its folder, or its MLflow database, would lie there.
+    """
+    if _JOB_FOLDER in runs_dir.resolve().parts:
+        raise UserError(
+            "A Ray job's working directory is deleted after the job, and the study would lie in "
+            f"it ({runs_dir}); give --runs-dir an absolute path that all nodes share."
+        )
+    if tracking_uri.startswith("sqlite:") and _JOB_FOLDER in Path(tracking_uri).parts:
+        raise UserError(
+            "A Ray job's working directory is deleted after the job, and MLflow's database would "
+            "lie in it; set MLFLOW_TRACKING_URI, by --runtime-env-json of ray job submit say."
+        )
+
+
+def _ask_nodes(question: Callable[[str], str], subject: str) -> list[tuple[str, str]]:
+    """Return (address, answer) of every node, each asked on itself."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    task = ray.remote(num_cpus=0)(question)
+    asked = [
+        task.options(
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        ).remote(subject)
+        for node in nodes
+    ]
+    answers = ray.get(asked)
+    return [(node["NodeManagerAddress"], said) for node, said in zip(nodes, answers, strict=True)]
+
+
+def _complaint(mark: str) -> str:
+    """Say, on a node, what is wrong with the folder that the mark lies in; "" where nothing is."""
+    path = Path(mark)
+    if not path.exists():
+        return "does not see"
+    own = path.with_name(f"{path.name}-{uuid4().hex}")
+    try:
+        own.touch()
+        own.unlink()
+    except OSError:
+        return "cannot write into"
+    return ""

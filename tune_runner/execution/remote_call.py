@@ -1,0 +1,42 @@
+"""Calls a function in a process of its own, on a node of the cluster, or on one of its GPUs."""
+
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+
+def put(value: Any) -> Any:
+    """Store a value in the cluster once, and return the reference to pass to several calls."""
+    import ray
+
+    return ray.put(value)
+
+
+def on_a_gpu(work: Callable[..., Result], *given: Any, share: float) -> Result:
+    """Call `work` on a GPU of the cluster that this driver has joined.
+
+    Args:
+        work: what is called.
+        given: its arguments; references from `put` arrive as their values.
+        share: of the GPU; a whole one might be busy for hours.
+    """
+    import ray
+
+    return ray.get(ray.remote(num_gpus=share, num_cpus=0, max_calls=1)(work).remote(*given))
+
+
+def in_own_process(work: Callable[..., Result], *given: Any) -> Result:
+    """Measure where no earlier model has raised the peak already."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(work, *given).result()
+
+
+def on_a_node(work: Callable[..., Result], *given: Any, cpus: float) -> Result:
+    """Measure on a node of the cluster that this driver has joined."""
+    import ray
+
+    return ray.get(ray.remote(num_cpus=cpus, max_calls=1)(work).remote(*given))

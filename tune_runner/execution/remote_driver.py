@@ -1,0 +1,143 @@
+"""`--address ray://HOST:PORT`: the study is led on the cluster's head, and answers here.
+
+Ray's client reaches a cluster from outside, but Tune can be led only from within. So the command
+itself goes there, as a task of no CPU on the head node, with this project's packages; what it says
+comes back line by line. Paths are the cluster's. A study that must outlive this terminal is handed
+in with `ray job submit`.
+"""
+
+import _thread
+import io
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any
+
+from tune_runner.execution import environment
+from tune_runner.execution.cluster import PACKAGES, join, knock
+
+SCHEME = "ray://"
+
+_SENT = ("MLFLOW_TRACKING_", "PGPASSWORD")
+"""Variables, by how they begin, that the study needs wherever it is led."""
+
+_TRIES = 3
+
+_HEAD = {"node:__internal_head__": 0.001}
+
+
+def run_away(main: Callable[[Sequence[str]], int], arguments: Sequence[str], address: str) -> int:
+    """Run the command on the head of the cluster at `address` and return its exit code.
+
+    Args:
+        main: the command's own function, importable on the head node.
+        arguments: of the command, without `--address`.
+        address: of the cluster's client server, `ray://host:10001`.
+
+    Raises:
+        UserError: no cluster answers, or the command is wrong.
+    """
+    knock(address.removeprefix(SCHEME))
+    environment.prepare()
+    import ray
+    from ray.util.queue import Queue
+
+    join(address, (*PACKAGES, "analysis"), tries=_TRIES)
+    try:
+        placed = {"num_cpus": 0, "resources": _HEAD}
+        said, orders = Queue(actor_options=placed), Queue(actor_options=placed)
+        lead = ray.remote(num_cpus=0, max_retries=0, resources=_HEAD)(_lead)
+        variables = {name: v for name, v in os.environ.items() if name.startswith(_SENT)}
+        led = lead.remote(main, [*arguments, "--address", "auto"], variables, said, orders)
+        return _follow(ray, led, said, orders)
+    finally:
+        ray.shutdown()
+
+
+def _follow(ray: Any, led: Any, said: Any, orders: Any) -> int:
+    """Print what is said until the command has ended; Ctrl-C goes there."""
+    from ray.exceptions import RayError
+
+    pressed: list[int] = []
+
+    def press(number: int, _: FrameType | None) -> None:
+        # An exception in the middle of a call would leave Ray's client deaf, so this only notes it.
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+
+    before, told = signal.signal(signal.SIGINT, press), False
+    try:
+        while True:
+            for stream, text in _taken(said):
+                getattr(sys, stream).write(text)
+                getattr(sys, stream).flush()
+            if pressed and not told:
+                orders.put("stop")
+                told = True
+            done, _ = ray.wait([led], timeout=0.5)
+            if done and said.empty():
+                return ray.get(led)
+    except (RayError, ConnectionError) as error:
+        why = (str(error).strip().splitlines() or [type(error).__name__])[-1]  # Ray's first: where
+        sys.stderr.write(
+            f"The cluster has lost the command ({why}). What finished is kept: go on with --resume "
+            "and the study's name.\n"
+        )
+        return 1
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _taken(said: Any) -> list[tuple[str, str]]:
+    return said.get_nowait_batch(min(said.qsize(), 1000)) if said.qsize() else []
+
+
+class _Channel(io.TextIOBase):
+    """A stream of the command's that is written to a queue, a line at a time."""
+
+    def __init__(self, said: Any, stream: str) -> None:
+        self._said, self._stream, self._rest = said, stream, ""
+
+    def write(self, text: str, /) -> int:
+        whole, mark, self._rest = (self._rest + text).rpartition("\n")
+        if mark:
+            self._said.put((self._stream, whole + mark))
+        return len(text)
+
+    def finish(self) -> None:
+        """Send what has no line break yet."""
+        if self._rest:
+            self._said.put((self._stream, self._rest))
+
+
+def _lead(
+    main: Callable[[Sequence[str]], int],
+    arguments: list[str],
+    variables: dict[str, str],
+    said: Any,
+    orders: Any,
+) -> int:
+    """Run the command, on the head."""
+    os.environ.update(variables)
+
+    def obey() -> None:
+        orders.get()
+        # Once: Ray's own way to cancel a task interrupts it every two seconds until it has ended,
+        # so it could never end in good order. A real SIGINT does not reach Python in Ray's workers.
+        _thread.interrupt_main()
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    threading.Thread(target=obey, daemon=True).start()
+    channels = _Channel(said, "stdout"), _Channel(said, "stderr")
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = channels
+    try:
+        return main(arguments)
+    finally:
+        sys.stdout, sys.stderr = before
+        for channel in channels:
+            channel.finish()

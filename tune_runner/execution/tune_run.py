@@ -1,0 +1,92 @@
+"""Runs the conductor's trials on Ray Tune, to the end of the study or the first signal.
+
+Each run of the command is a fresh Tune run over the study: nothing of Tune's own is ever restored.
+"""
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ray import tune
+
+from tune_runner.execution.tune_adapters import PruningScheduler, StudyGuard, StudySearcher
+from tune_runner.resources.allocation import Placement
+from tune_runner.trials.controller import Conductor
+from tune_runner.trials.groups import ASSIGNMENT
+from tune_runner.worker.trainable import RecommenderTrial
+
+if TYPE_CHECKING:
+    from diffrec.data import Dataset
+    from tune_runner.worker.backend import Engine
+
+
+def run_trials(
+    conductor: Conductor,
+    dataset: "Dataset",
+    placement: Placement,
+    *,
+    folder: Path,
+    engine: "Engine | None" = None,
+    tick: Callable[[], None] = lambda: None,
+) -> None:
+    """Run until the study's budget is spent, or until SIGINT or SIGTERM.
+
+    Args:
+        conductor: gives out the trials and takes their reports.
+        dataset: goes once into Ray's object store, where every worker reads it without a copy.
+        placement: what a trial gets.
+        folder: Tune's own files.
+        engine: builds the runs; the real one if left out.
+        tick: called often, from this thread.
+    """
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    # Tune would ask for one trial at a time, and start the workers one after the other.
+    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(placement.max_concurrent))
+    trainable = tune.with_resources(
+        tune.with_parameters(RecommenderTrial, data=dataset, engine=engine),
+        lambda config: tune.PlacementGroupFactory([config[ASSIGNMENT].placement.bundle]),
+    )
+    # What Ray's dashboard calls the workers; Tune's own wrapper has no name that says anything.
+    trainable.__name__ = trainable.__qualname__ = RecommenderTrial.__name__
+    tuner = tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=StudySearcher(conductor, placement.max_concurrent),
+            scheduler=PruningScheduler(conductor),
+            num_samples=-1,  # the study's budget ends it
+            max_concurrent_trials=placement.max_concurrent,
+            reuse_actors=True,
+            trial_name_creator=_name,
+            trial_dirname_creator=_folder_name,
+        ),
+        run_config=tune.RunConfig(
+            name=time.strftime("%Y%m%d-%H%M%S"),
+            storage_path=str(folder),
+            verbose=0,
+            # Tune would save at the end of every trial; checkpoints are the trial's own affair.
+            checkpoint_config=tune.CheckpointConfig(
+                checkpoint_frequency=0, checkpoint_at_end=False
+            ),
+            failure_config=tune.FailureConfig(max_failures=0),  # see tune_runner.trials.retries
+            callbacks=[StudyGuard(conductor, tick)],
+        ),
+    )
+    before = signal.getsignal(signal.SIGTERM)
+    # Tune ends in good order on SIGINT and SIGUSR1; without a handler Ray aborts on SIGTERM.
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGUSR1))
+    try:
+        tuner.fit()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _name(trial: Any) -> str:
+    return trial.config[ASSIGNMENT].name
+
+
+def _folder_name(trial: Any) -> str:
+    return f"trial_{trial.config[ASSIGNMENT].number:04d}_{trial.trial_id}"

@@ -1,0 +1,126 @@
+"""What the command says before, instead of and after a study; sentences only, no engines."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from search_spaces import SPACES, SearchSpace
+from tune_runner.study.config import Plan, StudyConfig, preset_sources
+
+if TYPE_CHECKING:
+    from diffrec.data import Dataset
+
+_FIRST = 5
+"""Trials that a dry run shows in full."""
+
+
+def list_spaces() -> str:
+    """Return the shipped spaces with their questions."""
+    width = max(map(len, SPACES))
+    lines = []
+    for name, space in sorted(SPACES.items()):
+        if space.strategy == "grid":
+            size = f"{len(space.cells())} cells x {space.replicates} seeds"
+        else:
+            size = f"{space.trials} trials, {space.strategy}"
+        lines.append(f"{name:<{width}}  {size}\n{'':<{width}}  {space.question}")
+    return "\n".join(lines)
+
+
+def dry_run(config: StudyConfig, space: SearchSpace, plan: Plan) -> str:
+    """Return what would be run."""
+    lines = [
+        f"study     {config.name}",
+        f"question  {space.question}",
+        f"dataset   {config.dataset} ({config.protocol})",
+        f"trials    {trials_phrase(space, plan)}",
+        f"objective {space.objective.name}, {space.objective.direction}",
+        *(f"preset    {source}" for source in preset_sources(space, config.dataset)),
+        *_fusion(config),
+    ]
+    if plan.sampler != "grid":
+        return "\n".join([*lines, *_domains(space)])
+    points = space.grid_points(plan.seeds)[: plan.trials]
+    for number, (params, seed) in enumerate(points):
+        resolved = space.resolve(params, config.dataset, seed=seed, overrides=plan.overrides)
+        if number < _FIRST:
+            shown = {**params, "seed": seed}
+            values = ", ".join(f"{key}={value}" for key, value in shown.items())
+            lines.append(f"  {number:04d}  {resolved.variant}: {values}")
+    if len(points) > _FIRST:
+        lines.append(f"  ...   {len(points) - _FIRST} more; all {len(points)} configurations valid")
+    return "\n".join(lines)
+
+
+def trials_phrase(space: SearchSpace, plan: Plan) -> str:
+    """Return how many trials there are, and why."""
+    seeds = f"seed{'s' if len(plan.seeds) > 1 else ''} {', '.join(map(str, plan.seeds))}"
+    what = f"{len(space.cells())} cells" if plan.sampler == "grid" else f"{plan.sampler} sampler"
+    pruner = "nothing is pruned" if plan.pruner == "none" else f"{plan.pruner} pruner"
+    return f"{plan.trials} ({what}, {seeds}; {pruner})"
+
+
+def opening(
+    config: StudyConfig,
+    space: SearchSpace,
+    plan: Plan,
+    dataset: "Dataset",
+) -> str:
+    """Return what is said when a study starts."""
+    train = dataset.train
+    interactions = train.nnz + dataset.valid.nnz + dataset.test.nnz
+    lines = [
+        f"study     {config.name}",
+        f"question  {space.question}",
+        f"dataset   {dataset.name}: {train.num_users:,} users, {train.num_items:,} items, "
+        f"{interactions:,} interactions ({dataset.protocol})",
+        *(f"          {note}" for note in dataset.notes),
+        f"trials    {trials_phrase(space, plan)}",
+        *(f"preset    {source}" for source in preset_sources(space, config.dataset)),
+    ]
+    if plan.pruner != "none" and space.pruner == "none" and space.strategy == "grid":
+        lines.append(
+            "note      this space compares; a pruned cell is compared at fewer epochs, and its "
+            "value never stands as a result"
+        )
+    return "\n".join(lines)
+
+
+def closing(
+    *,
+    pruned_epochs: Sequence[int],
+    failures: Mapping[int, str],
+    unsent: int,
+    links: Mapping[str, str],
+) -> str:
+    """Return what is said when a study has ended, besides its table."""
+    lines = []
+    if pruned_epochs:
+        epochs = ", ".join(map(str, sorted(pruned_epochs)[:20]))
+        more = " ..." if len(pruned_epochs) > 20 else ""
+        lines.append(f"pruned    {len(pruned_epochs)} trials, at epochs {epochs}{more}")
+    for number, reason in list(failures.items())[:10]:
+        lines.append(f"failed    trial {number:04d}: {reason}")
+    if len(failures) > 10:
+        lines.append(f"failed    {len(failures) - 10} more")
+    if unsent:
+        lines.append(
+            f"MLflow    did not take {unsent} messages; they are kept and sent with --resume"
+        )
+    return "\n".join([*lines, places(links)])
+
+
+def places(links: Mapping[str, str]) -> str:
+    """Return where things are, a line each; what there is not is left out."""
+    return "\n".join(f"{name:<9} {link}" for name, link in links.items() if link)
+
+
+def _fusion(config: StudyConfig) -> list[str]:
+    fuse = config.wish.fuse
+    if fuse == 1:
+        return []
+    many = "as many trials as pays" if fuse == "auto" else f"up to {fuse} trials"
+    return [f"fuse      {many} as one computation; measured before the study starts"]
+
+
+def _domains(space: SearchSpace) -> list[str]:
+    return [f"  {path}  {domain.to_dict()}" for path, domain in space.domains.items()]

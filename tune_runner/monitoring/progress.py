@@ -1,0 +1,144 @@
+"""How a study is going, for people: a live view on a terminal, one line a trial elsewhere."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from tune_runner.events import FinalState, TrialEnd, TrialRecord, TrialReport
+
+_REFRESH_SECONDS = 0.5
+_SHOWN = 12
+
+
+class Progress:
+    """An observer of the study that shows it."""
+
+    def __init__(
+        self, objective: str, *, maximize: bool, concurrent: int, file: TextIO | None = None
+    ) -> None:
+        self._objective, self._maximize, self._concurrent = objective, maximize, concurrent
+        self._console = Console(file=file, highlight=False, soft_wrap=True)
+        self._live: Live | None = None
+        self._ended: Counter[str] = Counter()
+        self._running: dict[int, tuple[TrialRecord, TrialReport | None]] = {}
+        self._begun: dict[int, float] = {}
+        self._seconds: list[float] = []
+        self._best: tuple[float, str] | None = None
+        self._started = self._shown = time.monotonic()
+        self._total = 0
+
+    def start(
+        self, total: int, ended: Mapping[FinalState, int], best: tuple[float, str] | None
+    ) -> None:
+        """Begin; `ended` and `best` are what an earlier driver has reached."""
+        self._total, self._best = total, best
+        self._ended.update(ended)
+        self._started = time.monotonic()
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+
+    def plan(self, total: int) -> None:
+        """Take a new number of trials: a confirmation adds some."""
+        self._total = total
+
+    def trial_started(self, trial: TrialRecord) -> None:
+        """Show a trial among the running ones."""
+        self._running[trial.number] = (trial, None)
+        self._begun.setdefault(trial.number, time.monotonic())
+        self.tick()
+
+    def trial_reported(self, trial: TrialRecord, report: TrialReport) -> None:
+        """Show how far a trial is."""
+        self._running[trial.number] = (trial, report)
+
+    def trial_ended(self, trial: TrialRecord, end: TrialEnd) -> None:
+        """Count a trial; on a pipe, print its line."""
+        self._running.pop(trial.number, None)
+        self._seconds.append(time.monotonic() - self._begun.pop(trial.number, time.monotonic()))
+        self._ended[end.state] += 1
+        if end.value is not None and self._is_better(end.value):
+            self._best = (end.value, trial.name)
+        said = {
+            "complete": f"complete  {self._objective} {end.value or 0:.4f}",
+            "pruned": f"pruned at epoch {end.epoch}",
+            "failed": f"failed at epoch {end.epoch}: {end.error}",
+        }[end.state]
+        if self._live is None or end.state == "failed":
+            line = f"[{self._position()}] {trial.name}  {said}"
+            self._console.print(line, markup=False)
+        self.tick()
+
+    def tick(self) -> None:
+        """Redraw the live view, not too often."""
+        now = time.monotonic()
+        if self._live is not None and now - self._shown >= _REFRESH_SECONDS:
+            self._shown = now
+            self._live.update(self._table(), refresh=True)
+
+    def stop(self) -> None:
+        """End the view and leave one line."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+        self._console.print(self.line(), markup=False)
+
+    def line(self) -> str:
+        """Return the study's state in one line."""
+        ended = self._ended
+        parts = [
+            f"{ended['complete']} complete",
+            f"{len(self._running)} running",
+            f"{ended['pruned']} pruned",
+            f"{ended['failed']} failed",
+        ]
+        best = ""
+        if self._best is not None:
+            best = f"; best {self._objective} {self._best[0]:.4f} ({self._best[1]})"
+        elapsed = clock(time.monotonic() - self._started)
+        left = self._seconds_left()
+        rest = f", about {clock(left)} left" if left else ""
+        return f"[{self._position()}] {', '.join(parts)}{best}; {elapsed}{rest}"
+
+    def _is_better(self, value: float) -> bool:
+        if self._best is None:
+            return True
+        return value > self._best[0] if self._maximize else value < self._best[0]
+
+    def _position(self) -> str:
+        return f"{sum(self._ended.values())}/{self._total}"
+
+    def _seconds_left(self) -> float:
+        """Estimate from the mean duration of the trials so far, those pruned early included."""
+        left = self._total - sum(self._ended.values())
+        if not self._seconds or left <= 0:
+            return 0.0
+        return left * sum(self._seconds) / len(self._seconds) / self._concurrent
+
+    def _table(self) -> Table:
+        table = Table(title=self.line(), title_justify="left", box=None, pad_edge=False)
+        for column in ("trial", "epoch", self._objective, "loss"):
+            table.add_column(column, justify="left" if column == "trial" else "right")
+        for trial, report in list(self._running.values())[:_SHOWN]:
+            if report is None:
+                table.add_row(trial.name, "", "", "")
+                continue
+            loss = report.epochs.get(report.epoch, {}).get("train/loss")
+            table.add_row(trial.name, str(report.epoch), _cell(report.objective), _cell(loss))
+        return table
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as people write it: 0:07, 12:30, 1:02:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,121 @@
+"""How is a study going? Answered from any terminal, by reading alone, while it runs or after."""
+
+import fcntl
+import os
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from tune_runner.monitoring.progress import clock
+from tune_runner.search import confirmation, storage, study_store
+from tune_runner.study.folder import StudyFolder
+
+
+def status(folder: StudyFolder) -> str:
+    """Return the study's state as lines to print.
+
+    Raises:
+        UserError: there is no such study, or its database does not answer.
+    """
+    known = folder.read()
+    settings, plan, space = known["settings"], known["plan"], known["space"]
+    trials = _trials(settings.get("storage") or folder.storage_url, settings["name"])
+    extra = sum(
+        study_store.RETRY_OF in t.user_attrs or confirmation.ROLE in t.user_attrs for t in trials
+    )
+    total = plan["trials"] + extra
+    alive = is_driven(folder)
+    lines = [
+        f"study     {settings['name']}: {space['name']} on {known['dataset']['name']}",
+        f"state     {_state(trials, total, alive=alive)}",
+        f"trials    {_counts(trials, total, alive=alive)}",
+        *_best(trials, space["objective"]),
+    ]
+    running = [t for t in trials if t.state is TrialState.RUNNING]
+    lines += [f"running   {_progress(t)}" for t in running] if alive else []
+    if alive and (left := _seconds_left(trials, total, len(running))) is not None:
+        lines.append(f"left      about {clock(left)}")
+    if not alive and _ended(trials) < total:
+        lines.append(f"go on     python -m tune_runner --resume {settings['name']}")
+    return "\n".join(lines)
+
+
+def is_driven(folder: StudyFolder) -> bool:
+    """Say whether a driver is at work on the study: it holds the lock as long as it lives."""
+    path = folder.path / "driver.lock"
+    if not path.exists():
+        return False
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def _trials(url: str, name: str) -> list[FrozenTrial]:
+    """Read the study without the repairs that its driver would make."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        opened = storage.read_storage(url)
+        return optuna.load_study(study_name=name, storage=opened).get_trials(deepcopy=False)
+    except KeyError:  # described, but not begun
+        return []
+
+
+def _ended(trials: Sequence[FrozenTrial]) -> int:
+    return sum(t.state.is_finished() for t in trials)
+
+
+def _state(trials: Sequence[FrozenTrial], total: int, *, alive: bool) -> str:
+    if alive:
+        return "running"
+    return "complete" if _ended(trials) >= total else "stopped"
+
+
+def _counts(trials: Sequence[FrozenTrial], total: int, *, alive: bool) -> str:
+    counts = Counter(t.state for t in trials)
+    parts = [
+        f"{counts[TrialState.COMPLETE]} complete",
+        f"{counts[TrialState.RUNNING]} {'running' if alive else 'interrupted'}",
+        f"{counts[TrialState.PRUNED]} pruned",
+        f"{counts[TrialState.FAIL]} failed",
+    ]
+    return f"{_ended(trials)} of {total}: {', '.join(parts)}"
+
+
+def _best(trials: Sequence[FrozenTrial], objective: dict[str, Any]) -> list[str]:
+    done = [t for t in trials if t.state is TrialState.COMPLETE]
+    if not done:
+        return []
+    pick = max if objective["direction"] == "maximize" else min
+    best = pick(done, key=lambda t: t.value or 0.0)
+    return [f"best      {objective['name']} {best.value:.4f} ({_name(best)})"]
+
+
+def _progress(trial: FrozenTrial) -> str:
+    step = trial.last_step
+    if step is None:
+        return f"{_name(trial)}, not validated yet"
+    return f"{_name(trial)}, epoch {step}, {trial.intermediate_values[step]:.4f}"
+
+
+def _seconds_left(trials: Sequence[FrozenTrial], total: int, concurrent: int) -> float | None:
+    """Estimate from the mean duration of the trials so far."""
+    seconds = [t.duration.total_seconds() for t in trials if t.state.is_finished() and t.duration]
+    begun = [t.datetime_start for t in trials if t.state is TrialState.RUNNING]
+    if not seconds or not concurrent:
+        return None
+    mean = sum(seconds) / len(seconds)
+    done = sum(min(mean, (datetime.now() - start).total_seconds()) for start in begun if start)
+    return max(0.0, (total - _ended(trials)) * mean - done) / concurrent
+
+
+def _name(trial: FrozenTrial) -> str:
+    return str(trial.user_attrs.get(study_store.NAME, f"{trial.number:04d}"))

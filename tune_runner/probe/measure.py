@@ -1,0 +1,129 @@
+"""Know before you pay: a short measurement of what a study's trials take, and what follows from it.
+
+The heaviest configuration of each variant is trained for two epochs in a process of its own; the
+second is timed. How many epochs a trial runs nobody knows before, so time is a range.
+"""
+
+import resource
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+import psutil
+
+from diffrec.config.families import AnyConfig, parse_config
+from diffrec.errors import UserError
+from search_spaces import SearchSpace
+from tune_runner.execution.remote_call import on_a_gpu, put
+from tune_runner.resources.allocation import Placement
+from tune_runner.resources.limits import hold_to_share
+from tune_runner.resources.memory import trial_bytes
+from tune_runner.study.config import Plan, StudyConfig
+
+if TYPE_CHECKING:
+    from diffrec.data import Dataset
+
+
+_POINTS = 300
+"""Corners of a sampled space that are looked at for the heaviest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What one configuration took."""
+
+    variant: str
+    epoch_seconds: float
+    validation_seconds: float
+    peak_bytes: int
+    """Memory above what the process held before it built the model."""
+
+    gpu_bytes: int = 0
+    """Memory of the GPU it ran on; 0 on a CPU."""
+
+
+def heaviest(
+    config: StudyConfig, space: SearchSpace, plan: Plan, dataset: "Dataset"
+) -> list[AnyConfig]:
+    """Return the configuration with the largest memory estimate of each variant in the study."""
+    if plan.sampler == "grid":
+        points = [params for params, _ in space.grid_points(plan.seeds[:1])]
+    else:
+        rng = Random(0)
+        points = [space.assemble(lambda _, d: rng.choice(d.corners())) for _ in range(_POINTS)]
+    train = dataset.train
+    found: dict[str, tuple[float, AnyConfig]] = {}
+    for params in points:
+        resolved = space.resolve(params, config.dataset, overrides=plan.overrides)
+        size = trial_bytes(resolved, train.num_users, train.num_items)
+        known = found.get(resolved.variant)
+        if known is None or size > known[0]:
+            found[resolved.variant] = (size, resolved)
+    return [resolved for _, resolved in found.values()]
+
+
+def check_memory(configs: Iterable[AnyConfig], dataset: "Dataset") -> None:
+    """Refuse what cannot fit into this machine's memory.
+
+    Raises:
+        UserError: the estimate of a single trial exceeds it.
+    """
+    there = psutil.virtual_memory().total
+    for config in configs:
+        need = trial_bytes(config, dataset.train.num_users, dataset.train.num_items)
+        if need > there:
+            raise UserError(
+                f"A trial of {config.variant} on {dataset.name} needs about {need / 2**30:.1f} "
+                f"GiB, but this machine has {there / 2**30:.1f} GiB; use a smaller model or batch, "
+                "or leave this variant out."
+            )
+
+
+def measure(config: AnyConfig, dataset: "Dataset", placement: Placement) -> Measurement:
+    """Train two epochs and validate; time the second, and note the peak of memory."""
+    import torch
+
+    from diffrec.training.runs import build_run
+
+    device = hold_to_share(placement)
+    values = config.to_dict()
+    if "training" in values:
+        values["training"] |= {"max_epochs": 2, "eval_every": 2, "patience": 2}
+    before = _peak_rss()
+    run = build_run(parse_config(values), dataset.tuning_split(), device=device)
+    total, trained = 0.0, 0.0
+    while not run.finished:
+        started = time.perf_counter()
+        report = run.next_epoch()
+        total, trained = time.perf_counter() - started, report.seconds
+    if device == "cuda":
+        whole = torch.cuda.get_device_properties(0).total_memory
+        peak = torch.cuda.max_memory_reserved()  # a recorded step keeps what it works in
+    else:
+        whole, peak = 0, _peak_rss() - before
+    return Measurement(config.variant, trained, max(0.0, total - trained), peak, whole)
+
+
+def gpu_bytes() -> int | None:
+    """Return the memory of the GPU that this process sees; None where torch sees none."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return None
+    return torch.cuda.get_device_properties(0).total_memory
+
+
+def measure_on_gpu(configs: Sequence[AnyConfig], dataset: "Dataset") -> tuple[float, float] | None:
+    """Return (peak bytes of the heaviest, bytes of the GPU); None where torch sees no GPU."""
+    data, whole = put(dataset), Placement(1, 1)
+    found = [on_a_gpu(measure, config, data, whole, share=1) for config in configs]
+    if not all(m.gpu_bytes for m in found):
+        return None
+    return float(max(m.peak_bytes for m in found)), float(min(m.gpu_bytes for m in found))
+
+
+def _peak_rss() -> int:
+    """Return the largest resident size of this process so far, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

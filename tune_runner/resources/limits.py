@@ -1,0 +1,52 @@
+"""Keeps a worker to the CPUs and the GPU memory that it was given."""
+
+import gc
+
+from diffrec.errors import UserError
+from tune_runner.resources.allocation import Placement
+
+CONTEXT_BYTES = 600 * 2**20
+"""What a process with torch holds on a GPU before its first tensor: CUDA context and kernels."""
+
+
+def hold_to_share(placement: Placement) -> str:
+    """Keep this worker to what it was given; return torch's name of its device."""
+    import torch
+
+    torch.set_num_threads(max(1, int(placement.cpus)))
+    if not placement.gpus or not torch.cuda.is_available():
+        return "cpu"
+    whole = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction(fraction_for_tensors(placement.gpus, whole))
+    return "cuda"
+
+
+def fraction_for_tensors(share: float, gpu_bytes: float) -> float:
+    """Return the part of a GPU that a worker's tensors may take: its share less its context.
+
+    Torch's limit does not count the context, so without this many small shares would sum to more
+    than there is.
+
+    Args:
+        share: of one GPU, or how many.
+        gpu_bytes: memory of the GPU.
+
+    Raises:
+        UserError: the share does not even hold the context.
+    """
+    left = min(1.0, share) - CONTEXT_BYTES / gpu_bytes
+    if left <= 0:
+        raise UserError(
+            f"A GPU share of {share:g} is {share * gpu_bytes / 2**20:,.0f} MiB here, but a process "
+            f"needs {CONTEXT_BYTES / 2**20:,.0f} MiB before its first tensor; ask for more."
+        )
+    return left
+
+
+def forget_gpu_memory(device: str) -> None:
+    """Give back what the last trial of this worker held."""
+    if device == "cuda":
+        import torch
+
+        gc.collect()  # what a cycle holds is not free
+        torch.cuda.empty_cache()

@@ -1,0 +1,329 @@
+"""The one truth of a study: what was proposed, reported, pruned, failed, completed (Optuna).
+
+Only the driver writes here. A trial's seed is an attribute, not a parameter: a sampler must not
+learn seeds. A trial that a dead driver left running is taken up again under its own number.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from diffrec.config import TrainingConfig
+from diffrec.config.families import training_of
+from search_spaces.domains import Choice, IntUniform, LogUniform, PlainDomain, coordinate_name
+from search_spaces.space import SearchSpace
+from search_spaces.variants import VARIANT, is_searched, variants_of
+from tune_runner.events import FinalState
+from tune_runner.schema import trial_name
+from tune_runner.search import storage
+from tune_runner.search.confirmation import CONFIRM, POINT, ROLE, by_point, winner_and_rival
+
+if TYPE_CHECKING:
+    from tune_runner.study.session import Session
+
+SEED, RETRY_OF, ERROR, NAME = "seed", "retry_of", "error", "name"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much a study may try."""
+
+    trials: int
+    """Trials in total, replicates included."""
+
+    seeds: tuple[int, ...]
+    sampled: bool
+    """Whether points are drawn by the sampler once the queue is empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A trial to run."""
+
+    number: int
+    params: Mapping[str, Any]
+    seed: int
+    last_epoch: int
+    retry_of: int | None
+    role: str | None = None
+
+
+class Ledger:
+    """An Optuna study and the trials in flight."""
+
+    def __init__(self, study: optuna.Study, space: SearchSpace, budget: Budget) -> None:
+        self._study, self._space, self._budget = study, space, budget
+        self._live: dict[int, optuna.Trial] = {}
+        self._epochs: dict[int, set[int]] = {}
+        self._revivable = [
+            t.number for t in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        ]
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether a sampler draws the points, which learns from results."""
+        return self._budget.sampled
+
+    def enqueue_grid(self) -> None:
+        """Queue the points of the grid that the study does not hold yet, up to the budget."""
+        known = [(t.user_attrs.get(POINT), t.user_attrs.get(SEED)) for t in self._trials()]
+        points = list(enumerate(self._space.grid_draws()))
+        wanted = [(i, draws, seed) for seed in self._budget.seeds for i, draws in points]
+        for index, draws, seed in wanted[: self._budget.trials]:
+            if (index, seed) not in known:
+                self._study.enqueue_trial(
+                    self._coordinates(draws), user_attrs={SEED: seed, POINT: index}
+                )
+
+    def enqueue_start(self, points: Sequence[Mapping[str, Any]]) -> None:
+        """Queue the points that a sampled study starts from, unless it has begun."""
+        if not self._trials():
+            for draws in points[: self._budget.trials]:
+                self._study.enqueue_trial(self._coordinates(draws))
+
+    def enqueue_confirmation(self, seeds: int) -> int:
+        """Queue the winner and its rival again on `seeds` fresh seeds; return how many trials.
+
+        The winner has the best mean over its complete trials. Its rival is the space's control, or
+        the published configuration that the search started from, or else the second best. What was
+        queued before is not queued twice.
+        """
+        searched = [t for t in self._trials() if ROLE not in t.user_attrs]
+        points = by_point(searched)
+        chosen = winner_and_rival(
+            points,
+            maximize=self._study.direction is optuna.study.StudyDirection.MAXIMIZE,
+            is_control=self._is_control,
+        )
+        last = max((t.user_attrs[SEED] for t in searched if SEED in t.user_attrs), default=0)
+        known = {(t.user_attrs.get(POINT), t.user_attrs.get(SEED)) for t in self._trials()}
+        wanted = [(p, last + 1 + i) for i in range(seeds) for p in chosen]
+        new = [pair for pair in wanted if pair not in known]
+        for point, seed in new:
+            attrs = {SEED: seed, POINT: point, ROLE: CONFIRM}
+            self._study.enqueue_trial(dict(points[point][0].params), user_attrs=attrs)
+        return len(new)
+
+    def enqueue_failed(self) -> int:
+        """Queue every failed trial again that was not yet; return how many."""
+        trials = self._trials()
+        retried = {t.user_attrs.get(RETRY_OF) for t in trials}
+        failed = [t for t in trials if t.state is TrialState.FAIL and t.number not in retried]
+        for trial in failed:
+            attrs = {k: v for k, v in trial.user_attrs.items() if k in (SEED, POINT, ROLE)}
+            attrs[RETRY_OF] = trial.number
+            self._study.enqueue_trial(dict(trial.params), user_attrs=attrs)
+        return len(failed)
+
+    def propose(self) -> Proposal | None:
+        """Return the next trial to run; None when the budget is spent."""
+        if self._revivable:
+            frozen = self._trials()[self._revivable.pop(0)]
+            # Optuna has no public way to take up a running trial again; what was suggested
+            # before is suggested again.
+            trial = optuna.Trial(self._study, frozen._trial_id)
+            return self._take(trial, set(frozen.intermediate_values))
+        if not self._trials(TrialState.WAITING):
+            if not self._may_sample():
+                return None
+            if self._space.equal_share:
+                self._study.enqueue_trial({VARIANT: self._least_tried()})
+        return self._take(self._study.ask(), set())
+
+    def coming(self) -> int:
+        """Return how many trials `propose` still has to give."""
+        queued = len(self._revivable) + len(self._trials(TrialState.WAITING))
+        return queued + (max(0, self._room()) if self._budget.sampled else 0)
+
+    def report(self, number: int, epoch: int, value: float) -> bool:
+        """Record an intermediate value once; return whether the pruner gives the trial up.
+
+        An epoch that is already known (a retry repeats it) is not recorded again; only the newest
+        one is judged.
+        """
+        trial, known = self._live[number], self._epochs[number]
+        if epoch not in known:
+            trial.report(value, epoch)
+            known.add(epoch)
+        if epoch < max(known) or ROLE in trial.user_attrs:  # a confirmation runs to its end
+            return False
+        return trial.should_prune()
+
+    def complete(self, number: int, value: float) -> None:
+        """Close a trial with its score."""
+        self._study.tell(self._live.pop(number), value)
+
+    def prune(self, number: int) -> None:
+        """Close a trial as pruned; its intermediate values stay, it has no score."""
+        self._study.tell(self._live.pop(number), state=TrialState.PRUNED)
+
+    def fail(self, number: int, error: str) -> None:
+        """Close a trial as failed, with the reason; it has no score."""
+        trial = self._live.pop(number)
+        trial.set_user_attr(ERROR, error)
+        self._study.tell(trial, state=TrialState.FAIL)
+
+    def planned(self) -> int:
+        """Return how many trials the study will hold when it is complete."""
+        extra = sum(RETRY_OF in t.user_attrs or ROLE in t.user_attrs for t in self._trials())
+        return self._budget.trials + extra
+
+    def ended(self) -> dict[FinalState, int]:
+        """Return how many trials ended in each way."""
+        return {
+            "complete": len(self._trials(TrialState.COMPLETE)),
+            "pruned": len(self._trials(TrialState.PRUNED)),
+            "failed": len(self._trials(TrialState.FAIL)),
+        }
+
+    def settled(self) -> list[int]:
+        """Return the trials that will never run again, nor ever again be asked for."""
+        return [t.number for t in self._trials(TrialState.COMPLETE, TrialState.PRUNED)]
+
+    def best(self) -> tuple[int, float] | None:
+        """Return number and score of the best complete trial."""
+        if not self._trials(TrialState.COMPLETE):
+            return None
+        best = self._study.best_trial
+        return best.number, float(best.value or 0.0)
+
+    def pruned_epochs(self) -> list[int]:
+        """Return the epoch at which each pruned trial was given up."""
+        return [t.last_step or 0 for t in self._trials(TrialState.PRUNED)]
+
+    def failures(self) -> dict[int, str]:
+        """Return the reason of each failed trial."""
+        return {t.number: str(t.user_attrs.get(ERROR, "")) for t in self._trials(TrialState.FAIL)}
+
+    def finished(self) -> bool:
+        """Say whether nothing is left to run."""
+        open_states = (TrialState.RUNNING, TrialState.WAITING)
+        return not self._trials(*open_states) and not self._may_sample()
+
+    def _trials(self, *states: TrialState) -> Sequence[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False, states=states or None)
+
+    def _room(self) -> int:
+        """How many trials may still be added; retries and confirmations do not count."""
+        counted = [t for t in self._trials() if not {RETRY_OF, ROLE} & t.user_attrs.keys()]
+        return self._budget.trials - len(counted)
+
+    def _least_tried(self) -> str:
+        """Return the variant with the fewest points so far, of those with something to search."""
+        points = {(t.user_attrs.get(POINT), t.params.get(VARIANT)) for t in self._trials()}
+        tried = Counter(variant for _, variant in points)
+        searched = [v for v in variants_of(self._space) if is_searched(self._space, v)]
+        return min(searched, key=lambda variant: tried[variant])
+
+    def _may_sample(self) -> bool:
+        return self._budget.sampled and self._room() > 0
+
+    def _take(self, trial: optuna.Trial, known: set[int]) -> Proposal:
+        params = self._space.assemble(
+            lambda path, domain: self._suggest(trial, self._coordinate(path), domain)
+        )
+        if SEED not in trial.user_attrs:
+            self._plan_replicates(trial)
+        self._live[trial.number], self._epochs[trial.number] = trial, known
+        attrs = trial.user_attrs
+        ordered = {path: params[path] for path in self._space.domains if path in params}
+        if NAME not in attrs:
+            trial.set_user_attr(NAME, trial_name(trial.number, ordered, attrs[SEED]))
+        return Proposal(
+            trial.number,
+            ordered,
+            attrs[SEED],
+            max(known, default=0),
+            attrs.get(RETRY_OF),
+            attrs.get(ROLE),
+        )
+
+    def _is_control(self, trial: FrozenTrial) -> bool:
+        """Whether the search is to be compared with this trial's point."""
+        if self._space.control is None:
+            one_start = self._space.start_published and not self._space.equal_share
+            return one_start and trial.number == 0
+        return self._params(trial) == dict(self._space.control)
+
+    def _params(self, trial: FrozenTrial) -> dict[str, Any]:
+        """Return the parameters that a trial's draws stand for."""
+        return self._space.assemble(
+            lambda path, domain: self._value(domain, trial.params[self._coordinate(path)])
+        )
+
+    def _plan_replicates(self, trial: optuna.Trial) -> None:
+        """Queue a sampled point with the other seeds, then give it the first.
+
+        The seed comes last: a driver that dies in between does this again, adding nothing twice.
+        """
+        first, *others = self._budget.seeds
+        planned = [
+            t.user_attrs.get(SEED)
+            for t in self._trials()
+            if t.user_attrs.get(POINT) == trial.number
+        ]
+        for seed in others:
+            if seed not in planned and self._room() > 0:
+                attrs = {SEED: seed, POINT: trial.number}
+                self._study.enqueue_trial(dict(trial.params), user_attrs=attrs)
+        trial.set_user_attr(POINT, trial.number)
+        trial.set_user_attr(SEED, first)
+
+    def _coordinate(self, path: str) -> str:
+        return coordinate_name(path, self._space.domains[path])
+
+    def _coordinates(self, draws: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            self._coordinate(path): _label(self._space.drawn(path), value)
+            for path, value in draws.items()
+        }
+
+    def _suggest(self, trial: optuna.Trial, name: str, domain: PlainDomain) -> Any:
+        if isinstance(domain, Choice):
+            return self._value(domain, trial.suggest_categorical(name, list(domain.labels)))
+        if isinstance(domain, IntUniform):
+            return trial.suggest_int(name, domain.low, domain.high, log=domain.log)
+        log = isinstance(domain, LogUniform)
+        return trial.suggest_float(name, domain.low, domain.high, log=log)
+
+    @staticmethod
+    def _value(domain: PlainDomain, kept: Any) -> Any:
+        """Return the value behind what Optuna keeps: a list is kept as its JSON text."""
+        if not isinstance(domain, Choice):
+            return kept
+        return domain.values[domain.labels.index(kept)]
+
+
+def _label(domain: PlainDomain, value: Any) -> Any:
+    return domain.labels[domain.values.index(value)] if isinstance(domain, Choice) else value
+
+
+def open_ledger(session: "Session") -> "Ledger":
+    """Open the study, new or known, and queue its grid."""
+    from tune_runner.search.pruners import make_pruner
+    from tune_runner.search.samplers import make_sampler
+
+    config, space, plan = session.config, session.space, session.plan
+    made = [space.resolve(p, config.dataset, overrides=plan.overrides) for p in space.one_of_each()]
+    # A closed form is over after one step, which no pruner judges: any length will do.
+    training = next(filter(None, map(training_of, made)), TrainingConfig())
+    pruner = make_pruner(
+        plan.pruner, max_epochs=training.max_epochs, eval_every=training.eval_every
+    )
+    study = storage.open_study(
+        config.storage or session.folder.storage_url, config.name, space.objective.direction, pruner
+    )
+    # A seed that moves on with the study: one that goes on must not draw its first points again.
+    study.sampler = make_sampler(plan.sampler, config.seed + len(study.get_trials(deepcopy=False)))
+    sampled = plan.sampler != "grid"
+    ledger = Ledger(study, space, Budget(plan.trials, plan.seeds, sampled))
+    if not sampled:
+        ledger.enqueue_grid()
+    elif space.start_published:
+        variants = variants_of(space) if space.equal_share else variants_of(space)[:1]
+        ledger.enqueue_start([space.published_draws(config.dataset, v) for v in variants])
+    return ledger

@@ -1,0 +1,204 @@
+"""One study as the user asked for it; the command line fills this in. No engine is imported."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+from urllib.parse import urlsplit
+
+from diffrec.config import Precision
+from diffrec.config.families import training_of
+from diffrec.config.presets import preset
+from diffrec.errors import UserError, nearest
+from search_spaces.space import SearchSpace
+from tune_runner.checkpoints.locations import is_url, of_study
+from tune_runner.resources.allocation import Wish
+from tune_runner.study import urls
+
+PRECISIONS = get_args(Precision)
+PRUNERS = ("median", "hyperband", "successive-halving", "percentile", "patient", "none")
+SAMPLERS = ("grid", "tpe", "random")
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How much one run of the command may do; what is left waits for the next. None: no limit."""
+
+    trials: int | None = None
+    hours: float | None = None
+
+
+NO_LIMIT = Allowance()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StudyConfig:
+    """What to study, on what, with which means."""
+
+    space: str
+    """Name of a shipped space, or path of a .py file."""
+
+    name: str
+    """Of the study; also the name of its folder."""
+
+    dataset: str = "embedded"
+    data_dir: str | None = None
+    protocol: str = "published"
+    trials: int | None = None
+    """Trials in total; None: every point of a grid, or the space's own number."""
+
+    seeds: int | None = None
+    """Replicates of every point; None: the space's own number."""
+
+    seed: int = 1
+    """Root seed: replicates are seeded with it and the numbers after it."""
+
+    max_epochs: int | None = None
+    patience: int | None = None
+    precision: str | None = None
+    """Of training; this and the two before it: None leaves it to the space and its presets."""
+
+    pruner: str | None = None
+    sampler: str | None = None
+    address: str | None = None
+    storage: str | None = None
+    """URL of the database with the Optuna study, without password; None: a journal file."""
+
+    runs_dir: str = "runs"
+    checkpoints: str | None = None
+    """URL of an object store that trials keep their checkpoints in; None: the study's folder."""
+
+    confirm: int | None = None
+    """Fresh seeds on which the winner and its rival are run again once the search is over."""
+
+    wish: Wish = field(default_factory=Wish)
+    allowance: Allowance = field(default_factory=Allowance)
+
+    def __post_init__(self) -> None:
+        _known("pruner", self.pruner, PRUNERS)
+        _known("sampler", self.sampler, SAMPLERS)
+        _known("precision", self.precision, PRECISIONS)
+        if self.storage is not None:
+            urls.check_url(self.storage)
+        if "://" in self.runs_dir:
+            raise UserError(
+                f"--runs-dir must be a folder, but got {self.runs_dir!r}; give the object store as "
+                "--checkpoints, and a folder of this machine as --runs-dir."
+            )
+        if self.checkpoints is not None and not is_url(self.checkpoints):
+            raise UserError(
+                "--checkpoints must be the URL of an object store, s3://bucket/path say, but got "
+                f"{self.checkpoints!r}; a folder is given by --runs-dir, all of it."
+            )
+        if self.checkpoints is not None and urlsplit(self.checkpoints).password:
+            raise UserError(
+                "--checkpoints must not hold a password, since studies are shared; give it as the "
+                "store's own settings ask, AWS_SECRET_ACCESS_KEY say."
+            )
+        for name in ("trials", "seeds", "max_epochs", "patience"):
+            _at_least_one(name, getattr(self, name))
+        _at_least_one("max_concurrent", self.wish.max_concurrent)
+        if self.wish.fuse != "auto":
+            _at_least_one("fuse", self.wish.fuse)
+        _at_least_one("max_trials", self.allowance.trials)
+        _at_least_one("confirm", self.confirm)
+        hours = self.allowance.hours
+        if hours is not None and not 0 < hours < math.inf:
+            raise UserError(f"--max-hours must be a number above 0, but got {hours:g}.")
+        if self.seed < 0:
+            raise UserError(f"--seed must be 0 or more, but got {self.seed}; give another.")
+        if self.wish.cpus is not None and self.wish.cpus <= 0:
+            raise UserError(f"--cpus-per-trial must be above 0, but got {self.wish.cpus:g}.")
+        if isinstance(self.wish.gpus, float) and self.wish.gpus < 0:
+            raise UserError(f"--gpus-per-trial must be 0 or more, but got {self.wish.gpus:g}.")
+        if not self.name or Path(self.name).name != self.name or self.name.startswith("."):
+            raise UserError(
+                f"A study's name must be a plain folder name, but got {self.name!r}; "
+                "leave out slashes and leading dots."
+            )
+
+    def checkpoints_of(self, folder: Path) -> str:
+        """Return where the trials keep their checkpoints (`tune_runner.checkpoints.store`).
+
+        Args:
+            folder: where they do unless a store is given.
+        """
+        return str(folder) if self.checkpoints is None else of_study(self.checkpoints, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The settings with the space's own defaults filled in."""
+
+    sampler: str
+    pruner: str
+    seeds: tuple[int, ...]
+    trials: int
+    overrides: dict[str, Any]
+
+
+def make_plan(config: StudyConfig, space: SearchSpace) -> Plan:
+    """Fill in what the user left to the space.
+
+    Raises:
+        UserError: a grid was asked of a space that has intervals, or a value does not fit.
+    """
+    sampler = config.sampler or space.strategy
+    count = config.seeds or space.replicates
+    seeds = tuple(range(config.seed, config.seed + count))
+    given = {name: getattr(config, name) for name in ("max_epochs", "patience", "precision")}
+    overrides = {f"training.{name}": value for name, value in given.items() if value is not None}
+    if sampler == "grid":
+        there = len(space.grid_draws()) * count
+        trials = min(config.trials or there, there)
+    else:
+        # A sampler on a space made for a grid tries as many points as the grid has.
+        own = space.trials if space.trials is not None else len(space.grid_draws()) * count
+        trials = config.trials or own
+    pruner = config.pruner or space.pruner
+    made = [space.resolve(p, config.dataset, overrides=overrides) for p in space.one_of_each()]
+    if pruner != "none" and not any(training_of(one) for one in made):
+        raise UserError(
+            f"No variant of space {space.name!r} trains by epochs, so there is nothing that the "
+            f"{pruner} pruner could give up early; use --pruner none."
+        )
+    return Plan(sampler, pruner, seeds, trials, overrides)
+
+
+def extend(plan: Mapping[str, Any], space: SearchSpace, more: int) -> dict[str, int]:
+    """Return the settings of a study with `more` trials than its old plan had.
+
+    A grid that is complete goes on with the seeds after its last.
+
+    Args:
+        plan: the old plan, as `study.json` has it.
+        space: the study's space.
+        more: trials to add.
+    """
+    if more < 1:
+        raise UserError(f"--add-trials must be 1 or more, but got {more}; give a larger number.")
+    total, seeds = plan["trials"] + more, len(plan["seeds"])
+    if plan["sampler"] == "grid":
+        seeds = max(seeds, math.ceil(total / len(space.grid_draws())))
+    return {"trials": total, "seeds": seeds}
+
+
+def _known(what: str, value: str | None, known: tuple[str, ...]) -> None:
+    if value is not None and value not in known:
+        raise UserError(
+            f"No {what} named {value!r}{nearest(value, known)}; known: {', '.join(known)}."
+        )
+
+
+def _at_least_one(what: str, value: int | None) -> None:
+    if value is not None and value < 1:
+        flag = "--" + what.replace("_", "-")
+        raise UserError(f"{flag} must be 1 or more, but got {value}; give a larger number.")
+
+
+def preset_sources(space: SearchSpace, dataset: str) -> list[str]:
+    """Return where the base configurations come from, a sentence for each variant."""
+    own = space.variant
+    variants = space.drawn("variant").corners() if own is None else (own,)
+    return [preset(str(variant), dataset).source for variant in variants]

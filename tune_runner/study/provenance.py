@@ -1,0 +1,81 @@
+"""Where a study comes from: command, commit, versions, machine. Recorded once per study."""
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from tune_runner.study.urls import without_password
+
+_PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "ray", "optuna", "mlflow")
+
+
+def command() -> str:
+    """Return the command that was given, to be given again; passwords are left out."""
+    program = Path(sys.argv[0])
+    name = f"python -m {program.parent.name}" if program.stem == "__main__" else program.name
+    return without_password(" ".join([name, *map(shlex.quote, sys.argv[1:])]))
+
+
+def git_commit() -> str:
+    """Return the commit of this code, `-dirty` at its end if changed since; "" without git."""
+    commit = _git("rev-parse", "HEAD")
+    changed = bool(commit) and bool(_git("status", "--porcelain", "--untracked-files=no"))
+    return f"{commit}-dirty" if changed else commit
+
+
+def environment(cluster: Mapping[str, float]) -> dict[str, Any]:
+    """Return versions and hardware as JSON values.
+
+    Args:
+        cluster: CPUs and GPUs that the trials may be given, of all its nodes.
+    """
+    return {
+        "command": command(),
+        "git_commit": git_commit(),
+        "cluster": dict(cluster),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cpus": os.cpu_count(),
+        "memory_gib": round(_memory_bytes() / 2**30, 1),
+        "packages": {name: _version(name) for name in _PACKAGES},
+    }
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _memory_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

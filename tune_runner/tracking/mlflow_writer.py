@@ -1,0 +1,288 @@
+"""The only module that speaks to MLflow: applies the tracker's messages, each harmless twice.
+
+Runs are found again by their tags, so a study that goes on writes into the same runs; epochs that a
+run already has are skipped.
+"""
+
+import json
+import math
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from tune_runner import schema
+from tune_runner.tracking.outbox import Message
+
+_BATCH = 1000
+"""Metrics in one request: MLflow's limit."""
+
+_TAG_LENGTH = 4000
+_SESSIONS = 100
+"""Of drivers that are noted; 28 characters each."""
+
+_OF_THE_START = ("command",)
+"""Tags that `--resume` leaves as they are: they say how to make the study again."""
+
+_EXPERIMENT_KIND = "mlflow.experimentKind"
+"""Tag by which MLflow's pages choose what to show: of a study its runs, not traces of agents."""
+
+
+class MlflowWriter:
+    """Writes one study: a parent run, a child for each trial."""
+
+    def __init__(self, uri: str, study: str, identity: str = "") -> None:
+        """Connect.
+
+        Args:
+            uri: of the tracking server or database.
+            study: its name.
+            identity: tells it from others of that name; empty for one that an older version began.
+        """
+        self._study = study
+        self._identity = {schema.STUDY_ID: identity} if identity else {}
+        self._client = MlflowClient(uri)
+        self._experiment = _experiment(self._client, uri)
+        self._parent = ""
+        self._runs: dict[int, str] = {}
+        self._epochs: dict[int, int] = {}
+        self._pending: dict[int, list[Metric]] = {}
+        self._handlers = {
+            "study": self._begin_study,
+            "start": self._start,
+            "metrics": self._metrics,
+            "end": self._end,
+            "close": self._close,
+        }
+
+    def apply(self, messages: list[Message]) -> None:
+        """Send the messages in order, metrics of one trial together."""
+        self._pending.clear()  # of an attempt that failed: its messages come again
+        self._parent = self._parent or self._find("study")
+        for message in messages:
+            self._handlers[message["what"]](message)
+        for trial in list(self._pending):
+            self._flush(trial)
+
+    def _begin_study(self, message: Message) -> None:
+        tags = {**message["tags"], schema.STATE: "running"} | self._identity
+        if not self._parent:
+            run = self._client.create_run(
+                self._experiment, _millis(message), run_name=self._study, tags=tags
+            )
+            self._parent = run.info.run_id
+        else:
+            self._client.update_run(self._parent, status="RUNNING")
+            known = self._client.get_run(self._parent).data.tags
+            tags |= _commits(known, message["tags"].get(schema.COMMIT, ""))
+            self._tag(self._parent, tags | {k: known[k] for k in _OF_THE_START if k in known})
+        self._note_session(message["time"])
+        for name, content in message["artifacts"].items():
+            text = json.dumps(content, indent=2) + "\n"
+            if name == schema.ENVIRONMENT_FILE:
+                name = self._next_environment(text)
+            self._client.log_text(self._parent, text, name)
+
+    def _note_session(self, start: float | None, end: float | None = None) -> None:
+        """Begin a driver's session, or end the last one; told again it changes nothing.
+
+        Whole seconds; of more than `_SESSIONS` the first two become one: a tag has an end.
+        """
+        known = self._client.get_run(self._parent).data.tags.get(schema.SESSIONS, "[]")
+        sessions = json.loads(known)
+        if start is not None and math.floor(start) not in [first for first, _ in sessions]:
+            sessions.append([math.floor(start), None])
+        if end is not None and sessions:
+            sessions[-1][1] = math.ceil(end)
+        if len(sessions) > _SESSIONS:
+            sessions[:2] = [[sessions[0][0], sessions[1][1]]]
+        self._tag(self._parent, {schema.SESSIONS: json.dumps(sessions)})
+
+    def _next_environment(self, text: str) -> str:
+        """Return the file for an environment: one more, unless the last one is the same."""
+        stem, suffix = schema.ENVIRONMENT_FILE.split(".")
+        there = {file.path for file in self._client.list_artifacts(self._parent)}
+        names = [schema.ENVIRONMENT_FILE]
+        while names[-1] in there:
+            names.append(f"{stem}_{len(names) + 1}.{suffix}")
+        known = names[:-1]
+        if known:
+            with tempfile.TemporaryDirectory() as folder:
+                path = self._client.download_artifacts(self._parent, known[-1], folder)
+                if Path(path).read_text(encoding="utf-8") == text:
+                    return known[-1]
+        return names[-1]
+
+    def _start(self, message: Message) -> None:
+        trial = message["trial"]
+        run = self._run(trial)
+        if run:
+            self._client.update_run(run, status="RUNNING")
+            known = self._client.get_run(run).data.tags
+            commits = _commits(known, message.get("commit", ""))
+            self._tag(run, {schema.STATE: "running"} | commits)
+        else:
+            run = self._create(message)
+        # Again for a known run: whoever made it may have died before it wrote these.
+        params = [Param(key, _text(value)) for key, value in message["params"].items()]
+        self._client.log_batch(run, params=params)
+        self._client.log_text(run, json.dumps(message["config"], indent=2), schema.CONFIG_FILE)
+
+    def _create(self, message: Message) -> str:
+        trial = message["trial"]
+        tags = {
+            schema.STATE: "running",
+            schema.KIND: "trial",
+            schema.PARENT: self._parent,
+            schema.STUDY: self._study,
+            schema.TRIAL_NUMBER: str(trial),
+            schema.VARIANT: message["variant"],
+            **self._identity,
+        }
+        if message.get("commit"):
+            tags[schema.COMMIT] = message["commit"]
+        if message["retry_of"] is not None:
+            tags[schema.RETRY_OF] = str(message["retry_of"])
+        if message.get("role") is not None:
+            tags[schema.ROLE] = message["role"]
+        created = self._client.create_run(
+            self._experiment, _millis(message), run_name=message["name"], tags=tags
+        )
+        self._runs[trial] = created.info.run_id
+        return created.info.run_id
+
+    def _metrics(self, message: Message) -> None:
+        trial = message["trial"]
+        run = self._run(trial)
+        rows = self._pending.setdefault(trial, [])
+        for key, metrics in message["epochs"].items():
+            if int(key) > self._last_epoch(trial, run):
+                rows += _metrics(metrics, _millis(message), int(key))
+
+    def _end(self, message: Message) -> None:
+        trial, state = message["trial"], message["state"]
+        run = self._run(trial)
+        self._flush(trial)
+        data = self._client.get_run(run).data
+        rows = _metrics(message["metrics"], _millis(message), message["epoch"])
+        # A driver that dies between telling us and its own ledger ends the trial a second time.
+        rows = [row for row in rows if row.key not in data.metrics]
+        if rows:
+            self._client.log_batch(run, metrics=rows)
+        for name, content in message.get("artifacts", {}).items():
+            self._client.log_text(run, json.dumps(content) + "\n", name)
+        tags = {schema.STATE: state}
+        if state != "failed" and schema.ERROR in data.tags:  # it has got through after all
+            self._client.delete_tag(run, schema.ERROR)
+        if state == "pruned":
+            tags[schema.PRUNED_AT] = str(message["epoch"])
+        if message["error"]:
+            tags[schema.ERROR] = message["error"]
+        self._tag(run, tags)
+        status = "FAILED" if state == "failed" else "FINISHED"
+        self._client.set_terminated(run, status=status, end_time=_millis(message))
+
+    def _close(self, message: Message) -> None:
+        for trial in list(self._pending):
+            self._flush(trial)
+        running = (
+            f"tags.`{schema.PARENT}` = '{self._parent}' and tags.{schema.KIND} = 'trial' "
+            "and attributes.status = 'RUNNING'"
+        )
+        for run in self._client.search_runs([self._experiment], running, max_results=5000):
+            own, tags = run.info.run_id, run.data.tags
+            if own != self._run(int(tags[schema.TRIAL_NUMBER])):
+                # A server that made it too late for us to hear; we made another meanwhile.
+                self._client.delete_run(own)
+                continue
+            # interrupted; its trial can go on another time
+            self._client.set_terminated(own, "KILLED", _millis(message))
+        self._note_session(None, message["time"])
+        self._tag(self._parent, {schema.STATE: message["state"]})
+        status = "FINISHED" if message["state"] == "complete" else "KILLED"
+        self._client.set_terminated(self._parent, status=status, end_time=_millis(message))
+
+    def _flush(self, trial: int) -> None:
+        rows = self._pending.pop(trial, [])
+        while rows:
+            end = len(rows)
+            if end > _BATCH:  # between two epochs: one that is half there would count as known
+                cuts = (i for i in range(_BATCH, 0, -1) if rows[i - 1].step < rows[i].step)
+                end = next(cuts, _BATCH)
+            self._client.log_batch(self._runs[trial], metrics=rows[:end])
+            self._epochs[trial] = rows[end - 1].step
+            rows = rows[end:]
+
+    def _run(self, trial: int) -> str:
+        """Return the run of a trial; an empty string before it was begun."""
+        if trial not in self._runs:
+            found = self._find("trial", f" and tags.{schema.TRIAL_NUMBER} = '{trial}'")
+            if not found:
+                return ""
+            self._runs[trial] = found
+        return self._runs[trial]
+
+    def _last_epoch(self, trial: int, run: str) -> int:
+        """Return the last epoch that the run has; asked once for each trial."""
+        if trial not in self._epochs:
+            history = self._client.get_metric_history(run, schema.TRAIN_LOSS)
+            self._epochs[trial] = max((metric.step for metric in history), default=0)
+        return self._epochs[trial]
+
+    def _tag(self, run: str, tags: Mapping[str, Any]) -> None:
+        self._client.log_batch(run, tags=[RunTag(k, str(v)[:_TAG_LENGTH]) for k, v in tags.items()])
+
+    def _find(self, kind: str, condition: str = "") -> str:
+        tags = f"tags.{schema.STUDY} = '{self._study}' and tags.{schema.KIND} = '{kind}'"
+        for key, value in self._identity.items():
+            tags += f" and tags.{key} = '{value}'"
+        found = self._client.search_runs([self._experiment], tags + condition, max_results=10)
+        # Of two (see _close) the one that was written to.
+        best = max(found, key=lambda run: len(run.data.metrics), default=None)
+        return best.info.run_id if best is not None else ""
+
+
+def _experiment(client: MlflowClient, uri: str) -> str:
+    """Return the experiment's id; a new one in a local database keeps its files beside it."""
+    found = client.get_experiment_by_name(schema.EXPERIMENT)
+    if found is not None:
+        return found.experiment_id
+    place = None
+    if uri.startswith("sqlite:"):
+        database = Path(urlparse(uri).path.removeprefix("/")).resolve()
+        place = (database.parent / "mlruns" / schema.EXPERIMENT).as_uri()
+    try:
+        return client.create_experiment(
+            schema.EXPERIMENT,
+            artifact_location=place,
+            tags={_EXPERIMENT_KIND: "custom_model_development"},
+        )
+    except MlflowException:  # another study was faster
+        found = client.get_experiment_by_name(schema.EXPERIMENT)
+        if found is None:
+            raise
+        return found.experiment_id
+
+
+def _metrics(metrics: Mapping[str, float], time: int, step: int) -> list[Metric]:
+    return [Metric(schema.mlflow_name(key), value, time, step) for key, value in metrics.items()]
+
+
+def _millis(message: Message) -> int:
+    return int(message["time"] * 1000)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _commits(known: Mapping[str, str], commit: str) -> dict[str, str]:
+    """Return the tag of all commits that ran it, of its `known` tags and the one that goes on."""
+    before = known.get(schema.COMMIT, "").split(", ")
+    commits = dict.fromkeys(filter(None, (*before, commit)))
+    return {schema.COMMIT: ", ".join(commits)} if commits else {}

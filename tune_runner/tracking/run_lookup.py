@@ -1,0 +1,149 @@
+"""From an MLflow run to its checkpoint: what `python -m diffrec recommend --run ID` asks.
+
+Offered to `diffrec` as an entry point (pyproject.toml), since `diffrec` knows no MLflow.
+"""
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from diffrec.commands.runs import TrackedRun
+from diffrec.errors import UserError, nearest
+from tune_runner import schema
+from tune_runner.checkpoints.locations import STATE, of_study, trial_place
+from tune_runner.checkpoints.store import fetch, trials_of
+from tune_runner.study.folder import StudyFolder
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
+
+_ID = re.compile("[0-9a-f]{32}")
+
+
+def find_run(name: str) -> TrackedRun:
+    """Return where the checkpoint of an MLflow run lies: a trial's, or a study's best.
+
+    Args:
+        name: id of the run, or the name of a study.
+
+    Raises:
+        UserError: there is no such run, or its checkpoint was not kept.
+    """
+    uri = schema.default_tracking_uri()
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+        raise UserError(
+            f"No MLflow database at {uri.removeprefix('sqlite:///')}; run this where the study "
+            "ran, or set MLFLOW_TRACKING_URI."
+        )
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(uri)
+    run = _get(client, name) if _ID.fullmatch(name) else _study(client, name)
+    kind = run.data.tags.get(schema.KIND)
+    if kind not in ("trial", "study"):
+        raise UserError(f"MLflow run {name} is no trial or study of ours; give the id of one.")
+    parent = run if kind == "study" else _get(client, run.data.tags[schema.PARENT])
+    tags = parent.data.tags
+    path = Path(tags.get(schema.FOLDER, ""))
+    folder = StudyFolder(path.parent, path.name)
+    settings = folder.read()["settings"]
+    url = settings.get("checkpoints")
+    store = None if url is None else of_study(url, path.name)
+    where = store or str(folder.checkpoints)
+    number = _best(folder, store) if kind == "study" else int(run.data.tags[schema.TRIAL_NUMBER])
+    with _sentence_for_silence(where):
+        checkpoint = _file(folder, store, number)
+        if checkpoint is None:
+            raise UserError(
+                f"The checkpoint of trial {number:04d} was not kept in {where}: a study keeps "
+                f"its best trial's (run {parent.info.run_id}); train this one again with `python "
+                "-m diffrec train --config` and the run's config.json."
+            )
+    data_dir = settings["data_dir"]
+    dataset = {
+        "name": tags["dataset"],
+        "sha256": tags["dataset_sha256"],
+        "protocol": tags["protocol"],
+    }
+    return TrackedRun(checkpoint, dataset, None if data_dir is None else Path(data_dir))
+
+
+def _get(client: "MlflowClient", run_id: str) -> "Run":
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"MLflow has no run {run_id!r} ({reason}); `mlflow ui` shows each run's id."
+        ) from None
+
+
+def _study(client: "MlflowClient", name: str) -> "Run":
+    from mlflow.exceptions import MlflowException
+
+    try:
+        experiment = client.get_experiment_by_name(schema.EXPERIMENT)
+        ids = [] if experiment is None else [experiment.experiment_id]
+        runs = client.search_runs(ids, f"tags.{schema.KIND} = 'study'", max_results=1000)
+    except MlflowException as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"MLflow does not answer ({reason}); check MLFLOW_TRACKING_URI.") from None
+    named = {run.data.tags.get(schema.STUDY, ""): run for run in runs}
+    if name not in named:
+        raise UserError(
+            f"MLflow has no run or study {name!r}{nearest(name, named)}; `mlflow ui` shows them."
+        )
+    return named[name]
+
+
+def _best(folder: StudyFolder, store: str | None) -> int:
+    """Return the one trial whose checkpoint a finished study keeps."""
+    where = store or str(folder.checkpoints)
+    with _sentence_for_silence(where):
+        kept = _numbers(folder) if store is None else trials_of(store)
+    if not kept:
+        raise UserError(
+            f"Study {folder.path.name!r} has no trained model in {where}; run it, or go on with "
+            f"`python -m tune_runner --resume {folder.path.name}`."
+        )
+    if len(kept) > 1:
+        raise UserError(
+            f"Study {folder.path.name!r} has {len(kept)} checkpoints in {where}, so its name does "
+            "not say which; give the MLflow run id of a trial."
+        )
+    return kept.pop()
+
+
+def _numbers(folder: StudyFolder) -> set[int]:
+    return {
+        int(path.parent.name.removeprefix("trial_"))
+        for path in folder.checkpoints.glob(f"trial_*/{STATE}")
+    }
+
+
+def _file(folder: StudyFolder, store: str | None, number: int) -> Path | None:
+    """Return the file of a trial's checkpoint, brought from the store; None where there is none."""
+    if store is not None:
+        return fetch(store, number, folder.checkpoints)
+    path = Path(trial_place(str(folder.checkpoints), number)) / STATE
+    return path if path.is_file() else None
+
+
+@contextmanager
+def _sentence_for_silence(where: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = (str(error).splitlines() or ["no reason given"])[0]
+        raise UserError(
+            f"The checkpoints in {where} cannot be read ({reason}); mend it and try again."
+        ) from None

@@ -1,0 +1,327 @@
+"""Leads a study: takes proposals from the ledger, tells the observers, settles every end.
+
+The engine that runs the trials (Ray) knows them by keys of its own; this class knows neither Ray
+nor MLflow. It is the one place where the state of a trial is decided.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import wraps
+from typing import Any, TypeVar
+
+from diffrec.config.families import AnyConfig
+from diffrec.errors import UserError
+from diffrec.training.fused.compatibility import fusion_key
+from tune_runner.events import GroupReport, Observer, Outcome, TrialEnd, TrialRecord, TrialReport
+from tune_runner.resources.allocation import ONE_CPU, Placement
+from tune_runner.schema import COST_CPUS, COST_GPUS, trial_name
+from tune_runner.search.study_store import Ledger, Proposal
+from tune_runner.study.config import NO_LIMIT, Allowance
+from tune_runner.trials.groups import Assignment, Flight, Group
+from tune_runner.trials.retries import cause_of_text, goes_alone, next_share
+
+logger = logging.getLogger(__name__)
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+Resolve = Callable[[Mapping[str, Any], int], AnyConfig]
+"""(searched values, seed) to the whole configuration."""
+
+_AHEAD = 2
+"""Groups' worth of trials of a grid that may wait for companions of their kind."""
+
+
+def _halting(otherwise: Any) -> Callable[[_Method], _Method]:
+    """Let a disk that is full halt the study in good order, instead of failing trial after trial.
+
+    The engine would take the exception for one of the trial's.
+    """
+
+    def wrap(method: _Method) -> _Method:
+        @wraps(method)
+        def guarded(self: "Conductor", *args: Any, **kwargs: Any) -> Any:
+            try:
+                return method(self, *args, **kwargs)
+            except OSError as error:
+                where = f" ({error.filename})" if error.filename else ""
+                self.halt(f"{error.strerror or error}{where}")
+                return otherwise
+
+        return guarded  # type: ignore[return-value]
+
+    return wrap
+
+
+class Conductor:
+    """One study's trials, from proposal to end."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        resolve: Resolve,
+        *,
+        objective: str,
+        checkpoints: str,
+        recorder: Observer | None = None,
+        observers: Sequence[Observer] = (),
+        share: Placement = ONE_CPU,
+        most: Placement | None = None,
+        allowance: Allowance = NO_LIMIT,
+    ) -> None:
+        """Begin.
+
+        Args:
+            ledger: the study.
+            resolve: (searched values, seed) to the whole configuration.
+            objective: name of the metric that is searched by.
+            checkpoints: where trials keep their checkpoints.
+            recorder: told of every event before the ledger is: an end that the ledger knows and
+                the record does not could never be told again, the other way round it can.
+            observers: told afterwards.
+            share: what a trial is given.
+            most: the largest share that one node can give; None: `share`.
+            allowance: what this run of the command may do.
+        """
+        self.ledger = ledger
+        self.halted: str | None = None
+        self._resolve, self._objective, self._checkpoints = resolve, objective, checkpoints
+        self._recorder = () if recorder is None else (recorder,)
+        self._observers = observers
+        self._share, self._most = share, most or share
+        self._left = allowance.trials
+        self._hours = allowance.hours
+        self._deadline = None if self._hours is None else time.monotonic() + 3600 * self._hours
+        self._groups: dict[str, Group] = {}
+        self._waiting: list[Flight] = []
+        """Trials that the study has given out and no group has: to be tried again, or of a kind
+        that did not fit the group they were drawn for."""
+
+    @property
+    def active(self) -> list[str]:
+        """The engine's keys of the groups in flight."""
+        return list(self._groups)
+
+    @property
+    def why_stopped(self) -> str | None:
+        """Why no more trials were given out although the study goes on; None where nothing did."""
+        if self.halted is None and self._left == 0:
+            return "the budget of trials is spent"
+        return self.halted
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no trial is in flight, none waits, and none was to be had."""
+        return not self._groups and (not self._waiting or self.halted is not None)
+
+    @_halting(None)
+    def next_group(self, key: str) -> Assignment | None:
+        """Give the engine trials to run under `key`; None to wait, or where `is_done`."""
+        self.check_time()
+        if self.halted is not None or self._makes_room():
+            return None
+        flights = self._gather()
+        if not flights:
+            return None
+        self._groups[key] = group = Group(flights, flights[0].share)
+        return group.assignment(self._objective, self._checkpoints)
+
+    @_halting(None)
+    def started(self, key: str) -> None:
+        """Say that the group was given a worker."""
+        group = self._groups[key]
+        group.start()
+        for flight in group.flights:
+            self._tell("trial_started", flight.record)
+
+    @_halting(False)
+    def report(self, key: str, reports: GroupReport) -> bool:
+        """Take the reports of a group's trials; return whether it is to be stopped.
+
+        A trial that has ended, or was given up as hopeless, is settled at once and leaves its
+        group; a group that all have left is at its end.
+        """
+        group = self._groups[key]
+        for number, report in reports.trials.items():
+            flight = group.find(number)
+            if flight is not None:  # else a straggler, which changes nothing
+                self._take(group, flight, report)
+        return not group.flights
+
+    def note_error(self, key: str, error: str) -> None:
+        """Keep the reason of a failure that `end` will settle."""
+        if key in self._groups:
+            self._groups[key].error = error
+
+    @_halting(None)
+    def end(self, key: str, *, failed: bool) -> None:
+        """Settle the trials of a group that the engine is done with.
+
+        One that was merely interrupted stays open in the study, to go on another time; one that
+        had an accident is put back, to go on from its checkpoint.
+        """
+        group = self._groups.pop(key, None)
+        if group is None or not failed:
+            return
+        error = group.error or "the worker was lost"
+        for flight in group.flights:
+            outcome = Outcome(failure=error, cause=cause_of_text(error))
+            epochs = {} if flight.last is None else flight.last.epochs
+            flight.last = TrialReport(flight.epoch, None, epochs, outcome)
+            self._close(group, flight)
+
+    def halt(self, reason: str) -> None:
+        """Give out no more trials; those in flight stay open in the study."""
+        self.halted = self.halted or reason
+
+    def check_time(self) -> None:
+        """Halt the study when its time is spent."""
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            self.halt(f"the budget of {self._hours:g} hours is spent")
+
+    def _gather(self) -> list[Flight]:
+        """Return a group: the trial that waits longest, or a new one, and what goes with it.
+
+        What is drawn on the way and does not fit waits for a later group. A sampler is asked no
+        further after the first that does not fit: it would propose without knowing the results.
+        """
+        first = self._waiting.pop(0) if self._waiting else self._draw()
+        if first is None:
+            return []
+        size = self._size() if first.kind is not None else 1
+        group = [first, *[f for f in self._waiting if f.goes_with(first)][: size - 1]]
+        self._waiting = [f for f in self._waiting if all(f is not member for member in group)]
+        most = 1 if self.ledger.is_sampled else _AHEAD * self._share.fuse
+        while len(group) < size and len(self._waiting) < most:
+            flight = self._draw()
+            if flight is None:
+                break
+            (group if flight.goes_with(first) else self._waiting).append(flight)
+        return group
+
+    def _size(self) -> int:
+        """Return how many trials to fuse at most: no worker shall be idle for want of trials."""
+        coming = self.ledger.coming()
+        if self._left is not None:
+            coming = min(coming, self._left)
+        flying = sum(len(group.flights) for group in self._groups.values())
+        whole = 1 + len(self._waiting) + coming + flying
+        return min(self._share.fuse, math.ceil(whole / self._share.max_concurrent))
+
+    def _draw(self) -> Flight | None:
+        """Take a new trial from the study; None where there is none."""
+        while self._left != 0 and (proposal := self.ledger.propose()) is not None:
+            try:
+                config = self._resolve(proposal.params, proposal.seed)
+            except UserError as error:  # a sampled point whose values do not fit together
+                self._refuse(proposal, str(error))
+                continue
+            self._left = None if self._left is None else self._left - 1
+            record = _record(proposal, config.to_dict(), config.variant)
+            kind = fusion_key(config) if self._share.fuse > 1 else None
+            return Flight(record, proposal.last_epoch, self._share, kind)
+        return None
+
+    def _makes_room(self) -> bool:
+        """Whether a trial waits for a larger share: others would take its place again and again."""
+        return any(g.share != self._share and not g.started for g in self._groups.values())
+
+    def _take(self, group: Group, flight: Flight, report: TrialReport) -> None:
+        flight.last, flight.epoch = report, max(flight.epoch, report.epoch)
+        self._tell("trial_reported", flight.record, report)
+        if report.objective is not None and not math.isnan(report.objective):
+            number = flight.record.number
+            hopeless = self.ledger.report(number, report.epoch, report.objective)
+            # A run that has ended by itself has been paid for: it stands, whatever the pruner says.
+            flight.pruned = hopeless and report.outcome is None
+        if flight.pruned or report.outcome is not None:
+            self._close(group, flight)
+
+    def _close(self, group: Group, flight: Flight) -> None:
+        """Settle a trial that is over, unless it is tried again."""
+        group.leave(flight)
+        outcome = None if flight.pruned or flight.last is None else flight.last.outcome
+        if outcome is not None and self._tries_again(group, flight, outcome):
+            return
+        end = _settle(flight, outcome)
+        if end.state == "failed" and self.halted is not None:
+            return
+        share = flight.share
+        held = {COST_CPUS: share.cpus * flight.part, COST_GPUS: share.gpus * flight.part}
+        end = replace(end, metrics={**end.metrics, **held})
+        number = flight.record.number
+        for observer in self._recorder:
+            observer.trial_ended(flight.record, end)
+        if end.state == "complete" and end.value is not None:
+            self.ledger.complete(number, end.value)
+        elif end.state == "pruned":
+            self.ledger.prune(number)
+        else:
+            self.ledger.fail(number, end.error or "")
+        for observer in self._observers:
+            observer.trial_ended(flight.record, end)
+
+    def _tries_again(self, group: Group, flight: Flight, outcome: Outcome) -> bool:
+        """Put a trial back that may get through another time; say whether it was."""
+        reason = outcome.failure
+        if reason is None:
+            return False
+        if outcome.cause == "disk_full":
+            self.halt(f"{reason}; free some space")
+            return True
+        flight.accidents += outcome.cause == "accident"
+        share = next_share(
+            outcome.cause,
+            accidents=flight.accidents,
+            share=flight.share,
+            first=self._share,
+            most=self._most,
+            was_fused=group.is_fused,
+        )
+        if share is None:
+            return False
+        logger.warning("Trial %s goes on again after: %s", flight.record.name, reason)
+        kind = None if goes_alone(outcome.cause, accidents=flight.accidents) else flight.kind
+        again = Flight(flight.record, flight.epoch, share, kind, accidents=flight.accidents)
+        self._waiting.append(again)
+        return True
+
+    def _refuse(self, proposal: Proposal, error: str) -> None:
+        record = _record(proposal, {}, "")
+        end = TrialEnd("failed", 0, error=error)
+        self._tell("trial_started", record)
+        self._tell("trial_ended", record, end)
+        self.ledger.fail(proposal.number, error)
+
+    def _tell(self, event: str, *args: Any) -> None:
+        for observer in (*self._recorder, *self._observers):
+            getattr(observer, event)(*args)
+
+
+def _record(proposal: Proposal, config: Mapping[str, Any], variant: str) -> TrialRecord:
+    return TrialRecord(
+        number=proposal.number,
+        name=trial_name(proposal.number, proposal.params, proposal.seed),
+        params={**proposal.params, "seed": proposal.seed},
+        config=config,
+        variant=variant,
+        last_epoch=proposal.last_epoch,
+        retry_of=proposal.retry_of,
+        role=proposal.role,
+    )
+
+
+def _settle(flight: Flight, outcome: Outcome | None) -> TrialEnd:
+    """Decide how a trial ended; without an outcome it was given up."""
+    if outcome is None:
+        return TrialEnd("pruned", flight.epoch)
+    error = outcome.failure
+    if error is None and (outcome.value is None or not math.isfinite(outcome.value)):
+        error = f"the objective is not a number ({outcome.value}) after epoch {flight.epoch}"
+    if error is not None:
+        return TrialEnd("failed", flight.epoch, metrics=outcome.metrics, error=error)
+    return TrialEnd(
+        "complete", flight.epoch, outcome.value, outcome.metrics, artifacts=outcome.artifacts
+    )
