@@ -35,7 +35,7 @@ def test_quick_answers_import_no_engine(arguments):
 def test_a_dry_run_shows_the_trials_and_touches_nothing(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     given = ["--space", "clustering_ablation", "--dry-run", "--seed", "7", "--seeds", "2"]
-    assert main.main(given) == 0
+    assert main(given) == 0
     shown = capsys.readouterr().out
     assert "34 (17 cells, seeds 7, 8; nothing is pruned)" in shown
     assert "29 more; all 34 configurations valid" in shown
@@ -45,15 +45,15 @@ def test_a_dry_run_shows_the_trials_and_touches_nothing(capsys, tmp_path, monkey
 def test_a_dry_run_of_an_own_sampled_space(capsys, tmp_path):
     path = tmp_path / "own.py"
     path.write_text(OWN)
-    assert main.main(["--space", str(path), "--dry-run", "--trials", "4"]) == 0
+    assert main(["--space", str(path), "--dry-run", "--trials", "4"]) == 0
     assert "4 (tpe sampler, seed 1" in capsys.readouterr().out
 
 
 def test_a_dry_run_says_what_is_fused(capsys):
     given = ["--space", "smoke", "--dry-run", "--fuse"]
-    assert main.main([*given, "8"]) == 0
+    assert main([*given, "8"]) == 0
     assert "fuse      up to 8 trials as one computation" in capsys.readouterr().out
-    assert main.main([*given, "auto"]) == 0
+    assert main([*given, "auto"]) == 0
     assert "as many trials as pays" in capsys.readouterr().out
 
 
@@ -210,7 +210,7 @@ SMOKE = ["--space", "smoke"]
     ],
 )
 def test_a_fault_of_the_user_is_one_sentence(place, capsys, arguments, words):
-    assert main.main(arguments) == 2
+    assert main(arguments) == 2
     said = capsys.readouterr()
     assert said.err.startswith("error: ")
     assert said.err.count("\n") == 1
@@ -221,5 +221,5 @@ def test_a_fault_of_the_user_is_one_sentence(place, capsys, arguments, words):
 
 def test_a_submitted_job_uses_the_cluster_that_ray_names(place, capsys, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
-    assert main.main(SMOKE) == 2
+    assert main(SMOKE) == 2
     assert "No Ray cluster answers at '127.0.0.1:1'" in capsys.readouterr().err
