@@ -111,7 +111,8 @@ ASK = """
 import sys
 from pathlib import Path
 from diffrec.errors import UserError
-from tune_runner.execution.preflight import check_shared, start_ray
+from tune_runner.execution.cluster import start_ray
+from tune_runner.execution.preflight import check_shared
 
 start_ray(sys.argv[1])
 try:
