@@ -13,6 +13,12 @@ from diffrec.errors import UserError
 FAULT, INTERRUPTED = 2, 130
 """Exit codes: of a fault of the user's or the surroundings', and of Ctrl-C."""
 
+COUNT_LIMIT, SEED_LIMIT = 10**9, 2**31 - 1
+"""Largest count and seed that a flag takes."""
+
+_SHOWN = 60
+"""Characters of a refused value that are shown."""
+
 _OUTSIDE = (
     ("sqlalchemy.exc", "SQLAlchemyError"),
     ("optuna.exceptions", "StorageInternalError"),
@@ -92,15 +98,16 @@ def outside_fault(error: Exception) -> str | None:
 
 def whole_number(low: int, high: int | None = None) -> Callable[[str], int]:
     """Return an argparse type: whole numbers from `low` to `high`, both included."""
-    bound = f"of {low} or more" if high is None else f"from {low} to {high}"
 
     def read(text: str) -> int:
         try:
             value = int(text)
         except ValueError:
             value = None
-        if value is None or value < low or (high is not None and value > high):
-            raise argparse.ArgumentTypeError(f"must be a whole number {bound}, but got {text!r}")
+        if value is None or value < low:
+            raise _refusal(f"must be a whole number of at least {low}", text)
+        if high is not None and value > high:
+            raise _refusal(f"must be at most {high:,}", text)
         return value
 
     return read
@@ -108,7 +115,7 @@ def whole_number(low: int, high: int | None = None) -> Callable[[str], int]:
 
 def number(low: float, high: float = math.inf, *, above: bool = False) -> Callable[[str], float]:
     """Return an argparse type: finite numbers from `low` to `high`; `above`: `low` is left out."""
-    bound = f"above {low:g}" if above else f"of {low:g} or more"
+    bound = f"above {low:g}" if above else f"of at least {low:g}"
     if math.isfinite(high):
         bound += f" and at most {high:g}"
     if math.isinf(low):
@@ -120,7 +127,7 @@ def number(low: float, high: float = math.inf, *, above: bool = False) -> Callab
         except ValueError:
             value = math.nan
         if not math.isfinite(value) or value > high or value < low or (above and value == low):
-            raise argparse.ArgumentTypeError(f"must be a number {bound}, but got {text!r}")
+            raise _refusal(f"must be a number {bound}", text)
         return value
 
     return read
@@ -139,6 +146,11 @@ def or_auto(read: Callable[[str], Number]) -> Callable[[str], Number | Literal["
             raise argparse.ArgumentTypeError(said) from None
 
     return read_or_auto
+
+
+def _refusal(rule: str, text: str) -> argparse.ArgumentTypeError:
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return argparse.ArgumentTypeError(f"{rule}, but got {shown!r}")
 
 
 def _complain(said: str) -> None:

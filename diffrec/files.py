@@ -1,13 +1,14 @@
 """Output files: checked before the work that fills them, written whole or not at all."""
 
 import errno
+import json
 import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from diffrec.errors import UserError
 
@@ -50,6 +51,52 @@ def check_output_file(path: Path, option: str) -> None:
         kind = "folder" if path.is_dir() else "pipe or device"
         raise UserError(f"{option} must be a file, but {path} is a {kind}; choose another.")
     _check_room(path.parent, option)
+
+
+def read_regular(path: Path, what: str) -> bytes:
+    """Return what a file holds.
+
+    Args:
+        path: the file.
+        what: it should be, for the message: `a configuration in JSON`.
+
+    Raises:
+        UserError: there is none, it is a folder, a pipe or a device, or it cannot be read.
+    """
+    if not path.is_file():  # a pipe would be waited for
+        there = "it is no regular file" if path.exists() else "there is none"
+        raise UserError(f"{path} must be {what}, but {there}; check the path.")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"{path} must be {what}, but cannot be read ({error.strerror}); check its permissions."
+        ) from None
+
+
+def read_json(path: Path, what: str) -> dict[str, Any]:
+    """Return the object that a JSON file holds.
+
+    Args:
+        path: the file.
+        what: it should be, for the message: `a configuration in JSON`.
+
+    Raises:
+        UserError: it cannot be read, is no JSON, or holds something else than an object.
+    """
+    try:
+        found = json.loads(read_regular(path, what).decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:  # RecursionError: a million brackets
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"{path} must be {what}, but it is not JSON ({reason}); give another file."
+        ) from None
+    if not isinstance(found, dict):
+        raise UserError(
+            f"{path} must be {what}, a JSON object, but holds a {type(found).__name__}; give "
+            "another file."
+        )
+    return found
 
 
 def atomic_write(path: Path, content: bytes | str | Writer, *, durable: bool = False) -> None:
@@ -99,9 +146,23 @@ def filled_folder(path: Path) -> Iterator[Path]:
         made.clear()
     finally:
         shutil.rmtree(new, ignore_errors=True)
-        for folder in reversed(made):
-            with suppress(OSError):
-                folder.rmdir()
+        _unmake(made)
+
+
+@contextmanager
+def existing(folder: Path) -> Iterator[None]:
+    """Make a folder; one that was made and stays empty is removed again."""
+    made = _make(folder)
+    try:
+        yield
+    finally:
+        _unmake(made)
+
+
+def _unmake(made: list[Path]) -> None:
+    for folder in reversed(made):
+        with suppress(OSError):  # it is not empty
+            folder.rmdir()
 
 
 def _make(folder: Path) -> list[Path]:

@@ -36,12 +36,12 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for setting in settings:
         path, equals, value = setting.partition("=")
-        if not equals:
+        if not equals or not path.strip():
             raise UserError(
                 f"A setting is written path=value, but got {setting!r}; write seed=3, say."
             )
         try:
             found[path.strip()] = json.loads(value)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # a ValueError is no JSON, or digits by the thousand
             found[path.strip()] = value
     return found

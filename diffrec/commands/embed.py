@@ -4,8 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from diffrec.command_line import SEED_LIMIT, whole_number
 from diffrec.errors import UserError
 
+EPOCH_LIMIT = 100_000
 HELP = "write item embeddings into a dataset folder"
 
 
@@ -13,8 +15,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("folder", type=Path, help="dataset folder")
     parser.add_argument("--method", choices=("svd", "lightgcn"), default="svd")
-    parser.add_argument("--epochs", type=int, default=50, help="of LightGCN (default 50)")
-    parser.add_argument("--seed", type=int, default=1, help="of LightGCN")
+    parser.add_argument(
+        "--epochs", type=whole_number(1, EPOCH_LIMIT), default=50, help="of LightGCN (default 50)"
+    )
+    parser.add_argument("--seed", type=whole_number(0, SEED_LIMIT), default=1, help="of LightGCN")
     parser.add_argument("--force", action="store_true", help="replace embeddings that are there")
 
 

@@ -8,6 +8,7 @@ original ids, all ids given and written are those.
 import argparse
 from pathlib import Path
 
+from diffrec.command_line import COUNT_LIMIT, whole_number
 from diffrec.commands.arguments import add_dataset, add_model
 
 HELP = (
@@ -28,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help='JSON lines: [3, 1, 2] or {"user": "ann", "history": [3, 1, 2]}',
     )
-    parser.add_argument("-k", type=int, default=20, help="items per user (default 20)")
+    parser.add_argument(
+        "-k", type=whole_number(1, COUNT_LIMIT), default=20, help="items per user (default 20)"
+    )
     parser.add_argument("--ask-with", choices=("train", "all"), default="train")
     parser.add_argument("--include-seen", action="store_true", help="seen items may come again")
     parser.add_argument(

@@ -15,6 +15,7 @@ from diffrec.data.interactions import Interactions
 from diffrec.data.tables import check_ending, write_table
 from diffrec.errors import UserError
 from diffrec.evaluation.ranking import rankings
+from diffrec.files import check_output_file, read_regular
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,9 @@ class _Request:
 
 def recommend(args: argparse.Namespace) -> None:
     """Answer the request of the command line."""
-    if args.k < 1:
-        raise UserError(f"`-k` must be at least 1, but got {args.k}.")
     if args.out is not None:
         check_ending(args.out)
+        check_output_file(args.out, "--out")
     checkpoint, loaded = load_model(args)
     request = _request(args, loaded)
     model = checkpoint.build(loaded.dataset.num_items, device_of(args.device))
@@ -63,7 +63,10 @@ def _request(args: argparse.Namespace, loaded: LoadedDataset) -> _Request:
     dataset = loaded.dataset
     rows = np.arange(dataset.num_users)
     if args.users is not None:
-        rows = loaded.users.numbers(_split(args.users), " of --users")
+        asked = _split(args.users)
+        if not asked:
+            raise UserError("--users must name a user, but got none; leave it out for all users.")
+        rows = loaded.users.numbers(asked, " of --users")
     names = loaded.users.originals(np.arange(dataset.num_users))
     if args.ask_with == "train":
         return _Request(dataset.train, [dataset.train, dataset.valid], rows, names)
@@ -88,11 +91,9 @@ def _from_histories(given: list[tuple[str, list[Any], str]], items: IdMap) -> _R
 
 
 def _read_lines(path: Path) -> list[tuple[str, list[Any], str]]:
-    if not path.is_file():
-        raise UserError(f"No file of histories at {path}; check the path.")
     found: list[tuple[str, list[Any], str]] = []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_regular(path, "a file of histories").decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise UserError(f"{path} must be JSON lines in UTF-8, but it is not text.") from error
     for number, line in enumerate(lines, start=1):
@@ -101,7 +102,7 @@ def _read_lines(path: Path) -> list[tuple[str, list[Any], str]]:
         where = f" in line {number} of {path}"
         try:
             value = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"Each line must be JSON, but that{where} is not: {error}.") from error
         history = value.get("history") if isinstance(value, dict) else value
         if not isinstance(history, list):

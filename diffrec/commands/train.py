@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from diffrec.command_line import SEED_LIMIT, whole_number
 from diffrec.commands.arguments import add_dataset, parse_settings
 from diffrec.errors import UserError
+from diffrec.files import check_output_folder, filled_folder, read_json
 
 if TYPE_CHECKING:
     from diffrec.config.families import AnyConfig
@@ -27,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="config.json of an earlier training or of a trial, instead of a preset",
     )
     add_dataset(parser, required=True)
-    parser.add_argument("--seed", type=int, help="root of every random draw")
+    parser.add_argument(
+        "--seed", type=whole_number(0, SEED_LIMIT), help="root of every random draw"
+    )
     parser.add_argument(
         "--set",
         dest="settings",
@@ -43,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, score the test list once from the best state, write the three files."""
+    check_output_folder(args.out, "--out")
     if (args.out / CHECKPOINT_FILE).exists() and not args.force:
         raise UserError(
             f"{args.out / CHECKPOINT_FILE} exists; choose another --out, or --force to replace it."
@@ -69,10 +74,10 @@ def run(args: argparse.Namespace) -> int:
     except NonFiniteLossError as error:
         raise UserError(str(error)) from error
     metrics = training.best_metrics | test_metrics(training, dataset.test)
-    args.out.mkdir(parents=True, exist_ok=True)
-    save_checkpoint(args.out / CHECKPOINT_FILE, training, dataset, metrics)
-    _write_json(args.out / CONFIG_FILE, config.to_dict())
-    _write_json(args.out / METRICS_FILE, {"best/epoch": training.best_epoch} | metrics)
+    with filled_folder(args.out) as new:
+        save_checkpoint(new / CHECKPOINT_FILE, training, dataset, metrics)
+        _write_json(new / CONFIG_FILE, config.to_dict())
+        _write_json(new / METRICS_FILE, {"best/epoch": training.best_epoch} | metrics)
     sys.stdout.write(
         f"best epoch {training.best_epoch}: valid/recall@20 {metrics['valid/recall@20']:.4f}, "
         f"test/recall@20 {metrics['test/recall@20']:.4f}; written to {args.out}\n"
@@ -92,15 +97,8 @@ def _configuration(args: argparse.Namespace) -> tuple["AnyConfig", str]:
         return found.config.replace_values(settings), found.source
     from diffrec.config.families import parse_config
 
-    try:
-        values = json.loads(args.config.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{args.config} must be a configuration in JSON, but cannot be read ({error}); give "
-            "the config.json of a training or of a trial."
-        ) from error
-    if not isinstance(values, dict):
-        raise UserError(f"{args.config} must hold a JSON object, but holds something else.")
+    what = "a configuration in JSON, the config.json of a training or of a trial"
+    values = read_json(args.config, what)
     return parse_config(values).replace_values(settings), str(args.config)
 
 

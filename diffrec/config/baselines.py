@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from diffrec.config import serialization
 from diffrec.config.model import TrainingConfig
 from diffrec.errors import UserError
+from diffrec.config.rules import WIDTH_LIMIT, at_most, widths
 
 _MULT_VAE_TRAINING = TrainingConfig(learning_rate=1e-3)
 
@@ -159,6 +160,8 @@ class MultVAEConfig(_Readable):
     def __post_init__(self) -> None:
         _check_seed(self.seed)
         sizes = (*self.hidden_dims, self.latent_dim)
+        widths("hidden_dims", self.hidden_dims)
+        at_most("latent_dim", self.latent_dim, WIDTH_LIMIT)
         _require(
             min(sizes) >= 1,
             f"`hidden_dims` and `latent_dim` must be at least 1, but got {list(sizes)}.",

@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from diffrec.config import serialization
-from diffrec.config.rules import at_least, positive, require
+from diffrec.config.rules import (
+    STEP_LIMIT,
+    WIDTH_LIMIT,
+    at_least,
+    at_most,
+    positive,
+    require,
+    widths,
+)
 from diffrec.config.temporal import TemporalConfig, Weighting
 from diffrec.errors import UserError
 
@@ -69,6 +77,7 @@ class DiffusionConfig:
 
     def __post_init__(self) -> None:
         at_least("diffusion.num_steps", self.num_steps, 1)
+        at_most("diffusion.num_steps", self.num_steps, STEP_LIMIT)
         self._check_noise()
         at_least("diffusion.num_inference_noise_steps", self.num_inference_noise_steps, 0)
         require(
@@ -138,6 +147,8 @@ class DenoiserConfig:
             f"{list(self.hidden_dims)}.",
         )
         at_least("denoiser.timestep_embedding_dim", self.timestep_embedding_dim, 2)
+        at_most("denoiser.timestep_embedding_dim", self.timestep_embedding_dim, WIDTH_LIMIT)
+        widths("denoiser.hidden_dims", self.hidden_dims)
         require(
             0 <= self.dropout < 1, f"`0 <= denoiser.dropout < 1` must hold, but got {self.dropout}."
         )
@@ -198,6 +209,10 @@ class AutoencoderConfig:
 
     def __post_init__(self) -> None:
         at_least("autoencoder.num_clusters", self.num_clusters, 1)
+        for name in ("num_clusters", "latent_dim"):
+            at_most(f"autoencoder.{name}", getattr(self, name), WIDTH_LIMIT)
+        for name in ("encoder_hidden_dims", "decoder_hidden_dims"):
+            widths(f"autoencoder.{name}", getattr(self, name))
         require(
             (self.clustering is None) == (self.num_clusters == 1),
             "`autoencoder.clustering` is None exactly when `autoencoder.num_clusters` is 1, but "

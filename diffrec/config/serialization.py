@@ -5,7 +5,7 @@ Every rule about *types* lives here (unknown keys, wrong types, dotted paths); e
 """
 
 import dataclasses
-import math
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -14,6 +14,10 @@ from typing import Any, TypeVar
 from diffrec.errors import UserError, nearest
 
 ConfigT = TypeVar("ConfigT")
+
+_FLOAT_LIMIT, _INT_LIMIT = sys.float_info.max, 2**31 - 1
+_SHOWN = 60
+"""Characters of a refused value that are shown."""
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -99,7 +103,7 @@ def _read(hint: Any, value: Any, path: str) -> Any:
         if isinstance(value, hint):
             return value
         if not isinstance(value, Mapping):
-            raise UserError(f"`{path}` must be a group of fields, but got {value!r}.")
+            raise UserError(f"`{path}` must be a group of fields, but got {_short(value)}.")
         return from_dict(hint, value, path=path)
     origin = typing.get_origin(hint)
     if origin is typing.Literal:
@@ -107,7 +111,7 @@ def _read(hint: Any, value: Any, path: str) -> Any:
         if value not in allowed or isinstance(value, bool):
             known = ", ".join(map(repr, allowed))
             hinted = nearest(str(value), map(str, allowed))
-            raise UserError(f"`{path}` must be one of {known}, but got {value!r}{hinted}.")
+            raise UserError(f"`{path}` must be one of {known}, but got {_short(value)}{hinted}.")
         return value
     if origin is tuple:
         return _read_tuple(hint, value, path)
@@ -116,21 +120,33 @@ def _read(hint: Any, value: Any, path: str) -> Any:
 
 def _read_tuple(hint: Any, value: Any, path: str) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
-        raise UserError(f"`{path}` must be a list, but got {value!r}; write [200, 600], say.")
+        raise UserError(f"`{path}` must be a list, but got {_short(value)}; write [200, 600], say.")
     item = typing.get_args(hint)[0]
     return tuple(_read(item, v, f"{path}[{i}]") for i, v in enumerate(value))
 
 
 def _read_scalar(hint: Any, value: Any, path: str) -> Any:
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        if not math.isfinite(value):
-            raise UserError(f"`{path}` must be a finite number, but got {value!r}.")
+        if not -_FLOAT_LIMIT <= value <= _FLOAT_LIMIT:  # so compared, a NaN is refused, too
+            raise UserError(f"`{path}` must be a finite number, but got {_short(value)}.")
         return float(value)
+    if hint is int and type(value) is int and abs(value) > _INT_LIMIT:
+        raise UserError(f"`{path}` must be at most {_INT_LIMIT:,}, but got {_short(value)}.")
     if type(value) is hint:
         return value
     raise UserError(
-        f"`{path}` must be of type {hint.__name__}, but got {value!r} ({type(value).__name__})."
+        f"`{path}` must be of type {hint.__name__}, but got {_short(value)} "
+        f"({type(value).__name__})."
     )
+
+
+def _short(value: object) -> str:
+    """Return the value as the user wrote it, cut where it would fill the terminal."""
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        return "a number of thousands of digits"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _is_union(hint: Any) -> bool:

@@ -17,6 +17,8 @@ def read_npy(path: Path) -> np.ndarray:
     The header is read first and compared with the file's size, so that a corrupt one can neither
     ask for a huge array nor end in a half-read one.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would be waited for
+        raise UserError(f"{path} must be a file, but is a pipe or a device; complete the folder.")
     try:
         with path.open("rb") as file:
             shape, dtype = _read_header(path, file)

@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from diffrec.csv_cells import guard_cell, read_cell
 from diffrec.errors import UserError
+from diffrec.files import atomic_write
 
 ENDINGS = (".csv", ".tsv", ".parquet")
 
@@ -23,17 +25,24 @@ def check_ending(path: Path) -> None:
 
 
 def write_table(path: Path | None, columns: Mapping[str, np.ndarray | list[str]]) -> None:
-    """Write the columns in the format of the file's ending; None is CSV to standard output."""
+    """Write the columns in the format of the file's ending; None is CSV to standard output.
+
+    Text that a spreadsheet would run is marked in CSV and TSV, and read back by `read_table` as it
+    was: see `diffrec.csv_cells`.
+    """
     frame = pl.DataFrame(dict(columns))
+    if path is None or path.suffix != ".parquet":
+        frame = frame.with_columns(pl.col(pl.String).map_elements(guard_cell, pl.String))
     if path is None:
         sys.stdout.write(frame.write_csv())
         return
     check_ending(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".parquet":
-        frame.write_parquet(path)
+        atomic_write(path, frame.write_parquet)
     else:
-        frame.write_csv(path, separator="\t" if path.suffix == ".tsv" else ",")
+        separator = "\t" if path.suffix == ".tsv" else ","
+        atomic_write(path, lambda file: frame.write_csv(file, separator=separator))
 
 
 def read_table(path: Path) -> pl.DataFrame:
@@ -44,11 +53,12 @@ def read_table(path: Path) -> pl.DataFrame:
     """
     check_ending(path)
     if not path.is_file():
-        raise UserError(f"No table at {path}; check the path.")
+        raise UserError(f"No table at {path}; check that it is a file.")
     try:
         if path.suffix == ".parquet":
             return pl.read_parquet(path)
-        return pl.read_csv(path, separator="\t" if path.suffix == ".tsv" else ",")
+        frame = pl.read_csv(path, separator="\t" if path.suffix == ".tsv" else ",")
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path} must be a table, but it cannot be read ({reason}).") from error
+    return frame.with_columns(pl.col(pl.String).map_elements(read_cell, pl.String))

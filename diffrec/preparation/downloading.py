@@ -4,14 +4,29 @@ import hashlib
 from collections.abc import Callable
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
+from urllib.request import (
+    HTTPDefaultErrorHandler,
+    HTTPErrorProcessor,
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+    UnknownHandler,
+)
 
 from diffrec.errors import UserError
+from diffrec.files import check_output_file, existing
 
 Progress = Callable[[int, int | None], None]
 """Called with (bytes so far, bytes in all or None)."""
+
+SIZE_LIMIT = 8 * 2**30
+"""Bytes of a download at most; the largest public archive that `fetch` knows has 250 MB."""
 
 _BLOCK = 2**18
 _TIMEOUT_SECONDS = 30
@@ -33,15 +48,16 @@ def download(
     Raises:
         UserError: the server cannot be reached, refuses, breaks off, or sent something else.
     """
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise UserError(f"A download's address must begin with http:// or https://, but got {url}.")
+    _check_address(url)
+    check_output_file(target, "A download")
     if target.is_file():
         _check(target, checksum, f"remove {target} and fetch again")
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
+    check_output_file(part, "A download")
     try:
-        _fetch(url, part, target, progress)
+        with existing(target.parent):
+            _fetch(url, part, target, progress)
     except HTTPError as error:
         raise UserError(
             f"{url} was refused by its server ({error.code} {error.reason}); if it has moved, give "
@@ -76,11 +92,13 @@ def _fetch(url: str, part: Path, target: Path, progress: Progress | None) -> Non
         if response.status != 206:
             have = 0  # the server sends everything, whatever was asked
         length = response.headers.get("Content-Length")
-        total = None if length is None else have + int(length)
+        total = have + int(length) if length is not None and length.isdigit() else None
+        _check_size(url, have if total is None else total)
         with part.open("ab" if have else "wb") as file:
             while block := response.read(_BLOCK):
-                file.write(block)
                 have += len(block)
+                _check_size(url, have)  # a server may send more than it said, or say nothing
+                file.write(block)
                 if progress is not None:
                     progress(have, total)
     if total is not None and have < total:
@@ -89,7 +107,45 @@ def _fetch(url: str, part: Path, target: Path, progress: Progress | None) -> Non
 
 def _open(url: str, start: int) -> HTTPResponse:
     headers = {"User-Agent": "diffrec"} | ({"Range": f"bytes={start}-"} if start else {})
-    return urlopen(Request(url, headers=headers), timeout=_TIMEOUT_SECONDS)
+    return _OPENER.open(Request(url, headers=headers), timeout=_TIMEOUT_SECONDS)
+
+
+def _check_address(url: str) -> None:
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise UserError(f"A download's address must begin with http:// or https://, but got {url}.")
+
+
+def _check_size(url: str, size: int) -> None:
+    if size > SIZE_LIMIT:
+        raise UserError(
+            f"A download must be at most {SIZE_LIMIT // 2**30} GiB, but {url} has more; give the "
+            "right address with --url."
+        )
+
+
+class _HttpRedirects(HTTPRedirectHandler):
+    """Redirects to http and https alone: urllib itself would also follow one to ftp."""
+
+    def redirect_request(
+        self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> Request | None:
+        """Check the address that a server sends us to."""
+        _check_address(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+# Without the handlers of files, FTP and data addresses.
+_OPENER = OpenerDirector()
+for _handler in (
+    ProxyHandler,
+    HTTPHandler,
+    HTTPSHandler,
+    HTTPDefaultErrorHandler,
+    _HttpRedirects,
+    HTTPErrorProcessor,
+    UnknownHandler,
+):
+    _OPENER.add_handler(_handler())
 
 
 def _broken_off(url: str, part: Path, total: int | None) -> str:

@@ -8,7 +8,8 @@ import numpy as np
 from diffrec.data.embeddings import svd_item_embeddings
 from diffrec.data.released import EMBEDDINGS_FILE, read_released
 from diffrec.errors import UserError
-from diffrec.preparation.manifest import MANIFEST_FILE, sha256
+from diffrec.files import atomic_write, check_output_file
+from diffrec.preparation.manifest import MANIFEST_FILE, read_manifest, sha256
 
 METHODS = ("svd", "lightgcn")
 
@@ -21,7 +22,10 @@ def embed_folder(folder: Path, method: str, *, seed: int = 1, epochs: int = 50) 
     """
     if method not in METHODS:
         raise UserError(f"Item embeddings are made by {' or '.join(METHODS)}, but got {method!r}.")
+    path = folder / EMBEDDINGS_FILE
+    check_output_file(path, "The dataset folder")
     train = read_released(folder).train
+    entries = read_manifest(folder)
     if method == "svd":
         made = {"method": method}
         embeddings = svd_item_embeddings(train)
@@ -30,14 +34,11 @@ def embed_folder(folder: Path, method: str, *, seed: int = 1, epochs: int = 50) 
 
         made = {"method": method, "seed": seed, "epochs": epochs}
         embeddings = lightgcn_item_embeddings(train, LightGCNSettings(seed=seed, epochs=epochs))
-    path = folder / EMBEDDINGS_FILE
-    np.save(path, embeddings)
-    manifest = folder / MANIFEST_FILE
-    if manifest.is_file():
-        entries = json.loads(manifest.read_text(encoding="utf-8"))
+    atomic_write(path, lambda file: np.save(file, embeddings))
+    if entries is not None:
         entries["item_embeddings"] = made
         entries["files"][EMBEDDINGS_FILE] = sha256(path)
-        manifest.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
+        atomic_write(folder / MANIFEST_FILE, json.dumps(entries, indent=2) + "\n")
     return (
         f"{path}: {embeddings.shape[0]} items x {embeddings.shape[1]}, made by {method} from the "
         "train list alone"

@@ -4,15 +4,24 @@ Nothing of it is bundled: GroupLens does not allow redistribution, and the DiffR
 no licence for its lists.
 """
 
+import resource
 import shutil
 import subprocess
 import zipfile
+import zlib
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 from diffrec.errors import UserError, nearest
+from diffrec.files import atomic_write, check_output_folder
 from diffrec.preparation.downloading import Progress, download
 from diffrec.preparation.manifest import sha256
+
+_MEMBER_LIMIT = 16 * 2**30
+"""Bytes of an unpacked file at most: ratings of the largest archive have 0.7 GB."""
 
 _GROUPLENS = "https://files.grouplens.org/datasets/movielens"
 _RELEASE = (
@@ -95,8 +104,9 @@ def fetch(
         )
     source = SOURCES[name]
     folder = data_dir / name
+    check_output_folder(folder, "--data-dir")
     address = url or source.url
-    archive = folder / address.rpartition("/")[2]
+    archive = folder / (Path(urlsplit(address).path).name or "download")
     download(address, archive, checksum=source.checksum, progress=progress)
     unpack(archive, folder, source.members)
     for file, expected in source.sha256.items():
@@ -115,37 +125,70 @@ def unpack(archive: Path, folder: Path, members: tuple[str, ...]) -> None:
         UserError: the archive is broken, lacks a member, or there is no program to open a rar.
     """
     if archive.suffix == ".rar":
-        _unpack_rar(archive, folder)
-        lacking = [member for member in members if not (folder / member).is_file()]
-        if lacking:
-            raise UserError(f"{archive} must hold {lacking[0]}, but does not; unpack it by hand.")
+        _unpack_rar(archive, folder, members)
         return
     try:
         with zipfile.ZipFile(archive) as opened:
             for member in members:
-                target = folder / Path(member).name
-                with opened.open(member) as file, target.open("wb") as out:
-                    shutil.copyfileobj(file, out)
-    except (zipfile.BadZipFile, KeyError) as error:
+                _check_member(archive, opened.getinfo(member))
+            for member in members:
+                with opened.open(member) as file:
+                    atomic_write(folder / Path(member).name, partial(shutil.copyfileobj, file))
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError) as error:
         raise UserError(
             f"{archive} must be a zip archive with {', '.join(members)}, but is not ({error}); "
             "remove it and fetch again."
         ) from error
 
 
-def _unpack_rar(archive: Path, folder: Path) -> None:
-    commands = {
-        "bsdtar": ["-xf", str(archive), "--strip-components", "1", "-C", str(folder)],
-        "unrar": ["e", "-o+", "-inul", str(archive), f"{folder}/"],
-        "7z": ["e", "-y", "-bd", f"-o{folder}", str(archive)],
-    }
-    program = next((name for name in commands if shutil.which(name)), None)
-    if program is None:
+def _check_member(archive: Path, member: zipfile.ZipInfo) -> None:
+    """Refuse what cannot be unpacked, or would fill the disk, before anything is written."""
+    if member.flag_bits & 1:
         raise UserError(
-            f"{archive} is a rar archive, and none of {', '.join(commands)} is installed; install "
-            "one and run this again."
+            f"{archive} must not be encrypted, but `{member.filename}` needs a password; unpack it "
+            "by hand, or give another address with --url."
         )
-    done = subprocess.run([program, *commands[program]], capture_output=True, text=True)
-    if done.returncode:
-        reason = (done.stderr or done.stdout).strip().splitlines()[-1:]
-        raise UserError(f"{program} cannot unpack {archive} ({' '.join(reason)}); fetch it again.")
+    if member.file_size > _MEMBER_LIMIT:
+        raise UserError(
+            f"{archive} must hold files of at most {_MEMBER_LIMIT // 2**30} GiB, but "
+            f"`{member.filename}` has {member.file_size / 2**30:.0f}; check where it is from."
+        )
+
+
+def _unpack_rar(archive: Path, folder: Path, members: tuple[str, ...]) -> None:
+    """Let an installed program unpack into a folder of its own; only `members` leave it."""
+    with TemporaryDirectory(dir=folder, prefix=".unpacked-") as temporary:
+        commands = {
+            "bsdtar": ["-xf", str(archive), "--strip-components", "1", "-C", temporary],
+            "unrar": ["e", "-o+", "-inul", str(archive), f"{temporary}/", "-p-"],
+            "7z": ["e", "-y", "-bd", f"-o{temporary}", str(archive)],
+        }
+        program = next((name for name in commands if shutil.which(name)), None)
+        if program is None:
+            raise UserError(
+                f"{archive} is a rar archive, and none of {', '.join(commands)} is installed; "
+                "install one and run this again."
+            )
+        done = subprocess.run(
+            [program, *commands[program]],
+            stdin=subprocess.DEVNULL,  # an encrypted archive: nobody is asked for its password
+            capture_output=True,
+            text=True,
+            preexec_fn=_limit_files,
+        )
+        if done.returncode:
+            reason = (done.stderr or done.stdout).strip().splitlines()[-1:]
+            raise UserError(
+                f"{program} cannot unpack {archive} ({' '.join(reason)}); remove it, fetch again."
+            )
+        for member in members:
+            path = Path(temporary) / member
+            if path.is_symlink() or not path.is_file():
+                raise UserError(f"{archive} must hold {member}, but does not; unpack it by hand.")
+        for member in members:
+            (Path(temporary) / member).replace(folder / member)
+
+
+def _limit_files() -> None:
+    """Let the program that unpacks write no file above the limit."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_MEMBER_LIMIT, _MEMBER_LIMIT))

@@ -1,11 +1,12 @@
 """The manifest of a prepared folder: its name, and whether the files are as it says."""
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from diffrec.errors import UserError
+from diffrec.files import read_json
 
 MANIFEST_FILE = "manifest.json"
 
@@ -25,22 +26,36 @@ def check_manifest(folder: Path) -> Vouched | None:
     Raises:
         UserError: the manifest cannot be read.
     """
-    path = folder / MANIFEST_FILE
-    if not path.is_file():
+    manifest = read_manifest(folder)
+    if manifest is None:
         return None
-    try:
-        files = dict(json.loads(path.read_text(encoding="utf-8"))["files"])
-    except (ValueError, KeyError, TypeError):
-        raise UserError(
-            f"{path} must be the manifest that `prepare` wrote, but it is not; prepare the folder "
-            "again, or remove the manifest."
-        ) from None
+    files: dict[str, str] = manifest["files"]
     changed = [
         name
         for name, digest in files.items()
         if not (folder / name).is_file() or sha256(folder / name) != digest
     ]
     return Vouched(len(files), tuple(changed))
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """Return a folder's manifest; None where it has none (the release has none).
+
+    Raises:
+        UserError: it is not one that `prepare` wrote.
+    """
+    path = folder / MANIFEST_FILE
+    if not path.exists() and not path.is_symlink():
+        return None
+    manifest = read_json(path, "the manifest that `prepare` wrote")
+    files = manifest.get("files")
+    named = files.items() if isinstance(files, dict) else [("", None)]
+    if not all(isinstance(d, str) and n and Path(n).name == n for n, d in named):
+        raise UserError(
+            f"{path} must be the manifest that `prepare` wrote, with the SHA-256 of each file, but "
+            "it is not; prepare the folder again, or remove the manifest."
+        )
+    return manifest
 
 
 def sha256(path: Path) -> str:

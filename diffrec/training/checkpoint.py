@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -40,10 +39,10 @@ class Checkpoint:
         Raises:
             UserError: it was trained on another number of items.
         """
-        model = _build(self.config, self.state, num_items)
         try:
+            model = _build(self.config, self.state, num_items)
             model.load_state_dict(self.state)
-        except RuntimeError as error:
+        except (RuntimeError, KeyError) as error:
             trained_on = self.dataset.get("num_items", "another number of")
             raise UserError(
                 f"The checkpoint was trained on {trained_on} items, but the dataset has "
@@ -83,25 +82,50 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise UserError(f"No checkpoint at {path}; give the file that `train` wrote (model.pt).")
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, ValueError, UnpicklingError) as error:
+    except Exception as error:
         raise UserError(
             f"{path} must be a checkpoint, but it cannot be read as one; it is truncated or "
             "something else, so train again."
         ) from error
-    if isinstance(found, dict) and found.get("format") == FORMAT:
-        return Checkpoint(
-            config=parse_config(found["config"]),
-            state=found["model"],
-            dataset=found["dataset"],
-            best_epoch=found["best_epoch"],
-            metrics=found["metrics"],
+    content: dict[str, Any] = found if isinstance(found, dict) else {}
+    if content.get("format") == FORMAT:
+        config, state = content.get("config"), content.get("model")
+    else:
+        run = content.get("run")
+        run = run if isinstance(run, dict) else {}
+        content, config, state = {}, run.get("config"), run.get("best_state")
+    dataset, metrics = content.get("dataset", {}), content.get("metrics", {})
+    if not (
+        isinstance(config, dict)
+        and _is_state(state)
+        and isinstance(dataset, dict)
+        and (not dataset or {"name", "sha256", "protocol", "num_items"} <= dataset.keys())
+        and isinstance(metrics, dict)
+    ):
+        raise UserError(
+            f"{path} holds no trained recommender; give the file that `train` wrote (model.pt)."
         )
-    run = found.get("run") if isinstance(found, dict) else None
-    if isinstance(run, dict) and run.get("best_state"):
-        return Checkpoint(config=parse_config(run["config"]), state=run["best_state"])
-    raise UserError(
-        f"{path} holds no trained recommender; give the file that `train` wrote (model.pt)."
+    _check_finite(path, state)
+    best_epoch = content.get("best_epoch", 0)
+    return Checkpoint(parse_config(config), state, dataset, best_epoch, metrics)
+
+
+def _is_state(value: object) -> TypeGuard[dict[str, torch.Tensor]]:
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in value.items())
     )
+
+
+def _check_finite(path: Path, state: dict[str, torch.Tensor]) -> None:
+    """Refuse weights that would rank nothing: a training that has diverged, or a damaged file."""
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise UserError(
+                f"{path} must hold finite weights, but `{name}` has values that are not; train "
+                "again, with a lower learning rate if that had diverged."
+            )
 
 
 def _build(config: AnyConfig, state: dict[str, torch.Tensor], num_items: int) -> Model:
