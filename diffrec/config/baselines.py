@@ -10,8 +10,8 @@ from typing import Any, Literal, Self
 
 from diffrec.config import serialization
 from diffrec.config.model import TrainingConfig
-from diffrec.errors import UserError
 from diffrec.config.rules import WIDTH_LIMIT, at_most, widths
+from diffrec.errors import UserError
 
 _MULT_VAE_TRAINING = TrainingConfig(learning_rate=1e-3)
 
