@@ -133,6 +133,58 @@ class EASEConfig(_Readable):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DirectedRidgeConfig(_Readable):
+    """A linear map from the weighted past to the discounted future, in closed form (ours)."""
+
+    family: Literal["directed_ridge"] = "directed_ridge"
+    seed: int = 1
+    """Without effect: nothing is drawn by chance."""
+
+    regularization: float = 300.0
+    """Lambda: added to the diagonal of the past's Gram matrix."""
+
+    past_half_life: float = 3.0
+    """Age in items at which a past interaction counts half, in training and when queried."""
+
+    future_half_life: float = 8.0
+    """Wait in items at which a future interaction counts half."""
+
+    past_items: int = 32
+    """Newest interactions of a past."""
+
+    future_items: int = 80
+    """Next interactions of a future."""
+
+    user_exponent: float = 0.5
+    """A user of n interactions has weight n^-user_exponent: 0 counts interactions, 1 users."""
+
+    popularity_exponent: float = 0.1
+    """Scores are divided by (1 + train interactions of the item)^popularity_exponent."""
+
+    def __post_init__(self) -> None:
+        _check_seed(self.seed)
+        for name in ("regularization", "past_half_life", "future_half_life"):
+            _require(
+                getattr(self, name) > 0, f"`{name} > 0` must hold, but got {getattr(self, name)}."
+            )
+        for name, low in (
+            ("past_items", 1),
+            ("future_items", 1),
+            ("user_exponent", 0),
+            ("popularity_exponent", 0),
+        ):
+            _require(
+                getattr(self, name) >= low,
+                f"`{name} >= {low}` must hold, but got {getattr(self, name)}.",
+            )
+
+    @property
+    def variant(self) -> str:
+        """The name in tables."""
+        return "DirectedRidge"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class MultVAEConfig(_Readable):
     """A variational autoencoder with multinomial likelihood (Liang et al., WWW 2018)."""
 
@@ -179,7 +231,7 @@ class MultVAEConfig(_Readable):
         return "MultVAE"
 
 
-ClosedFormConfig = PopularityConfig | ItemKNNConfig | EASEConfig
+ClosedFormConfig = PopularityConfig | ItemKNNConfig | EASEConfig | DirectedRidgeConfig
 """Families that are solved in one pass."""
 
 BaselineConfig = ClosedFormConfig | MultVAEConfig

@@ -6,24 +6,28 @@ from typing import Any
 from diffrec.config import RecommenderConfig, TrainingConfig
 from diffrec.config.baselines import (
     BaselineConfig,
+    DirectedRidgeConfig,
     EASEConfig,
     ItemKNNConfig,
     MultVAEConfig,
     PopularityConfig,
 )
+from diffrec.config.forecasting import ForecastingConfig
 from diffrec.errors import UserError, nearest
 
-AnyConfig = RecommenderConfig | BaselineConfig
+AnyConfig = RecommenderConfig | ForecastingConfig | BaselineConfig
 
-TrainedConfig = RecommenderConfig | MultVAEConfig
+TrainedConfig = RecommenderConfig | ForecastingConfig | MultVAEConfig
 """Families that are trained by gradient, epoch after epoch."""
 
 DIFFUSION = "diffusion"
 _FAMILIES: dict[str, type[AnyConfig]] = {
     DIFFUSION: RecommenderConfig,
+    "forecasting": ForecastingConfig,
     "popularity": PopularityConfig,
     "item_knn": ItemKNNConfig,
     "ease": EASEConfig,
+    "directed_ridge": DirectedRidgeConfig,
     "mult_vae": MultVAEConfig,
 }
 
@@ -51,4 +55,4 @@ def parse_config(values: Mapping[str, Any]) -> AnyConfig:
 
 def training_of(config: AnyConfig) -> TrainingConfig | None:
     """Return how the recommender is trained; None where it is solved in one step."""
-    return config.training if isinstance(config, RecommenderConfig | MultVAEConfig) else None
+    return config.training if isinstance(config, TrainedConfig) else None

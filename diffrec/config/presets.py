@@ -17,6 +17,7 @@ from diffrec.config import (
     TrainingConfig,
 )
 from diffrec.config.presets_baselines import BASELINES, baseline_config
+from diffrec.config.presets_forecasting import FORECASTING, forecasting_config
 from diffrec.errors import UserError, nearest
 
 VARIANTS = ("DiffRec", "L-DiffRec", "T-DiffRec", "LT-DiffRec")
@@ -24,7 +25,7 @@ WEIGHTINGS = ("exponential", "learned_steps", "learned_recency")
 EXTENSIONS = tuple(f"{base}+{name}" for base in ("DiffRec", "L-DiffRec") for name in WEIGHTINGS)
 """The published configuration without temporal weights, and ours in its place."""
 
-ALL_VARIANTS = (*VARIANTS, *EXTENSIONS, *BASELINES)
+ALL_VARIANTS = (*VARIANTS, *EXTENSIONS, *FORECASTING, *BASELINES)
 
 FALLBACK_DATASET = "ml-1m_clean"
 
@@ -172,6 +173,8 @@ def preset(variant: str, dataset: str) -> Preset:
     """
     if variant in BASELINES:
         return Preset(*baseline_config(variant, dataset))
+    if variant in FORECASTING:
+        return Preset(*forecasting_config(variant, dataset))
     if variant in EXTENSIONS:
         base, weighting = variant.split("+")
         published = preset(base, dataset)

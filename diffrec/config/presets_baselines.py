@@ -3,6 +3,7 @@
 from diffrec.config import TrainingConfig
 from diffrec.config.baselines import (
     BaselineConfig,
+    DirectedRidgeConfig,
     EASEConfig,
     ItemKNNConfig,
     MultVAEConfig,
@@ -14,11 +15,13 @@ _PUBLISHED: dict[str, BaselineConfig] = {
     "ItemKNN": ItemKNNConfig(),
     "EASE": EASEConfig(),
     "RecencyEASE": EASEConfig(regularization=1500.0, half_life=3.0),
+    "DirectedRidge": DirectedRidgeConfig(),
     "MultVAE": MultVAEConfig(),
 }
 _EMBEDDED: dict[str, BaselineConfig] = {
     "EASE": EASEConfig(regularization=100.0),
     "RecencyEASE": EASEConfig(regularization=100.0, half_life=10.0),
+    "DirectedRidge": DirectedRidgeConfig(regularization=100.0, past_half_life=5.0),
     "MultVAE": MultVAEConfig(
         hidden_dims=(200,),
         latent_dim=64,

@@ -15,11 +15,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from diffrec.diffusion.process import GaussianProcess
 from diffrec.runtime.devices import send
 
 _ROWS_ON_CPU = 256
 """Users that go down the chain together on a CPU: what they need stays in its cache."""
+
+
+class LinearChain(Protocol):
+    """What the collapsed chain needs of a process: steps that are linear in x_t and the output."""
+
+    num_steps: int
+
+    def linear_steps(self) -> tuple[list[float], list[float]]:
+        """Return (a, b), num_steps numbers each: step t is x_{t-1} = a_t x_t + b_t f(x_t)."""
+        ...
 
 
 class HiddenSteps(Protocol):
@@ -68,7 +77,7 @@ class ChainEnd(NamedTuple):
 
 
 def shortcut(
-    process: GaussianProcess, network: HiddenSteps, dtype: torch.dtype | None = None
+    process: LinearChain, network: HiddenSteps, dtype: torch.dtype | None = None
 ) -> Shortcut:
     """Return the output and the input layer as one, for all users of a network at rest.
 
@@ -83,7 +92,7 @@ def shortcut(
 
 
 def collapsed_chain(
-    process: GaussianProcess,
+    process: LinearChain,
     network: HiddenSteps,
     product: Tensor,
     through: Shortcut,
@@ -124,7 +133,7 @@ def finish_chain(network: HiddenSteps, end: ChainEnd, x_t: Tensor | None) -> Ten
     return scores + end.history_scale * x_t
 
 
-def _first_layer_biases(process: GaussianProcess, network: HiddenSteps, shift: Tensor) -> Tensor:
+def _first_layer_biases(process: LinearChain, network: HiddenSteps, shift: Tensor) -> Tensor:
     """Return what is added to the running product at each step, shape (num_steps, first_hidden).
 
     The multiples of u = W_x b_o, `shift`, that have come together are the same for every user, so

@@ -7,17 +7,18 @@ from typing import Any, TypeGuard
 import numpy as np
 import torch
 
-from diffrec.config import RecommenderConfig
 from diffrec.config.baselines import MultVAEConfig
-from diffrec.config.families import AnyConfig, parse_config
+from diffrec.config.families import AnyConfig, TrainedConfig, parse_config
+from diffrec.config.forecasting import ForecastingConfig
 from diffrec.data.interactions import Dataset
 from diffrec.errors import UserError
 from diffrec.models.baselines.closed_form import ClosedForm, build_closed_form
 from diffrec.models.baselines.mult_vae import MultVAE
+from diffrec.models.forecasting import ForecastingRecommender
 from diffrec.models.recommender import DiffusionRecommender
 from diffrec.training.runs import Run
 
-Model = DiffusionRecommender | MultVAE | ClosedForm
+Model = DiffusionRecommender | ForecastingRecommender | MultVAE | ClosedForm
 FORMAT = "diffrec-checkpoint-1"
 
 
@@ -131,7 +132,7 @@ def _check_finite(path: Path, state: dict[str, torch.Tensor]) -> None:
 def _build(config: AnyConfig, state: dict[str, torch.Tensor], num_items: int) -> Model:
     if isinstance(config, MultVAEConfig):
         return MultVAE(config, num_items)
-    if not isinstance(config, RecommenderConfig):
+    if not isinstance(config, TrainedConfig):
         return build_closed_form(config, num_items)
     clusters: np.ndarray | None = None
     if config.autoencoder is not None:  # the clustering is part of the trained state
@@ -141,4 +142,6 @@ def _build(config: AnyConfig, state: dict[str, torch.Tensor], num_items: int) ->
                 f"The checkpoint was trained on {len(clusters)} items, but the dataset has "
                 f"{num_items}; name the dataset it was trained on."
             )
+    if isinstance(config, ForecastingConfig):
+        return ForecastingRecommender(config, num_items, clusters)
     return DiffusionRecommender(config, num_items, clusters)

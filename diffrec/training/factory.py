@@ -4,21 +4,25 @@ from typing import Any
 
 import torch
 
-from diffrec.config import RecommenderConfig
 from diffrec.config.baselines import MultVAEConfig
 from diffrec.config.families import TrainedConfig
+from diffrec.config.forecasting import ForecastingConfig
 from diffrec.data.interactions import TuningSplit
 from diffrec.models.baselines.mult_vae import MultVAE
 from diffrec.models.clustering import cluster_items
+from diffrec.models.forecasting import ForecastingRecommender
 from diffrec.models.recommender import DiffusionRecommender
 from diffrec.runtime.seeding import derive_seed
 from diffrec.training.adamw import AdamW
 
+TrainedModel = DiffusionRecommender | ForecastingRecommender | MultVAE
 
-def build_model(config: TrainedConfig, split: TuningSplit) -> DiffusionRecommender | MultVAE:
+
+def build_model(config: TrainedConfig, split: TuningSplit) -> TrainedModel:
     """Return the recommender of `config` with its seed's initial weights, on the CPU."""
     cluster_ids = None
-    if isinstance(config, RecommenderConfig) and (latent := config.autoencoder) is not None:
+    latent = None if isinstance(config, MultVAEConfig) else config.autoencoder
+    if latent is not None:
         cluster_ids = cluster_items(
             split.item_embeddings, latent.clustering, latent.num_clusters, config.seed
         )
@@ -26,10 +30,12 @@ def build_model(config: TrainedConfig, split: TuningSplit) -> DiffusionRecommend
         torch.manual_seed(derive_seed(config.seed, "init"))
         if isinstance(config, MultVAEConfig):
             return MultVAE(config, split.train.num_items)
+        if isinstance(config, ForecastingConfig):
+            return ForecastingRecommender(config, split.train.num_items, cluster_ids)
         return DiffusionRecommender(config, split.train.num_items, cluster_ids)
 
 
-def build_optimizer(config: TrainedConfig, model: DiffusionRecommender | MultVAE) -> AdamW:
+def build_optimizer(config: TrainedConfig, model: TrainedModel) -> AdamW:
     """Return AdamW with a group per part: the denoiser and, where there is one, the autoencoder."""
     training = config.training
     main = model if isinstance(model, MultVAE) else model.denoiser
@@ -41,7 +47,7 @@ def build_optimizer(config: TrainedConfig, model: DiffusionRecommender | MultVAE
         }
     ]
     if (
-        isinstance(model, DiffusionRecommender)
+        not isinstance(model, MultVAE)
         and model.autoencoder is not None
         and model.config.autoencoder is not None
     ):

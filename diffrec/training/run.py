@@ -20,6 +20,7 @@ from diffrec.config.families import TrainedConfig
 from diffrec.data.interactions import TuningSplit
 from diffrec.evaluation.ranking import evaluate
 from diffrec.models.chunked_linear import WideLinear
+from diffrec.models.forecasting import ForecastingRecommender
 from diffrec.models.recommender import DiffusionRecommender
 from diffrec.runtime.memory import keep_freed_memory
 from diffrec.runtime.precision import product_dtype, warn_if_emulated
@@ -237,6 +238,7 @@ class TrainingRun:
         if self.records_steps and len(batch) == self.config.training.batch_size:
             self._step = self._step or RecordedStep(self)
             return self._step.on(self, batch)
+        assert not isinstance(self.model, ForecastingRecommender)  # ForecastingRun has its own
         with self.autocast():  # its rows have no name here: they go before the backward pass
             loss = self.model.training_loss(*pair(self.feed.rows(batch)), self.epoch)
         return self.learn(loss)
@@ -302,6 +304,7 @@ class RecordedStep:
         return self._recording(partial(self._work, run))
 
     def _work(self, run: "TrainingRun") -> Tensor:
+        assert not isinstance(run.model, ForecastingRecommender)  # its steps are not recorded
         with run.autocast():
             loss = run.model.training_loss(*pair(self._rows), self._epoch)
         return run.learn(loss)

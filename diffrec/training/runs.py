@@ -1,9 +1,11 @@
 """Builds the run of any family of recommenders, and scores its best state on the test set."""
 
 from diffrec.config.families import AnyConfig, TrainedConfig
+from diffrec.config.forecasting import ForecastingConfig
 from diffrec.data.interactions import Interactions, TuningSplit
 from diffrec.evaluation.ranking import Question, UserResults, user_results
 from diffrec.training.closed_form_run import ClosedFormRun
+from diffrec.training.forecasting_run import ForecastingRun
 from diffrec.training.run import TrainingRun
 
 Run = TrainingRun | ClosedFormRun
@@ -11,6 +13,8 @@ Run = TrainingRun | ClosedFormRun
 
 def build_run(config: AnyConfig, split: TuningSplit, *, device: str = "cpu") -> Run:
     """Return a fresh run of whatever family `config` belongs to."""
+    if isinstance(config, ForecastingConfig):
+        return ForecastingRun(config, split, device=device)
     if isinstance(config, TrainedConfig):
         return TrainingRun(config, split, device=device)
     return ClosedFormRun(config, split, device=device)

@@ -128,6 +128,12 @@ def test_the_space_of_baselines_samples_what_belongs_to_each():
         "ItemKNN": ["num_neighbours", "shrinkage"],
         "EASE": ["regularization"],
         "RecencyEASE": ["half_life", "regularization"],
+        "DirectedRidge": [
+            "future_half_life",
+            "past_half_life",
+            "popularity_exponent",
+            "regularization",
+        ],
         "MultVAE": ["dropout", "kl_weight_max", "latent_dim", "training.learning_rate"],
     }
 

@@ -9,6 +9,7 @@ import search_spaces
 from diffrec.config.presets import preset
 from diffrec.errors import UserError
 from search_spaces import SPACES, LogUniform, SearchSpace, get_space
+from search_spaces.validation import flat_values
 from search_spaces.variants import variants_of
 
 DATASETS = ("embedded", "ml-1m_clean", "ml-1m_noisy", "amazon-book_clean", "yelp_noisy")
@@ -81,3 +82,20 @@ def test_joint_samples_nothing_that_has_no_meaning():
         clusters = params.get("autoencoder.num_clusters", 1)
         assert ("autoencoder.clustering" in params) == (clusters > 1)
     assert len(seen) == len(space.drawn("variant").corners())
+
+
+def test_cells_of_forecasting_change_one_setting_of_the_control():
+    space = get_space("forecasting")
+    control = space.resolve(space.control, "ml-1m_clean")
+    assert control == preset("F-DiffRec", "ml-1m_clean").config
+    for cell in space.cells():
+        changed = flat_values(space.resolve(cell, "ml-1m_clean"))
+        different = [k for k, v in flat_values(control).items() if changed[k] != v]
+        assert len(different) == (cell != space.control), cell
+
+
+def test_bridges_are_compared_with_one_step_without_noise():
+    space = get_space("forecasting_bridge")
+    assert space.resolve(space.control, "embedded") == preset("F-DiffRec", "embedded").config
+    steps = [space.resolve(cell, "embedded").bridge for cell in space.cells()]
+    assert len(steps) == 3 + 2 * 4

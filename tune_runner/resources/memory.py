@@ -3,8 +3,9 @@
 from itertools import pairwise
 
 from diffrec.config import AutoencoderConfig, RecommenderConfig
-from diffrec.config.baselines import EASEConfig, MultVAEConfig
-from diffrec.config.families import AnyConfig
+from diffrec.config.baselines import DirectedRidgeConfig, EASEConfig, MultVAEConfig
+from diffrec.config.families import AnyConfig, TrainedConfig
+from diffrec.config.forecasting import ForecastingConfig
 
 _FLOAT = 4
 _COPIES = 5
@@ -23,6 +24,13 @@ _ITEM_ACTIVATIONS = 2
 """The same without an autoencoder, both ends of the network counted: noise, x_t and the dropped-out
 x_t share one tensor; history, output and the output's gradient are three more."""
 
+_FORECAST_SCORES = 4
+"""Matrices over the items of a forecasting recommender's step: scores, a temporary of their
+log-sum, noise, and dense ends where there is an autoencoder."""
+
+_FORECAST_PIECE = 2**25
+"""See diffrec.training.forecasting_run.CELLS_PER_PIECE; that module needs torch."""
+
 _GRAM_COPIES = 3
 """Of a float64 Gram matrix while EASE inverts it."""
 
@@ -33,13 +41,16 @@ def trial_bytes(config: AnyConfig, num_users: int, num_items: int, *, fused: boo
     Trained as one computation with others (`fused`), a wide layer's gradient does not come in
     pieces, and an item space has no tensors that share memory.
     """
-    if isinstance(config, EASEConfig):
+    if isinstance(config, EASEConfig | DirectedRidgeConfig):
         return _GRAM_COPIES * 8.0 * num_items**2
     widths = layer_widths(config, num_items)
     if not widths:
         return 0.0
-    assert isinstance(config, RecommenderConfig | MultVAEConfig)
+    assert isinstance(config, TrainedConfig)
     rows = min(config.training.batch_size, num_users)
+    if isinstance(config, ForecastingConfig):
+        scores = _FORECAST_SCORES * min(rows * num_items, _FORECAST_PIECE)
+        return _FLOAT * (_COPIES * num_weights(config, num_items) + scores)
     outputs = sum(sum(layers) for layers in widths)
     over_items = is_wide = False
     if isinstance(config, RecommenderConfig) and config.autoencoder is None and not fused:
@@ -62,11 +73,13 @@ def layer_widths(config: AnyConfig, num_items: int) -> list[list[int]]:
         hidden = list(config.hidden_dims)
         up = [config.latent_dim, *reversed(hidden), num_items]
         return [[num_items, *hidden, 2 * config.latent_dim], up]
-    if not isinstance(config, RecommenderConfig):
+    if not isinstance(config, RecommenderConfig | ForecastingConfig):
         return []
     dim = num_items if config.autoencoder is None else config.autoencoder.latent_dim
     hidden = list(config.denoiser.hidden_dims)
-    into = dim + config.denoiser.timestep_embedding_dim
+    into = dim
+    if isinstance(config, RecommenderConfig):
+        into += config.denoiser.timestep_embedding_dim
     chains = [[into, *reversed(hidden), *hidden[1:], dim]]
     if config.autoencoder is not None:
         chains += _autoencoder_widths(config.autoencoder, num_items)

@@ -9,9 +9,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from diffrec.config.baselines import ClosedFormConfig, EASEConfig, ItemKNNConfig, PopularityConfig
+from diffrec.config.baselines import (
+    ClosedFormConfig,
+    DirectedRidgeConfig,
+    EASEConfig,
+    ItemKNNConfig,
+    PopularityConfig,
+)
 from diffrec.data.interactions import Interactions
 from diffrec.models.baselines import gram
+from diffrec.models.baselines.directed_ridge import DirectedRidge
 
 
 class Popularity(nn.Module):
@@ -100,19 +107,21 @@ class EASE(nn.Module):
         )
 
 
-ClosedForm = Popularity | ItemKNN | EASE
+ClosedForm = Popularity | ItemKNN | EASE | DirectedRidge
 
 
 def build_closed_form(config: ClosedFormConfig, num_items: int) -> ClosedForm:
     """Return the unfitted recommender of `config`.
 
     Raises:
-        UserError: EASE's matrices do not fit into memory.
+        UserError: the matrices of EASE or DirectedRidge do not fit into memory.
     """
     if isinstance(config, PopularityConfig):
         return Popularity(config, num_items)
     if isinstance(config, ItemKNNConfig):
         return ItemKNN(config, num_items)
+    if isinstance(config, DirectedRidgeConfig):
+        return DirectedRidge(config, num_items)
     return EASE(config, num_items)
 
 

@@ -1,0 +1,35 @@
+"""Hold back the newest interactions of some users from the network, so that W can learn from them.
+
+A network has seen the future of the histories that it was trained on, and W then trusts old items
+that merely remind it. Leaving whole users out loses them for the network; here it is trained on all
+users, on some without the last part of their history.
+"""
+
+import numpy as np
+
+from diffrec.data.interactions import Interactions
+from diffrec.models.recency import CUT_RANGE
+from diffrec.runtime.seeding import generator
+
+
+def first_held_back(train: Interactions, held: np.ndarray, seed: int) -> np.ndarray:
+    """Return int64 (num_users,): how many interactions of each user the network may see.
+
+    Args:
+        train: train interactions.
+        held: mask of the users that W learns from, (num_users,).
+        seed: the run's.
+    """
+    lengths = train.lengths
+    share = generator(seed, "future_holdout", "cuts").uniform(*CUT_RANGE, size=train.num_users)
+    cuts = np.clip((lengths * share).astype(np.int64), 1, np.maximum(lengths - 1, 1))
+    return np.where(held, cuts, lengths)
+
+
+def truncated(train: Interactions, lengths: np.ndarray) -> Interactions:
+    """Return each history's first `lengths` interactions, (num_users,)."""
+    kept = train.positions() < lengths[train.users()]
+    indptr = np.concatenate(([0], np.cumsum(kept)))[train.indptr]
+    return Interactions(
+        train.num_users, train.num_items, indptr.astype(np.int64), train.indices[kept]
+    )
