@@ -132,6 +132,14 @@ class Interactions:
         np.cumsum(self.lengths[users], out=indptr[1:])
         return Interactions(len(users), self.num_items, indptr, self.indices[self.slots(users)])
 
+    def followed_by(self, later: "Interactions") -> "Interactions":
+        """Return each user's interactions followed by those of `later`, which has the same shape.
+
+        No item may be in both rows of a user.
+        """
+        pairs = np.concatenate([self.to_pairs(), later.to_pairs()])
+        return Interactions.from_pairs(pairs, self.num_users, self.num_items)
+
     def to_csr(self, dtype: DTypeLike = np.float32) -> "csr_array":
         """Return a SciPy matrix of ones, item ids sorted in each row: the time order is gone."""
         from scipy.sparse import csr_array

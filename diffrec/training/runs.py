@@ -10,6 +10,9 @@ from diffrec.training.run import TrainingRun
 
 Run = TrainingRun | ClosedFormRun
 
+WITH_VALID = "test_with_valid"
+"""Prefix of test metrics whose query is train and valid together: another protocol than `test`."""
+
 
 def build_run(config: AnyConfig, split: TuningSplit, *, device: str = "cpu") -> Run:
     """Return a fresh run of whatever family `config` belongs to."""
@@ -35,3 +38,17 @@ def test_results(run: Run, test: Interactions) -> UserResults:
     train, valid = run.split.train, run.split.valid
     questions = [Question(test, [train, valid])]
     return user_results(run.model, history=train, questions=questions)[0]
+
+
+def metrics_with_valid(run: Run, test: Interactions) -> dict[str, float]:
+    """Return test metrics of the best-validation state queried with train and valid together.
+
+    The model has learned from train alone; it only knows what the user did since. The names,
+    `test_with_valid/recall@20` and so on, keep them apart from the published protocol's.
+    """
+    run.restore_best()
+    train, valid = run.split.train, run.split.valid
+    history = train.followed_by(valid)
+    questions = [Question(test, [history])]
+    found = user_results(run.model, history=history, questions=questions)[0]
+    return {f"{WITH_VALID}/{name}": value for name, value in found.means().items()}

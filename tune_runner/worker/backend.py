@@ -37,10 +37,11 @@ class Engine:
         Returns:
             The metrics, and what the record keeps of single users, by name of its file.
         """
-        from diffrec.training.runs import test_results
+        from diffrec.training.runs import metrics_with_valid, test_results
 
         found = test_results(run, test)
         metrics = {f"test/{name}": value for name, value in found.means().items()}
+        metrics |= metrics_with_valid(run, test)
         return metrics, {USERS_FILE: _kept(found)} if len(found.users) else {}
 
 

@@ -244,3 +244,21 @@ def test_scores_rank_the_highest_first_and_missing_users_are_misses(tmp_path, ca
     out = capsys.readouterr()
     assert json.loads(out.out)["test/mrr@10"] == pytest.approx(1 / 600)
     assert "599 users have no recommendations" in out.err
+
+
+def test_a_query_with_valid_is_another_metric_and_another_result(ease, capsys):
+    metrics = json.loads((ease / "metrics.json").read_text())
+    command = ["evaluate", "--checkpoint", str(ease / "model.pt"), "--json"]
+    capsys.readouterr()
+    assert main(command) == 0
+    published = json.loads(capsys.readouterr().out)
+    assert main([*command, "--history", "train+valid"]) == 0
+    longer = json.loads(capsys.readouterr().out)
+    assert longer == {k: v for k, v in metrics.items() if k.startswith("test_with_valid/")}
+    assert published == {k: v for k, v in metrics.items() if k.startswith("test/")}
+    assert longer["test_with_valid/recall@20"] != published["test/recall@20"]
+
+
+def test_a_query_with_valid_that_gives_the_answers_away_is_refused(ease, capsys):
+    command = ["evaluate", "--checkpoint", ease / "model.pt", "--history", "train+valid"]
+    assert "holds the answers" in refused([*command, "--on", "valid"], capsys)

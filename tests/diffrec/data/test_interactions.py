@@ -169,3 +169,10 @@ def test_inconsistent_datasets_are_refused(dataset, change, message):
 def test_tuning_split_refuses_lists_of_other_shapes(dataset):
     with pytest.raises(ValueError, match="`valid` must have train's shape"):
         TuningSplit(dataset.train, from_rows([[1]], 4), dataset.item_embeddings)
+
+
+def test_histories_that_follow_keep_the_order_of_time():
+    first = Interactions.from_pairs(np.array([[0, 3], [0, 1], [2, 4]]), 3, 5)
+    later = Interactions.from_pairs(np.array([[0, 0], [1, 2]]), 3, 5)
+    joined = first.followed_by(later)
+    assert [joined.items_of(user).tolist() for user in range(3)] == [[3, 1, 0], [2], [4]]
