@@ -7,7 +7,7 @@ from diffrec.config.baselines import EASEConfig
 from diffrec.config.presets import preset
 from diffrec.config.presets_baselines import BASELINES
 from diffrec.data import load_dataset
-from diffrec.training import run as training
+from diffrec.training import runs as training
 from diffrec.training.runs import build_run
 from real_data import real_data_dir, require_real_data
 

@@ -14,7 +14,7 @@ from diffrec.data.sources import load_dataset
 from diffrec.models import chunked_linear
 from diffrec.models.chunked_linear import WideLinear
 from diffrec.runtime import precision
-from diffrec.training import best_state
+from diffrec.training import best_state, runs
 from diffrec.training import run as training_run
 from diffrec.training.best_state import KeptState
 from diffrec.training.run import TrainingRun
@@ -107,9 +107,7 @@ def test_a_resumed_run_has_its_best_state(limit, dataset, monkeypatch):
     resumed = quick_run("DiffRec", dataset)
     resumed.load_state_dict(torch.load(file, weights_only=True))
     list(resumed.epochs())
-    assert training_run.test_metrics(resumed, dataset.test) == training_run.test_metrics(
-        whole, dataset.test
-    )
+    assert runs.test_metrics(resumed, dataset.test) == runs.test_metrics(whole, dataset.test)
 
 
 def test_a_checkpoint_of_the_best_epoch_holds_its_weights_once(dataset):
@@ -161,7 +159,7 @@ def test_bf16_validates_in_bf16_and_is_tested_in_float32(dataset):
     run.next_epoch()
     assert set(formats) == {torch.bfloat16}
     formats.clear()
-    training_run.test_metrics(run, dataset.test)
+    runs.test_metrics(run, dataset.test)
     assert set(formats) == {None}
 
 

@@ -6,7 +6,7 @@ from diffrec.config.baselines import MultVAEConfig
 from diffrec.config.presets import preset
 from diffrec.data import load_dataset
 from diffrec.models.baselines.mult_vae import MultVAE
-from diffrec.training import run as training
+from diffrec.training import runs as training
 from diffrec.training.runs import build_run
 
 SMALL = MultVAEConfig(hidden_dims=(8,), latent_dim=4, kl_weight_anneal_batches=4)
