@@ -2,13 +2,25 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from diffrec.errors import UserError
+from diffrec.errors import UserError, nearest
 from search_spaces.domains import Domain, PlainDomain
 
 Strategy = Literal["grid", "tpe", "random"]
+STRATEGIES = get_args(Strategy)
+PRUNERS = ("median", "hyperband", "successive-halving", "percentile", "patient", "none")
 
+METRICS = tuple(
+    f"valid/{metric}@{k}"
+    for metric in ("recall", "ndcg", "precision", "mrr")
+    for k in (10, 20, 50, 100)
+)
+"""What every trial is validated by; more is better of all of them."""
+
+POINT_LIMIT = 100_000
+"""Cells of a grid, seeds of a point and trials of a study at most: Optuna keeps every trial in
+memory, and a study of so many would run for years."""
 
 Params = dict[str, Any]
 
@@ -21,14 +33,18 @@ class Objective:
     direction: Literal["maximize", "minimize"] = "maximize"
 
     def __post_init__(self) -> None:
-        if not self.name.startswith("valid/"):
+        if self.name not in METRICS:
             raise UserError(
-                f"An objective must be a validation metric, but got {self.name!r}; "
-                "choose one such as 'valid/recall@20'."
+                f"An objective must be a validation metric, but got {self.name!r}"
+                f"{nearest(str(self.name), METRICS)}; known: {', '.join(METRICS)}."
             )
         if self.direction not in ("maximize", "minimize"):
             raise UserError(
                 f"An objective's direction is 'maximize' or 'minimize', but got {self.direction!r}."
+            )
+        if self.direction == "minimize":
+            raise UserError(
+                f"Of `{self.name}` more is better, but its direction is 'minimize'; leave it out."
             )
 
 
@@ -38,6 +54,17 @@ class Condition:
 
     parent: str
     allowed: tuple[Any, ...] | PlainDomain
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.parent, str):
+            raise UserError(
+                f"A condition's parent must be the path of a parameter, but got {self.parent!r}."
+            )
+        if not isinstance(self.allowed, tuple | PlainDomain) or self.allowed == ():
+            raise UserError(
+                f"A condition on {self.parent!r} must allow a tuple of values or a domain, but got "
+                f"{self.allowed!r}; write ({self.allowed!r},) for one value."
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the condition as JSON values."""

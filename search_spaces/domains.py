@@ -6,6 +6,7 @@ against another parameter, so that a constraint between the two holds by constru
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,21 @@ if TYPE_CHECKING:
 Scalar = str | int | float | bool | None
 
 
+VALUE_LIMIT = 10_000
+"""Values of a Choice at most."""
+
+
+def is_number(value: object) -> bool:
+    """Say whether a value is a number; True and False are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _check_bounds(kind: str, low: float, high: float) -> None:
-    if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+    if not (is_number(low) and is_number(high)):
+        raise UserError(
+            f"{kind} needs numbers as bounds, but got low={low!r} and high={high!r}; change them."
+        )
+    if not (-math.inf < low <= high < math.inf):
         raise UserError(
             f"{kind} needs finite bounds with low <= high, but got low={low} and high={high}; "
             "exchange or change them."
@@ -34,6 +48,13 @@ class Choice:
     def __init__(self, *values: Any) -> None:
         if not values:
             raise UserError("Choice needs at least one value, but got none; list the values.")
+        if len(values) > VALUE_LIMIT:
+            raise UserError(
+                f"Choice takes at most {VALUE_LIMIT:,} values, but got {len(values):,}; use an "
+                "interval, IntUniform say."
+            )
+        for value in values:
+            _check_value(value)
         if any(value in values[:i] for i, value in enumerate(values)):
             raise UserError(f"Choice needs distinct values, but got {values}; drop the repeated.")
         object.__setattr__(self, "values", values)
@@ -77,7 +98,7 @@ class Uniform:
         _check_bounds("Uniform", self.low, self.high)
 
     def __contains__(self, value: object) -> bool:
-        return _is_number(value) and self.low <= value <= self.high  # type: ignore[operator]
+        return is_number(value) and self.low <= value <= self.high  # type: ignore[operator]
 
     def sample(self, rng: "np.random.Generator") -> float:
         """Draw one value."""
@@ -108,7 +129,7 @@ class LogUniform:
             raise UserError(f"LogUniform needs low > 0, but got low={self.low}; raise it.")
 
     def __contains__(self, value: object) -> bool:
-        return _is_number(value) and self.low <= value <= self.high  # type: ignore[operator]
+        return is_number(value) and self.low <= value <= self.high  # type: ignore[operator]
 
     def sample(self, rng: "np.random.Generator") -> float:
         """Draw one value; the exponential's rounding is clipped back into the interval."""
@@ -158,9 +179,9 @@ class IntUniform:
         """Return both ends."""
         return (self.low, self.high)
 
-    def grid(self) -> tuple[int, ...] | None:
+    def grid(self) -> Sequence[int] | None:
         """Return every integer of the range."""
-        return tuple(range(self.low, self.high + 1))
+        return range(self.low, self.high + 1)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the domain as JSON values."""
@@ -176,6 +197,9 @@ class ScaledFrom:
 
     path: str
     factor: PlainDomain
+
+    def __post_init__(self) -> None:
+        _check_relative("ScaledFrom", self.path, self.factor)
 
     def value(self, base: float, factor: float) -> float:
         """Return the parameter's value, given that of `path` and the factor drawn."""
@@ -198,6 +222,7 @@ class FractionOf:
     factor: PlainDomain = Uniform(0.0, 1.0)
 
     def __post_init__(self) -> None:
+        _check_relative("FractionOf", self.path, self.factor)
         if not all(0 <= corner <= 1 for corner in self.factor.corners()):
             raise UserError(
                 f"FractionOf needs fractions between 0 and 1, but got {self.factor.corners()}."
@@ -230,8 +255,25 @@ def coordinate_name(path: str, domain: Domain) -> str:
     return f"{path} / {domain.path}" if isinstance(domain, RelativeDomain) else path
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _check_relative(kind: str, path: object, factor: object) -> None:
+    if not isinstance(path, str):
+        raise UserError(f"{kind} needs the path of a parameter, but got {path!r}.")
+    if not isinstance(factor, PlainDomain) or not all(map(is_number, factor.corners())):
+        raise UserError(f"{kind} needs a domain of numbers as its factor, but got {factor!r}.")
+
+
+def _check_value(value: object) -> None:
+    """Refuse a value of a Choice that no configuration can hold and no record can keep."""
+    if isinstance(value, list | tuple):
+        for part in value:
+            _check_value(part)
+    elif value is not None and not isinstance(value, str | bool | int | float):
+        raise UserError(
+            f"Choice takes texts, numbers, true and false, None and lists of them, but got "
+            f"{value!r} ({type(value).__name__}); write it as one of these."
+        )
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"Choice takes finite numbers, but got {value!r}; drop it.")
 
 
 def _plain(value: Any) -> Any:

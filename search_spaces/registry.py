@@ -69,13 +69,17 @@ def _read_file(path: Path) -> SearchSpace:
         raise UserError(f"{str(path)!r} is no Python file; give the path of a .py file.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses and pickle look their module up there
+    folder = str(path.resolve().parent)
+    sys.path.insert(0, folder)  # as for a script: it may import the modules beside it
     try:
         spec.loader.exec_module(module)
     except UserError:
         raise
-    except Exception as error:  # noqa: BLE001 - the user's own code may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's own code may raise anything
         reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         raise UserError(f"Space file {str(path)!r} cannot be run ({reason}); mend it.") from None
+    finally:
+        sys.path.remove(folder)
     space = getattr(module, "SPACE", None)
     if not isinstance(space, SearchSpace):
         raise UserError(

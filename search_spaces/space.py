@@ -15,7 +15,13 @@ from diffrec.config.families import AnyConfig
 from diffrec.config.presets import FALLBACK_DATASET, preset
 from diffrec.errors import UserError
 from search_spaces import validation
-from search_spaces.definition import Condition, Objective, Params, SpaceDefinition
+from search_spaces.definition import (
+    POINT_LIMIT,
+    Condition,
+    Objective,
+    Params,
+    SpaceDefinition,
+)
 from search_spaces.domains import PlainDomain, RelativeDomain, drawn_domain
 from search_spaces.variants import VARIANT, fields_of, variants_of
 
@@ -30,9 +36,10 @@ class SearchSpace(SpaceDefinition):
     """A checked search space, and the points, cells and configurations that it stands for."""
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z0-9_]+", self.name):
+        if not isinstance(self.name, str) or not re.fullmatch(r"[a-z0-9_]{1,100}", self.name):
             raise UserError(
-                f"A space's name is made of a-z, 0-9 and _, but got {self.name!r}; rename it."
+                f"A space's name is made of a-z, 0-9 and _, 100 at most, but got {self.name!r}; "
+                "rename it."
             )
         validation.check_definition(self)
         self._check_points()
@@ -85,15 +92,22 @@ class SearchSpace(SpaceDefinition):
         """Return the draws of every point of the grid; what has no meaning is left out.
 
         Raises:
-            UserError: a domain is an interval, which no grid can exhaust.
+            UserError: a domain is an interval, which no grid can exhaust, or there are too many.
         """
         for path in self.domains:
             if self.drawn(path).grid() is None:
                 raise UserError(
                     f"A grid needs finite domains, but `{path}` is an interval in space "
-                    f"{self.name!r}; use --sampler tpe or a Choice."
+                    f"{self.name!r}; use a sampler (strategy='tpe' with trials=..., no "
+                    "--sampler grid) or a Choice."
                 )
-        return list(self.tree(lambda domain: domain.grid() or ()))
+        points = list(islice(self.tree(lambda domain: domain.grid() or ()), POINT_LIMIT + 1))
+        if len(points) > POINT_LIMIT:
+            raise UserError(
+                f"The grid of space {self.name!r} must have at most {POINT_LIMIT:,} cells, but has "
+                "more; take fewer values, or a sampler (strategy='tpe' with trials=...)."
+            )
+        return points
 
     def published_draws(self, dataset: str, variant: str | None = None) -> Params:
         """Return the draws that give the published configuration of `variant` (or of the first).

@@ -1,14 +1,22 @@
 """What a search space must fulfil before anything runs; each fault is one sentence."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from types import NoneType
 from typing import Any
 
 from diffrec.config import serialization
 from diffrec.config.families import AnyConfig
 from diffrec.config.presets import ALL_VARIANTS
 from diffrec.errors import UserError, nearest
-from search_spaces.definition import Condition, SpaceDefinition
-from search_spaces.domains import Choice, Domain, RelativeDomain, drawn_domain
+from search_spaces.definition import (
+    POINT_LIMIT,
+    PRUNERS,
+    STRATEGIES,
+    Condition,
+    Objective,
+    SpaceDefinition,
+)
+from search_spaces.domains import Choice, Domain, RelativeDomain, drawn_domain, is_number
 from search_spaces.variants import (
     VARIANT,
     fields_of,
@@ -21,6 +29,7 @@ from search_spaces.variants import (
 
 def check_definition(space: SpaceDefinition) -> None:
     """Raise UserError for the first rule that `space` breaks."""
+    _check_fields(space)
     _check_variants(space)
     _check_names(space)
     _check_conditions(space)
@@ -100,6 +109,77 @@ def check_override(space: SpaceDefinition, path: str) -> None:
         )
 
 
+_KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
+    "question": (str, "a sentence"),
+    "domains": (Mapping, "a dictionary from paths to domains"),
+    "variant": ((str, NoneType), "the name of a variant, or None"),
+    "conditions": (Mapping, "a dictionary from paths to Conditions"),
+    "overrides": (Mapping, "a dictionary from paths to values"),
+    "objective": (Objective, "an Objective, such as Objective('valid/recall@20')"),
+    "replicates": (int, "a whole number"),
+    "trials": ((int, NoneType), "a whole number, or None"),
+    "start_published": (bool, "True or False"),
+    "equal_share": (bool, "True or False"),
+    "control": ((Mapping, NoneType), "a dictionary from paths to values, or None"),
+}
+
+
+def _check_fields(space: SpaceDefinition) -> None:
+    """Raise UserError for the first field that is of another type than it is declared with."""
+    for name, (kind, rule) in _KINDS.items():
+        value = getattr(space, name)
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise UserError(
+                f"`{name}` of space {space.name!r} must be {rule}, but got {value!r} "
+                f"({type(value).__name__})."
+            )
+    if not space.question.strip() or not space.question.isprintable():
+        raise UserError(
+            f"`question` of space {space.name!r} must be a sentence in one line, but got "
+            f"{space.question!r}."
+        )
+    for mapping in (space.domains, space.conditions, space.overrides, space.control or {}):
+        for path in mapping:
+            if not isinstance(path, str):
+                raise UserError(
+                    f"Space {space.name!r} needs dotted paths as keys, but got {path!r}; write it "
+                    "as text."
+                )
+    for path in space.control or {}:
+        if path not in space.domains:
+            raise UserError(
+                f"The control of space {space.name!r} sets {path!r}, which it does not search"
+                f"{nearest(path, space.domains)}."
+            )
+    for path, domain in space.domains.items():
+        if not isinstance(domain, Domain):
+            raise UserError(
+                f"Space {space.name!r} needs a domain for {path!r}, but got {domain!r}; write "
+                f"Choice({domain!r}) for a single value."
+            )
+    for path, condition in space.conditions.items():
+        if not isinstance(condition, Condition):
+            raise UserError(
+                f"Space {space.name!r} needs a Condition for {path!r}, but got {condition!r}."
+            )
+    if space.strategy not in STRATEGIES:
+        raise UserError(
+            f"A space's strategy is grid, tpe or random, but got {space.strategy!r}"
+            f"{nearest(str(space.strategy), STRATEGIES)}."
+        )
+    if space.pruner not in PRUNERS:
+        raise UserError(
+            f"No pruner named {space.pruner!r}{nearest(str(space.pruner), PRUNERS)}, as space "
+            f"{space.name!r} asks for; known: {', '.join(PRUNERS)}."
+        )
+    for name in ("replicates", "trials"):
+        value = getattr(space, name)
+        if value is not None and value > POINT_LIMIT:
+            raise UserError(
+                f"`{name} <= {POINT_LIMIT:,}` must hold in space {space.name!r}, but got {value}."
+            )
+
+
 def _check_variants(space: SpaceDefinition) -> None:
     if not space.domains:
         raise UserError(f"Space {space.name!r} searches nothing; give it a domain.")
@@ -158,6 +238,15 @@ def _check_meanings(space: SpaceDefinition) -> None:
                 )
     for path in space.overrides:
         check_override(space, path)
+    for path, condition in space.conditions.items():
+        parent = space.domains[condition.parent]
+        allowed = condition.allowed
+        if isinstance(parent, Choice) and not any(value in allowed for value in parent.values):
+            raise UserError(
+                f"The condition on {path!r} in space {space.name!r} must allow a value that "
+                f"{condition.parent!r} takes ({', '.join(map(repr, parent.values))}), but allows "
+                f"{allowed!r}."
+            )
 
 
 def _check_types(space: SpaceDefinition) -> None:
@@ -174,8 +263,6 @@ def _check_types(space: SpaceDefinition) -> None:
 
 
 def _check_strategy(space: SpaceDefinition) -> None:
-    if space.strategy not in ("grid", "tpe", "random"):
-        raise UserError(f"A space's strategy is grid, tpe or random, but got {space.strategy!r}.")
     if space.strategy != "grid" and (space.trials is None or space.trials < 1):
         raise UserError(
             f"Space {space.name!r} samples, so it needs `trials >= 1`, but got {space.trials}."
@@ -204,10 +291,18 @@ def _check_conditions(space: SpaceDefinition) -> None:
                 f"{space.name!r} does not search{nearest(condition.parent, space.domains)}."
             )
     for path, domain in space.domains.items():
-        if isinstance(domain, RelativeDomain) and domain.path not in space.domains:
+        if not isinstance(domain, RelativeDomain):
+            continue
+        if domain.path not in space.domains:
             raise UserError(
                 f"{path!r} is relative to {domain.path!r}, which space {space.name!r} does not "
                 f"search{nearest(domain.path, space.domains)}."
+            )
+        base = space.domains[domain.path]
+        if not all(map(is_number, drawn_domain(base).corners())):
+            raise UserError(
+                f"{path!r} is relative to {domain.path!r}, which must be a number, but space "
+                f"{space.name!r} gives it {base!r}."
             )
 
 

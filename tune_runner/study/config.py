@@ -11,14 +11,14 @@ from diffrec.config import Precision
 from diffrec.config.families import training_of
 from diffrec.config.presets import preset
 from diffrec.errors import UserError, nearest
+from search_spaces.definition import PRUNERS, STRATEGIES
 from search_spaces.space import SearchSpace
 from tune_runner.checkpoints.locations import is_url, of_study
 from tune_runner.resources.allocation import Wish
 from tune_runner.study import urls
 
 PRECISIONS = get_args(Precision)
-PRUNERS = ("median", "hyperband", "successive-halving", "percentile", "patient", "none")
-SAMPLERS = ("grid", "tpe", "random")
+SAMPLERS = STRATEGIES
 
 
 @dataclass(frozen=True, slots=True)
