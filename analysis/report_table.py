@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class ReportTable:
     """Rows of text under a heading. What follows a line break in a cell belongs to it, smaller."""
 
     name: str
@@ -19,7 +19,7 @@ class Sheet:
     note: str = ""
 
 
-def sheet_markdown(sheet: Sheet) -> str:
+def sheet_markdown(sheet: ReportTable) -> str:
     """Return the sheet as a section of a Markdown document."""
     lines = [
         f"## {sheet.heading}\n",
@@ -30,7 +30,7 @@ def sheet_markdown(sheet: Sheet) -> str:
     return "\n".join([*lines, f"\n{sheet.note}" if sheet.note else ""]) + "\n"
 
 
-def sheet_csv(sheet: Sheet) -> str:
+def sheet_csv(sheet: ReportTable) -> str:
     """Return the sheet as CSV; what stands smaller in a cell has a column of its own."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -48,7 +48,7 @@ def sheet_csv(sheet: Sheet) -> str:
     return text.getvalue()
 
 
-def sheet_latex(sheet: Sheet) -> str:
+def sheet_latex(sheet: ReportTable) -> str:
     """Return the sheet for a paper (booktabs)."""
     return latex_tabular(sheet.heading, sheet.head, sheet.rows)
 

@@ -13,7 +13,7 @@ import time
 import torch
 from measuring import ML_1M, machine, report
 
-from diffrec.runtime.memory import keep_freed_memory
+from diffrec.runtime.memory import retain_freed_memory
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def _elementwise(*, keep: bool) -> float:
     """Return the least CPU seconds of a batch's element-wise work, fresh tensors throughout."""
     torch.set_num_threads(1)
     if keep:
-        keep_freed_memory()
+        retain_freed_memory()
     x_0, noise = torch.rand(400, ML_1M[1]), torch.randn(400, ML_1M[1])
     least = float("inf")
     for _ in range(20):

@@ -16,7 +16,7 @@ from measuring import ML_1M, interleaved, machine, product_rate, report, scoring
 
 from diffrec.config.presets import preset
 from diffrec.models.recommender import DiffusionRecommender
-from diffrec.runtime.memory import keep_freed_memory
+from diffrec.runtime.memory import retain_freed_memory
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    keep_freed_memory()
+    retain_freed_memory()
     config = preset("DiffRec", "ml-1m_clean").config
     model = DiffusionRecommender(config, args.items).eval()
     rng = np.random.default_rng(0)

@@ -10,7 +10,7 @@ from measuring import ML_1M, interleaved, machine, report
 from torch import nn
 
 from diffrec.models.dropout import Dropout
-from diffrec.runtime.memory import keep_freed_memory
+from diffrec.runtime.memory import retain_freed_memory
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    keep_freed_memory()
+    retain_freed_memory()
     x, weight = torch.rand(args.rows, args.items), torch.rand(args.units, args.items)
     ours, torchs = Dropout(0.5), nn.Dropout(0.5)
     inplace, spare = Dropout(0.5, inplace=True), x.clone()

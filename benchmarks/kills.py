@@ -34,7 +34,7 @@ import ray  # noqa: E402
 from driver import start_driver  # noqa: E402
 from fake_run import FakeEngine  # noqa: E402
 from faults import Harm, Watch  # noqa: E402
-from tune_runner.resources.allocation import Wish  # noqa: E402
+from tune_runner.resources.allocation import ResourceRequest  # noqa: E402
 from tune_runner.study.config import StudyConfig  # noqa: E402
 
 SPACE = """
@@ -63,9 +63,14 @@ class Killer:
     """Runs studies to their end and kills what runs them."""
 
     def __init__(
-        self, config: StudyConfig, engine: FakeEngine, cluster: str, uri: str, chance: random.Random
+        self,
+        config: StudyConfig,
+        backend: FakeEngine,
+        cluster: str,
+        uri: str,
+        chance: random.Random,
     ) -> None:
-        self._config, self._engine, self._cluster = config, engine, cluster
+        self._config, self._backend, self._cluster = config, backend, cluster
         self._uri, self._chance = uri, chance
         self.count, self.harm = Counter(), Counter()
         self._span = 0.0
@@ -112,8 +117,8 @@ class Killer:
 
     def _start(self, name: str, *, resume: bool) -> BaseProcess:
         config = replace(self._config, name=name)
-        engine = replace(self._engine, diary=str(Path(f"{name}.diary").resolve()))
-        return start_driver(config, engine, self._cluster, resume=resume)
+        backend = replace(self._backend, diary=str(Path(f"{name}.diary").resolve()))
+        return start_driver(config, backend, self._cluster, resume=resume)
 
     def _kill_worker(self, diary: Path) -> None:
         """Kill who ran the last epoch, if it is there still."""
@@ -140,7 +145,7 @@ def main() -> int:
     quiet = {"log_to_driver": False, "logging_level": "error"}
     ray.init("local", num_cpus=2, include_dashboard=False, **quiet)
     address = ray.get_runtime_context().gcs_address
-    config = StudyConfig(space="kills.py", name="x", wish=Wish(max_concurrent=2))
+    config = StudyConfig(space="kills.py", name="x", request=ResourceRequest(max_concurrent=2))
     killer = Killer(config, FakeEngine(seconds=0.2), address, uri, random.Random(args.seed))
     killer.calm("warm-up")  # imports the engines, makes MLflow's database
     print(f"a study takes {killer.calm('calm'):.1f} s", flush=True)

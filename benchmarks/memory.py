@@ -23,9 +23,9 @@ from diffrec.config import RecommenderConfig
 from diffrec.config.presets import preset
 from diffrec.data.interactions import TuningSplit
 from diffrec.evaluation.ranking import rankings
-from diffrec.training.best_state import Sparing, read_state
+from diffrec.training.best_state import PageReleasingFile, read_state
 from diffrec.training.run import TrainingRun
-from diffrec.training.runs import test_metrics
+from diffrec.training.runs import score_test
 
 
 def main() -> None:
@@ -50,7 +50,7 @@ def main() -> None:
     if not args.full:
         split = _part(split, args.batches * config.training.batch_size, args.validated)
     run = _trained_and_resumed(config, split, args.device, clock)
-    test_metrics(run, split.valid)
+    score_test(run, split.valid)
     clock.note("best state restored, test scored")
     users = np.flatnonzero(split.valid.lengths > 0)
     for _ in rankings(run.model, history=split.train, seen=[split.train], users=users, k=20):
@@ -95,7 +95,7 @@ def _trained_and_resumed(
 def _save(run: TrainingRun, clock: "_Clock", folder: Path, which: str) -> Path:
     path = folder / "state.pt"
     with path.open("wb") as file:
-        torch.save(run.state_dict(), Sparing(file))
+        torch.save(run.state_dict(), PageReleasingFile(file))
     clock.note(f"checkpoint of {path.stat().st_size / 1e9:.1f} GB, {which}")
     return path
 

@@ -17,7 +17,7 @@ from diffrec.config.presets import preset
 from diffrec.data import Dataset, load_dataset
 from diffrec.runtime.precision import has_native_bf16
 from diffrec.training.run import TrainingRun
-from diffrec.training.runs import test_metrics
+from diffrec.training.runs import score_test
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
                 if args.max_epochs:
                     changes["training.max_epochs"] = args.max_epochs
                 run = _trained(variant, changes, data, args.device)
-                values.append(test_metrics(run, data.test)["test/recall@20"])
+                values.append(score_test(run, data.test)["test/recall@20"])
                 by_scoring = max(by_scoring, _difference_by_scoring(run, data))
         pairs = zip(found["bf16"], found["fp32"], strict=True)
         difference = _mean_and_deviation([rough - exact for rough, exact in pairs])
@@ -63,9 +63,9 @@ def _trained(variant: str, changes: dict[str, object], data: Dataset, device: st
 
 def _difference_by_scoring(run: TrainingRun, data: Dataset) -> float:
     """Return by how much a metric of test moves when the chain runs in bf16."""
-    exact = test_metrics(run, data.test)
+    exact = score_test(run, data.test)
     with run.model.chain_in(torch.bfloat16):
-        rough = test_metrics(run, data.test)
+        rough = score_test(run, data.test)
     near = [name for name in exact if name.endswith(("@10", "@20"))]
     return max(abs(exact[name] - rough[name]) for name in near)
 

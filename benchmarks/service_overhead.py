@@ -29,7 +29,7 @@ from ray import tune  # noqa: E402
 
 from diffrec.training.fused.runs import FusedRuns  # noqa: E402
 from tune_runner import runner  # noqa: E402
-from tune_runner.resources.allocation import Wish  # noqa: E402
+from tune_runner.resources.allocation import ResourceRequest  # noqa: E402
 from tune_runner.study.config import StudyConfig  # noqa: E402
 
 OBJECTIVE = "valid/recall@20"
@@ -83,7 +83,7 @@ class EmptyRun:
 
 @dataclass(frozen=True)
 class EmptyEngine:
-    """Stands in for `tune_runner.worker.backend.Engine`."""
+    """Stands in for `tune_runner.worker.backend.TrainingBackend`."""
 
     reports: int
 
@@ -154,9 +154,11 @@ def whole_service(args: argparse.Namespace, folder: Path, name: str) -> list[flo
     """Run the same trials as a study; return when they ended."""
     space = folder / "empty.py"
     space.write_text(SPACE.format(trials=args.trials, reports=args.reports))
-    wish = Wish(max_concurrent=args.concurrent)
-    config = StudyConfig(space=str(space), name=name, runs_dir=str(folder / "runs"), wish=wish)
-    if runner.run_study(config, engine=EmptyEngine(args.reports)):
+    request = ResourceRequest(max_concurrent=args.concurrent)
+    config = StudyConfig(
+        space=str(space), name=name, runs_dir=str(folder / "runs"), request=request
+    )
+    if runner.run_study(config, backend=EmptyEngine(args.reports)):
         raise SystemExit("the study failed")
     url = f"journal://{folder / 'runs' / name / 'study.log'}"
     known = optuna.load_study(study_name=name, storage=storage.read_storage(url)).trials

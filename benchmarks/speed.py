@@ -35,7 +35,7 @@ from diffrec.models.recommender import DiffusionRecommender
 from diffrec.runtime.precision import product_dtype
 from diffrec.training.patience import PatienceRule
 from diffrec.training.run import TrainingRun
-from diffrec.training.runs import test_metrics
+from diffrec.training.runs import score_test
 
 _KINDS = ("fp32", "auto")
 Seconds = dict[str, float]
@@ -114,7 +114,7 @@ def _trials(
         run = TrainingRun(config.replace_values(values), split, device=device)
         for _ in run.epochs():
             pass
-        test_metrics(run, data.test)
+        score_test(run, data.test)
         took = time.perf_counter() - started
         each = base / epoch / (took / run.epoch)
         rows.append((kind, str(run.epoch), f"{took:.3g}", f"{base / took:.1f}", f"{each:.1f}"))

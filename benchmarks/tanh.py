@@ -9,7 +9,7 @@ import torch
 from measuring import interleaved, machine, report
 
 from diffrec.models.denoiser import tanh
-from diffrec.runtime.memory import keep_freed_memory
+from diffrec.runtime.memory import retain_freed_memory
 
 _CALLS = 50
 
@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=10)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    keep_freed_memory()
+    retain_freed_memory()
     x, weight = torch.randn(args.rows, args.units), torch.randn(args.units, args.units)
     spare = x.clone()
     works = {

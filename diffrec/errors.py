@@ -11,7 +11,7 @@ class UserError(ValueError):
     """The user's input breaks a rule. The message is one sentence; commands print it and exit 2."""
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ` (did you mean 'x'?)` for the closest of `known`, or an empty string.
 
     Names that are equally close are all listed: `a, b or c`.

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from diffrec.errors import UserError, nearest
+from diffrec.errors import UserError, did_you_mean
 from search_spaces.domains import Domain, PlainDomain
 
 Strategy = Literal["grid", "tpe", "random"]
@@ -36,7 +36,7 @@ class Objective:
         if self.name not in METRICS:
             raise UserError(
                 f"An objective must be a validation metric, but got {self.name!r}"
-                f"{nearest(str(self.name), METRICS)}; known: {', '.join(METRICS)}."
+                f"{did_you_mean(str(self.name), METRICS)}; known: {', '.join(METRICS)}."
             )
         if self.direction not in ("maximize", "minimize"):
             raise UserError(

@@ -4,7 +4,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from diffrec.errors import UserError, nearest
+from diffrec.errors import UserError, did_you_mean
 from search_spaces.catalog import (
     baselines,
     clustering_ablation,
@@ -55,7 +55,7 @@ def get_space(name_or_path: str) -> SearchSpace:
         return _read_file(Path(name_or_path))
     if name_or_path not in SPACES:
         raise UserError(
-            f"No search space named {name_or_path!r}{nearest(name_or_path, SPACES)}; "
+            f"No search space named {name_or_path!r}{did_you_mean(name_or_path, SPACES)}; "
             f"known: {', '.join(sorted(SPACES))}, or a path to a .py file."
         )
     return SPACES[name_or_path]

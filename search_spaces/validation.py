@@ -7,7 +7,7 @@ from typing import Any
 from diffrec.config import serialization
 from diffrec.config.families import AnyConfig
 from diffrec.config.presets import ALL_VARIANTS
-from diffrec.errors import UserError, nearest
+from diffrec.errors import UserError, did_you_mean
 from search_spaces.definition import (
     POINT_LIMIT,
     PRUNERS,
@@ -22,8 +22,8 @@ from search_spaces.variants import (
     fields_of,
     fields_of_any,
     is_searched,
-    reach,
     variants_of,
+    variants_with,
 )
 
 
@@ -105,7 +105,7 @@ def check_override(space: SpaceDefinition, path: str) -> None:
     if path not in known:
         raise UserError(
             f"`{path}` has no meaning in space {space.name!r}: none of its variants "
-            f"({', '.join(variants_of(space))}) has such a field{nearest(path, known)}."
+            f"({', '.join(variants_of(space))}) has such a field{did_you_mean(path, known)}."
         )
 
 
@@ -149,7 +149,7 @@ def _check_fields(space: SpaceDefinition) -> None:
         if path not in space.domains:
             raise UserError(
                 f"The control of space {space.name!r} sets {path!r}, which it does not search"
-                f"{nearest(path, space.domains)}."
+                f"{did_you_mean(path, space.domains)}."
             )
     for path, domain in space.domains.items():
         if not isinstance(domain, Domain):
@@ -165,11 +165,11 @@ def _check_fields(space: SpaceDefinition) -> None:
     if space.strategy not in STRATEGIES:
         raise UserError(
             f"A space's strategy is grid, tpe or random, but got {space.strategy!r}"
-            f"{nearest(str(space.strategy), STRATEGIES)}."
+            f"{did_you_mean(str(space.strategy), STRATEGIES)}."
         )
     if space.pruner not in PRUNERS:
         raise UserError(
-            f"No pruner named {space.pruner!r}{nearest(str(space.pruner), PRUNERS)}, as space "
+            f"No pruner named {space.pruner!r}{did_you_mean(str(space.pruner), PRUNERS)}, as space "
             f"{space.name!r} asks for; known: {', '.join(PRUNERS)}."
         )
     for name in ("replicates", "trials"):
@@ -197,7 +197,7 @@ def _check_variants(space: SpaceDefinition) -> None:
     for variant in variants_of(space):
         if variant not in ALL_VARIANTS:
             raise UserError(
-                f"No variant named {variant!r}{nearest(str(variant), ALL_VARIANTS)}; "
+                f"No variant named {variant!r}{did_you_mean(str(variant), ALL_VARIANTS)}; "
                 f"known: {', '.join(ALL_VARIANTS)}."
             )
 
@@ -209,7 +209,7 @@ def _check_names(space: SpaceDefinition) -> None:
         if path not in anywhere:
             raise UserError(
                 f"Space {space.name!r} names a field that no configuration has: "
-                f"{path!r}{nearest(path, near) or nearest(path, anywhere)}."
+                f"{path!r}{did_you_mean(path, near) or did_you_mean(path, anywhere)}."
             )
     if "seed" in space.domains or "seed" in space.overrides:
         raise UserError(
@@ -223,7 +223,7 @@ def _check_names(space: SpaceDefinition) -> None:
 def _check_meanings(space: SpaceDefinition) -> None:
     """Every parameter must have a meaning for every variant that its conditions allow."""
     for path in space.domains:
-        reached = reach(space, path)
+        reached = variants_with(space, path)
         if not reached:
             raise UserError(
                 f"Space {space.name!r} never searches `{path}`: its conditions allow none of the "
@@ -233,8 +233,8 @@ def _check_meanings(space: SpaceDefinition) -> None:
             if path not in fields_of(variant):
                 raise UserError(
                     f"Space {space.name!r} searches `{path}` with {variant}, which has no such "
-                    f"field{nearest(path, fields_of(variant))}; give it a Condition on 'variant' "
-                    "that leaves out those without it."
+                    f"field{did_you_mean(path, fields_of(variant))}; give it a Condition on "
+                    "'variant' that leaves out those without it."
                 )
     for path in space.overrides:
         check_override(space, path)
@@ -253,7 +253,7 @@ def _check_types(space: SpaceDefinition) -> None:
     for path, domain in space.domains.items():
         if path == VARIANT or isinstance(domain, RelativeDomain):
             continue
-        for variant in reach(space, path):
+        for variant in variants_with(space, path):
             for value in drawn_domain(domain).corners():
                 serialization.check_type(fields_of(variant)[path], value, path)
     for path, value in space.overrides.items():
@@ -283,12 +283,12 @@ def _check_conditions(space: SpaceDefinition) -> None:
         if path not in space.domains:
             raise UserError(
                 f"Space {space.name!r} has a condition on {path!r}, which it does not search"
-                f"{nearest(path, space.domains)}."
+                f"{did_you_mean(path, space.domains)}."
             )
         if condition.parent not in space.domains:
             raise UserError(
                 f"The condition on {path!r} hangs on {condition.parent!r}, which space "
-                f"{space.name!r} does not search{nearest(condition.parent, space.domains)}."
+                f"{space.name!r} does not search{did_you_mean(condition.parent, space.domains)}."
             )
     for path, domain in space.domains.items():
         if not isinstance(domain, RelativeDomain):
@@ -296,7 +296,7 @@ def _check_conditions(space: SpaceDefinition) -> None:
         if domain.path not in space.domains:
             raise UserError(
                 f"{path!r} is relative to {domain.path!r}, which space {space.name!r} does not "
-                f"search{nearest(domain.path, space.domains)}."
+                f"search{did_you_mean(domain.path, space.domains)}."
             )
         base = space.domains[domain.path]
         if not all(map(is_number, drawn_domain(base).corners())):

@@ -37,24 +37,24 @@ def variants_of(space: SpaceDefinition) -> tuple[str, ...]:
     return domain.values
 
 
-def reach(space: SpaceDefinition, path: str) -> tuple[str, ...]:
+def variants_with(space: SpaceDefinition, path: str) -> tuple[str, ...]:
     """Return the variants under which `path` may be searched, by all the conditions it hangs on."""
     found = variants_of(space)
     if path == VARIANT:
         return found
     domain, condition = space.domains[path], space.conditions.get(path)
     if isinstance(domain, RelativeDomain):
-        found = _both(found, reach(space, domain.path))
+        found = _both(found, variants_with(space, domain.path))
     if condition is None:
         return found
     if condition.parent == VARIANT:
         return tuple(variant for variant in found if variant in condition.allowed)
-    return _both(found, reach(space, condition.parent))
+    return _both(found, variants_with(space, condition.parent))
 
 
 def is_searched(space: SpaceDefinition, variant: str) -> bool:
     """Say whether anything is searched under `variant`, apart from the variant itself."""
-    return any(variant in reach(space, path) for path in space.domains if path != VARIANT)
+    return any(variant in variants_with(space, path) for path in space.domains if path != VARIANT)
 
 
 def _both(some: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:

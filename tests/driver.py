@@ -20,20 +20,20 @@ _CONTEXT.set_forkserver_preload(
 )
 
 
-def start_driver(config, engine, cluster, *, resume=False, said="driver.out"):
+def start_driver(config, backend, cluster, *, resume=False, said="driver.out"):
     """Start the driver of a study here, on Ray at `cluster`; what it says goes to the file `said`.
 
     It joins Ray itself, so the packages of this project are not sent there each time.
     """
     folders = map(str, (Path(__file__).parent, Path(__file__).parents[1]))
     os.environ["PYTHONPATH"] = os.pathsep.join(folders)  # for the process to fork from
-    given = (config, engine, cluster, resume, str(Path.cwd()), dict(os.environ), said)
+    given = (config, backend, cluster, resume, str(Path.cwd()), dict(os.environ), said)
     process = _CONTEXT.Process(target=_drive, args=given)
     process.start()
     return process
 
 
-def _drive(config, engine, cluster, resume, folder, environment, said):
+def _drive(config, backend, cluster, resume, folder, environment, said):
     from ray import cloudpickle
 
     cloudpickle.register_pickle_by_value(fake_run)  # workers do not have tests/ in their path
@@ -45,4 +45,4 @@ def _drive(config, engine, cluster, resume, folder, environment, said):
             os.dup2(file.fileno(), stream)
     ray.init(cluster, log_to_driver=False, logging_level="error")
     runner._table = lambda session: None  # a process of its own, of another room
-    sys.exit(runner.run_study(config, resume=resume, engine=engine, measure=fake_run.doubled))
+    sys.exit(runner.run_study(config, resume=resume, backend=backend, measure=fake_run.doubled))

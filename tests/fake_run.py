@@ -125,7 +125,7 @@ class FakeFusedRuns:
 
 @dataclass(frozen=True)
 class FakeEngine:
-    """Stands in for `tune_runner.worker.backend.Engine`."""
+    """Stands in for `tune_runner.worker.backend.TrainingBackend`."""
 
     seconds: float = 0.0
     graves: str = ""
@@ -148,6 +148,6 @@ class FakeEngine:
         return {"test/recall@20": run.best_metrics[OBJECTIVE] + 1.0}, {}
 
 
-def doubled(config, dataset, placement, count, *, cluster=None):
+def doubled(config, dataset, resources, count, *, cluster=None):
     """Spare the measurement of what fusing brings."""
     return 2.0

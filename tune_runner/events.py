@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-Cause = Literal["final", "accident", "out_of_memory", "disk_full"]
+FailureKind = Literal["final", "accident", "out_of_memory", "disk_full"]
 FinalState = Literal["complete", "pruned", "failed"]
 
 
@@ -24,7 +24,7 @@ class Outcome:
     artifacts: Mapping[str, Any] = field(default_factory=dict)
     """Files to keep beside the trial, by name: JSON values."""
 
-    cause: Cause = "final"
+    cause: FailureKind = "final"
     """Of a failure: whether it may pass another time."""
 
 
@@ -77,7 +77,7 @@ class TrialRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class TrialEnd:
+class TrialResult:
     """How a trial ended."""
 
     state: FinalState
@@ -88,7 +88,7 @@ class TrialEnd:
     artifacts: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Observer(Protocol):
+class StudyCallback(Protocol):
     """Someone who is told what happens in a study, in the driver's thread."""
 
     def trial_started(self, trial: TrialRecord) -> None:
@@ -97,5 +97,5 @@ class Observer(Protocol):
     def trial_reported(self, trial: TrialRecord, report: TrialReport) -> None:
         """The trial went on. A report may come again after a retry."""
 
-    def trial_ended(self, trial: TrialRecord, end: TrialEnd) -> None:
+    def trial_ended(self, trial: TrialRecord, end: TrialResult) -> None:
         """The trial is complete, pruned or failed."""

@@ -17,22 +17,27 @@ from search_spaces import get_space
 from tune_runner import schema
 from tune_runner.execution import environment
 from tune_runner.execution.cluster import start_ray
-from tune_runner.execution.preflight import check_shared, check_store, refuse_fleeting
+from tune_runner.execution.preflight import check_shared, check_store, refuse_job_directory
 from tune_runner.monitoring import messages
-from tune_runner.probe.fusion import MeasureSpeedup, settle
-from tune_runner.probe.gpu_share import check_share, sized
-from tune_runner.resources.allocation import Cluster, Placement, local_cluster, place
+from tune_runner.probe.fusion import MeasureSpeedup, resolve_fusion
+from tune_runner.probe.gpu_share import check_gpu_share, resolve_auto
+from tune_runner.resources.allocation import (
+    ClusterResources,
+    TrialResources,
+    allocate,
+    local_cluster,
+)
 from tune_runner.search import storage
 from tune_runner.study import urls
-from tune_runner.study.config import Plan, StudyConfig, make_plan
+from tune_runner.study.config import StudyConfig, StudyPlan, make_plan
 from tune_runner.study.folder import StudyFolder
-from tune_runner.study.session import Session, check_same, summary
+from tune_runner.study.session import StudySession, check_unchanged, describe_study
 from tune_runner.tracking.tracker import Tracker, open_tracker
-from tune_runner.trials.retries import cause_of
+from tune_runner.trials.retries import classify_failure
 
 if TYPE_CHECKING:
-    from tune_runner.search.study_store import Ledger
-    from tune_runner.worker.backend import Engine
+    from tune_runner.search.study_store import StudyStore
+    from tune_runner.worker.backend import TrainingBackend
 
 INTERRUPTED = 130
 """Exit code of a study that was stopped and can go on."""
@@ -43,7 +48,7 @@ def run_study(
     *,
     resume: bool = False,
     retry_failed: bool = False,
-    engine: "Engine | None" = None,
+    backend: "TrainingBackend | None" = None,
     measure: MeasureSpeedup | None = None,
 ) -> int:
     """Run a study, new or known, and return the exit code of the command.
@@ -52,8 +57,8 @@ def run_study(
         config: what to study.
         resume: go on with a study that exists; otherwise there must be none of that name.
         retry_failed: run what had failed before once more.
-        engine: builds the runs; the real one if left out.
-        measure: measures what fusing gains; `measured_gain` if left out.
+        backend: builds the runs; the real one if left out.
+        measure: measures what fusing gains; `measure_fusion_speedup` if left out.
 
     Raises:
         UserError: something about the request is wrong; nothing was started.
@@ -63,105 +68,111 @@ def run_study(
     data_dir = None if config.data_dir is None else Path(config.data_dir)
     dataset = load_dataset(config.dataset, data_dir, config.protocol)  # type: ignore[arg-type]
     folder, uri = StudyFolder(Path(config.runs_dir), config.name), schema.default_tracking_uri()
-    session = Session(config, space, plan, dataset, folder, uri, config.wish)
-    description = summary(session)
+    session = StudySession(config, space, plan, dataset, folder, uri, config.request)
+    description = describe_study(session)
     if resume or folder.exists():
-        check_same(folder, description, resume=resume)
+        check_unchanged(folder, description, resume=resume)
     cluster = _check_means(config, plan, new=not resume)
-    wish, note = settle(config, space, plan, dataset, cluster, measure)
-    session = replace(session, wish=wish)
+    request, note = resolve_fusion(config, space, plan, dataset, cluster, measure)
+    session = replace(session, request=request)
     with folder, _sentence_for_full_disk(folder.path):
         if config.storage is not None:
-            storage.claim(config.storage, config.name, space.objective.direction, new=not resume)
+            storage.register_study(
+                config.storage, config.name, space.objective.direction, new=not resume
+            )
         folder.begin()
         folder.write(description)
-        _say("\n".join(filter(None, [messages.opening(config, space, plan, dataset), note])))
-        return _conduct(session, engine, cluster, retry_failed=retry_failed)
+        _say("\n".join(filter(None, [messages.start_message(config, space, plan, dataset), note])))
+        return _conduct(session, backend, cluster, retry_failed=retry_failed)
 
 
 @contextmanager
 def _sentence_for_full_disk(path: Path) -> Iterator[None]:
-    """Say it plainly before the first trial; later the conductor does."""
+    """Say it plainly before the first trial; later the controller does."""
     try:
         yield
     except OSError as error:
-        if cause_of(error) != "disk_full":
+        if classify_failure(error) != "disk_full":
             raise
         raise UserError(
             f"The disk of {path} is full; free some space and give the command again."
         ) from None
 
 
-def _check_means(config: StudyConfig, plan: Plan, *, new: bool) -> Cluster | None:
+def _check_means(config: StudyConfig, plan: StudyPlan, *, new: bool) -> ClusterResources | None:
     """Refuse what cannot be placed before anything is written; a cluster has to be asked."""
     if config.checkpoints is not None:
         check_store(config.checkpoints, config.name, new=new)
     if config.address is None:
         here = local_cluster()
-        place(config.wish, here, trials=plan.trials)
-        check_share(config.wish, here, joined=False)
+        allocate(config.request, here, trials=plan.trials)
+        check_gpu_share(config.request, here, joined=False)
         return None
     environment.prepare()
-    refuse_fleeting(Path(config.runs_dir), schema.default_tracking_uri())
+    refuse_job_directory(Path(config.runs_dir), schema.default_tracking_uri())
     cluster = start_ray(config.address)
     check_shared(Path(config.runs_dir), config.checkpoints)
-    place(config.wish, cluster, trials=plan.trials)
-    check_share(config.wish, cluster, joined=True)
+    allocate(config.request, cluster, trials=plan.trials)
+    check_gpu_share(config.request, cluster, joined=True)
     return cluster
 
 
 def _conduct(
-    session: Session, engine: "Engine | None", cluster: Cluster | None, *, retry_failed: bool
+    session: StudySession,
+    backend: "TrainingBackend | None",
+    cluster: ClusterResources | None,
+    *,
+    retry_failed: bool,
 ) -> int:
     """Start the engines, run the trials, close the books."""
     environment.prepare()
     # The engines are imported before the tracker's thread starts to import MLflow: two threads that
     # import the same libraries at once may meet half-made modules.
     from tune_runner.execution import tune_run
-    from tune_runner.search.study_store import open_ledger
+    from tune_runner.search.study_store import open_study_store
 
-    ledger = open_ledger(session)
+    store = open_study_store(session)
     if retry_failed:
-        _say(f"retry     {ledger.enqueue_failed()} failed trials are run once more")
+        _say(f"retry     {store.enqueue_failed()} failed trials are run once more")
     cluster = cluster or start_ray(None)
     tracker = open_tracker(session, cluster)
     state: schema.StudyState = "interrupted"
     halted = None
     try:
-        placement = place(sized(session, cluster), cluster, trials=session.plan.trials)
-        _say(messages.places(_links(session, placement, cluster.dashboard)))
-        halted = _run(session, ledger, tracker, placement, cluster, engine, tune_run)
-        state = "complete" if ledger.finished() else "interrupted"
+        resources = allocate(resolve_auto(session, cluster), cluster, trials=session.plan.trials)
+        _say(messages.format_links(_links(session, resources, cluster.dashboard)))
+        halted = _run(session, store, tracker, resources, cluster, backend, tune_run)
+        state = "complete" if store.finished() else "interrupted"
     finally:
         unsent = tracker.close(state)
-    return _close(session, ledger, state, unsent, halted)
+    return _close(session, store, state, unsent, halted)
 
 
 def _run(
-    session: Session,
-    ledger: "Ledger",
+    session: StudySession,
+    store: "StudyStore",
     tracker: Tracker,
-    placement: Placement,
-    cluster: Cluster,
-    engine: "Engine | None",
+    resources: TrialResources,
+    cluster: ClusterResources,
+    backend: "TrainingBackend | None",
     tune_run: Any,
 ) -> str | None:
     """Run the search, then the confirmation where one is asked for; return why it was halted."""
-    from tune_runner.checkpoints.retention import Housekeeper
+    from tune_runner.checkpoints.retention import CheckpointRetention
     from tune_runner.execution.gauges import Gauges
     from tune_runner.monitoring.progress import Progress
-    from tune_runner.trials.controller import Conductor
+    from tune_runner.trials.controller import StudyController
 
     config, space, plan, folder = session.config, session.space, session.plan, session.folder
     checkpoints = config.checkpoints_of(folder.checkpoints)
-    objective, best = space.objective.name, ledger.best()
-    at_once = placement.max_concurrent * placement.fuse
+    objective, best = space.objective.name, store.best()
+    at_once = resources.max_concurrent * resources.fuse
     progress = Progress(objective, maximize=session.maximize, concurrent=at_once)
     views = (progress, Gauges(config.name, objective, maximize=session.maximize))
-    keeper = Housekeeper(checkpoints, maximize=session.maximize, best=best)
-    keeper.sweep(ledger.settled())
-    conductor = Conductor(
-        ledger,
+    keeper = CheckpointRetention(checkpoints, maximize=session.maximize, best=best)
+    keeper.sweep(store.settled())
+    controller = StudyController(
+        store,
         lambda params, seed: space.resolve(
             params, config.dataset, seed=seed, overrides=plan.overrides
         ),
@@ -169,13 +180,13 @@ def _run(
         checkpoints=checkpoints,
         recorder=tracker,
         observers=(*views, keeper),
-        share=placement,
-        most=Placement(cluster.node_cpus, cluster.node_gpus),
-        allowance=config.allowance,
+        share=resources,
+        most=TrialResources(cluster.node_cpus, cluster.node_gpus),
+        limits=config.limits,
     )
     known = None if best is None else (best[1], f"{best[0]:04d}")
     for view in views:
-        view.start(ledger.planned(), ledger.ended(), known)
+        view.start(store.planned(), store.ended(), known)
 
     def tick() -> None:
         for view in views:
@@ -183,31 +194,35 @@ def _run(
 
     def run() -> None:
         data, files = session.dataset, folder.ray
-        tune_run.run_trials(conductor, data, placement, folder=files, engine=engine, tick=tick)
+        tune_run.run_trials(controller, data, resources, folder=files, backend=backend, tick=tick)
 
     try:
         run()
-        if config.confirm and ledger.finished() and ledger.enqueue_confirmation(config.confirm):
+        if config.confirm and store.finished() and store.enqueue_confirmation(config.confirm):
             for view in views:
-                view.plan(ledger.planned())
+                view.plan(store.planned())
             run()
     finally:
         progress.stop()
-    return conductor.why_stopped
+    return controller.why_stopped
 
 
 def _close(
-    session: Session, ledger: "Ledger", state: schema.StudyState, unsent: int, halted: str | None
+    session: StudySession,
+    store: "StudyStore",
+    state: schema.StudyState,
+    unsent: int,
+    halted: str | None,
 ) -> int:
     """Say how it ended; return the exit code."""
-    config, failures = session.config, ledger.failures()
+    config, failures = session.config, store.failures()
     if not failures:
         shutil.rmtree(session.folder.ray, ignore_errors=True)  # Tune's own; never read again
-    if ledger.ended()["complete"] and not unsent:
+    if store.ended()["complete"] and not unsent:
         _table(session)
     _say(
-        messages.closing(
-            pruned_epochs=ledger.pruned_epochs(),
+        messages.end_message(
+            pruned_epochs=store.pruned_epochs(),
             failures=failures,
             unsent=unsent,
             links=_end_links(session),
@@ -217,7 +232,7 @@ def _close(
         why = "Interrupted" if halted is None else f"Stopped: {halted}"
         _say(f"{why}; go on with: {resume_command(config)}")
         return INTERRUPTED if halted is None else 0 if "budget" in halted else 1
-    return 0 if ledger.ended()["complete"] else 1
+    return 0 if store.ended()["complete"] else 1
 
 
 def resume_command(config: StudyConfig) -> str:
@@ -226,12 +241,14 @@ def resume_command(config: StudyConfig) -> str:
     return f"python -m tune_runner --resume {config.name}{runs}"
 
 
-def _links(session: Session, placement: Placement, dashboard: str | None) -> dict[str, str]:
-    links = {"place": placement.describe(), "Ray": dashboard or "", **_end_links(session)}
+def _links(
+    session: StudySession, resources: TrialResources, dashboard: str | None
+) -> dict[str, str]:
+    links = {"place": resources.describe(), "Ray": dashboard or "", **_end_links(session)}
     return links | {"stop": "Ctrl-C; the study can go on afterwards"}
 
 
-def _end_links(session: Session) -> dict[str, str]:
+def _end_links(session: StudySession) -> dict[str, str]:
     return {"MLflow": _mlflow_hint(session.uri), "files": str(session.folder.path)}
 
 
@@ -240,7 +257,7 @@ def _mlflow_hint(uri: str) -> str:
     return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
 
 
-def _table(session: Session) -> None:
+def _table(session: StudySession) -> None:
     """Let `analysis` print and save the study's table; it is a room of its own, so a process."""
     if find_spec("analysis") is None or find_spec("analysis.__main__") is None:
         return

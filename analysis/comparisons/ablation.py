@@ -40,7 +40,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Pairs:
+class PairedSample:
     """Paired values, before they are judged."""
 
     label: str
@@ -57,14 +57,14 @@ def against_control(study: Study, metric: str) -> list[Comparison]:
     if control is None:
         return []
     others = (cell for cell in study.cells if not cell.is_control)
-    return judge([paired(cell, control, metric) for cell in others])
+    return compare_family([paired(cell, control, metric) for cell in others])
 
 
-def paired(cell: Cell, base: Cell, metric: str, *, factor: str = "") -> Pairs:
+def paired(cell: Cell, base: Cell, metric: str, *, factor: str = "") -> PairedSample:
     """Return the results of two cells for the seeds that both have."""
     ours, theirs = cell.by_seed(metric), base.by_seed(metric)
     seeds = sorted(ours.keys() & theirs.keys())
-    return Pairs(
+    return PairedSample(
         cell.label,
         base.label,
         tuple(ours[seed] for seed in seeds),
@@ -79,12 +79,12 @@ def main_effects(study: Study, metric: str) -> list[Comparison]:
     The reference is the control's level, else the first of the grid. Only cells that differ in
     nothing but the factor are paired; their differences are averaged within a seed first.
     """
-    found: list[Pairs] = []
+    found: list[PairedSample] = []
     for path in [] if study.is_sampled else study.paths:
         levels, reference = levels_of(study, path)
         others = (level for level in levels if level != reference)
         found += [_level_pairs(study, metric, path, level, reference) for level in others]
-    return judge([pairs for pairs in found if pairs.ours])
+    return compare_family([pairs for pairs in found if pairs.ours])
 
 
 def verdict_sentence(comparison: Comparison, metric: str) -> str:
@@ -109,7 +109,7 @@ def _interval(estimate: Estimate) -> str:
     return f"{estimate.low:+.4f} to {estimate.high:+.4f}"
 
 
-def judge(found: Sequence[Pairs]) -> list[Comparison]:
+def compare_family(found: Sequence[PairedSample]) -> list[Comparison]:
     """Return the comparisons of one family: estimates, Holm's p values, verdicts."""
     samples = [[a - b for a, b in zip(p.ours, p.theirs, strict=True)] for p in found]
     judged = estimates(samples)
@@ -157,7 +157,7 @@ def average(
     label: str,
     reference: str,
     factor: str = "",
-) -> Pairs:
+) -> PairedSample:
     """Return the pairs of values by seed, averaged over the groups of cells that `found` holds.
 
     Every seed has to average the same groups, else their effects would mix into the noise. So
@@ -177,10 +177,10 @@ def average(
         tuple(sum(there[group][seed][side] for group in groups) / len(groups) for seed in seeds)
         for side in (0, 1)
     )
-    return Pairs(label, reference, ours, theirs, factor, (len(groups), len(found)))
+    return PairedSample(label, reference, ours, theirs, factor, (len(groups), len(found)))
 
 
-def _level_pairs(study: Study, metric: str, path: str, level: Any, reference: Any) -> Pairs:
+def _level_pairs(study: Study, metric: str, path: str, level: Any, reference: Any) -> PairedSample:
     sides: dict[str, dict[Any, Cell]] = defaultdict(dict)
     for cell in study.cells:
         params = dict(cell.params)

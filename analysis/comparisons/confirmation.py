@@ -7,9 +7,9 @@ the role `confirm` are kept out of the search's table and answer here alone.
 import math
 from dataclasses import dataclass
 
-from analysis.comparisons.ablation import Comparison, judge, paired
+from analysis.comparisons.ablation import Comparison, compare_family, paired
 from analysis.comparisons.statistics import LEVEL
-from analysis.report_table import Sheet
+from analysis.report_table import ReportTable
 from analysis.study.labels import label_of
 from analysis.study.model import Cell, Study
 
@@ -37,7 +37,7 @@ def confirmation(study: Study, metric: str) -> Confirmation | None:
     rival = next(rivals, None)
     if winner is None or rival is None:
         return None
-    (comparison,) = judge([paired(winner, rival, metric)])
+    (comparison,) = compare_family([paired(winner, rival, metric)])
     return Confirmation(winner, rival, comparison)
 
 
@@ -67,7 +67,7 @@ def confirmation_sentence(study: Study, metric: str, name: str) -> str:
     return f"On fresh seeds {said}: {who}, {size}."
 
 
-def confirmation_sheet(study: Study, metric: str, name: str) -> Sheet | None:
+def confirmation_sheet(study: Study, metric: str, name: str) -> ReportTable | None:
     """Return the confirmed cells: what the search saw of them, and what fresh seeds say."""
     if not study.confirming:
         return None
@@ -98,7 +98,7 @@ def confirmation_sheet(study: Study, metric: str, name: str) -> Sheet | None:
         "not complete",
     )
     note = "A fall from the search to the fresh seeds is what being selected had flattered."
-    return Sheet("confirmation", "Is the winner really better?", head, tuple(rows), note)
+    return ReportTable("confirmation", "Is the winner really better?", head, tuple(rows), note)
 
 
 def _key(cell: Cell) -> str:

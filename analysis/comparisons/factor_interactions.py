@@ -10,7 +10,13 @@ from collections.abc import Mapping
 from itertools import combinations, product
 from typing import Any
 
-from analysis.comparisons.ablation import Comparison, Pairs, average, judge, levels_of
+from analysis.comparisons.ablation import (
+    Comparison,
+    PairedSample,
+    average,
+    compare_family,
+    levels_of,
+)
 from analysis.study.labels import named_value
 from analysis.study.model import Study
 
@@ -19,16 +25,16 @@ _Corner = tuple[str, str]
 
 def interactions(study: Study, metric: str) -> list[Comparison]:
     """Return the interaction of every two levels of every two factors, one family of tests."""
-    found: list[Pairs] = []
+    found: list[PairedSample] = []
     for first, second in combinations([] if study.is_sampled else study.paths, 2):
         (ours, base), (theirs, other) = levels_of(study, first), levels_of(study, second)
         for a, b in product(ours, theirs):
             if a != base and b != other:
                 found.append(_pairs(study, metric, {first: (a, base), second: (b, other)}))
-    return judge([pairs for pairs in found if pairs.ours])
+    return compare_family([pairs for pairs in found if pairs.ours])
 
 
-def _pairs(study: Study, metric: str, levels: Mapping[str, tuple[Any, Any]]) -> Pairs:
+def _pairs(study: Study, metric: str, levels: Mapping[str, tuple[Any, Any]]) -> PairedSample:
     """Pair the joint change with the sum of the two single ones, averaged within a seed."""
     corners: dict[str, dict[_Corner, Mapping[int, float]]] = defaultdict(dict)
     for cell in study.cells:

@@ -11,16 +11,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from analysis.comparisons.ablation import Comparison, Pairs, judge, paired
-from analysis.comparisons.literature import beside_cell
+from analysis.comparisons.ablation import Comparison, PairedSample, compare_family, paired
+from analysis.comparisons.literature import compare_cell_to_reported
 from analysis.comparisons.patience import (
-    Waiting,
+    PatienceEffect,
+    patience_effects_beside,
     patience_sentences,
     patience_sheet,
-    waiting_beside,
 )
-from analysis.comparisons.table import JUDGED, judged
-from analysis.report_table import Sheet
+from analysis.comparisons.table import COMPARISON_HEAD, comparison_cells
+from analysis.report_table import ReportTable
 from analysis.study.labels import short_path, value_label
 from analysis.study.metrics import TEST_METRICS, title
 from analysis.study.model import Cell, Study
@@ -60,7 +60,7 @@ def shared_cells(study: Study, other: Study, metric: str) -> list[Match]:
     ]
     compared: list[Comparison | None] = [None] * len(pairs)
     if is_comparable(study, other):
-        compared = list(judge([paired(ours, theirs, metric) for ours, theirs in pairs]))
+        compared = list(compare_family([paired(ours, theirs, metric) for ours, theirs in pairs]))
     return [
         Match(ours, theirs, _differs(ours, theirs), comparison)
         for (ours, theirs), comparison in zip(pairs, compared, strict=True)
@@ -77,11 +77,11 @@ def rows_we_lack(study: Study, other: Study, metric: str) -> list[tuple[Cell, Co
     base = study.control or next(iter(study.ranked()), None)
     if base is None or not is_comparable(study, other):
         return [(cell, None) for cell in lacking]
-    found: list[Pairs] = []
+    found: list[PairedSample] = []
     for cell in lacking:
         name = cell.variant if len(cell.params) > 1 else cell.label
         found.append(replace(paired(cell, base, metric), label=name))
-    return list(zip(lacking, judge(found), strict=True))
+    return list(zip(lacking, compare_family(found), strict=True))
 
 
 def against_sentences(study: Study, other: Study, metric: str, name: str) -> list[str]:
@@ -112,10 +112,10 @@ def against_sentences(study: Study, other: Study, metric: str, name: str) -> lis
     return said or [f"Beside {other.name}: it shares no cell and adds no variant with a result."]
 
 
-def against_sheets(study: Study, other: Study, metric: str, name: str) -> Iterator[Sheet]:
+def against_sheets(study: Study, other: Study, metric: str, name: str) -> Iterator[ReportTable]:
     """Yield the tables of the other study: shared cells, and variants that we lack."""
     where, matches = f"{other.name} ({other.dataset})", shared_cells(study, other, metric)
-    head = ("cell here", "cell there", "what differs", f"{name} here", "there", *JUDGED)
+    head = ("cell here", "cell there", "what differs", f"{name} here", "there", *COMPARISON_HEAD)
     rows = [
         (
             match.ours.label,
@@ -123,13 +123,13 @@ def against_sheets(study: Study, other: Study, metric: str, name: str) -> Iterat
             match.differs or "nothing",
             _spread(match.ours, metric),
             _spread(match.theirs, metric),
-            *judged(match.comparison),
+            *comparison_cells(match.comparison),
         )
         for match in matches
     ]
     if rows:
         note = "Difference: here minus there, paired by seed; 95 % Student interval, Holm."
-        yield Sheet(f"shared_{other.name}", f"Shared with {where}", head, tuple(rows), note)
+        yield ReportTable(f"shared_{other.name}", f"Shared with {where}", head, tuple(rows), note)
     waited = patience_sheet(_waiting(study, other, matches), other.name)
     if waited is not None:
         yield waited
@@ -139,23 +139,23 @@ def against_sheets(study: Study, other: Study, metric: str, name: str) -> Iterat
             *(_spread(cell, key) for key in TEST_METRICS),
             _reported(other, cell, metric),
             str(cell.num_seeds),
-            *judged(comparison),
+            *comparison_cells(comparison),
         )
         for cell, comparison in rows_we_lack(study, other, metric)
     ]
     if lacking:
         names = (*map(title, TEST_METRICS), f"{name} reported")
-        head = ("best of each variant", *names, "n", *JUDGED)
+        head = ("best of each variant", *names, "n", *COMPARISON_HEAD)
         note = (
             f"Difference in {name} to this study's control, or to its best where it has none. "
             "Reported: by the literature, ours less that; ! marks one outside our 95 % interval."
         )
-        yield Sheet(f"rows_{other.name}", f"Beside them, {where}", head, tuple(lacking), note)
+        yield ReportTable(f"rows_{other.name}", f"Beside them, {where}", head, tuple(lacking), note)
 
 
 def _reported(study: Study, cell: Cell, metric: str) -> str:
     """Return what the literature reports of a cell's metric, a line for each source."""
-    rows = [row for row in beside_cell(study, cell) if f"test/{row.metric}" == metric]
+    rows = [row for row in compare_cell_to_reported(study, cell) if f"test/{row.metric}" == metric]
     said = (f"{row.difference:+.4f}{'!' if row.exceeds else ''}" for row in rows)
     return "\n".join(
         f"{row.reported.source} {row.theirs:.4f} ({gap})"
@@ -163,11 +163,11 @@ def _reported(study: Study, cell: Cell, metric: str) -> str:
     )
 
 
-def _waiting(study: Study, other: Study, matches: Sequence[Match]) -> list[Waiting]:
+def _waiting(study: Study, other: Study, matches: Sequence[Match]) -> list[PatienceEffect]:
     """Return what patience is worth where it alone differs between two matching cells."""
     if not is_comparable(study, other):
         return []
-    return waiting_beside(((m.ours, m.theirs) for m in matches), study)
+    return patience_effects_beside(((m.ours, m.theirs) for m in matches), study)
 
 
 def _standing(study: Study) -> list[Cell]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.comparisons.statistics import LEVEL, Estimate, estimates
-from analysis.report_table import Sheet
+from analysis.report_table import ReportTable
 from analysis.study.labels import label_of
 from analysis.study.metrics import TEST_METRICS
 from analysis.study.model import SEED, Cell, Study
@@ -18,7 +18,7 @@ CLAIM = 0.329
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class PatienceEffect:
     """Mean relative change of the four test metrics from the shortest patience to the longest."""
 
     label: str
@@ -38,7 +38,7 @@ class Waiting:
     """Whether each short run is the beginning of its long one, to the bit."""
 
 
-def waiting(study: Study) -> list[Waiting]:
+def patience_effects(study: Study) -> list[PatienceEffect]:
     """Return the effect for all that was run with more than one patience; one row for each."""
     groups: dict[str, list[Cell]] = defaultdict(list)
     for cell in study.cells:
@@ -54,7 +54,9 @@ def waiting(study: Study) -> list[Waiting]:
     return found
 
 
-def waiting_beside(pairs: Iterable[tuple[Cell, Cell]], study: Study) -> list[Waiting]:
+def patience_effects_beside(
+    pairs: Iterable[tuple[Cell, Cell]], study: Study
+) -> list[PatienceEffect]:
     """Return the effect for cells of two studies that differ in nothing but patience.
 
     Args:
@@ -72,7 +74,7 @@ def waiting_beside(pairs: Iterable[tuple[Cell, Cell]], study: Study) -> list[Wai
     return found
 
 
-def patience_sentences(found: Sequence[Waiting]) -> list[str]:
+def patience_sentences(found: Sequence[PatienceEffect]) -> list[str]:
     """Return what waiting changed, and what the report says where it speaks of the same."""
     said = []
     for one in found:
@@ -95,7 +97,7 @@ def patience_sentences(found: Sequence[Waiting]) -> list[str]:
     return said
 
 
-def patience_sheet(found: Sequence[Waiting], beside: str = "") -> Sheet | None:
+def patience_sheet(found: Sequence[PatienceEffect], beside: str = "") -> ReportTable | None:
     """Return the effect of patience as a table; None where patience did not differ.
 
     Args:
@@ -118,10 +120,10 @@ def patience_sheet(found: Sequence[Waiting], beside: str = "") -> Sheet | None:
     name, where = (f"patience_{beside}", f", with {beside}") if beside else ("patience", "")
     head = ("variant", "patience", "mean change", "95 % interval", "seeds", "report")
     note = "Mean over the four test metrics of the relative change, within each seed."
-    return Sheet(name, f"What is waiting worth{where}?", head, tuple(rows), note)
+    return ReportTable(name, f"What is waiting worth{where}?", head, tuple(rows), note)
 
 
-def _waiting(label: str, cells: Mapping[int, Cell], study: Study) -> Waiting:
+def _waiting(label: str, cells: Mapping[int, Cell], study: Study) -> PatienceEffect:
     """Compare the shortest patience of `cells` with the longest."""
     few, many = min(cells), max(cells)
     short, long = cells[few], cells[many]
@@ -129,7 +131,7 @@ def _waiting(label: str, cells: Mapping[int, Cell], study: Study) -> Waiting:
     published = study.tags.get("protocol", "published") == "published"
     claim = published and (study.dataset, few, many) == ("ml-1m_clean", 20, 200)
     begins = _is_beginning(short, long, study.objective)
-    return Waiting(label, few, many, change, claim, (short.code, long.code), begins)
+    return PatienceEffect(label, few, many, change, claim, (short.code, long.code), begins)
 
 
 def _is_beginning(short: Cell, long: Cell, metric: str) -> bool:

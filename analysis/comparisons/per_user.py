@@ -8,9 +8,9 @@ it round.
 
 import numpy as np
 
-from analysis.comparisons.ablation import Comparison, Pairs, against_control, judge
+from analysis.comparisons.ablation import Comparison, PairedSample, against_control, compare_family
 from analysis.comparisons.table import comparison_sheet
-from analysis.report_table import Sheet
+from analysis.report_table import ReportTable
 from analysis.study.metrics import METRIC
 from analysis.study.model import Cell, Study
 
@@ -31,10 +31,10 @@ def by_user(study: Study) -> list[Comparison]:
         return []
     others = (cell for cell in study.cells if not cell.is_control)
     found = [_pairs(cell, control) for cell in others]
-    return judge([pairs for pairs in found if pairs is not None])
+    return compare_family([pairs for pairs in found if pairs is not None])
 
 
-def users_sheet(study: Study) -> Sheet | None:
+def users_sheet(study: Study) -> ReportTable | None:
     """Return the comparisons as a table; None where there are none."""
     return comparison_sheet(
         "users", "Against the control, user by user", by_user(study), _NOTE, unit="users"
@@ -62,7 +62,7 @@ def users_sentence(study: Study) -> str:
     )
 
 
-def _pairs(cell: Cell, control: Cell) -> Pairs | None:
+def _pairs(cell: Cell, control: Cell) -> PairedSample | None:
     """Return the means over the seeds and users that both cells have; None without any."""
     ours = {trial.seed: trial.users for trial in cell.trials if trial.users}
     theirs = {trial.seed: trial.users for trial in control.trials if trial.users}
@@ -75,4 +75,4 @@ def _pairs(cell: Cell, control: Cell) -> Pairs | None:
         for side in (ours, theirs)
     )
     mine, base = (tuple(map(float, values)) for values in means)
-    return Pairs(cell.label, control.label, mine, base)
+    return PairedSample(cell.label, control.label, mine, base)

@@ -4,15 +4,15 @@ import math
 from collections.abc import Sequence
 
 from analysis.comparisons.ablation import Comparison, p_text
-from analysis.report_table import Sheet
+from analysis.report_table import ReportTable
 from analysis.study.labels import signed
 
-JUDGED = ("difference", "95 % interval", "p (Holm)", "seeds", "verdict")
+COMPARISON_HEAD = ("difference", "95 % interval", "p (Holm)", "seeds", "verdict")
 _NONE = "–"
 
 
-def judged(comparison: Comparison | None) -> tuple[str, ...]:
-    """Return the texts under `JUDGED`; None is two studies on different data."""
+def comparison_cells(comparison: Comparison | None) -> tuple[str, ...]:
+    """Return the texts under `COMPARISON_HEAD`; None is two studies on different data."""
     if comparison is None:
         return (_NONE, _NONE, _NONE, _NONE, "other data")
     e = comparison.estimate
@@ -35,7 +35,7 @@ def judged(comparison: Comparison | None) -> tuple[str, ...]:
 
 def comparison_sheet(
     name: str, heading: str, found: Sequence[Comparison], note: str, *, unit: str = "seeds"
-) -> Sheet | None:
+) -> ReportTable | None:
     """Return a family of comparisons as a table; None for an empty one.
 
     A bootstrap column stands beside Student's interval where any has seeds enough for one. `unit`
@@ -44,15 +44,15 @@ def comparison_sheet(
     if not found:
         return None
     resampled = any(not math.isnan(c.bootstrapped[0]) for c in found)
-    head = ["", "against", *(unit if name == "seeds" else name for name in JUDGED)]
+    head = ["", "against", *(unit if name == "seeds" else name for name in COMPARISON_HEAD)]
     if resampled:
         head.insert(4, "95 % bootstrap")
     rows = []
     for comparison in found:
-        row = [comparison.label, comparison.reference, *judged(comparison)]
+        row = [comparison.label, comparison.reference, *comparison_cells(comparison)]
         if resampled:
             mean, bounds = comparison.estimate.mean, comparison.bootstrapped
             _, low, high = signed(mean, *bounds)
             row.insert(4, _NONE if math.isnan(bounds[0]) else f"{low} to {high}")
         rows.append(tuple(row))
-    return Sheet(name, heading, tuple(head), tuple(rows), note)
+    return ReportTable(name, heading, tuple(head), tuple(rows), note)

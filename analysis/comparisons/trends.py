@@ -11,7 +11,7 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
-from analysis.comparisons.ablation import Comparison, Pairs, average, judge
+from analysis.comparisons.ablation import Comparison, PairedSample, average, compare_family
 from analysis.study.labels import signed
 from analysis.study.model import Study
 
@@ -23,7 +23,7 @@ def trends(study: Study, metric: str) -> list[Comparison]:
     """Return the slope per unit of every factor that is a number, one family of tests."""
     paths = [] if study.is_sampled else study.paths
     found = [_slopes(study, metric, path) for path in paths if _is_number(study, path)]
-    return judge([pairs for pairs in found if pairs.ours])
+    return compare_family([pairs for pairs in found if pairs.ours])
 
 
 def trend_sentence(comparison: Comparison, name: str) -> str:
@@ -38,7 +38,7 @@ def trend_sentence(comparison: Comparison, name: str) -> str:
     return f"More {factor} is {comparison.verdict}: {size}, of {comparison.label}."
 
 
-def _slopes(study: Study, metric: str, path: str) -> Pairs:
+def _slopes(study: Study, metric: str, path: str) -> PairedSample:
     found: dict[str, dict[int, tuple[float, float]]] = {}
     levels: set[float] = set()
     for i, cells in enumerate(_groups(study, path)):

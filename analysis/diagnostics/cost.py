@@ -11,7 +11,7 @@ report's, so that its own estimate (1,000 h, 173.6 kg) comes out of the same for
 import math
 from dataclasses import dataclass
 
-from analysis.report_table import Sheet
+from analysis.report_table import ReportTable
 from analysis.study.model import Study, Trial, values_of
 from tune_runner.schema import (
     COST_CORE_SECONDS,
@@ -54,7 +54,7 @@ def kg_co2e(kwh: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class TrialCost:
     """What one trial held of the machine."""
 
     number: int
@@ -82,7 +82,7 @@ class Share:
 class StudyCost:
     """The shares of a study's trials, and the node they ran on."""
 
-    shares: tuple[Share, ...]
+    shares: tuple[TrialCost, ...]
     node_core_hours: float
     """Cores that there were times the time from the first trial's start to the last one's end; NaN
     where either is not recorded, or where more was held than was recorded."""
@@ -190,13 +190,13 @@ def all_trials(study: Study) -> list[Trial]:
     return sorted((*study.trials, *study.superseded, *study.confirming), key=lambda t: t.number)
 
 
-def _share(trial: Trial) -> Share:
+def _share(trial: Trial) -> TrialCost:
     """Return what a trial held, as told; by an older version only how much, and at its end."""
     told, seconds = trial.metrics, trial_seconds(trial)
     cores = told.get(COST_CORE_SECONDS, seconds * told.get(COST_CPUS, 1.0))
     gpus = told.get(COST_GPU_SECONDS, seconds * told.get(COST_GPUS, 0.0))
     joules = told.get(COST_JOULES, math.nan)
-    return Share(trial.number, trial.state, seconds, cores / 3600, gpus / 3600, joules)
+    return TrialCost(trial.number, trial.state, seconds, cores / 3600, gpus / 3600, joules)
 
 
 def _driven(study: Study, start: float, end: float) -> float:
@@ -222,7 +222,7 @@ def _resources(study: Study) -> tuple[float, float]:
     return found.pop() if len(found) == 1 else (math.nan, math.nan)
 
 
-def cost_sheet(study: Study) -> Sheet:
+def cost_sheet(study: Study) -> ReportTable:
     """Return the cost by state, the node's idle part, and the report's estimate as a check."""
     cost = study_cost(study)
     rows = []
@@ -242,10 +242,10 @@ def cost_sheet(study: Study) -> Sheet:
         f"{cost.sentence()} The check is the reproduction report's own estimate: "
         f"{REPORT_HOURS:,.0f} h at {REPORT_WATTS:g} W and {KG_PER_KWH:g} kg/kWh, 173.6 kg."
     )
-    return Sheet("cost", "Cost", _HEAD, tuple(rows), note)
+    return ReportTable("cost", "Cost", _HEAD, tuple(rows), note)
 
 
-def trial_cost_sheet(study: Study) -> Sheet:
+def trial_cost_sheet(study: Study) -> ReportTable:
     """Return the cost of each trial that has ended; the rows sum to the study's trials."""
     trials = {trial.number: trial for trial in all_trials(study)}
     rows = []
@@ -257,7 +257,7 @@ def trial_cost_sheet(study: Study) -> Sheet:
         source = "model" if math.isnan(share.joules) else "measured"
         rows.append((str(share.number), what, str(trial.seed), share.state, *numbers, source))
     head = ("trial", "cell", "seed", "state", *_HEAD[1:], "energy")
-    return Sheet("cost_by_trial", "Cost of each trial", head, tuple(rows))
+    return ReportTable("cost_by_trial", "Cost of each trial", head, tuple(rows))
 
 
 def _row(name: str, cost: StudyCost, kwh: float) -> tuple[str, ...]:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from analysis.report_table import Sheet
+from analysis.report_table import ReportTable
 from analysis.study.model import Study, Trial, values_of
 
 
 @dataclass(frozen=True, slots=True)
-class Early:
+class RankStability:
     """How well the order of trials after some epochs foretells their order at the end."""
 
     epoch: int
@@ -23,7 +23,7 @@ class Early:
     trials: int
 
 
-def early_and_final(study: Study) -> list[Early]:
+def early_and_final(study: Study) -> list[RankStability]:
     """Return the rank correlation at every epoch that all complete trials have validated.
 
     An epoch after which all are equal has none.
@@ -49,7 +49,7 @@ def early_and_final(study: Study) -> list[Early]:
         ranks: Any = stats.spearmanr(now, final)
         rho = float(ranks.statistic)
         ahead = sum(value > now[winner] for value in now) / len(done)
-        found.append(Early(epoch, rho, ahead, len(done)))
+        found.append(RankStability(epoch, rho, ahead, len(done)))
     return found
 
 
@@ -102,7 +102,7 @@ def saved_sentence(study: Study) -> str:
     )
 
 
-def pruned_sheet(study: Study) -> Sheet | None:
+def pruned_sheet(study: Study) -> ReportTable | None:
     """Return the pruned trials with the epoch, and what the others had reached at that epoch."""
     pruned = [trial for trial in study.trials if trial.state == "pruned"]
     if not pruned:
@@ -114,7 +114,7 @@ def pruned_sheet(study: Study) -> Sheet | None:
         "reached that epoch, else the median of the complete trials that did. Pruned trials are no "
         "results; this comparison is at their last epoch only."
     )
-    return Sheet("pruned", "Pruned trials", head, tuple(rows), note)
+    return ReportTable("pruned", "Pruned trials", head, tuple(rows), note)
 
 
 def _pruned_row(study: Study, trial: Trial) -> tuple[str, ...]:

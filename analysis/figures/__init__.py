@@ -18,11 +18,11 @@ from diffrec.errors import UserError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["FIGURES", "INK", "PAPER", "Drawing", "draw_all", "draw_one", "to_png", "to_svg"]
+__all__ = ["FIGURES", "INK", "PAPER", "FigureSpec", "draw_all", "draw_one", "to_png", "to_svg"]
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class FigureSpec:
     """One figure: its function, and what a reader must know of it."""
 
     draw: Callable[[Study, Sequence[Study]], "Figure | None"]
@@ -36,99 +36,99 @@ class Drawing:
 _STUDENT = "bars: 95 % Student interval over the seeds, not corrected for their number"
 _GRID = "a grid of one or two factors, one of them a number"
 
-FIGURES: Mapping[str, Drawing] = {
-    "against_control": Drawing(
+FIGURES: Mapping[str, FigureSpec] = {
+    "against_control": FigureSpec(
         comparing.against_the_control,
         "Mean difference to the control, paired by seed. Bars: 95 % Student interval. Coloured "
         "where the difference stands after Holm's correction, grey within noise.",
         "a control cell and another cell with a seed in common",
     ),
-    "by_number": Drawing(
+    "by_number": FigureSpec(
         comparing.by_number,
         "Mean over seeds; bars: sample standard deviation over seeds. Lines are shifted sideways "
         "a little so that bars do not hide each other.",
         _GRID,
     ),
-    "divergence": Drawing(
+    "divergence": FigureSpec(
         comparing.divergence,
         f"Mean of the changes within each seed, at the same number; {_STUDENT}.",
         "a grid of a number and a method",
     ),
-    "improvement": Drawing(
+    "improvement": FigureSpec(
         comparing.improvement,
         f"Change within each seed, mean over seeds; {_STUDENT}.",
         "a control cell and another cell with a seed in common",
     ),
-    "reproduction": Drawing(
+    "reproduction": FigureSpec(
         comparing.reproduction,
         "Ours less the reported value, as per cent of the reported one. Bars: 95 % Student "
         "interval of ours, none for one seed; the literature gives none. Zero is agreement.",
         "a variant and dataset that the literature reports, on the published split",
     ),
-    "weight_by_age": Drawing(
+    "weight_by_age": FigureSpec(
         weights.weight_by_age,
         "Curves of the best trial of each variant, faint at the start of training, strong at the "
         "end, the mean over diffusion steps where each has its own. Static curves for scale: "
         "exponential with a half-life of 5 items; linear for a user with 50 items.",
         "complete trials with learned recency that recorded their weights",
     ),
-    "mphate": Drawing(
+    "mphate": FigureSpec(
         weights.mphate_panels,
         "M-PHATE of the learned weights of the best trial of each variant: points near to each "
         "other had alike weights. A line is one row of W (a diffusion step) or, where W has one "
         "row, one place of it; its number stands at the end. Directions and scale mean nothing.",
         "complete trials that recorded learned weights at five epochs or more",
     ),
-    "curves": Drawing(
+    "curves": FigureSpec(
         training.learning_curves,
         "A line for each trial. Dashed and ended by × where it was pruned.",
         "validation values by epoch",
     ),
-    "best_so_far": Drawing(
+    "best_so_far": FigureSpec(
         searching.best_so_far,
         "The best epoch of every complete trial, in the order in which they ended.",
         "two complete trials",
     ),
-    "parallel": Drawing(
+    "parallel": FigureSpec(
         searching.parallel,
         "A line for each trial, a dot for each of its values. Without a dot on an axis it passes "
         "over a parameter that has no meaning for it; the last axis is the validation value.",
         "two complete trials and two parameters that vary",
     ),
-    "importance": Drawing(
+    "importance": FigureSpec(
         searching.important,
         "First-order fANOVA of a random forest. The seed's bar (grey) is luck; what the bars leave "
         "to 1 is joint effects. Little is meant where the forest foretells unseen trials badly.",
         "ten complete trials and a parameter that varies",
     ),
-    "slices": Drawing(
+    "slices": FigureSpec(
         searching.slices,
         "A mark for each complete trial, whatever its other parameters.",
         "two complete trials and a parameter that varies",
     ),
-    "cost": Drawing(
+    "cost": FigureSpec(
         training.against_cost,
         "A mark for each complete trial. Minutes are those it held its share.",
         "complete trials with recorded seconds",
     ),
-    "seconds_per_epoch": Drawing(
+    "seconds_per_epoch": FigureSpec(
         training.seconds_per_epoch,
         "A dot is one trial's mean over its epochs, so the spread is that of trials.",
         "recorded seconds by epoch",
     ),
-    "timeline": Drawing(
+    "timeline": FigureSpec(
         training.timeline,
         "A bar for each trial, from its first start to its end. White is a worker that waits.",
         "two trials that have ended",
     ),
-    "early_final": Drawing(
+    "early_final": FigureSpec(
         training.early_final,
         "Spearman's rank correlation between the best value so far and the best at the end, of "
         "complete trials; and the share of them ahead of the later winner. A pruner that keeps the "
         "better half would lose the winner where that share is above 0.5.",
         "three complete trials with validation values by epoch",
     ),
-    "pruning_saved": Drawing(
+    "pruning_saved": FigureSpec(
         training.pruning_saved,
         "A full trial is taken to run as long as the median of the complete ones.",
         "pruned and complete trials with validation values by epoch",

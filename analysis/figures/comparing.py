@@ -6,7 +6,12 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from analysis.comparisons.ablation import against_control, paired
-from analysis.comparisons.literature import METRICS, SOURCES, Beside, beside
+from analysis.comparisons.literature import (
+    METRICS,
+    SOURCES,
+    ReportedComparison,
+    compare_to_reported,
+)
 from analysis.comparisons.patience import PATH
 from analysis.comparisons.statistics import Estimate, estimates
 from analysis.figures.drawing import (
@@ -87,10 +92,10 @@ def improvement(study: Study, others: Studies) -> "Figure | None":
 
 def reproduction(study: Study, others: Studies) -> "Figure | None":
     """Draw our values as per cent of the literature's, a panel for each study and source."""
-    found: dict[str, list[Beside]] = {}
+    found: dict[str, list[ReportedComparison]] = {}
     shown = (study, *others)
     for one, heading in zip(shown, _headings(shown), strict=True):
-        for row in beside(one):
+        for row in compare_to_reported(one):
             if row.reported.source in ("paper", "report"):
                 key = f"{heading}: {SOURCES[row.reported.source].split(',')[0]}"
                 found.setdefault(key, []).append(row)
@@ -206,7 +211,7 @@ def _relative(cell: Cell, base: Cell, metric: str) -> Estimate:
     return estimates([values])[0]
 
 
-def _gap(row: Beside) -> Estimate:
+def _gap(row: ReportedComparison) -> Estimate:
     """Return our interval as a distance from their value in per cent."""
     e, theirs = row.ours, row.theirs
     mean, low, high = (100 * (value / theirs - 1) for value in (e.mean, e.low, e.high))

@@ -10,8 +10,8 @@ from analysis.comparisons.ablation import (
 )
 from analysis.comparisons.confirmation import confirmation, confirmation_sentence
 from analysis.comparisons.factor_interactions import interactions
-from analysis.comparisons.literature import SOURCES, beside
-from analysis.comparisons.patience import patience_sentences, waiting
+from analysis.comparisons.literature import SOURCES, compare_to_reported
+from analysis.comparisons.patience import patience_effects, patience_sentences
 from analysis.comparisons.per_user import users_sentence
 from analysis.comparisons.statistics import LEVEL
 from analysis.comparisons.trends import trend_sentence, trends
@@ -34,7 +34,7 @@ def answers(study: Study) -> list[str]:
     said += [trend_sentence(trend, name) for trend in slopes]
     said += _interactions(joint)
     said.append(_families([against_control(study, METRIC), effects, slopes, joint]))
-    said += patience_sentences(waiting(study))
+    said += patience_sentences(patience_effects(study))
     said += _literature(study)
     said += [safety_sentence(study), saved_sentence(study)]
     return [sentence for sentence in said if sentence]
@@ -122,7 +122,7 @@ def _literature(study: Study) -> list[str]:
         None: "and one seed has no interval",
     }
     said: dict[str, list[str]] = {}
-    for row in beside(study):
+    for row in compare_to_reported(study):
         if f"test/{row.metric}" == METRIC:
             ours = f"{row.cell.variant} reaches {title(METRIC)} {row.ours.mean:.4f}"
             said.setdefault(ours, []).append(

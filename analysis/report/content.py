@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from analysis.comparisons.ablation import against_control, main_effects
 from analysis.comparisons.confirmation import confirmation_sheet
 from analysis.comparisons.factor_interactions import interactions
-from analysis.comparisons.literature import SOURCES, beside
+from analysis.comparisons.literature import SOURCES, compare_to_reported
 from analysis.comparisons.other_studies import against_sentences, against_sheets
-from analysis.comparisons.patience import patience_sheet, waiting
+from analysis.comparisons.patience import patience_effects, patience_sheet
 from analysis.comparisons.per_user import users_sheet
 from analysis.comparisons.table import comparison_sheet
 from analysis.comparisons.trends import trends
@@ -16,7 +16,7 @@ from analysis.diagnostics.cost import all_trials, cost_sheet
 from analysis.diagnostics.pruning import pruned_sheet
 from analysis.report.conclusions import answers
 from analysis.report.summary import Table, make_table
-from analysis.report_table import Sheet
+from analysis.report_table import ReportTable
 from analysis.study.labels import label_of
 from analysis.study.metrics import METRIC, title
 from analysis.study.model import Study
@@ -33,7 +33,7 @@ class Findings:
 
     table: Table
     sentences: tuple[str, ...]
-    sheets: tuple[Sheet, ...]
+    sheets: tuple[ReportTable, ...]
 
 
 def find(study: Study, others: Sequence[Study] = ()) -> Findings:
@@ -46,7 +46,7 @@ def find(study: Study, others: Sequence[Study] = ()) -> Findings:
     return Findings(make_table(study), tuple(said), tuple(sheets))
 
 
-def _sheets(study: Study, others: Sequence[Study]) -> Iterator[Sheet | None]:
+def _sheets(study: Study, others: Sequence[Study]) -> Iterator[ReportTable | None]:
     name = title(METRIC)
     yield confirmation_sheet(study, METRIC, name)
     yield comparison_sheet(
@@ -75,7 +75,7 @@ def _sheets(study: Study, others: Sequence[Study]) -> Iterator[Sheet | None]:
         interactions(study, METRIC),
         f"{_PAIRED} Zero: what both change together is the sum of what each changes alone.",
     )
-    yield patience_sheet(waiting(study))
+    yield patience_sheet(patience_effects(study))
     yield literature_sheet(study)
     for other in others:
         yield from against_sheets(study, other, METRIC, name)
@@ -84,10 +84,10 @@ def _sheets(study: Study, others: Sequence[Study]) -> Iterator[Sheet | None]:
     yield cost_sheet(study)
 
 
-def literature_sheet(study: Study) -> Sheet | None:
+def literature_sheet(study: Study) -> ReportTable | None:
     """Return our values beside the reported ones, with the difference and what it is worth."""
     words = {True: "yes", False: "no", None: "one seed"}
-    found = list(beside(study))
+    found = list(compare_to_reported(study))
     rows = [
         (
             f"{row.cell.variant}{row.elsewhere}",
@@ -114,10 +114,14 @@ def literature_sheet(study: Study) -> Sheet | None:
     sources = dict.fromkeys(row.reported.source for row in found)
     said = "; ".join(f"{source}: {SOURCES[source]}" for source in sources)
     note = f"Interval: Student's over our seeds; the literature reports none. {said}."
-    return Sheet("literature", "Beside the literature", head, tuple(rows), note) if rows else None
+    return (
+        ReportTable("literature", "Beside the literature", head, tuple(rows), note)
+        if rows
+        else None
+    )
 
 
-def failed_sheet(study: Study) -> Sheet | None:
+def failed_sheet(study: Study) -> ReportTable | None:
     """Return the failed trials and why; they stand in no mean."""
     again = {
         trial.retry_of: f" (run again as {trial.number:04d})"
@@ -135,4 +139,4 @@ def failed_sheet(study: Study) -> Sheet | None:
         if trial.state == "failed"
     ]
     head = ("trial", "cell", "seed", "why")
-    return Sheet("failed", "Failed trials", head, tuple(rows)) if rows else None
+    return ReportTable("failed", "Failed trials", head, tuple(rows)) if rows else None

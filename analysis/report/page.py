@@ -8,7 +8,7 @@ from analysis.figures import FIGURES, INK, PAPER
 from analysis.report.content import Findings
 from analysis.report.summary import Table
 from analysis.report.summary_formats import reported_rows
-from analysis.report_table import Sheet
+from analysis.report_table import ReportTable
 from analysis.study.metrics import title
 
 _FACTS = ("dataset", "protocol", "dataset_sha256", "embeddings_source", "sampler", "pruner")
@@ -75,7 +75,7 @@ def _notes(table: Table) -> str:
     return "".join(f"<p class=note>{_text(note)}</p>" for note in notes)
 
 
-def _sheet(sheet: Sheet) -> str:
+def _sheet(sheet: ReportTable) -> str:
     note = f"<p class=note>{_text(sheet.note)}</p>" if sheet.note else ""
     return (
         f"<section><h2>{_text(sheet.heading)}</h2>{_table(sheet.head, sheet.rows)}{note}</section>"

@@ -3,7 +3,11 @@
 import math
 from dataclasses import dataclass
 
-from analysis.comparisons.literature import Beside, beside_cell, representatives
+from analysis.comparisons.literature import (
+    ReportedComparison,
+    compare_cell_to_reported,
+    representatives,
+)
 from analysis.study.metrics import TEST_METRICS
 from analysis.study.model import Cell, Study, cell_name, values_of
 
@@ -24,7 +28,7 @@ class Table:
     label_name: str
     metrics: tuple[str, ...]
     notes: tuple[str, ...]
-    reported: tuple[tuple[Beside, ...], ...]
+    reported: tuple[tuple[ReportedComparison, ...], ...]
     """For each row, what the literature reports of it."""
 
 
@@ -44,7 +48,9 @@ def make_table(study: Study) -> Table:
         name = "·".join(map(study.name_of, study.paths))
         name = name if 0 < len(name) <= max(map(len, labels), default=0) else "cell"
     standing = representatives(study)
-    reported = tuple(tuple(beside_cell(study, c)) if c in standing else () for c in rows)
+    reported = tuple(
+        tuple(compare_cell_to_reported(study, c)) if c in standing else () for c in rows
+    )
     notes = [*_notes(study, rows, labels), *_literature_notes(reported)]
     return Table(study, rows, labels, name, metrics, tuple(notes), reported)
 
@@ -112,7 +118,7 @@ def _pruned(study: Study) -> str:
     return ", ".join(said)
 
 
-def _literature_notes(reported: tuple[tuple[Beside, ...], ...]) -> list[str]:
+def _literature_notes(reported: tuple[tuple[ReportedComparison, ...], ...]) -> list[str]:
     if not any(reported):
         return []
     return [

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.comparisons.literature import Beside
+from analysis.comparisons.literature import ReportedComparison
 from analysis.report.summary import Table
 from analysis.report_table import latex_tabular
 from analysis.study.metrics import title
@@ -129,20 +129,22 @@ def csv_table(table: Table) -> str:
     return text.getvalue()
 
 
-def _column(row: Beside) -> tuple[str, str]:
+def _column(row: ReportedComparison) -> tuple[str, str]:
     return f"{row.reported.source}{row.elsewhere}", f"test/{row.metric}"
 
 
-def _csv_reported(row: Beside | None) -> tuple[str, str, str]:
+def _csv_reported(row: ReportedComparison | None) -> tuple[str, str, str]:
     if row is None:
         return ("", "", "")
     exceeds = "" if row.exceeds is None else str(row.exceeds).lower()
     return (repr(row.theirs), repr(row.difference), exceeds)
 
 
-def reported_rows(table: Table, reported: Sequence[Beside], between: str) -> list[list[str]]:
+def reported_rows(
+    table: Table, reported: Sequence[ReportedComparison], between: str
+) -> list[list[str]]:
     """Return a row for each source: its values, and how far ours are from them."""
-    sources: dict[str, dict[str, Beside]] = {}
+    sources: dict[str, dict[str, ReportedComparison]] = {}
     for row in reported:
         source = f"{row.reported.source} {row.reported.model}"
         sources.setdefault(source, {})[f"test/{row.metric}"] = row
@@ -155,7 +157,7 @@ def reported_rows(table: Table, reported: Sequence[Beside], between: str) -> lis
     ]
 
 
-def _reported(row: Beside | None, between: str) -> str:
+def _reported(row: ReportedComparison | None, between: str) -> str:
     if row is None:
         return ""
     gap = f"{row.difference:+.4f}".replace("0.", ".", 1)

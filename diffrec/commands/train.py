@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     from diffrec.data import load_dataset
     from diffrec.training.checkpoint import save_checkpoint
     from diffrec.training.run import NonFiniteLossError
-    from diffrec.training.runs import build_run, metrics_with_valid, test_metrics
+    from diffrec.training.runs import build_run, metrics_with_valid, score_test
 
     dataset = load_dataset(*locate(args.dataset, args.data_dir), args.protocol or "published")
     for note in (f"Configuration: {source}.", *dataset.notes):
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
                 sys.stdout.flush()
     except NonFiniteLossError as error:
         raise UserError(str(error)) from error
-    metrics = training.best_metrics | test_metrics(training, dataset.test)
+    metrics = training.best_metrics | score_test(training, dataset.test)
     metrics |= metrics_with_valid(training, dataset.test)
     with filled_folder(args.out) as new:
         save_checkpoint(new / CHECKPOINT_FILE, training, dataset, metrics)

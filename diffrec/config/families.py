@@ -13,7 +13,7 @@ from diffrec.config.baselines import (
     PopularityConfig,
 )
 from diffrec.config.forecasting import ForecastingConfig
-from diffrec.errors import UserError, nearest
+from diffrec.errors import UserError, did_you_mean
 
 AnyConfig = RecommenderConfig | ForecastingConfig | BaselineConfig
 
@@ -44,7 +44,7 @@ def parse_config(values: Mapping[str, Any]) -> AnyConfig:
     family = values.get("family", DIFFUSION)
     if family not in _FAMILIES:
         raise UserError(
-            f"No family of models named {family!r}{nearest(str(family), _FAMILIES)}; "
+            f"No family of models named {family!r}{did_you_mean(str(family), _FAMILIES)}; "
             f"known: {', '.join(_FAMILIES)}."
         )
     cls = _FAMILIES[family]

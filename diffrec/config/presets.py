@@ -18,7 +18,7 @@ from diffrec.config import (
 )
 from diffrec.config.presets_baselines import BASELINES, baseline_config
 from diffrec.config.presets_forecasting import FORECASTING, forecasting_config
-from diffrec.errors import UserError, nearest
+from diffrec.errors import UserError, did_you_mean
 
 VARIANTS = ("DiffRec", "L-DiffRec", "T-DiffRec", "LT-DiffRec")
 WEIGHTINGS = ("exponential", "learned_steps", "learned_recency")
@@ -183,7 +183,7 @@ def preset(variant: str, dataset: str) -> Preset:
         return Preset(config, f"{published.source}; {weighting} weighting: ours")
     if variant not in VARIANTS:
         raise UserError(
-            f"No variant named {variant!r}{nearest(variant, ALL_VARIANTS)}; "
+            f"No variant named {variant!r}{did_you_mean(variant, ALL_VARIANTS)}; "
             f"known: {', '.join(ALL_VARIANTS)}."
         )
     row = _TABLE.get((variant, dataset))

@@ -11,7 +11,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from diffrec.errors import UserError, nearest
+from diffrec.errors import UserError, did_you_mean
 
 ConfigT = TypeVar("ConfigT")
 
@@ -36,7 +36,7 @@ def from_dict(cls: type[ConfigT], values: Mapping[str, Any], *, path: str = "") 
     for key in values:
         if key not in hints:
             raise UserError(
-                f"{cls.__name__} has no field {_join(path, key)!r}{nearest(key, hints)}."
+                f"{cls.__name__} has no field {_join(path, key)!r}{did_you_mean(key, hints)}."
             )
     read = {key: _read(hints[key], value, _join(path, key)) for key, value in values.items()}
     try:
@@ -68,7 +68,9 @@ def replace_paths(config: ConfigT, values: Mapping[str, Any]) -> ConfigT:
     known = field_types(type(config))
     for path, value in values.items():
         if path not in known:
-            raise UserError(f"{type(config).__name__} has no field {path!r}{nearest(path, known)}.")
+            raise UserError(
+                f"{type(config).__name__} has no field {path!r}{did_you_mean(path, known)}."
+            )
         *parents, leaf = path.split(".")
         node = tree
         for depth, parent in enumerate(parents):
@@ -110,7 +112,7 @@ def _read(hint: Any, value: Any, path: str) -> Any:
         allowed = typing.get_args(hint)
         if value not in allowed or isinstance(value, bool):
             known = ", ".join(map(repr, allowed))
-            hinted = nearest(str(value), map(str, allowed))
+            hinted = did_you_mean(str(value), map(str, allowed))
             raise UserError(f"`{path}` must be one of {known}, but got {_short(value)}{hinted}.")
         return value
     if origin is tuple:

@@ -8,7 +8,7 @@ from diffrec.data.assembly import assemble
 from diffrec.data.interactions import Dataset, Protocol
 from diffrec.data.released import holds_dataset, read_released
 from diffrec.data.synthetic import SyntheticConfig, generate
-from diffrec.errors import UserError, nearest
+from diffrec.errors import UserError, did_you_mean
 
 EMBEDDED_NAME = "embedded"
 RELEASED_NAMES = (
@@ -41,7 +41,7 @@ def load_dataset(
     if protocol not in get_args(Protocol):
         raise UserError(
             f"The protocol must be published or chronological, but got {protocol!r}"
-            f"{nearest(protocol, get_args(Protocol))}."
+            f"{did_you_mean(protocol, get_args(Protocol))}."
         )
     if name == EMBEDDED_NAME:
         return generate(SyntheticConfig(), name=name, protocol=protocol)
@@ -111,5 +111,5 @@ def _not_found(name: str, given: Path | None, places: tuple[Path, ...]) -> str:
             f"with the data directory or the environment variable {DATA_DIR_VARIABLE}."
         )
     available = available_datasets(given)
-    hint = nearest(name, dict.fromkeys((*available, *RELEASED_NAMES)))
+    hint = did_you_mean(name, dict.fromkeys((*available, *RELEASED_NAMES)))
     return f"Dataset {name!r} was not found in {sought}; known are {', '.join(available)}{hint}."

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from diffrec.runtime.devices import send
+from diffrec.runtime.devices import to_device
 
 _ROWS_ON_CPU = 256
 """Users that go down the chain together on a CPU: what they need stays in its cache."""
@@ -144,7 +144,7 @@ def _first_layer_biases(process: LinearChain, network: HiddenSteps, shift: Tenso
     for step in range(process.num_steps - 1, 0, -1):
         multiples[step - 1] = a[step] * multiples[step] + b[step]
     steps = torch.arange(process.num_steps, device=shift.device)
-    gathered = send(np.array(multiples), shift.device).to(shift.dtype)
+    gathered = to_device(np.array(multiples), shift.device).to(shift.dtype)
     return network.step_bias(steps) + gathered[:, None] * shift
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from diffrec.data.interactions import Interactions
-from diffrec.runtime.devices import send
+from diffrec.runtime.devices import to_device
 
 KS = (10, 20, 50, 100)
 
@@ -77,7 +77,7 @@ def hit_matrix(ranking: np.ndarray | Tensor, target: Interactions) -> np.ndarray
     for start in range(0, len(order), rows):
         part = order[start : start + rows].long()
         users = target.select_users(np.arange(start, start + len(part)))
-        wanted = send(users.users() * num_items + users.indices, order.device)
+        wanted = to_device(users.users() * num_items + users.indices, order.device)
         flags.view(-1).index_fill_(0, wanted, True)
         found = flags[: len(part)].gather(1, part.clamp(min=0))
         hits[start : start + rows] = found & (part >= 0)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from diffrec.data.interactions import Interactions
 from diffrec.evaluation.metrics import KS, user_metrics
-from diffrec.runtime.devices import send
+from diffrec.runtime.devices import to_device
 from diffrec.runtime.memory import free_memory
 
 SCORES_PER_BATCH = 2**22
@@ -45,7 +45,7 @@ class PreparedScorer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class EvaluationTask:
     """What is to be found, and what must not be shown."""
 
     target: Interactions
@@ -83,14 +83,14 @@ def evaluate(
         seen: interactions that must not be recommended.
         ks: cut-offs.
     """
-    return evaluate_all(model, history=history, questions=[Question(target, seen)], ks=ks)[0]
+    return evaluate_all(model, history=history, questions=[EvaluationTask(target, seen)], ks=ks)[0]
 
 
 def evaluate_all(
     model: Scorer,
     *,
     history: Interactions,
-    questions: Sequence[Question],
+    questions: Sequence[EvaluationTask],
     ks: Sequence[int] = KS,
 ) -> list[dict[str, float]]:
     """Return the metrics of each question; every user is scored once for all of them.
@@ -106,7 +106,7 @@ def user_results(
     model: Scorer,
     *,
     history: Interactions,
-    questions: Sequence[Question],
+    questions: Sequence[EvaluationTask],
     ks: Sequence[int] = KS,
 ) -> list[UserResults]:
     """Return the metrics of each question by user; every user is scored once for all of them."""
@@ -121,7 +121,7 @@ def user_results(
             ranking = top_items(mine, [part.select_users(batch) for part in question.seen], max(ks))
             target = question.target.select_users(batch[rows])
             if len(rows) < len(batch):
-                ranking = ranking[send(rows, ranking.device)]
+                ranking = ranking[to_device(rows, ranking.device)]
             parts[i].append(user_metrics(ranking, target, ks))
     return [
         UserResults(
@@ -168,7 +168,7 @@ def top_items(scores: Tensor, seen: Sequence[Interactions], k: int) -> Tensor:
 
     `scores` is overwritten where an item has been seen.
     """
-    hide(scores, seen)
+    mask_seen(scores, seen)
     top = scores.topk(min(k, scores.shape[1]), dim=-1)
     return top.indices.masked_fill(top.values == -torch.inf, -1)
 
@@ -181,11 +181,11 @@ def batch_rows(num_items: int, device: torch.device) -> int:
     return max(1, min(rows, fit))
 
 
-def hide(scores: Tensor, seen: Sequence[Interactions]) -> None:
+def mask_seen(scores: Tensor, seen: Sequence[Interactions]) -> None:
     """Set the scores of seen items, one row of `seen` per row of `scores`, to minus infinity."""
     for rows in seen:
         owners = np.repeat(np.arange(rows.num_users, dtype=np.int64), rows.lengths)
-        cells = send(owners * scores.shape[1] + rows.indices, scores.device)
+        cells = to_device(owners * scores.shape[1] + rows.indices, scores.device)
         scores.view(-1).index_fill_(0, cells, -torch.inf)
 
 

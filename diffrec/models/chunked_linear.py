@@ -12,17 +12,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Take = Callable[[Iterable[tuple[slice, Tensor]]], None]
+GradConsumer = Callable[[Iterable[tuple[slice, Tensor]]], None]
 """Takes the gradient as (rows, gradient of these rows), every row once."""
 
 PIECE_BYTES = 2**26
 """Of the gradient at a time: larger pieces read the layer's input less often."""
 
 
-class WideLinear(nn.Linear):
+class ChunkedLinear(nn.Linear):
     """nn.Linear between items and units."""
 
-    take: Take | None = None
+    take: GradConsumer | None = None
     """Who is given the weight's gradient in pieces; None: autograd, as everywhere."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -43,7 +43,9 @@ class _TakenInPieces(torch.autograd.Function):
     """F.linear whose backward hands the weight's gradient over before it returns."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, take: Take) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, take: GradConsumer
+    ) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.take = take
         return F.linear(x, weight, bias)

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 _CACHE: dict[str, np.ndarray] = {}
 
 
-class Labels(Protocol):
+class ClusteringStore(Protocol):
     """Keeps clusterings where other processes find them."""
 
     def load(self, name: str) -> np.ndarray | None:
@@ -33,10 +33,10 @@ class Labels(Protocol):
         ...
 
 
-_shared: Labels | None = None
+_shared: ClusteringStore | None = None
 
 
-def share_through(labels: Labels | None) -> None:
+def set_shared_cache(labels: ClusteringStore | None) -> None:
     """Let this process take clusterings from `labels` and give it what it finds; None: no more."""
     global _shared
     _shared = labels
@@ -48,7 +48,7 @@ def cluster_items(
     """Return the cluster of each item, shape (num_items,), int64, values in [0, num_clusters).
 
     A cluster may be empty (fewer distinct embeddings than clusters). Results are kept per process,
-    and where `share_through` says, so trials that differ in other settings share them.
+    and where `set_shared_cache` says, so trials that differ in other settings share them.
 
     Args:
         embeddings: item embeddings, shape (num_items, dim).

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diffrec.config import DenoiserConfig
-from diffrec.models.chunked_linear import WideLinear
+from diffrec.models.chunked_linear import ChunkedLinear
 from diffrec.models.dropout import Dropout
 
 
@@ -32,10 +32,10 @@ class Denoiser(nn.Module):
         sizes = [*reversed(config.hidden_dims), *config.hidden_dims[1:], dim]
         # The released first layer reads [x_t, embedding]; its two blocks of columns are kept
         # apart, so that the collapsed chain has W_x at hand and no gradient is sliced.
-        self.input_layer = WideLinear(dim, sizes[0])
+        self.input_layer = ChunkedLinear(dim, sizes[0])
         self.timestep_to_hidden = nn.Linear(embedding_dim, sizes[0], bias=False)
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes[:-1]))
-        self.layers.append(WideLinear(sizes[-2], dim))
+        self.layers.append(ChunkedLinear(sizes[-2], dim))
         self._initialise(config.bias_init_std)
 
     def _initialise(self, bias_std: float) -> None:
@@ -89,9 +89,9 @@ class Denoiser(nn.Module):
         return self._last.bias
 
     @property
-    def _last(self) -> WideLinear:
+    def _last(self) -> ChunkedLinear:
         layer = self.layers[-1]
-        assert isinstance(layer, WideLinear)
+        assert isinstance(layer, ChunkedLinear)
         return layer
 
     def _embedded(self, t: Tensor) -> Tensor:

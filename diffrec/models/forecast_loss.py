@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from diffrec.data.cuts import WeightedRows
-from diffrec.runtime.devices import send
+from diffrec.runtime.devices import to_device
 
 
 def multinomial_losses(logits: Tensor, future: WeightedRows, seen: WeightedRows | None) -> Tensor:
@@ -22,9 +22,9 @@ def multinomial_losses(logits: Tensor, future: WeightedRows, seen: WeightedRows 
         seen: items that are no candidates; None: all items are.
     """
     num_items, device = logits.shape[1], logits.device
-    hidden = None if seen is None else send(seen.cells(num_items), device)
-    rows, cells = send(future.rows(), device), send(future.cells(num_items), device)
-    return _Multinomial.apply(logits, hidden, rows, cells, send(future.weights, device))  # type: ignore[return-value]
+    hidden = None if seen is None else to_device(seen.cells(num_items), device)
+    rows, cells = to_device(future.rows(), device), to_device(future.cells(num_items), device)
+    return _Multinomial.apply(logits, hidden, rows, cells, to_device(future.weights, device))  # type: ignore[return-value]
 
 
 def squared_error_losses(output: Tensor, future: WeightedRows, seen: WeightedRows | None) -> Tensor:
@@ -34,7 +34,7 @@ def squared_error_losses(output: Tensor, future: WeightedRows, seen: WeightedRow
     """
     num_items, device = output.shape[1], output.device
     flat = without(output, seen).reshape(-1)
-    cells, weights = send(future.cells(num_items), device), send(future.weights, device)
+    cells, weights = to_device(future.cells(num_items), device), to_device(future.weights, device)
     difference = flat.index_add(0, cells, weights, alpha=-1).view_as(output)
     return difference.square().mean(dim=1)
 
@@ -43,7 +43,7 @@ def without(output: Tensor, seen: WeightedRows | None, value: float = 0.0) -> Te
     """Return a copy of `output`, (batch, num_items), with `value` in place of seen items."""
     if seen is None:
         return output
-    cells = send(seen.cells(output.shape[1]), output.device)
+    cells = to_device(seen.cells(output.shape[1]), output.device)
     return output.reshape(-1).index_fill(0, cells, value).view_as(output)
 
 

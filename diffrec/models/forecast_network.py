@@ -15,7 +15,7 @@ from diffrec.config.forecasting import ForecastDenoiserConfig
 from diffrec.data.cuts import WeightedRows
 from diffrec.models.denoiser import tanh
 from diffrec.models.dropout import Dropout
-from diffrec.runtime.devices import send
+from diffrec.runtime.devices import to_device
 
 
 class ForecastDenoiser(nn.Module):
@@ -98,16 +98,16 @@ def bag(rows: WeightedRows, matrix: Tensor) -> Tensor:
     """Return rows @ matrix, from (num_items, width) to (num_rows, width)."""
     device = matrix.device
     return F.embedding_bag(
-        send(rows.items, device),
+        to_device(rows.items, device),
         matrix,
-        send(rows.indptr[:-1].copy(), device),
+        to_device(rows.indptr[:-1].copy(), device),
         mode="sum",
-        per_sample_weights=send(rows.weights, device),
+        per_sample_weights=to_device(rows.weights, device),
     )
 
 
 def dense(rows: WeightedRows, num_items: int, device: torch.device) -> Tensor:
     """Return the rows as float32 vectors, shape (num_rows, num_items)."""
     flat = torch.zeros(rows.num_rows * num_items, device=device)
-    flat.scatter_(0, send(rows.cells(num_items), device), send(rows.weights, device))
+    flat.scatter_(0, to_device(rows.cells(num_items), device), to_device(rows.weights, device))
     return flat.view(rows.num_rows, num_items)

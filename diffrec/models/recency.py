@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from diffrec.data.interactions import Interactions
-from diffrec.runtime.devices import send
+from diffrec.runtime.devices import to_device
 
 logger = logging.getLogger(__name__)
 
@@ -43,9 +43,9 @@ class RecencyCurve(nn.Module):
     def all_rows(self, history: Interactions) -> list[Tensor | None]:
         """Return for each row the weight of every interaction, (nnz,), at the binary norm."""
         device = self.log_weights.device
-        ages = send(history.ages(), device)
-        users = send(history.users(), device)
-        lengths = send(history.lengths, device).to(self.log_weights.dtype)
+        ages = to_device(history.ages(), device)
+        users = to_device(history.users(), device)
+        lengths = to_device(history.lengths, device).to(self.log_weights.dtype)
         position = torch.log2(ages.float() + 1).clamp(max=NUM_KNOTS - 1)
         below = position.floor().long().clamp(max=NUM_KNOTS - 2)
         share = position - below
@@ -115,11 +115,11 @@ def future_nll(scores: Tensor, past: Interactions, future: Interactions) -> Tens
     What the user has had is not a candidate, as in the ranking.
     """
     device = scores.device
-    rows, items = (send(a.astype(np.int64), device) for a in (past.users(), past.indices))
+    rows, items = (to_device(a.astype(np.int64), device) for a in (past.users(), past.indices))
     floor = scores.new_full((), torch.finfo(scores.dtype).min)
     log_p = torch.log_softmax(scores.index_put((rows, items), floor), dim=-1)
-    rows, items = (send(a.astype(np.int64), device) for a in (future.users(), future.indices))
-    share = send(1 / np.maximum(future.lengths, 1), device).to(scores.dtype)
+    rows, items = (to_device(a.astype(np.int64), device) for a in (future.users(), future.indices))
+    share = to_device(1 / np.maximum(future.lengths, 1), device).to(scores.dtype)
     return -(log_p[rows, items] * share[rows]).sum() / max(future.num_users, 1)
 
 

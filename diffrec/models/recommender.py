@@ -28,8 +28,8 @@ from diffrec.models.denoiser import Denoiser
 from diffrec.models.noise import Noise, UserNoise
 from diffrec.models.recency import RecencyCurve, cut_histories, future_nll, in_spreads
 from diffrec.models.temporal import interaction_weights
-from diffrec.models.weighted_history import AskedHistory
-from diffrec.runtime.devices import send
+from diffrec.models.weighted_history import WeightedHistory
+from diffrec.runtime.devices import to_device
 
 
 class _AtRest(NamedTuple):
@@ -229,13 +229,13 @@ class DiffusionRecommender(nn.Module):
         start = self.process.num_inference_noise_steps == 0 and self.autoencoder is None
         return start and self._is_exactly_linear
 
-    def _asked(self, rows: Interactions) -> AskedHistory:
+    def _asked(self, rows: Interactions) -> WeightedHistory:
         """Return what the network is asked with: weighted, then scaled."""
         scale, weights = self.config.temporal.inference_scale, self._asking_weights(rows)
         if scale != 1:
             ones = torch.ones(len(rows.indices), device=self.device)
             weights = [scale * (ones if row is None else row) for row in weights]
-        return AskedHistory(rows, weights, self.device)
+        return WeightedHistory(rows, weights, self.device)
 
     def _asking_weights(self, rows: Interactions) -> list[Tensor | None]:
         """Return the weights of each interaction, (nnz,), one entry for all steps or one each."""
@@ -245,9 +245,9 @@ class DiffusionRecommender(nn.Module):
         if not temporal.weigh_inference:
             return [None]
         weights = interaction_weights(temporal, rows)
-        return [None if weights is None else send(weights, self.device)]
+        return [None if weights is None else to_device(weights, self.device)]
 
-    def _scores(self, asked: AskedHistory, draw: Draw = torch.randn_like) -> Tensor:
+    def _scores(self, asked: WeightedHistory, draw: Draw = torch.randn_like) -> Tensor:
         if self._is_sparse_start:
             return self._scores_from_sparse(asked)
 
@@ -305,7 +305,7 @@ class DiffusionRecommender(nn.Module):
             x_t = x_t + share * (see(0) - x_0)
         return finish_chain(denoiser, end, x_t)
 
-    def _scores_from_sparse(self, asked: AskedHistory) -> Tensor:
+    def _scores_from_sparse(self, asked: WeightedHistory) -> Tensor:
         rest = self._at_rest or self._rest()
         assert rest.columns is not None
         assert rest.through is not None

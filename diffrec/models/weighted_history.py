@@ -8,10 +8,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from diffrec.data.interactions import Interactions
-from diffrec.runtime.devices import rows_on, send
+from diffrec.runtime.devices import rows_on, to_device
 
 
-class AskedHistory:
+class WeightedHistory:
     """Histories of a batch and the weights of their interactions, as each step sees them."""
 
     def __init__(
@@ -26,8 +26,8 @@ class AskedHistory:
             device: where the network is.
         """
         self._rows, self._weights, self._device = rows, weights, device
-        self._items = send(rows.indices.astype(np.int64), device)
-        self._starts = send(rows.indptr[:-1].copy(), device)
+        self._items = to_device(rows.indices.astype(np.int64), device)
+        self._starts = to_device(rows.indptr[:-1].copy(), device)
         self._cells: Tensor | None = None
 
     @property
@@ -51,6 +51,6 @@ class AskedHistory:
         if weights is None:
             return rows_on(self._device, rows, np.arange(rows.num_users))
         if self._cells is None:  # the same for all steps
-            self._cells = send(rows.users() * rows.num_items + rows.indices, self._device)
+            self._cells = to_device(rows.users() * rows.num_items + rows.indices, self._device)
         flat = weights.new_zeros(rows.num_users * rows.num_items)
         return flat.index_put((self._cells,), weights).view(rows.num_users, rows.num_items)

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
-from diffrec.errors import UserError, nearest
+from diffrec.errors import UserError, did_you_mean
 from diffrec.files import atomic_write, check_output_folder
 from diffrec.preparation.downloading import Progress, download
 from diffrec.preparation.manifest import sha256
@@ -99,7 +99,7 @@ def fetch(
     """
     if name not in SOURCES:
         raise UserError(
-            f"Nothing named {name!r} can be fetched{nearest(name, SOURCES)}; known: "
+            f"Nothing named {name!r} can be fetched{did_you_mean(name, SOURCES)}; known: "
             f"{', '.join(SOURCES)}."
         )
     source = SOURCES[name]

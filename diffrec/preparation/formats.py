@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from diffrec.errors import UserError, nearest
+from diffrec.errors import UserError, did_you_mean
 
 KNOWN_NAMES = {
     "user": ("user", "userid", "user_id", "uid", "reviewerid", "visitorid", "customer_id"),
@@ -150,7 +150,7 @@ def _match(path: Path, header: Sequence[str], columns: Columns) -> dict[str, str
         asked = getattr(columns, kind)
         if asked is not None and asked not in header:
             raise UserError(
-                f"{path} has no column {asked!r}{nearest(asked, header)}; it has "
+                f"{path} has no column {asked!r}{did_you_mean(asked, header)}; it has "
                 f"{', '.join(header)}."
             )
         name = asked or next((plain[name] for name in known if name in plain), None)

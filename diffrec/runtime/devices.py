@@ -13,7 +13,7 @@ from diffrec.data.batches import cells_of, dense_rows
 from diffrec.data.interactions import Interactions
 
 
-def send(array: np.ndarray, device: torch.device) -> Tensor:
+def to_device(array: np.ndarray, device: torch.device) -> Tensor:
     """Return the array's values on `device`; on a CPU its own memory."""
     tensor = torch.from_numpy(array)
     if device.type != "cuda":
@@ -39,10 +39,12 @@ def rows_on(
         return torch.from_numpy(dense_rows(interactions, users, values))
     cells, kept = cells_of(interactions, users, values)
     rows = torch.zeros(len(users), interactions.num_items, device=device)
-    return fill(rows, send(cells, device), None if kept is None else send(kept, device))
+    return scatter_ones(
+        rows, to_device(cells, device), None if kept is None else to_device(kept, device)
+    )
 
 
-def fill(rows: Tensor, cells: Tensor, values: Tensor | None) -> Tensor:
+def scatter_ones(rows: Tensor, cells: Tensor, values: Tensor | None) -> Tensor:
     """Write into contiguous rows, and return them.
 
     Args:

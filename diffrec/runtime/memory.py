@@ -19,7 +19,7 @@ _LARGEST_ON_HEAP = 32 * 2**20
 _KEPT_FREE = 2**30
 
 
-def keep_freed_memory() -> bool:
+def retain_freed_memory() -> bool:
     """Keep blocks of up to 32 MiB, and up to 1 GiB in all; return whether the library took it.
 
     Elsewhere than on glibc nothing is changed. Calling it again does no harm.
@@ -32,7 +32,7 @@ def keep_freed_memory() -> bool:
     )
 
 
-def let_go(mapped: torch.Tensor) -> None:
+def release_pages(mapped: torch.Tensor) -> None:
     """Give back the pages of a tensor that is mapped from a file, unwritten; its values stay.
 
     They are read from the file again where they are asked for. Elsewhere than on Linux nothing is

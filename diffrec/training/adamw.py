@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
 
-from diffrec.training.best_state import Done, forget
+from diffrec.training.best_state import OnCopied, ignore
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
@@ -73,7 +73,7 @@ class AdamW:
         state = {i: dict(self.state[p]) for i, p in enumerate(parameters) if p in self.state}
         return {"state": state, "param_groups": groups}
 
-    def load_state_dict(self, state: Mapping[str, Any], done: Done = forget) -> None:
+    def load_state_dict(self, state: Mapping[str, Any], done: OnCopied = ignore) -> None:
         """Copy the moments of `state`, also of one that torch's AdamW wrote; groups stay.
 
         `done` is told of each tensor that is copied.

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from diffrec.data.batches import dense_rows
 from diffrec.data.interactions import Interactions
-from diffrec.runtime.devices import fill, send
+from diffrec.runtime.devices import scatter_ones, to_device
 
 
 class Batch(Protocol):
@@ -29,7 +29,7 @@ class Batch(Protocol):
         ...
 
 
-class Feed:
+class BatchLoader:
     """Cuts the batches of a run."""
 
     def __init__(
@@ -52,9 +52,9 @@ class Feed:
         self._interactions, self._weights, self._device = interactions, weights, device
         self._on_device: tuple[Tensor, list[Tensor | None]] | None = None
         if device.type != "cpu" if cuts_there is None else cuts_there:
-            sent = [None if (w := weights[k]) is None else send(w, device) for k in self.kinds]
+            sent = [None if (w := weights[k]) is None else to_device(w, device) for k in self.kinds]
             indices = interactions.indices.copy()  # theirs may be read-only
-            self._on_device = send(indices, device), sent
+            self._on_device = to_device(indices, device), sent
 
     @property
     def kinds(self) -> Sequence[int]:
@@ -85,7 +85,7 @@ class Feed:
         # Of each interaction of the epoch: its place in its batch's rows, and where it is kept.
         rows = np.arange(len(users)) % size * self._interactions.num_items
         shifts = starts - (ends - lengths)
-        of_users = send(np.stack((rows, shifts, lengths)).astype(np.int64), self._device)
+        of_users = to_device(np.stack((rows, shifts, lengths)).astype(np.int64), self._device)
         row_starts, shift, repeats = of_users
         slots = shift.repeat_interleave(repeats, output_size=total)
         slots += torch.arange(total, device=self._device)
@@ -102,7 +102,7 @@ class Feed:
             before = here.stop
 
 
-def pair(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+def inputs_and_targets(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Return inputs and targets: one and the same where there is one kind of rows."""
     return rows[0], rows[-1]
 
@@ -138,4 +138,4 @@ class _DeviceBatch:
 
     def write(self, which: int, out: Tensor) -> Tensor:
         """See `Batch`."""
-        return fill(out.zero_(), self._cells, self._values[which])
+        return scatter_ones(out.zero_(), self._cells, self._values[which])

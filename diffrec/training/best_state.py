@@ -14,24 +14,24 @@ from typing import IO, Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from diffrec.runtime.memory import let_go
+from diffrec.runtime.memory import release_pages
 
 IN_MEMORY_BYTES = 2**28
 """States of up to this size are kept in memory."""
 
 
-Done = Callable[[Tensor], None]
+OnCopied = Callable[[Tensor], None]
 """Told of each tensor of a state that has been copied."""
 
 _mapped: "weakref.WeakSet[mmap.mmap]" = weakref.WeakSet()
 """Files that somebody reads a kept state from."""
 
 
-def forget(tensor: Tensor) -> None:
+def ignore(tensor: Tensor) -> None:
     """Do nothing: who has a state in memory keeps it."""
 
 
-def read_state(path: Path) -> tuple[dict[str, Any], Done]:
+def read_state(path: Path) -> tuple[dict[str, Any], OnCopied]:
     """Return what `torch.save` wrote, on the CPU, and whom to tell what of it has been copied.
 
     A large file is read as it is used, and what was copied goes: never is all of it in memory.
@@ -41,10 +41,10 @@ def read_state(path: Path) -> tuple[dict[str, Any], Done]:
     """
     large = path.stat().st_size > IN_MEMORY_BYTES
     state = torch.load(path, map_location="cpu", weights_only=True, mmap=large)
-    return state, let_go if large else forget
+    return state, release_pages if large else ignore
 
 
-class Sparing:
+class PageReleasingFile:
     """A file to save to, which lets go of a kept state's pages as soon as they are written.
 
     Else all of a large state would be resident in the end, beside the model that it is a copy of.
@@ -74,7 +74,7 @@ class _Place(NamedTuple):
     shape: torch.Size
 
 
-class KeptState:
+class BestState:
     """One copy of a `state_dict`, replaced whole.
 
     A large one lies in an unnamed file in the system's temporary folder (TMPDIR), which goes with
@@ -86,7 +86,7 @@ class KeptState:
         self._places: dict[str, _Place] = {}
         self._file: IO[bytes] | None = None
 
-    def keep(self, state: Mapping[str, Tensor], done: Done = forget) -> None:
+    def keep(self, state: Mapping[str, Tensor], done: OnCopied = ignore) -> None:
         """Copy `state`, telling `done` of each tensor that is copied."""
         self._places, self._tensors = {}, {}
         if self._file is not None:
@@ -120,7 +120,7 @@ class KeptState:
             for name, place in self._places.items()
         }
 
-    def _write(self, state: Mapping[str, Tensor], done: Done) -> None:
+    def _write(self, state: Mapping[str, Tensor], done: OnCopied) -> None:
         # A new file each time: whoever asked for the last one's tensors may still be reading them.
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the copy
         weakref.finalize(self, self._file.close)

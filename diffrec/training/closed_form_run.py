@@ -13,7 +13,7 @@ from diffrec.config.baselines import ClosedFormConfig
 from diffrec.data.interactions import TuningSplit
 from diffrec.evaluation.ranking import evaluate
 from diffrec.models.baselines.closed_form import build_closed_form
-from diffrec.training.best_state import Done, forget
+from diffrec.training.best_state import OnCopied, ignore
 from diffrec.training.reports import EpochReport
 
 
@@ -73,7 +73,7 @@ class ClosedFormRun:
             "model": model,
         }
 
-    def load_state_dict(self, state: dict[str, Any], done: Done = forget) -> None:
+    def load_state_dict(self, state: dict[str, Any], done: OnCopied = ignore) -> None:
         """Go on from `state`, which must come from a run with the same configuration.
 
         Args:

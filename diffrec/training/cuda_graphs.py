@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 
-class Recording:
+class CudaGraphedCall:
     """Work that reads and writes the same memory each time: done, then recorded, then replayed.
 
     The first call does the work as it stands, in which libraries set themselves up and an optimiser

@@ -18,7 +18,7 @@ MAX_SNAPSHOTS = 128
 """Snapshots of W that a run keeps at most."""
 
 
-def held_out(train: Interactions, share: float, seed: int) -> np.ndarray:
+def holdout_mask(train: Interactions, share: float, seed: int) -> np.ndarray:
     """Return who of `train` only W learns from: a mask over the users, the same at every call."""
     chosen = np.zeros(train.num_users, dtype=bool)
     if share > 0:
@@ -28,7 +28,7 @@ def held_out(train: Interactions, share: float, seed: int) -> np.ndarray:
     return chosen
 
 
-def teach_recency(
+def fit_recency_weights(
     model: DiffusionRecommender,
     optimizer: AdamW,
     train: Interactions,

@@ -1,6 +1,6 @@
 """One training run that whoever consumes it may stop, save and continue after any epoch.
 
-The run sees a `TuningSplit`, which has no test interactions; `test_metrics` opens those once, after
+The run sees a `TuningSplit`, which has no test interactions; `score_test` opens those once, after
 the run, from the best-validation state.
 """
 
@@ -19,17 +19,17 @@ from diffrec.config import RecommenderConfig
 from diffrec.config.families import TrainedConfig
 from diffrec.data.interactions import TuningSplit
 from diffrec.evaluation.ranking import evaluate
-from diffrec.models.chunked_linear import WideLinear
+from diffrec.models.chunked_linear import ChunkedLinear
 from diffrec.models.forecasting import ForecastingRecommender
 from diffrec.models.recommender import DiffusionRecommender
-from diffrec.runtime.memory import keep_freed_memory
+from diffrec.runtime.memory import retain_freed_memory
 from diffrec.runtime.precision import product_dtype, warn_if_emulated
 from diffrec.runtime.seeding import derive_seed, generator
-from diffrec.training.batching import Batch, Feed, pair
-from diffrec.training.best_state import Done, KeptState, forget
-from diffrec.training.cuda_graphs import Recording
+from diffrec.training.batching import Batch, BatchLoader, inputs_and_targets
+from diffrec.training.best_state import BestState, OnCopied, ignore
+from diffrec.training.cuda_graphs import CudaGraphedCall
 from diffrec.training.factory import build_model, build_optimizer
-from diffrec.training.learned_weights import WeightTrajectory, held_out, teach_recency
+from diffrec.training.learned_weights import WeightTrajectory, fit_recency_weights, holdout_mask
 from diffrec.training.patience import PatienceRule
 from diffrec.training.reports import EpochReport
 
@@ -56,29 +56,29 @@ class TrainingRun:
     """
 
     def __init__(self, config: TrainedConfig, split: TuningSplit, *, device: str = "cpu") -> None:
-        keep_freed_memory()
+        retain_freed_memory()
         self.config, self.split = config, split
         self.epoch = 0
         self.finished = False
         self.best_metrics: dict[str, float] = {}
         self._history: list[tuple[int, float]] = []
-        self._best = KeptState()
+        self._best = BestState()
         self._rule = PatienceRule(config.training.patience)
         model = build_model(config, split)
         self.model = model.to(device)
         self.optimizer = build_optimizer(config, self.model)
         self._number_format = product_dtype(config, self.model.device)
         warn_if_emulated(self._number_format, self.model.device)
-        self.feed = Feed(split.train, self.model.training_weights(split.train), self.device)
+        self.feed = BatchLoader(split.train, self.model.training_weights(split.train), self.device)
         share = config.temporal.future_holdout if isinstance(config, RecommenderConfig) else 0.0
-        self._held = held_out(split.train, share, config.seed)
+        self._held = holdout_mask(split.train, share, config.seed)
         self._trajectory = (
             WeightTrajectory(self.model) if isinstance(self.model, DiffusionRecommender) else None
         )
         self.records_steps = self.device.type == "cuda" and not self._wide_layers()
         """Whether full batches are a recorded step. Of wide layers each kernel is long, and what a
         record holds is memory."""
-        self._step: RecordedStep | None = None
+        self._step: GraphedStep | None = None
 
     @property
     def device(self) -> torch.device:
@@ -167,7 +167,7 @@ class TrainingRun:
             "optimizer": self.optimizer.state_dict(),
         }
 
-    def load_state_dict(self, state: dict[str, Any], done: Done = forget) -> None:
+    def load_state_dict(self, state: dict[str, Any], done: OnCopied = ignore) -> None:
         """Go on from `state`, which must come from a run with the same configuration.
 
         Args:
@@ -228,7 +228,7 @@ class TrainingRun:
         if isinstance(model, DiffusionRecommender) and model.recency is not None:
             rng = generator(self.config.seed, "future", self.epoch)
             with model.chain_in(self._number_format):
-                teach_recency(model, self.optimizer, self.split.train, rng, self._held)
+                fit_recency_weights(model, self.optimizer, self.split.train, rng, self._held)
 
     def _train_batch(self, batch: Batch) -> torch.Tensor:
         """Update every weight once; return the loss, a scalar on the model's device.
@@ -236,11 +236,11 @@ class TrainingRun:
         The next call may overwrite it.
         """
         if self.records_steps and len(batch) == self.config.training.batch_size:
-            self._step = self._step or RecordedStep(self)
+            self._step = self._step or GraphedStep(self)
             return self._step.on(self, batch)
         assert not isinstance(self.model, ForecastingRecommender)  # ForecastingRun has its own
         with self.autocast():  # its rows have no name here: they go before the backward pass
-            loss = self.model.training_loss(*pair(self.feed.rows(batch)), self.epoch)
+            loss = self.model.training_loss(*inputs_and_targets(self.feed.rows(batch)), self.epoch)
         return self.learn(loss)
 
     def learn(self, loss: torch.Tensor) -> torch.Tensor:
@@ -250,8 +250,8 @@ class TrainingRun:
         self.optimizer.step()
         return loss.detach()
 
-    def _wide_layers(self) -> list[WideLinear]:
-        layers = [m for m in self.model.modules() if isinstance(m, WideLinear)]
+    def _wide_layers(self) -> list[ChunkedLinear]:
+        layers = [m for m in self.model.modules() if isinstance(m, ChunkedLinear)]
         return [layer for layer in layers if layer.weight.nbytes >= WIDE_BYTES]
 
     @contextmanager
@@ -287,14 +287,14 @@ def _alone(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.clone() if tensor.untyped_storage().nbytes() > tensor.nbytes else tensor
 
 
-class RecordedStep:
+class GraphedStep:
     """A run's training step on full batches, recorded; batch and epoch lie where it reads them."""
 
     def __init__(self, run: "TrainingRun") -> None:
         shape = run.config.training.batch_size, run.split.train.num_items
         self._rows = [torch.empty(shape, device=run.device) for _ in run.feed.kinds]
         self._epoch = torch.zeros((), dtype=torch.float64, device=run.device)
-        self._recording = Recording()
+        self._recording = CudaGraphedCall()
 
     def on(self, run: "TrainingRun", batch: Batch) -> Tensor:
         """Take the run's step on a batch; return the loss, which the next step overwrites."""
@@ -306,5 +306,5 @@ class RecordedStep:
     def _work(self, run: "TrainingRun") -> Tensor:
         assert not isinstance(run.model, ForecastingRecommender)  # its steps are not recorded
         with run.autocast():
-            loss = run.model.training_loss(*pair(self._rows), self._epoch)
+            loss = run.model.training_loss(*inputs_and_targets(self._rows), self._epoch)
         return run.learn(loss)

@@ -3,7 +3,7 @@
 from diffrec.config.families import AnyConfig, TrainedConfig
 from diffrec.config.forecasting import ForecastingConfig
 from diffrec.data.interactions import Interactions, TuningSplit
-from diffrec.evaluation.ranking import Question, UserResults, user_results
+from diffrec.evaluation.ranking import EvaluationTask, UserResults, user_results
 from diffrec.training.closed_form_run import ClosedFormRun
 from diffrec.training.forecasting_run import ForecastingRun
 from diffrec.training.run import TrainingRun
@@ -23,12 +23,12 @@ def build_run(config: AnyConfig, split: TuningSplit, *, device: str = "cpu") -> 
     return ClosedFormRun(config, split, device=device)
 
 
-def test_metrics(run: Run, test: Interactions) -> dict[str, float]:
-    """Return the means of `test_results`: `test/recall@20` and so on."""
-    return {f"test/{name}": value for name, value in test_results(run, test).means().items()}
+def score_test(run: Run, test: Interactions) -> dict[str, float]:
+    """Return the means of `test_scores`: `test/recall@20` and so on."""
+    return {f"test/{name}": value for name, value in test_scores(run, test).means().items()}
 
 
-def test_results(run: Run, test: Interactions) -> UserResults:
+def test_scores(run: Run, test: Interactions) -> UserResults:
     """Score the best-validation state once on the test interactions, user by user.
 
     History is the training list; training and validation items are masked (the published
@@ -36,7 +36,7 @@ def test_results(run: Run, test: Interactions) -> UserResults:
     """
     run.restore_best()
     train, valid = run.split.train, run.split.valid
-    questions = [Question(test, [train, valid])]
+    questions = [EvaluationTask(test, [train, valid])]
     return user_results(run.model, history=train, questions=questions)[0]
 
 
@@ -49,6 +49,6 @@ def metrics_with_valid(run: Run, test: Interactions) -> dict[str, float]:
     run.restore_best()
     train, valid = run.split.train, run.split.valid
     history = train.followed_by(valid)
-    questions = [Question(test, [history])]
+    questions = [EvaluationTask(test, [history])]
     found = user_results(run.model, history=history, questions=questions)[0]
     return {f"{WITH_VALID}/{name}": value for name, value in found.means().items()}

@@ -6,7 +6,7 @@ import pytest
 from diffrec.config.presets_baselines import BASELINES
 from diffrec.errors import UserError
 from search_spaces import Choice, Condition, LogUniform, SearchSpace, get_space
-from search_spaces.variants import is_searched, reach
+from search_spaces.variants import is_searched, variants_with
 from tune_runner.study.config import StudyConfig, make_plan
 
 EASE = Condition("variant", ("EASE", "RecencyEASE"))
@@ -71,8 +71,8 @@ def test_a_parameter_reaches_the_variants_of_all_the_conditions_it_hangs_on():
         },
         domains={**MIXED, "variant": Choice("DiffRec", "EASE", "RecencyEASE")},
     )
-    assert reach(space, "diffusion.num_steps") == ("DiffRec",)
-    assert reach(space, "regularization") == ("EASE", "RecencyEASE")
+    assert variants_with(space, "diffusion.num_steps") == ("DiffRec",)
+    assert variants_with(space, "regularization") == ("EASE", "RecencyEASE")
     assert is_searched(space, "EASE")
 
 

@@ -7,7 +7,7 @@ from mlflow.tracking import MlflowClient
 
 from analysis.__main__ import main as analyse
 from diffrec.__main__ import main as diffrec
-from tune_runner.resources.allocation import Wish
+from tune_runner.resources.allocation import ResourceRequest
 from tune_runner.runner import run_study
 from tune_runner.study.config import StudyConfig
 
@@ -37,7 +37,7 @@ def test_families_of_one_study_are_trained_recorded_and_shown_side_by_side(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mixed.py").write_text(SPACE)
-    config = StudyConfig(space="mixed.py", name="mixed", wish=Wish(max_concurrent=2))
+    config = StudyConfig(space="mixed.py", name="mixed", request=ResourceRequest(max_concurrent=2))
     assert run_study(config) == 0
     client = MlflowClient(tracking_uri)
     experiment = client.get_experiment_by_name("diffrec").experiment_id

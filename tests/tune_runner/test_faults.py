@@ -24,7 +24,7 @@ from driver import start_driver
 from fake_run import FakeEngine
 from faults import Harm, Watch
 from servers import MlflowServer, postgres, wait_until
-from tune_runner.resources.allocation import Wish
+from tune_runner.resources.allocation import ResourceRequest
 from tune_runner.runner import run_study
 from tune_runner.study.config import StudyConfig
 
@@ -64,7 +64,7 @@ def diary(tmp_path):
 
 
 @pytest.fixture
-def engine(diary):
+def backend(diary):
     """Fake runs, slow enough to be killed in the middle."""
     return FakeEngine(seconds=0.15, diary=str(diary.path))
 
@@ -72,9 +72,9 @@ def engine(diary):
 @pytest.fixture
 def config(ray_cluster, write_space):
     """A grid of three rates and two seeds on the cluster, one trial at a time."""
-    one = Wish(max_concurrent=1)
+    one = ResourceRequest(max_concurrent=1)
     space = write_space(RATES, epochs=6)
-    return StudyConfig(space=space, name="storm", seeds=2, wish=one)
+    return StudyConfig(space=space, name="storm", seeds=2, request=one)
 
 
 def results(watch):
@@ -92,21 +92,21 @@ def results(watch):
 
 
 def test_a_study_killed_again_and_again_ends_as_if_nothing_had_happened(
-    ray_cluster, config, engine, diary, tracking_uri
+    ray_cluster, config, backend, diary, tracking_uri
 ):
     calm = replace(config, name="calm")
-    assert run_study(calm, engine=FakeEngine()) == 0
+    assert run_study(calm, backend=FakeEngine()) == 0
 
-    watch = Watch("storm", tracking_uri, diary=engine.diary)
+    watch = Watch("storm", tracking_uri, diary=backend.diary)
     chance = random.Random(3)
     for resume in (False, True):
-        driver = start_driver(config, engine, ray_cluster.address, resume=resume)
+        driver = start_driver(config, backend, ray_cluster.address, resume=resume)
         diary.wait_for_more(chance.randint(3, 9))
         time.sleep(chance.uniform(0, 0.3))
         driver.kill()
         driver.join()
         assert watch.harm(ended=False) == Harm()
-    driver = start_driver(config, engine, ray_cluster.address, resume=True)
+    driver = start_driver(config, backend, ray_cluster.address, resume=True)
     diary.wait_for_more(chance.randint(2, 5))
     os.kill(int(diary.lines()[-1][0]), signal.SIGKILL)
     driver.join()
@@ -117,15 +117,15 @@ def test_a_study_killed_again_and_again_ends_as_if_nothing_had_happened(
 
 
 def test_a_lost_node_costs_its_trials_nothing_but_time(
-    ray_cluster, config, engine, diary, tracking_uri, tmp_path
+    ray_cluster, config, backend, diary, tracking_uri, tmp_path
 ):
     """The folder of the runs is one that all three nodes see."""
     nodes = [ray_cluster.add_node(num_cpus=1) for _ in range(2)]
     doomed = nodes[1].node_id
     try:
-        config = replace(config, name="nodes", wish=Wish(max_concurrent=4))
+        config = replace(config, name="nodes", request=ResourceRequest(max_concurrent=4))
         gate = tmp_path / "gate"
-        driver = start_driver(config, replace(engine, gate=str(gate)), ray_cluster.address)
+        driver = start_driver(config, replace(backend, gate=str(gate)), ray_cluster.address)
         # a trial waits in its second epoch on each CPU of the three nodes
         wait_until(lambda: sum(epoch == "2" for *_, epoch in diary.lines()) == 4)
         (lost,) = {int(pid) for pid, node, *_ in diary.lines() if node == doomed}
@@ -137,7 +137,7 @@ def test_a_lost_node_costs_its_trials_nothing_but_time(
     finally:
         for node in nodes:
             ray_cluster.remove_node(node)
-    watch = Watch("nodes", tracking_uri, diary=engine.diary)
+    watch = Watch("nodes", tracking_uri, diary=backend.diary)
     assert watch.harm() == Harm()
     assert len(watch.trials()) == 6
     (moved,) = {trial for _, node, trial, _ in diary.lines() if node == doomed}
@@ -147,7 +147,7 @@ def test_a_lost_node_costs_its_trials_nothing_but_time(
 
 
 def test_the_record_is_complete_although_mlflows_server_was_away(
-    ray_cluster, config, engine, diary, tmp_path, monkeypatch
+    ray_cluster, config, backend, diary, tmp_path, monkeypatch
 ):
     server = MlflowServer(f"sqlite:///{tmp_path / 'server.db'}", tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
@@ -155,7 +155,7 @@ def test_the_record_is_complete_although_mlflows_server_was_away(
     try:
         gate = tmp_path / "gate"
         gate.touch()
-        driver = start_driver(config, replace(engine, gate=str(gate)), ray_cluster.address)
+        driver = start_driver(config, replace(backend, gate=str(gate)), ray_cluster.address)
         diary.wait_for_more(4)
         server.stop()
         diary.wait_for_more(12)  # whole trials
@@ -164,13 +164,13 @@ def test_the_record_is_complete_although_mlflows_server_was_away(
         gate.touch()
         driver.join()
         assert driver.exitcode == 0, Path("driver.out").read_text()
-        assert Watch("storm", server.uri, diary=engine.diary).harm() == Harm()
+        assert Watch("storm", server.uri, diary=backend.diary).harm() == Harm()
     finally:
         server.stop()
 
 
 def test_a_study_in_postgresql_and_a_server_on_it_survive_a_kill(
-    ray_cluster, config, engine, diary, tmp_path, monkeypatch
+    ray_cluster, config, backend, diary, tmp_path, monkeypatch
 ):
     with postgres() as database:
         server = MlflowServer(database.url("mlflow"), tmp_path)
@@ -178,13 +178,13 @@ def test_a_study_in_postgresql_and_a_server_on_it_survive_a_kill(
         server.start()
         try:
             config = replace(config, storage=database.url("diffrec"))
-            watch = Watch("storm", server.uri, storage=config.storage, diary=engine.diary)
-            driver = start_driver(config, engine, ray_cluster.address)
+            watch = Watch("storm", server.uri, storage=config.storage, diary=backend.diary)
+            driver = start_driver(config, backend, ray_cluster.address)
             diary.wait_for_more(8)
             driver.kill()
             driver.join()
             assert watch.harm(ended=False) == Harm()
-            driver = start_driver(config, engine, ray_cluster.address, resume=True)
+            driver = start_driver(config, backend, ray_cluster.address, resume=True)
             driver.join()
             assert driver.exitcode == 0, Path("driver.out").read_text()
             assert watch.harm() == Harm()
@@ -213,11 +213,11 @@ def fill(disk):
 
 
 def test_a_full_disk_stops_the_study_and_costs_nothing(
-    config, engine, diary, tracking_uri, small_disk, capsys
+    config, backend, diary, tracking_uri, small_disk, capsys
 ):
     config = replace(config, name="full", runs_dir=str(small_disk))
     journal = f"journal://{small_disk / 'full' / 'study.log'}"
-    watch = Watch("full", tracking_uri, storage=journal, diary=engine.diary)
+    watch = Watch("full", tracking_uri, storage=journal, diary=backend.diary)
 
     def fill_later():
         wait_until(lambda: len(diary.lines()) >= 9)  # the second trial runs
@@ -225,7 +225,7 @@ def test_a_full_disk_stops_the_study_and_costs_nothing(
 
     filler = threading.Thread(target=fill_later)
     filler.start()
-    assert run_study(config, engine=engine) == 1
+    assert run_study(config, backend=backend) == 1
     filler.join()
     said = capsys.readouterr().out
     assert "No space left on device" in said
@@ -237,8 +237,8 @@ def test_a_full_disk_stops_the_study_and_costs_nothing(
 
     fill(small_disk)  # Tune's own files are gone meanwhile
     with pytest.raises(UserError, match="is full; free some space"):
-        run_study(config, resume=True, engine=engine)
+        run_study(config, resume=True, backend=backend)
     (small_disk / "ballast").unlink()
-    assert run_study(config, resume=True, engine=engine) == 0
+    assert run_study(config, resume=True, backend=backend) == 0
     assert watch.harm() == Harm()
     assert [t.state for t in watch.trials()] == [optuna.trial.TrialState.COMPLETE] * 6

@@ -10,13 +10,13 @@ from driver import start_driver
 from fake_run import FakeEngine, doubled
 from faults import Harm, Watch, diary_name
 from servers import wait_until
-from tune_runner.resources.allocation import Wish
+from tune_runner.resources.allocation import ResourceRequest
 from tune_runner.runner import run_study
 from tune_runner.study.config import StudyConfig
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
-FUSED = Wish(max_concurrent=1, fuse=8)
+FUSED = ResourceRequest(max_concurrent=1, fuse=8)
 
 
 def measured(watch, key):
@@ -32,8 +32,10 @@ def measured(watch, key):
 
 def test_a_fused_study_finds_what_one_by_one_finds(ray_local, tracking_uri, write_space):
     space = write_space('{"training.learning_rate": Choice(1e-3, 1e-4)}', epochs=3)
-    single = StudyConfig(space=space, name="single", seeds=2, wish=Wish(max_concurrent=1))
-    fused = replace(single, name="fused", wish=FUSED)
+    single = StudyConfig(
+        space=space, name="single", seeds=2, request=ResourceRequest(max_concurrent=1)
+    )
+    fused = replace(single, name="fused", request=FUSED)
     watches = [Watch(config.name, tracking_uri) for config in (single, fused)]
     for config, watch in zip((single, fused), watches, strict=True):
         assert run_study(config, measure=doubled) == 0
@@ -53,10 +55,10 @@ def test_a_fused_study_finds_what_one_by_one_finds(ray_local, tracking_uri, writ
 def test_who_is_given_up_leaves_and_the_others_go_on(ray_local, tracking_uri, write_space):
     rates = '{"training.learning_rate": Choice(0.9, 0.8, 0.1, 0.05, 0.7, 0.02)}'
     config = StudyConfig(
-        space=write_space(rates), name="leaving", pruner="successive-halving", wish=FUSED
+        space=write_space(rates), name="leaving", pruner="successive-halving", request=FUSED
     )
     diary = Path("diary").resolve()
-    assert run_study(config, engine=FakeEngine(diary=str(diary)), measure=doubled) == 0
+    assert run_study(config, backend=FakeEngine(diary=str(diary)), measure=doubled) == 0
     watch = Watch("leaving", tracking_uri)
     assert watch.harm() == Harm()
     trials = watch.trials()
@@ -73,8 +75,8 @@ def test_who_is_given_up_leaves_and_the_others_go_on(ray_local, tracking_uri, wr
 
 def test_accidents_of_one_harm_no_other(ray_local, tracking_uri, write_space, tmp_path):
     space = write_space('{"training.weight_decay": Choice(0.0, 0.1, 0.2, 0.3, 0.4, 0.5)}')
-    config = StudyConfig(space=space, name="companions", wish=FUSED)
-    assert run_study(config, engine=FakeEngine(graves=str(tmp_path)), measure=doubled) == 0
+    config = StudyConfig(space=space, name="companions", request=FUSED)
+    assert run_study(config, backend=FakeEngine(graves=str(tmp_path)), measure=doubled) == 0
     watch = Watch("companions", tracking_uri)
     assert watch.harm() == Harm()
     fine, nan, broken, killed, starved, insatiable = watch.trials()
@@ -88,25 +90,27 @@ def test_accidents_of_one_harm_no_other(ray_local, tracking_uri, write_space, tm
 def test_a_killed_study_goes_on_in_other_groups(ray_cluster, tracking_uri, write_space):
     space = write_space('{"training.learning_rate": Choice(0.5, 0.7, 0.6)}', epochs=6)
     diary = Path("diary").resolve()
-    engine = FakeEngine(seconds=0.1, diary=str(diary))
-    config = StudyConfig(space=space, name="regrouped", seeds=2, wish=replace(FUSED, fuse=4))
+    backend = FakeEngine(seconds=0.1, diary=str(diary))
+    config = StudyConfig(space=space, name="regrouped", seeds=2, request=replace(FUSED, fuse=4))
     watch = Watch("regrouped", tracking_uri, diary=str(diary))
 
     def lines():
         return len(diary.read_text().splitlines()) if diary.exists() else 0
 
     for fuse, resume in ((4, False), (3, True)):
-        wish = replace(FUSED, fuse=fuse)
+        request = replace(FUSED, fuse=fuse)
         before = lines()
         driver = start_driver(
-            replace(config, wish=wish), engine, ray_cluster.address, resume=resume
+            replace(config, request=request), backend, ray_cluster.address, resume=resume
         )
         wait_until(lambda before=before: lines() >= before + 10)
         driver.kill()
         driver.join()
         assert watch.harm(ended=False) == Harm()
-    alone = replace(config, wish=Wish(max_concurrent=1))
-    assert run_study(alone, resume=True, engine=replace(engine, seconds=0.0), measure=doubled) == 0
+    alone = replace(config, request=ResourceRequest(max_concurrent=1))
+    assert (
+        run_study(alone, resume=True, backend=replace(backend, seconds=0.0), measure=doubled) == 0
+    )
     assert watch.harm() == Harm()
     trials = watch.trials()
     assert [t.state for t in trials] == [TrialState.COMPLETE] * 6

@@ -17,13 +17,13 @@ from driver import start_driver
 from fake_run import FakeEngine
 from faults import Harm, Watch
 from servers import s3, wait_until
-from tune_runner.checkpoints.locations import join
-from tune_runner.checkpoints.store import trials_of
+from tune_runner.checkpoints.locations import join_location
+from tune_runner.checkpoints.store import list_trials
 from tune_runner.cli.main import main
-from tune_runner.resources.allocation import Wish
+from tune_runner.resources.allocation import ResourceRequest
 from tune_runner.runner import run_study
 from tune_runner.search.storage import read_storage
-from tune_runner.study.config import Allowance, StudyConfig
+from tune_runner.study.config import RunLimits, StudyConfig
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -50,8 +50,10 @@ def test_a_hopeless_trial_is_stopped_early_and_never_scored(
     ray_local, tracking_uri, write_space, capsys
 ):
     space = write_space('{"training.learning_rate": Choice(0.9, 0.8, 0.7, 0.6, 0.5, 0.001)}')
-    config = StudyConfig(space=space, name="pruned", pruner="median", wish=Wish(max_concurrent=1))
-    assert run_study(config, engine=FakeEngine()) == 0
+    config = StudyConfig(
+        space=space, name="pruned", pruner="median", request=ResourceRequest(max_concurrent=1)
+    )
+    assert run_study(config, backend=FakeEngine()) == 0
     *good, hopeless = optuna_trials("pruned")
     assert all(t.state is TrialState.COMPLETE and t.last_step == 8 for t in good)
     assert hopeless.state is TrialState.PRUNED
@@ -76,8 +78,8 @@ def test_a_hopeless_trial_is_stopped_early_and_never_scored(
 
 def test_accidents_are_told_apart(ray_local, tracking_uri, write_space, tmp_path):
     space = write_space('{"training.weight_decay": Choice(0.0, 0.1, 0.2, 0.3, 0.4, 0.5)}')
-    engine = FakeEngine(graves=str(tmp_path))
-    assert run_study(StudyConfig(space=space, name="accidents"), engine=engine) == 0
+    backend = FakeEngine(graves=str(tmp_path))
+    assert run_study(StudyConfig(space=space, name="accidents"), backend=backend) == 0
     _fine, nan, broken, killed, _starved, insatiable = optuna_trials("accidents")
     assert [t.state for t in optuna_trials("accidents")] == [
         TrialState.COMPLETE,
@@ -122,7 +124,7 @@ def test_a_study_killed_and_interrupted_goes_on_where_it_was(
 ):
     name = "stopped"
     space = write_space('{"training.learning_rate": Choice(0.5, 0.6, 0.7, 0.8)}', epochs=12)
-    config = StudyConfig(space=space, name=name, wish=Wish(max_concurrent=1))
+    config = StudyConfig(space=space, name=name, request=ResourceRequest(max_concurrent=1))
     stop_in_the_middle(config, ray_cluster, signal.SIGKILL, resume=False)
     killed = optuna_trials(name)
     states = [t.state for t in killed]
@@ -135,7 +137,7 @@ def test_a_study_killed_and_interrupted_goes_on_where_it_was(
     states = [t.state for t in stopped]
     assert states[:3] == [TrialState.COMPLETE, TrialState.COMPLETE, TrialState.RUNNING]
     assert mlflow_runs(tracking_uri, name)[0].data.tags["state"] == "interrupted"
-    assert run_study(StudyConfig(space=space, name=name), resume=True, engine=FakeEngine()) == 0
+    assert run_study(StudyConfig(space=space, name=name), resume=True, backend=FakeEngine()) == 0
     trials = optuna_trials(name)
     assert [t.state for t in trials] == [TrialState.COMPLETE] * 4
     assert trials[0].datetime_complete == killed[0].datetime_complete
@@ -155,15 +157,17 @@ def test_a_killed_study_goes_on_from_an_object_store(ray_cluster, tracking_uri, 
     name = "stored"
     space = write_space('{"training.learning_rate": Choice(0.5, 0.6, 0.7)}', epochs=12)
     with s3() as url:
-        config = StudyConfig(space=space, name=name, checkpoints=url, wish=Wish(max_concurrent=1))
+        config = StudyConfig(
+            space=space, name=name, checkpoints=url, request=ResourceRequest(max_concurrent=1)
+        )
         stop_in_the_middle(config, ray_cluster, signal.SIGKILL, resume=False)
         running = optuna_trials(name)[1]
         done = running.last_step
         assert running.state is TrialState.RUNNING
-        assert {1} <= trials_of(join(url, name)) <= {0, 1}
+        assert {1} <= list_trials(join_location(url, name)) <= {0, 1}
         with pytest.raises(UserError, match="go on with --resume"):
-            run_study(config, engine=FakeEngine())
-        assert run_study(config, resume=True, engine=FakeEngine()) == 0
+            run_study(config, backend=FakeEngine())
+        assert run_study(config, resume=True, backend=FakeEngine()) == 0
         trials = optuna_trials(name)
         assert [t.state for t in trials] == [TrialState.COMPLETE] * 3
         # Each epoch was trained once, those before the kill by the worker that was killed.
@@ -171,20 +175,20 @@ def test_a_killed_study_goes_on_from_an_object_store(ray_cluster, tracking_uri, 
         assert [s for s, _ in trials[1].intermediate_values.items()][:done] == list(
             range(1, done + 1)
         )
-        (best,) = trials_of(join(url, name))
+        (best,) = list_trials(join_location(url, name))
         assert trials[best].value == max(t.value for t in trials)
         assert not any((Path("runs") / name / "checkpoints").iterdir())
         with pytest.raises(UserError, match="checkpoints of another study"):
-            run_study(replace(config, runs_dir="elsewhere"), engine=FakeEngine())
+            run_study(replace(config, runs_dir="elsewhere"), backend=FakeEngine())
 
 
 @pytest.fixture
 def command(monkeypatch):
     """The command line over fake runs: `command(engine, *arguments)`."""
 
-    def run(engine, *arguments):
+    def run(backend, *arguments):
         with monkeypatch.context() as patch:
-            patch.setattr("tune_runner.runner.run_study", partial(run_study, engine=engine))
+            patch.setattr("tune_runner.runner.run_study", partial(run_study, backend=backend))
             return main(list(arguments))
 
     return run
@@ -249,21 +253,24 @@ def test_a_study_whose_space_or_data_changed_is_refused_with_the_difference(
 def test_a_budget_stops_the_command_and_not_the_study(ray_local, tracking_uri, write_space, capsys):
     space = write_space('{"training.learning_rate": Choice(0.5, 0.6, 0.7, 0.8)}', epochs=20)
     one = StudyConfig(
-        space=space, name="budget", allowance=Allowance(trials=1), wish=Wish(max_concurrent=1)
+        space=space,
+        name="budget",
+        limits=RunLimits(trials=1),
+        request=ResourceRequest(max_concurrent=1),
     )
-    assert run_study(one, engine=FakeEngine()) == 0
+    assert run_study(one, backend=FakeEngine()) == 0
     assert "the budget of trials is spent; go on with" in capsys.readouterr().out
     states = [t.state for t in optuna_trials("budget")]
     assert states == [TrialState.COMPLETE] + [TrialState.WAITING] * 3
 
-    brief = replace(one, allowance=Allowance(hours=2 / 3600))
-    assert run_study(brief, resume=True, engine=FakeEngine(seconds=0.5)) == 0
+    brief = replace(one, limits=RunLimits(hours=2 / 3600))
+    assert run_study(brief, resume=True, backend=FakeEngine(seconds=0.5)) == 0
     assert "hours is spent; go on with" in capsys.readouterr().out
     trials = optuna_trials("budget")
     assert trials[1].state is TrialState.RUNNING
 
-    whole = replace(one, allowance=Allowance())
-    assert run_study(whole, resume=True, engine=FakeEngine()) == 0
+    whole = replace(one, limits=RunLimits())
+    assert run_study(whole, resume=True, backend=FakeEngine()) == 0
     trials = optuna_trials("budget")
     assert [t.state for t in trials] == [TrialState.COMPLETE] * 4
     assert all(list(t.intermediate_values) == list(range(1, 21)) for t in trials)
@@ -272,7 +279,7 @@ def test_a_budget_stops_the_command_and_not_the_study(ray_local, tracking_uri, w
 def test_the_winner_is_run_again_on_fresh_seeds(ray_local, tracking_uri, write_space):
     space = write_space('{"training.learning_rate": Choice(0.5, 0.6, 0.7)}')
     config = StudyConfig(space=space, name="confirmed", confirm=2)
-    assert run_study(config, engine=FakeEngine()) == 0
+    assert run_study(config, backend=FakeEngine()) == 0
     trials = optuna_trials("confirmed")
     assert len(trials) == 7
     assert all(t.state is TrialState.COMPLETE for t in trials)

@@ -6,22 +6,22 @@ from typing import Any
 
 import torch
 
-from diffrec.training.best_state import Done, Sparing, read_state
-from tune_runner.checkpoints.store import Place
+from diffrec.training.best_state import OnCopied, PageReleasingFile, read_state
+from tune_runner.checkpoints.store import CheckpointStore
 
 logger = logging.getLogger(__name__)
 
 
-def save(place: Place, state: dict[str, Any], *, claimed: str) -> None:
+def save(place: CheckpointStore, state: dict[str, Any], *, claimed: str) -> None:
     """Write `state`.
 
     Raises:
-        TakenOverError: another worker has claimed the place since, or the trial has ended.
+        ClaimLostError: another worker has claimed the place since, or the trial has ended.
     """
-    place.save(lambda file: torch.save(state, Sparing(file)), claimed)  # type: ignore[arg-type]
+    place.save(lambda file: torch.save(state, PageReleasingFile(file)), claimed)  # type: ignore[arg-type]
 
 
-def load(place: Place) -> tuple[dict[str, Any], Done] | None:
+def load(place: CheckpointStore) -> tuple[dict[str, Any], OnCopied] | None:
     """Return the newest state that can be read, on the CPU, and whom to tell what was copied of it.
 
     None where there is none.

@@ -13,7 +13,7 @@ def is_url(base: str) -> bool:
     return "://" in base
 
 
-def join(base: str, name: str) -> str:
+def join_location(base: str, name: str) -> str:
     """Return what lies in `base` under `name`; a URL keeps its query at the end."""
     if not is_url(base):
         return str(Path(base) / name)
@@ -21,11 +21,11 @@ def join(base: str, name: str) -> str:
     return f"{path.rstrip('/')}/{name}{mark}{query}"
 
 
-def of_study(store: str, study: str) -> str:
+def study_location(store: str, study: str) -> str:
     """Return where the object store at `store` keeps a study's checkpoints."""
-    return join(store, study)
+    return join_location(store, study)
 
 
-def trial_place(base: str, number: int) -> str:
-    """Return where the checkpoint of a trial lies, for `open_place`."""
-    return join(base, _TRIAL.format(number))
+def trial_location(base: str, number: int) -> str:
+    """Return where the checkpoint of a trial lies, for `open_store`."""
+    return join_location(base, _TRIAL.format(number))

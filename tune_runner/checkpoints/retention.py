@@ -7,10 +7,10 @@ would fill the disk (four times the model for every trial).
 from collections.abc import Iterable
 
 from tune_runner.checkpoints.store import remove_trials
-from tune_runner.events import TrialEnd, TrialRecord, TrialReport
+from tune_runner.events import TrialRecord, TrialReport, TrialResult
 
 
-class Housekeeper:
+class CheckpointRetention:
     """An observer of the study that removes what has had its day."""
 
     def __init__(self, checkpoints: str, *, maximize: bool, best: tuple[int, float] | None) -> None:
@@ -31,7 +31,7 @@ class Housekeeper:
     def trial_reported(self, trial: TrialRecord, report: TrialReport) -> None:
         """Do nothing."""
 
-    def trial_ended(self, trial: TrialRecord, end: TrialEnd) -> None:
+    def trial_ended(self, trial: TrialRecord, end: TrialResult) -> None:
         """Remove a pruned trial's checkpoint, and those of all complete trials but the best.
 
         By that a worker that trains others, too, sees that a trial was given up.

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, TYPE_CHECKING, Protocol
 
 from diffrec.errors import UserError
-from tune_runner.checkpoints.locations import _TRIAL, STATE, is_url, join, trial_place
+from tune_runner.checkpoints.locations import _TRIAL, STATE, is_url, join_location, trial_location
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -30,11 +30,11 @@ _CHUNK = 2**24
 Dump = Callable[[IO[bytes]], None]
 
 
-class TakenOverError(RuntimeError):
+class ClaimLostError(RuntimeError):
     """Another worker goes on with the trial."""
 
 
-class Place(Protocol):
+class CheckpointStore(Protocol):
     """Where one trial's checkpoint lies."""
 
     def claim(self) -> str:
@@ -45,7 +45,7 @@ class Place(Protocol):
         """Make sure that the claim still counts.
 
         Raises:
-            TakenOverError: another worker has claimed the place since, or the trial has ended.
+            ClaimLostError: another worker has claimed the place since, or the trial has ended.
         """
         ...
 
@@ -53,7 +53,7 @@ class Place(Protocol):
         """Write what `dump` writes so that a crash at any moment leaves a complete checkpoint.
 
         Raises:
-            TakenOverError: another worker has claimed the place since, or the trial has ended.
+            ClaimLostError: another worker has claimed the place since, or the trial has ended.
         """
         ...
 
@@ -62,30 +62,30 @@ class Place(Protocol):
         ...
 
 
-def open_place(location: str) -> Place:
+def open_store(location: str) -> CheckpointStore:
     """Return the place of one trial.
 
     Raises:
         UserError: there is no such kind of store.
     """
-    return _ObjectPlace(location) if is_url(location) else _FolderPlace(Path(location))
+    return _ObjectStore(location) if is_url(location) else _FolderStore(Path(location))
 
 
 def remove_trials(base: str, numbers: set[int]) -> None:
     """Remove the checkpoints of these trials, where there are any."""
     if not is_url(base):
         for number in numbers:
-            shutil.rmtree(trial_place(base, number), ignore_errors=True)
+            shutil.rmtree(trial_location(base, number), ignore_errors=True)
         return
     try:
-        files, _ = open_store(base)
-        for number in numbers & trials_of(base):
-            files.delete_dir(open_store(trial_place(base, number))[1])
+        files, _ = open_filesystem(base)
+        for number in numbers & list_trials(base):
+            files.delete_dir(open_filesystem(trial_location(base, number))[1])
     except OSError as error:  # it costs room, no result; the next --resume tries again
         logger.warning("Old checkpoints in %s could not be removed (%s).", base, error)
 
 
-def trials_of(base: str) -> set[int]:
+def list_trials(base: str) -> set[int]:
     """Return the trials that have something in an object store.
 
     Raises:
@@ -93,14 +93,14 @@ def trials_of(base: str) -> set[int]:
     """
     from pyarrow.fs import FileSelector
 
-    files, path = open_store(base)
+    files, path = open_filesystem(base)
     found = files.get_file_info(FileSelector(path, allow_not_found=True, recursive=True))
     prefix = _TRIAL.split("{", maxsplit=1)[0]
     parts = {Path(info.path).relative_to(path).parts[0] for info in found}
     return {int(part.removeprefix(prefix)) for part in parts if part.startswith(prefix)}
 
 
-def fetch(base: str, number: int, folder: Path) -> Path | None:
+def download(base: str, number: int, folder: Path) -> Path | None:
     """Copy a trial's checkpoint from an object store into `folder`; None where there is none.
 
     Raises:
@@ -108,10 +108,10 @@ def fetch(base: str, number: int, folder: Path) -> Path | None:
     """
     from pyarrow.fs import FileType
 
-    files, path = open_store(join(trial_place(base, number), STATE))
+    files, path = open_filesystem(join_location(trial_location(base, number), STATE))
     if files.get_file_info(path).type == FileType.NotFound:
         return None
-    target = Path(trial_place(str(folder), number)) / STATE
+    target = Path(trial_location(str(folder), number)) / STATE
     target.parent.mkdir(parents=True, exist_ok=True)
     new = target.with_suffix(".new")
     with files.open_input_stream(path) as source, new.open("wb") as file:
@@ -120,10 +120,10 @@ def fetch(base: str, number: int, folder: Path) -> Path | None:
     return target
 
 
-def complaint(base: str) -> str:
+def write_error(base: str) -> str:
     """Say what is wrong with an object store, seen from this machine; "" where nothing is."""
     try:
-        files, path = open_store(join(base, f"seen-{uuid.uuid4().hex}"))
+        files, path = open_filesystem(join_location(base, f"seen-{uuid.uuid4().hex}"))
         with files.open_output_stream(path) as file:
             file.write(b"seen")
         files.delete_file(path)
@@ -134,7 +134,7 @@ def complaint(base: str) -> str:
     return ""
 
 
-class _FolderPlace:
+class _FolderStore:
     """One file, replaced whole, the one before it kept until then."""
 
     def __init__(self, folder: Path) -> None:
@@ -169,7 +169,7 @@ class _FolderPlace:
         except FileNotFoundError:
             held = ""
         if held != claimed:
-            raise TakenOverError(f"Another worker goes on with the trial of {self._folder}.")
+            raise ClaimLostError(f"Another worker goes on with the trial of {self._folder}.")
 
     def save(self, dump: Dump, claimed: str) -> None:
         new, current = self._folder / _NEW.format(claim=claimed), self._folder / STATE
@@ -191,12 +191,12 @@ class _FolderPlace:
                 yield path
 
 
-class _ObjectPlace:
+class _ObjectStore:
     """One object: an object store shows it whole or, where a writer died, as it was before."""
 
     def __init__(self, location: str) -> None:
         self._location = location
-        self._files, self._path = open_store(location)
+        self._files, self._path = open_filesystem(location)
 
     def claim(self) -> str:
         name = uuid.uuid4().hex
@@ -210,7 +210,7 @@ class _ObjectPlace:
         except FileNotFoundError:
             held = ""
         if held != claimed:
-            raise TakenOverError(f"Another worker goes on with the trial of {self._location}.")
+            raise ClaimLostError(f"Another worker goes on with the trial of {self._location}.")
 
     def save(self, dump: Dump, claimed: str) -> None:
         self.check(claimed)
@@ -240,7 +240,7 @@ class _ObjectPlace:
             file.write(content)
 
 
-def open_store(location: str) -> tuple["FileSystem", str]:
+def open_filesystem(location: str) -> tuple["FileSystem", str]:
     """Return the file system of a store's URL and the path in it.
 
     Raises:

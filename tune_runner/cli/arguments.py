@@ -9,9 +9,9 @@ from typing import Literal
 
 from diffrec.errors import UserError
 from search_spaces import get_space
-from tune_runner.resources.allocation import Wish
+from tune_runner.resources.allocation import ResourceRequest
 from tune_runner.study import urls
-from tune_runner.study.config import PRUNERS, SAMPLERS, Allowance, StudyConfig, extend
+from tune_runner.study.config import PRUNERS, SAMPLERS, RunLimits, StudyConfig, extend
 from tune_runner.study.folder import StudyFolder
 
 
@@ -147,8 +147,8 @@ def _resources(text: str) -> tuple[tuple[str, float], ...]:
     return tuple((name, float(amount)) for name, amount in named.items())
 
 
-def _wish(args: argparse.Namespace) -> Wish:
-    return Wish(
+def _request(args: argparse.Namespace) -> ResourceRequest:
+    return ResourceRequest(
         args.cpus_per_trial,
         None if args.gpus_per_trial is None else _gpus(args.gpus_per_trial),
         args.max_concurrent,
@@ -158,7 +158,7 @@ def _wish(args: argparse.Namespace) -> Wish:
 
 
 def _storage(args: argparse.Namespace) -> str | None:
-    return None if args.storage is None else urls.take_password(args.storage)
+    return None if args.storage is None else urls.move_password_to_env(args.storage)
 
 
 def _new(args: argparse.Namespace) -> StudyConfig:
@@ -187,8 +187,8 @@ def _new(args: argparse.Namespace) -> StudyConfig:
         runs_dir=args.runs_dir,
         checkpoints=args.checkpoints,
         confirm=args.confirm,
-        wish=_wish(args),
-        allowance=Allowance(args.max_trials, args.max_hours),
+        request=_request(args),
+        limits=RunLimits(args.max_trials, args.max_hours),
     )
 
 
@@ -206,8 +206,8 @@ def _resumed(args: argparse.Namespace) -> StudyConfig:
             )
     known = StudyFolder(Path(args.runs_dir), args.resume).read()
     kept = known["settings"]
-    kept |= {"address": args.address, "runs_dir": args.runs_dir, "wish": _wish(args)}
-    kept["allowance"] = Allowance(args.max_trials, args.max_hours)
+    kept |= {"address": args.address, "runs_dir": args.runs_dir, "request": _request(args)}
+    kept["limits"] = RunLimits(args.max_trials, args.max_hours)
     kept["confirm"] = args.confirm or kept.get("confirm")
     if args.add_trials is not None:
         kept |= extend(known["plan"], get_space(kept["space"]), args.add_trials)

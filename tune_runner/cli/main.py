@@ -11,7 +11,7 @@ from pathlib import Path
 from diffrec.errors import UserError
 from search_spaces import get_space
 from tune_runner.cli.arguments import _check_together, _new, _resumed, _without_address, parser
-from tune_runner.execution.remote_driver import SCHEME, run_away
+from tune_runner.execution.remote_driver import SCHEME, run_on_head_node
 from tune_runner.monitoring import messages
 from tune_runner.study.config import make_plan
 from tune_runner.study.folder import StudyFolder
@@ -69,4 +69,4 @@ def _away(args: argparse.Namespace) -> int:
             f"With --address {SCHEME} paths are the cluster's, so --runs-dir must be an absolute "
             f"one that its nodes share, but got {args.runs_dir!r}."
         )
-    return run_away(main, _without_address(args), args.address)
+    return run_on_head_node(main, _without_address(args), args.address)

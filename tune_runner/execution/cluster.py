@@ -15,7 +15,7 @@ from typing import Any
 
 from diffrec.errors import UserError
 from tune_runner.execution.environment import for_workers
-from tune_runner.resources.allocation import Cluster
+from tune_runner.resources.allocation import ClusterResources
 
 PACKAGES = ("diffrec", "search_spaces", "tune_runner")
 """What a worker imports of this project."""
@@ -28,24 +28,24 @@ _STARTS = 3
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
 
 
-def start_ray(address: str | None) -> Cluster:
+def start_ray(address: str | None) -> ClusterResources:
     """Start Ray on this machine, on loopback, or join the cluster at `address`.
 
     Raises:
         UserError: no cluster answers at `address`, or this machine is too busy to start one.
     """
     if address is not None:
-        knock(address)
+        check_reachable(address)
     import ray
 
     logging.getLogger("ray").setLevel(logging.ERROR)
     url = None
     if not ray.is_initialized():  # as it is in a test or a notebook
-        context = _start_local() if address is None else join(address)
+        context = _start_local() if address is None else connect(address)
         url = getattr(context, "dashboard_url", None)
     there = ray.cluster_resources()
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return Cluster(
+    return ClusterResources(
         there.get("CPU", 1.0),
         there.get("GPU", 0.0),
         f"http://{url}{_token_hint()}" if url else None,
@@ -72,7 +72,7 @@ def _package_folder(name: str) -> Path:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
-def join(address: str, packages: Sequence[str] = PACKAGES, *, tries: int = 1) -> Any:
+def connect(address: str, packages: Sequence[str] = PACKAGES, *, tries: int = 1) -> Any:
     """Connect to the cluster at `address` with this project's packages.
 
     Args:
@@ -135,7 +135,7 @@ def _token_hint() -> str:
     return f" (asks for the token in {os.environ.get('RAY_AUTH_TOKEN_PATH', '~/.ray/auth_token')})"
 
 
-def knock(address: str) -> None:
+def check_reachable(address: str) -> None:
     """Refuse an address where nothing listens; Ray itself would try for two minutes."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from ray.util.metrics import Gauge
 
-from tune_runner.events import FinalState, TrialEnd, TrialRecord, TrialReport
+from tune_runner.events import FinalState, TrialRecord, TrialReport, TrialResult
 
 BEST = "diffrec_study_best"
 """The objective of the best complete trial; missing until there is one."""
@@ -70,7 +70,7 @@ class Gauges:
     def trial_reported(self, trial: TrialRecord, report: TrialReport) -> None:
         """Do nothing: what is not over is no result."""
 
-    def trial_ended(self, trial: TrialRecord, end: TrialEnd) -> None:
+    def trial_ended(self, trial: TrialRecord, end: TrialResult) -> None:
         """Count a trial by its end, and show its score if there is no better one."""
         self._running.discard(trial.number)
         self._ended[end.state] += 1

@@ -18,10 +18,10 @@ def check_store(url: str, study: str, *, new: bool) -> None:
     Raises:
         UserError: so it is.
     """
-    said = checkpoint_store.complaint(url)
+    said = checkpoint_store.write_error(url)
     if said:
         raise UserError(f"Checkpoints cannot be kept at {url} ({said}); mend it or give another.")
-    if new and checkpoint_store.trials_of(locations.of_study(url, study)):
+    if new and checkpoint_store.list_trials(locations.study_location(url, study)):
         raise UserError(
             f"There are checkpoints of another study {study!r} at {url}; choose another --name."
         )
@@ -38,7 +38,7 @@ def check_shared(folder: Path, store: str | None = None) -> None:
         UserError: a node cannot write there.
     """
     if store is not None:
-        for node, said in _ask_nodes(checkpoint_store.complaint, store):
+        for node, said in _ask_nodes(checkpoint_store.write_error, store):
             if said:
                 raise UserError(
                     f"Node {node} of the cluster cannot keep checkpoints at {store} ({said}); give "
@@ -66,7 +66,7 @@ def check_shared(folder: Path, store: str | None = None) -> None:
         mark.unlink(missing_ok=True)
 
 
-def refuse_fleeting(runs_dir: Path, tracking_uri: str) -> None:
+def refuse_job_directory(runs_dir: Path, tracking_uri: str) -> None:
     """Refuse to keep a study in the working directory of a Ray job, which is deleted with the job.
 
     Raises:

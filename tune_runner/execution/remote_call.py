@@ -15,7 +15,7 @@ def put(value: Any) -> Any:
     return ray.put(value)
 
 
-def on_a_gpu(work: Callable[..., Result], *given: Any, share: float) -> Result:
+def call_on_gpu(work: Callable[..., Result], *given: Any, share: float) -> Result:
     """Call `work` on a GPU of the cluster that this driver has joined.
 
     Args:
@@ -28,14 +28,14 @@ def on_a_gpu(work: Callable[..., Result], *given: Any, share: float) -> Result:
     return ray.get(ray.remote(num_gpus=share, num_cpus=0, max_calls=1)(work).remote(*given))
 
 
-def in_own_process(work: Callable[..., Result], *given: Any) -> Result:
+def call_in_subprocess(work: Callable[..., Result], *given: Any) -> Result:
     """Measure where no earlier model has raised the peak already."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(work, *given).result()
 
 
-def on_a_node(work: Callable[..., Result], *given: Any, cpus: float) -> Result:
+def call_on_node(work: Callable[..., Result], *given: Any, cpus: float) -> Result:
     """Measure on a node of the cluster that this driver has joined."""
     import ray
 

@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any
 
 from tune_runner.execution import environment
-from tune_runner.execution.cluster import PACKAGES, join, knock
+from tune_runner.execution.cluster import PACKAGES, check_reachable, connect
 
 SCHEME = "ray://"
 
@@ -29,7 +29,9 @@ _TRIES = 3
 _HEAD = {"node:__internal_head__": 0.001}
 
 
-def run_away(main: Callable[[Sequence[str]], int], arguments: Sequence[str], address: str) -> int:
+def run_on_head_node(
+    main: Callable[[Sequence[str]], int], arguments: Sequence[str], address: str
+) -> int:
     """Run the command on the head of the cluster at `address` and return its exit code.
 
     Args:
@@ -40,24 +42,24 @@ def run_away(main: Callable[[Sequence[str]], int], arguments: Sequence[str], add
     Raises:
         UserError: no cluster answers, or the command is wrong.
     """
-    knock(address.removeprefix(SCHEME))
+    check_reachable(address.removeprefix(SCHEME))
     environment.prepare()
     import ray
     from ray.util.queue import Queue
 
-    join(address, (*PACKAGES, "analysis"), tries=_TRIES)
+    connect(address, (*PACKAGES, "analysis"), tries=_TRIES)
     try:
         placed = {"num_cpus": 0, "resources": _HEAD}
         said, orders = Queue(actor_options=placed), Queue(actor_options=placed)
-        lead = ray.remote(num_cpus=0, max_retries=0, resources=_HEAD)(_lead)
+        lead = ray.remote(num_cpus=0, max_retries=0, resources=_HEAD)(_run_command)
         variables = {name: v for name, v in os.environ.items() if name.startswith(_SENT)}
         led = lead.remote(main, [*arguments, "--address", "auto"], variables, said, orders)
-        return _follow(ray, led, said, orders)
+        return _stream_output(ray, led, said, orders)
     finally:
         ray.shutdown()
 
 
-def _follow(ray: Any, led: Any, said: Any, orders: Any) -> int:
+def _stream_output(ray: Any, led: Any, said: Any, orders: Any) -> int:
     """Print what is said until the command has ended; Ctrl-C goes there."""
     from ray.exceptions import RayError
 
@@ -96,7 +98,7 @@ def _taken(said: Any) -> list[tuple[str, str]]:
     return said.get_nowait_batch(min(said.qsize(), 1000)) if said.qsize() else []
 
 
-class _Channel(io.TextIOBase):
+class _QueueStream(io.TextIOBase):
     """A stream of the command's that is written to a queue, a line at a time."""
 
     def __init__(self, said: Any, stream: str) -> None:
@@ -114,7 +116,7 @@ class _Channel(io.TextIOBase):
             self._said.put((self._stream, self._rest))
 
 
-def _lead(
+def _run_command(
     main: Callable[[Sequence[str]], int],
     arguments: list[str],
     variables: dict[str, str],
@@ -132,7 +134,7 @@ def _lead(
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=obey, daemon=True).start()
-    channels = _Channel(said, "stdout"), _Channel(said, "stderr")
+    channels = _QueueStream(said, "stdout"), _QueueStream(said, "stderr")
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = channels
     try:

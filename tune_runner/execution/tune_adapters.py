@@ -1,7 +1,7 @@
 """Ray Tune asks here for trials: samplers by name, and the searcher that passes proposals on.
 
 In Tune's words this is the `search_alg`. It holds no state of its own that would be worth saving:
-the study does (see ledger), so Tune's snapshots of it are husks.
+the study does (see store), so Tune's snapshots of it are husks.
 """
 
 import os
@@ -17,18 +17,18 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from tune_runner.events import GroupReport
-from tune_runner.trials.controller import Conductor
+from tune_runner.trials.controller import StudyController
 from tune_runner.trials.groups import ASSIGNMENT, REPORT
 
 _EXCEPTION = re.compile(r"([A-Za-z_]\w*\.)*[A-Z]\w*(Error|Exception|Exit|Interrupt)\b")
 
 
 class StudySearcher(Searcher):
-    """Hands the conductor's trials to Tune, and their ends back."""
+    """Hands the controller's trials to Tune, and their ends back."""
 
-    def __init__(self, conductor: Conductor, max_concurrent: int) -> None:
+    def __init__(self, controller: StudyController, max_concurrent: int) -> None:
         super().__init__()
-        self._conductor, self._max_concurrent = conductor, max_concurrent
+        self._controller, self._max_concurrent = controller, max_concurrent
 
     def set_search_properties(
         self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
@@ -43,13 +43,13 @@ class StudySearcher(Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Return the next group, which is one trial to Tune; None to wait, or FINISHED."""
-        if len(self._conductor.active) >= self._max_concurrent:
+        if len(self._controller.active) >= self._max_concurrent:
             return None
-        assignment = self._conductor.next_group(trial_id)
+        assignment = self._controller.next_group(trial_id)
         if assignment is not None:
             return {ASSIGNMENT: assignment}
         # A trial in flight may yet have to be given out again.
-        return Searcher.FINISHED if self._conductor.is_done else None  # type: ignore[return-value]
+        return Searcher.FINISHED if self._controller.is_done else None  # type: ignore[return-value]
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Do nothing: the scheduler, which is asked first, has passed the report on."""
@@ -59,9 +59,9 @@ class StudySearcher(Searcher):
     ) -> None:
         """Settle the group; a last report bypasses the scheduler and is taken here."""
         report = (result or {}).get(REPORT)
-        if isinstance(report, GroupReport) and trial_id in self._conductor.active and not error:
-            self._conductor.report(trial_id, report)
-        self._conductor.end(trial_id, failed=error)
+        if isinstance(report, GroupReport) and trial_id in self._controller.active and not error:
+            self._controller.report(trial_id, report)
+        self._controller.end(trial_id, failed=error)
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -71,26 +71,26 @@ class StudySearcher(Searcher):
         Path(checkpoint_path).touch()
 
     def restore(self, checkpoint_path: str) -> None:
-        """Refuse: a study goes on from its ledger, never from Tune's snapshot."""
+        """Refuse: a study goes on from its study store, never from Tune's snapshot."""
         raise NotImplementedError("A study goes on by --resume, not by Tuner.restore.")
 
 
 class StudyGuard(Callback):
-    """Tells the conductor what Tune tells no searcher: starts, and trials that ended in silence.
+    """Tells the controller what Tune tells no searcher: starts, and trials that ended in silence.
 
     A failed reset of a reused worker ends a trial without a word; its slot would be held for ever.
     """
 
-    def __init__(self, conductor: Conductor, tick: Callable[[], None]) -> None:
-        self._conductor, self._tick = conductor, tick
+    def __init__(self, controller: StudyController, tick: Callable[[], None]) -> None:
+        self._controller, self._tick = controller, tick
         self._stopping = False
 
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         """Pass the start on."""
-        if trial.trial_id in self._conductor.active:
-            self._conductor.started(trial.trial_id)
+        if trial.trial_id in self._controller.active:
+            self._controller.started(trial.trial_id)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Settle trials that are over and that nobody settled; let the view breathe; stop.
@@ -98,15 +98,15 @@ class StudyGuard(Callback):
         Tune has no call that stops a run in good order, only a signal.
         """
         self._tick()
-        self._conductor.check_time()
-        if self._conductor.halted is not None and not self._stopping:
+        self._controller.check_time()
+        if self._controller.halted is not None and not self._stopping:
             self._stopping = True
             os.kill(os.getpid(), signal.SIGUSR1)
-        active = self._conductor.active
+        active = self._controller.active
         for trial in trials if active else ():
             if trial.trial_id in active and trial.is_finished():
-                self._conductor.note_error(trial.trial_id, last_error(trial))
-                self._conductor.end(trial.trial_id, failed=True)
+                self._controller.note_error(trial.trial_id, last_error(trial))
+                self._controller.end(trial.trial_id, failed=True)
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -128,9 +128,9 @@ class PruningScheduler(FIFOScheduler):
         """A report that is kept back comes too late to be judged."""
         return False
 
-    def __init__(self, conductor: Conductor) -> None:
+    def __init__(self, controller: StudyController) -> None:
         super().__init__()
-        self._conductor = conductor
+        self._controller = controller
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Pass the reports on; stop a worker whose trials have all ended or been given up.
@@ -141,12 +141,12 @@ class PruningScheduler(FIFOScheduler):
         report = result.get(REPORT)
         if not isinstance(report, GroupReport):
             return TrialScheduler.CONTINUE
-        is_over = self._conductor.report(trial.trial_id, report)
+        is_over = self._controller.report(trial.trial_id, report)
         return TrialScheduler.STOP if is_over else TrialScheduler.CONTINUE
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Keep the reason: the searcher is told of the failure without it."""
-        self._conductor.note_error(trial.trial_id, last_error(trial))
+        self._controller.note_error(trial.trial_id, last_error(trial))
 
     def __getstate__(self) -> dict[str, Any]:
         return {}

@@ -1,4 +1,4 @@
-"""Runs the conductor's trials on Ray Tune, to the end of the study or the first signal.
+"""Runs the controller's trials on Ray Tune, to the end of the study or the first signal.
 
 Each run of the command is a fresh Tune run over the study: nothing of Tune's own is ever restored.
 """
@@ -14,51 +14,51 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from tune_runner.execution.tune_adapters import PruningScheduler, StudyGuard, StudySearcher
-from tune_runner.resources.allocation import Placement
-from tune_runner.trials.controller import Conductor
+from tune_runner.resources.allocation import TrialResources
+from tune_runner.trials.controller import StudyController
 from tune_runner.trials.groups import ASSIGNMENT
-from tune_runner.worker.trainable import RecommenderTrial
+from tune_runner.worker.trainable import RecommenderTrainable
 
 if TYPE_CHECKING:
     from diffrec.data import Dataset
-    from tune_runner.worker.backend import Engine
+    from tune_runner.worker.backend import TrainingBackend
 
 
 def run_trials(
-    conductor: Conductor,
+    controller: StudyController,
     dataset: "Dataset",
-    placement: Placement,
+    resources: TrialResources,
     *,
     folder: Path,
-    engine: "Engine | None" = None,
+    backend: "TrainingBackend | None" = None,
     tick: Callable[[], None] = lambda: None,
 ) -> None:
     """Run until the study's budget is spent, or until SIGINT or SIGTERM.
 
     Args:
-        conductor: gives out the trials and takes their reports.
+        controller: gives out the trials and takes their reports.
         dataset: goes once into Ray's object store, where every worker reads it without a copy.
-        placement: what a trial gets.
+        resources: what a trial gets.
         folder: Tune's own files.
-        engine: builds the runs; the real one if left out.
+        backend: builds the runs; the real one if left out.
         tick: called often, from this thread.
     """
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     # Tune would ask for one trial at a time, and start the workers one after the other.
-    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(placement.max_concurrent))
+    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(resources.max_concurrent))
     trainable = tune.with_resources(
-        tune.with_parameters(RecommenderTrial, data=dataset, engine=engine),
-        lambda config: tune.PlacementGroupFactory([config[ASSIGNMENT].placement.bundle]),
+        tune.with_parameters(RecommenderTrainable, data=dataset, backend=backend),
+        lambda config: tune.PlacementGroupFactory([config[ASSIGNMENT].resources.bundle]),
     )
     # What Ray's dashboard calls the workers; Tune's own wrapper has no name that says anything.
-    trainable.__name__ = trainable.__qualname__ = RecommenderTrial.__name__
+    trainable.__name__ = trainable.__qualname__ = RecommenderTrainable.__name__
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=StudySearcher(conductor, placement.max_concurrent),
-            scheduler=PruningScheduler(conductor),
+            search_alg=StudySearcher(controller, resources.max_concurrent),
+            scheduler=PruningScheduler(controller),
             num_samples=-1,  # the study's budget ends it
-            max_concurrent_trials=placement.max_concurrent,
+            max_concurrent_trials=resources.max_concurrent,
             reuse_actors=True,
             trial_name_creator=_name,
             trial_dirname_creator=_folder_name,
@@ -72,7 +72,7 @@ def run_trials(
                 checkpoint_frequency=0, checkpoint_at_end=False
             ),
             failure_config=tune.FailureConfig(max_failures=0),  # see tune_runner.trials.retries
-            callbacks=[StudyGuard(conductor, tick)],
+            callbacks=[StudyGuard(controller, tick)],
         ),
     )
     before = signal.getsignal(signal.SIGTERM)

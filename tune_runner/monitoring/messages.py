@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from search_spaces import SPACES, SearchSpace
-from tune_runner.study.config import Plan, StudyConfig, preset_sources
+from tune_runner.study.config import StudyConfig, StudyPlan, preset_sources
 
 if TYPE_CHECKING:
     from diffrec.data import Dataset
@@ -26,7 +26,7 @@ def list_spaces() -> str:
     return "\n".join(lines)
 
 
-def dry_run(config: StudyConfig, space: SearchSpace, plan: Plan) -> str:
+def dry_run(config: StudyConfig, space: SearchSpace, plan: StudyPlan) -> str:
     """Return what would be run."""
     lines = [
         f"study     {config.name}",
@@ -51,7 +51,7 @@ def dry_run(config: StudyConfig, space: SearchSpace, plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def trials_phrase(space: SearchSpace, plan: Plan) -> str:
+def trials_phrase(space: SearchSpace, plan: StudyPlan) -> str:
     """Return how many trials there are, and why."""
     seeds = f"seed{'s' if len(plan.seeds) > 1 else ''} {', '.join(map(str, plan.seeds))}"
     what = f"{len(space.cells())} cells" if plan.sampler == "grid" else f"{plan.sampler} sampler"
@@ -59,10 +59,10 @@ def trials_phrase(space: SearchSpace, plan: Plan) -> str:
     return f"{plan.trials} ({what}, {seeds}; {pruner})"
 
 
-def opening(
+def start_message(
     config: StudyConfig,
     space: SearchSpace,
-    plan: Plan,
+    plan: StudyPlan,
     dataset: "Dataset",
 ) -> str:
     """Return what is said when a study starts."""
@@ -85,7 +85,7 @@ def opening(
     return "\n".join(lines)
 
 
-def closing(
+def end_message(
     *,
     pruned_epochs: Sequence[int],
     failures: Mapping[int, str],
@@ -106,16 +106,16 @@ def closing(
         lines.append(
             f"MLflow    did not take {unsent} messages; they are kept and sent with --resume"
         )
-    return "\n".join([*lines, places(links)])
+    return "\n".join([*lines, format_links(links)])
 
 
-def places(links: Mapping[str, str]) -> str:
+def format_links(links: Mapping[str, str]) -> str:
     """Return where things are, a line each; what there is not is left out."""
     return "\n".join(f"{name:<9} {link}" for name, link in links.items() if link)
 
 
 def _fusion(config: StudyConfig) -> list[str]:
-    fuse = config.wish.fuse
+    fuse = config.request.fuse
     if fuse == 1:
         return []
     many = "as many trials as pays" if fuse == "auto" else f"up to {fuse} trials"

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from tune_runner.events import FinalState, TrialEnd, TrialRecord, TrialReport
+from tune_runner.events import FinalState, TrialRecord, TrialReport, TrialResult
 
 _REFRESH_SECONDS = 0.5
 _SHOWN = 12
@@ -57,7 +57,7 @@ class Progress:
         """Show how far a trial is."""
         self._running[trial.number] = (trial, report)
 
-    def trial_ended(self, trial: TrialRecord, end: TrialEnd) -> None:
+    def trial_ended(self, trial: TrialRecord, end: TrialResult) -> None:
         """Count a trial; on a pipe, print its line."""
         self._running.pop(trial.number, None)
         self._seconds.append(time.monotonic() - self._begun.pop(trial.number, time.monotonic()))
@@ -100,9 +100,9 @@ class Progress:
         best = ""
         if self._best is not None:
             best = f"; best {self._objective} {self._best[0]:.4f} ({self._best[1]})"
-        elapsed = clock(time.monotonic() - self._started)
+        elapsed = format_duration(time.monotonic() - self._started)
         left = self._seconds_left()
-        rest = f", about {clock(left)} left" if left else ""
+        rest = f", about {format_duration(left)} left" if left else ""
         return f"[{self._position()}] {', '.join(parts)}{best}; {elapsed}{rest}"
 
     def _is_better(self, value: float) -> bool:
@@ -137,7 +137,7 @@ def _cell(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-def clock(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return a duration as people write it: 0:07, 12:30, 1:02:03."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

@@ -10,7 +10,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from tune_runner.monitoring.progress import clock
+from tune_runner.monitoring.progress import format_duration
 from tune_runner.search import confirmation, storage, study_store
 from tune_runner.study.folder import StudyFolder
 
@@ -28,7 +28,7 @@ def status(folder: StudyFolder) -> str:
         study_store.RETRY_OF in t.user_attrs or confirmation.ROLE in t.user_attrs for t in trials
     )
     total = plan["trials"] + extra
-    alive = is_driven(folder)
+    alive = has_live_driver(folder)
     lines = [
         f"study     {settings['name']}: {space['name']} on {known['dataset']['name']}",
         f"state     {_state(trials, total, alive=alive)}",
@@ -38,13 +38,13 @@ def status(folder: StudyFolder) -> str:
     running = [t for t in trials if t.state is TrialState.RUNNING]
     lines += [f"running   {_progress(t)}" for t in running] if alive else []
     if alive and (left := _seconds_left(trials, total, len(running))) is not None:
-        lines.append(f"left      about {clock(left)}")
+        lines.append(f"left      about {format_duration(left)}")
     if not alive and _ended(trials) < total:
         lines.append(f"go on     python -m tune_runner --resume {settings['name']}")
     return "\n".join(lines)
 
 
-def is_driven(folder: StudyFolder) -> bool:
+def has_live_driver(folder: StudyFolder) -> bool:
     """Say whether a driver is at work on the study: it holds the lock as long as it lives."""
     path = folder.path / "driver.lock"
     if not path.exists():

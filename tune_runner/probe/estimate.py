@@ -9,19 +9,19 @@ from diffrec.config.families import AnyConfig
 from diffrec.data import load_dataset
 from diffrec.errors import UserError
 from search_spaces import SearchSpace
-from tune_runner.execution.remote_call import in_own_process
-from tune_runner.monitoring.progress import clock
-from tune_runner.probe.fusion import settle
-from tune_runner.probe.measure import Measurement, check_memory, heaviest, measure
-from tune_runner.resources.allocation import Placement, local_cluster, place
-from tune_runner.study.config import Plan, StudyConfig
+from tune_runner.execution.remote_call import call_in_subprocess
+from tune_runner.monitoring.progress import format_duration
+from tune_runner.probe.fusion import resolve_fusion
+from tune_runner.probe.measure import Measurement, check_memory, heaviest_configs, measure
+from tune_runner.resources.allocation import TrialResources, allocate, local_cluster
+from tune_runner.study.config import StudyConfig, StudyPlan
 
 CPU_CORE_WATTS = 10.0
 """Assumed draw of one busy CPU core with its share of memory and board
 (analysis.diagnostics.cost)."""
 
 
-def estimate(config: StudyConfig, space: SearchSpace, plan: Plan) -> str:
+def estimate(config: StudyConfig, space: SearchSpace, plan: StudyPlan) -> str:
     """Measure and return what the study will take, as lines to print.
 
     Raises:
@@ -30,22 +30,22 @@ def estimate(config: StudyConfig, space: SearchSpace, plan: Plan) -> str:
     data_dir = None if config.data_dir is None else Path(config.data_dir)
     dataset = load_dataset(config.dataset, data_dir, config.protocol)  # type: ignore[arg-type]
     cluster = local_cluster()
-    placement = place(config.wish, cluster, trials=plan.trials)
-    configs = heaviest(config, space, plan, dataset)
+    resources = allocate(config.request, cluster, trials=plan.trials)
+    configs = heaviest_configs(config, space, plan, dataset)
     check_memory(configs, dataset)
-    measured = [in_own_process(measure, c, dataset, placement) for c in configs]
-    lines = _lines(measured, configs, plan, placement)
-    return "\n".join([*lines, *filter(None, [settle(config, space, plan, dataset)[1]])])
+    measured = [call_in_subprocess(measure, c, dataset, resources) for c in configs]
+    lines = _lines(measured, configs, plan, resources)
+    return "\n".join([*lines, *filter(None, [resolve_fusion(config, space, plan, dataset)[1]])])
 
 
 def _lines(
     measured: Sequence[Measurement],
     configs: Sequence[AnyConfig],
-    plan: Plan,
-    placement: Placement,
+    plan: StudyPlan,
+    resources: TrialResources,
 ) -> list[str]:
     peak = max(m.peak_bytes for m in measured)
-    at_once = placement.max_concurrent * peak
+    at_once = resources.max_concurrent * peak
     there = psutil.virtual_memory().total
     lines = [
         f"probe     {m.variant}: {m.epoch_seconds:.2f} s an epoch, {m.validation_seconds:.2f} s a "
@@ -53,22 +53,22 @@ def _lines(
         for m in measured
     ]
     lines.append(
-        f"memory    {placement.max_concurrent} at a time: about {at_once / 2**30:.1f} of "
+        f"memory    {resources.max_concurrent} at a time: about {at_once / 2**30:.1f} of "
         f"{there / 2**30:.1f} GiB, data and libraries aside"
     )
     if at_once > there:
         fit = max(1, int(there // peak))
         raise UserError(
-            f"{placement.max_concurrent} trials at a time need about {at_once / 2**30:.1f} GiB, "
+            f"{resources.max_concurrent} trials at a time need about {at_once / 2**30:.1f} GiB, "
             f"but this machine has {there / 2**30:.1f}; use --max-concurrent {fit}."
         )
     spans = [_trial_seconds(m, c) for m, c in zip(measured, configs, strict=True)]
-    trials = plan.trials / placement.max_concurrent
+    trials = plan.trials / resources.max_concurrent
     low, high = (trials * sum(s[i] for s in spans) / len(spans) / 3600 for i in (0, 1))
-    cores = placement.max_concurrent * placement.cpus
+    cores = resources.max_concurrent * resources.cpus
     lines.append(
-        f"time      {clock(3600 * low)} to {clock(3600 * high)}: every trial runs at least its "
-        "patience and at most its epochs"
+        f"time      {format_duration(3600 * low)} to {format_duration(3600 * high)}: every trial "
+        "runs at least its patience and at most its epochs"
     )
     energy = [hours * cores * CPU_CORE_WATTS / 1000 for hours in (low, high)]
     lines.append(

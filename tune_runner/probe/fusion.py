@@ -20,24 +20,30 @@ from diffrec.config.families import AnyConfig
 from diffrec.errors import UserError
 from diffrec.training.fused.compatibility import fusion_key
 from search_spaces import SearchSpace
-from tune_runner.execution.remote_call import in_own_process, on_a_node
-from tune_runner.probe.measure import heaviest
-from tune_runner.resources.allocation import Cluster, Placement, Wish, local_cluster, place
-from tune_runner.resources.limits import hold_to_share
-from tune_runner.resources.memory import trial_bytes
-from tune_runner.study.config import Plan, StudyConfig
+from tune_runner.execution.remote_call import call_in_subprocess, call_on_node
+from tune_runner.probe.measure import heaviest_configs
+from tune_runner.resources.allocation import (
+    ClusterResources,
+    ResourceRequest,
+    TrialResources,
+    allocate,
+    local_cluster,
+)
+from tune_runner.resources.limits import apply_resource_limits
+from tune_runner.resources.memory import estimate_trial_bytes
+from tune_runner.study.config import StudyConfig, StudyPlan
 
 if TYPE_CHECKING:
     from diffrec.data import Dataset, TuningSplit
 
-CPU_MOST = 8
+MAX_FUSED_CPU = 8
 """Trials that `auto` fuses on a CPU; from 4 to 8 the gain still grew (benchmarks/README.md)."""
 
-GPU_MOST = 16
+MAX_FUSED_GPU = 16
 """Trials that `auto` fuses on a GPU, memory permitting: of what 64 gain, 16 gain nine tenths, and
 proposals wait for fewer (benchmarks/README.md)."""
 
-WORTH = 1.1
+MIN_SPEEDUP = 1.1
 """Gain from which on `auto` fuses on a CPU: members report, and are pruned, together and later."""
 
 _BATCHES = 3
@@ -54,24 +60,24 @@ class MeasureSpeedup(Protocol):
         self,
         config: AnyConfig,
         dataset: "Dataset",
-        placement: Placement,
+        resources: TrialResources,
         count: int,
         *,
-        cluster: Cluster | None = None,
+        cluster: ClusterResources | None = None,
     ) -> float:
         """Return the gain of `count` fused runs over as many alone."""
         ...
 
 
-def settle(
+def resolve_fusion(
     config: StudyConfig,
     space: SearchSpace,
-    plan: Plan,
+    plan: StudyPlan,
     dataset: "Dataset",
-    cluster: Cluster | None = None,
+    cluster: ClusterResources | None = None,
     measure: "MeasureSpeedup | None" = None,
-) -> tuple[Wish, str]:
-    """Return the wish with the number of trials to fuse, and why, as a line to print.
+) -> tuple[ResourceRequest, str]:
+    """Return the request with the number of trials to fuse, and why, as a line to print.
 
     On GPUs `auto` is left as it is: one has to be asked (tune_runner.probe.gpu_share).
 
@@ -81,59 +87,68 @@ def settle(
         plan: its plan.
         dataset: its data.
         cluster: what there is; None: this machine.
-        measure: what measures the gain of fusing; `measured_gain` if left out.
+        measure: what measures the gain of fusing; `measure_fusion_speedup` if left out.
 
     Raises:
         UserError: the number asked for would be slower than one by one, or cannot be fused.
     """
-    wish = config.wish
-    if wish.fuse == 1:
-        return wish, ""
-    placement = place(wish, cluster or local_cluster(), trials=plan.trials)
-    fused, alone = _by_kind(heaviest(config, space, plan, dataset))
+    request = config.request
+    if request.fuse == 1:
+        return request, ""
+    resources = allocate(request, cluster or local_cluster(), trials=plan.trials)
+    fused, alone = _by_kind(heaviest_configs(config, space, plan, dataset))
     if not fused:
         said = f"{', '.join(alone)} cannot be fused; only diffusion recommenders can"
-        return _without(wish, said)
+        return _without(request, said)
     others = f"; {', '.join(alone)} each alone" if alone else ""
-    if placement.gpus:
-        shown = "as many trials as fit" if wish.fuse == "auto" else f"up to {wish.fuse} trials"
-        return wish, f"fuse      {shown} as one computation{others}"
-    most = CPU_MOST if wish.fuse == "auto" else wish.fuse
-    count = min(most, math.ceil(plan.trials / placement.max_concurrent))
+    if resources.gpus:
+        shown = (
+            "as many trials as fit" if request.fuse == "auto" else f"up to {request.fuse} trials"
+        )
+        return request, f"fuse      {shown} as one computation{others}"
+    most = MAX_FUSED_CPU if request.fuse == "auto" else request.fuse
+    count = min(most, math.ceil(plan.trials / resources.max_concurrent))
     if count == 1:
-        return replace(wish, fuse=1), "fuse      nothing: every trial has a worker of its own"
-    if cluster is None and (said := _too_large(fused, dataset, placement, count)):
-        return _without(wish, said)
+        return replace(request, fuse=1), "fuse      nothing: every trial has a worker of its own"
+    if cluster is None and (said := _too_large(fused, dataset, resources, count)):
+        return _without(request, said)
     gains = [
-        ((measure or measured_gain)(c, dataset, placement, count, cluster=cluster), c.variant)
+        (
+            (measure or measure_fusion_speedup)(c, dataset, resources, count, cluster=cluster),
+            c.variant,
+        )
         for c in fused
     ]
-    return _judged(wish, count, *min(gains), others)
+    return _judged(request, count, *min(gains), others)
 
 
-def _judged(wish: Wish, count: int, gain: float, variant: str, others: str) -> tuple[Wish, str]:
+def _judged(
+    request: ResourceRequest, count: int, gain: float, variant: str, others: str
+) -> tuple[ResourceRequest, str]:
     """Fuse where the least gain of a variant is enough."""
     rate = f"{count} trials of {variant} as one computation run at {gain:.2f} times the rate of"
-    if gain < (WORTH if wish.fuse == "auto" else 1.0):
-        return _without(wish, f"{rate} the same one by one on this CPU")
-    return replace(wish, fuse=count), f"fuse      {rate} one by one{others}"
+    if gain < (MIN_SPEEDUP if request.fuse == "auto" else 1.0):
+        return _without(request, f"{rate} the same one by one on this CPU")
+    return replace(request, fuse=count), f"fuse      {rate} one by one{others}"
 
 
-def measured_gain(
+def measure_fusion_speedup(
     config: AnyConfig,
     dataset: "Dataset",
-    placement: Placement,
+    resources: TrialResources,
     count: int,
     *,
-    cluster: Cluster | None = None,
+    cluster: ClusterResources | None = None,
 ) -> float:
     """Return `gain` as measured where trials run: in a process on this machine or on a node."""
     if cluster is None:
-        return in_own_process(gain, config, dataset, placement, count)
-    return on_a_node(gain, config, dataset, placement, count, cpus=placement.cpus)
+        return call_in_subprocess(fusion_speedup, config, dataset, resources, count)
+    return call_on_node(fusion_speedup, config, dataset, resources, count, cpus=resources.cpus)
 
 
-def gain(config: AnyConfig, dataset: "Dataset", placement: Placement, count: int) -> float:
+def fusion_speedup(
+    config: AnyConfig, dataset: "Dataset", resources: TrialResources, count: int
+) -> float:
     """Return how many times the trials an hour `count` fused runs give, against one by one.
 
     The process's own CPU time is what counts: whatever else the machine does meets both ways, in
@@ -143,7 +158,7 @@ def gain(config: AnyConfig, dataset: "Dataset", placement: Placement, count: int
     from diffrec.training.runs import build_run
 
     assert isinstance(config, RecommenderConfig)
-    device = hold_to_share(placement)
+    device = apply_resource_limits(resources)
     split = _first_users(dataset.tuning_split(), _BATCHES * config.training.batch_size)
     endless = config.replace_values(_ENDLESS)
     alone = build_run(endless, split, device=device)
@@ -164,7 +179,7 @@ def fused_on_gpu(needed_bytes: float, free_bytes: float) -> int:
         needed_bytes: of each, margin included.
         free_bytes: of the GPU's share that trials may use, the process's own context left out.
     """
-    return max(1, min(GPU_MOST, int(free_bytes / max(needed_bytes, 1.0))))
+    return max(1, min(MAX_FUSED_GPU, int(free_bytes / max(needed_bytes, 1.0))))
 
 
 def _by_kind(configs: Sequence[AnyConfig]) -> tuple[list[AnyConfig], list[str]]:
@@ -173,24 +188,28 @@ def _by_kind(configs: Sequence[AnyConfig]) -> tuple[list[AnyConfig], list[str]]:
     return fused, [config.variant for config in configs if fusion_key(config) is None]
 
 
-def _without(wish: Wish, said: str) -> tuple[Wish, str]:
+def _without(request: ResourceRequest, said: str) -> tuple[ResourceRequest, str]:
     """Fuse nothing where the choice was left to us, else refuse."""
-    if wish.fuse == "auto":
-        return replace(wish, fuse=1), f"fuse      nothing: {said}"
-    raise UserError(f"--fuse {wish.fuse} is of no use here: {said}; leave it out, or try another.")
+    if request.fuse == "auto":
+        return replace(request, fuse=1), f"fuse      nothing: {said}"
+    raise UserError(
+        f"--fuse {request.fuse} is of no use here: {said}; leave it out, or try another."
+    )
 
 
 def _too_large(
-    configs: Sequence[AnyConfig], dataset: "Dataset", placement: Placement, count: int
+    configs: Sequence[AnyConfig], dataset: "Dataset", resources: TrialResources, count: int
 ) -> str:
     """Say why the groups do not fit into this machine's memory; "" where they do."""
     train = dataset.train
-    each = max(trial_bytes(c, train.num_users, train.num_items, fused=True) for c in configs)
-    need, there = each * count * placement.max_concurrent, psutil.virtual_memory().total
+    each = max(
+        estimate_trial_bytes(c, train.num_users, train.num_items, fused=True) for c in configs
+    )
+    need, there = each * count * resources.max_concurrent, psutil.virtual_memory().total
     if need <= there:
         return ""
     return (
-        f"{placement.max_concurrent} times {count} trials at a time need about "
+        f"{resources.max_concurrent} times {count} trials at a time need about "
         f"{need / 2**30:.1f} GiB, but this machine has {there / 2**30:.1f}"
     )
 

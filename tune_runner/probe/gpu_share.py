@@ -9,12 +9,12 @@ from diffrec.errors import UserError
 from diffrec.training.fused.compatibility import fusion_key
 from tune_runner.execution import remote_call
 from tune_runner.probe.fusion import fused_on_gpu
-from tune_runner.resources.allocation import Cluster, Wish
-from tune_runner.resources.limits import CONTEXT_BYTES, fraction_for_tensors
-from tune_runner.resources.memory import trial_bytes
+from tune_runner.resources.allocation import ClusterResources, ResourceRequest
+from tune_runner.resources.limits import CONTEXT_BYTES, usable_gpu_fraction
+from tune_runner.resources.memory import estimate_trial_bytes
 
 if TYPE_CHECKING:
-    from tune_runner.study.session import Session
+    from tune_runner.study.session import StudySession
 
 USABLE = 0.95
 """Part of a GPU's memory that trials may plan with; the driver keeps some."""
@@ -52,68 +52,76 @@ def share_of_gpu(needed_bytes: float, gpu_bytes: float) -> float:
     return units / _UNIT
 
 
-def check_share(wish: Wish, cluster: Cluster, *, joined: bool) -> None:
+def check_gpu_share(request: ResourceRequest, cluster: ClusterResources, *, joined: bool) -> None:
     """Ask a GPU whether a small share of it holds a process at all.
 
     Args:
-        wish: what the user asked for.
+        request: what the user asked for.
         cluster: what there is.
         joined: whether it is a cluster that this driver has joined, or this machine.
 
     Raises:
         UserError: it does not.
     """
-    if not isinstance(wish.gpus, float) or not 0 < wish.gpus < SMALL_SHARE or not cluster.gpus:
+    if (
+        not isinstance(request.gpus, float)
+        or not 0 < request.gpus < SMALL_SHARE
+        or not cluster.gpus
+    ):
         return
     from tune_runner.probe import measure
 
     if joined:
-        there = remote_call.on_a_gpu(measure.gpu_bytes, share=wish.gpus)
+        there = remote_call.call_on_gpu(measure.gpu_bytes, share=request.gpus)
     else:
-        there = remote_call.in_own_process(measure.gpu_bytes)
+        there = remote_call.call_in_subprocess(measure.gpu_bytes)
     if there is not None:
-        fraction_for_tensors(wish.gpus, there)
+        usable_gpu_fraction(request.gpus, there)
 
 
-def sized(session: "Session", cluster: Cluster) -> Wish:
-    """Return the wish with every `auto` replaced by what was measured on one of the cluster's GPUs.
+def resolve_auto(session: "StudySession", cluster: ClusterResources) -> ResourceRequest:
+    """Return the request with every `auto` replaced by what was measured on a GPU of the cluster.
 
     Raises:
         UserError: there is no GPU to measure on, or a trial does not fit.
     """
-    wish = session.wish
-    if "auto" not in (wish.gpus, wish.fuse):
-        return wish
+    request = session.request
+    if "auto" not in (request.gpus, request.fuse):
+        return request
     from tune_runner.probe import measure
 
-    configs = measure.heaviest(session.config, session.space, session.plan, session.dataset)
+    configs = measure.heaviest_configs(session.config, session.space, session.plan, session.dataset)
     measured = measure.measure_on_gpu(configs, session.dataset)
     train = session.dataset.train
     if measured is None:
-        flag = "--gpus-per-trial" if wish.gpus == "auto" else "--fuse"
+        flag = "--gpus-per-trial" if request.gpus == "auto" else "--fuse"
         raise UserError(
             f"{flag} auto measures a batch on a GPU, but torch sees none on the node that "
             f"Ray counts {cluster.gpus:g} on; give a number instead."
         )
     needed, there = measured
-    if wish.fuse != 1:  # one was measured by itself
+    if request.fuse != 1:  # one was measured by itself
         needed *= max(_fused_over_alone(c, train.num_users, train.num_items) for c in configs)
-    return _with_measured(wish, needed, there)
+    return _with_measured(request, needed, there)
 
 
 def _fused_over_alone(config: AnyConfig, num_users: int, num_items: int) -> float:
     """Return how many times the memory a trial needs that is trained together with others."""
-    alone = trial_bytes(config, num_users, num_items)
+    alone = estimate_trial_bytes(config, num_users, num_items)
     if not alone or fusion_key(config) is None:
         return 1.0
-    return max(1.0, trial_bytes(config, num_users, num_items, fused=True) / alone)
+    return max(1.0, estimate_trial_bytes(config, num_users, num_items, fused=True) / alone)
 
 
-def _with_measured(wish: Wish, needed_bytes: float, gpu_bytes: float) -> Wish:
+def _with_measured(
+    request: ResourceRequest, needed_bytes: float, gpu_bytes: float
+) -> ResourceRequest:
     """Fill in the share from the number of trials that share it, or the number from the share."""
-    if wish.fuse != "auto":
-        return replace(wish, gpus=share_of_gpu(wish.fuse * needed_bytes, gpu_bytes))
-    share = 1.0 if wish.gpus in (None, "auto") else min(1.0, float(wish.gpus))
-    fraction_for_tensors(share, gpu_bytes)
+    if request.fuse != "auto":
+        return replace(request, gpus=share_of_gpu(request.fuse * needed_bytes, gpu_bytes))
+    share = 1.0 if request.gpus in (None, "auto") else min(1.0, float(request.gpus))
+    usable_gpu_fraction(share, gpu_bytes)
     room = USABLE * share * gpu_bytes - CONTEXT_BYTES
-    return replace(wish, gpus=wish.gpus and share, fuse=fused_on_gpu(MARGIN * needed_bytes, room))
+    return replace(
+        request, gpus=request.gpus and share, fuse=fused_on_gpu(MARGIN * needed_bytes, room)
+    )

@@ -16,11 +16,11 @@ import psutil
 from diffrec.config.families import AnyConfig, parse_config
 from diffrec.errors import UserError
 from search_spaces import SearchSpace
-from tune_runner.execution.remote_call import on_a_gpu, put
-from tune_runner.resources.allocation import Placement
-from tune_runner.resources.limits import hold_to_share
-from tune_runner.resources.memory import trial_bytes
-from tune_runner.study.config import Plan, StudyConfig
+from tune_runner.execution.remote_call import call_on_gpu, put
+from tune_runner.resources.allocation import TrialResources
+from tune_runner.resources.limits import apply_resource_limits
+from tune_runner.resources.memory import estimate_trial_bytes
+from tune_runner.study.config import StudyConfig, StudyPlan
 
 if TYPE_CHECKING:
     from diffrec.data import Dataset
@@ -44,8 +44,8 @@ class Measurement:
     """Memory of the GPU it ran on; 0 on a CPU."""
 
 
-def heaviest(
-    config: StudyConfig, space: SearchSpace, plan: Plan, dataset: "Dataset"
+def heaviest_configs(
+    config: StudyConfig, space: SearchSpace, plan: StudyPlan, dataset: "Dataset"
 ) -> list[AnyConfig]:
     """Return the configuration with the largest memory estimate of each variant in the study."""
     if plan.sampler == "grid":
@@ -57,7 +57,7 @@ def heaviest(
     found: dict[str, tuple[float, AnyConfig]] = {}
     for params in points:
         resolved = space.resolve(params, config.dataset, overrides=plan.overrides)
-        size = trial_bytes(resolved, train.num_users, train.num_items)
+        size = estimate_trial_bytes(resolved, train.num_users, train.num_items)
         known = found.get(resolved.variant)
         if known is None or size > known[0]:
             found[resolved.variant] = (size, resolved)
@@ -72,7 +72,7 @@ def check_memory(configs: Iterable[AnyConfig], dataset: "Dataset") -> None:
     """
     there = psutil.virtual_memory().total
     for config in configs:
-        need = trial_bytes(config, dataset.train.num_users, dataset.train.num_items)
+        need = estimate_trial_bytes(config, dataset.train.num_users, dataset.train.num_items)
         if need > there:
             raise UserError(
                 f"A trial of {config.variant} on {dataset.name} needs about {need / 2**30:.1f} "
@@ -81,13 +81,13 @@ def check_memory(configs: Iterable[AnyConfig], dataset: "Dataset") -> None:
             )
 
 
-def measure(config: AnyConfig, dataset: "Dataset", placement: Placement) -> Measurement:
+def measure(config: AnyConfig, dataset: "Dataset", resources: TrialResources) -> Measurement:
     """Train two epochs and validate; time the second, and note the peak of memory."""
     import torch
 
     from diffrec.training.runs import build_run
 
-    device = hold_to_share(placement)
+    device = apply_resource_limits(resources)
     values = config.to_dict()
     if "training" in values:
         values["training"] |= {"max_epochs": 2, "eval_every": 2, "patience": 2}
@@ -117,8 +117,8 @@ def gpu_bytes() -> int | None:
 
 def measure_on_gpu(configs: Sequence[AnyConfig], dataset: "Dataset") -> tuple[float, float] | None:
     """Return (peak bytes of the heaviest, bytes of the GPU); None where torch sees no GPU."""
-    data, whole = put(dataset), Placement(1, 1)
-    found = [on_a_gpu(measure, config, data, whole, share=1) for config in configs]
+    data, whole = put(dataset), TrialResources(1, 1)
+    found = [call_on_gpu(measure, config, data, whole, share=1) for config in configs]
     if not all(m.gpu_bytes for m in found):
         return None
     return float(max(m.peak_bytes for m in found)), float(min(m.gpu_bytes for m in found))

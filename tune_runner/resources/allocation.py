@@ -13,7 +13,7 @@ from diffrec.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class TrialResources:
     """What every trial of a study is given."""
 
     cpus: float = 1.0
@@ -30,7 +30,7 @@ class Placement:
         """The request in Ray's words."""
         return {"CPU": self.cpus, "GPU": self.gpus, **dict(self.custom)}
 
-    def doubled(self, most: "Placement") -> "Placement":
+    def doubled(self, most: "TrialResources") -> "TrialResources":
         """Return twice the share, up to `most`: half as many neighbours, so twice the memory."""
         gpus = min(2 * self.gpus, most.gpus)
         if gpus > 1:  # Ray gives whole GPUs or a part of one
@@ -46,11 +46,11 @@ class Placement:
         return f"{self.max_concurrent}{groups} at a time, {held}"
 
 
-ONE_CPU = Placement()
+ONE_CPU = TrialResources()
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ResourceRequest:
     """What the user asked for; None leaves it to `place`."""
 
     cpus: float | None = None
@@ -65,7 +65,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
+class ClusterResources:
     """What there is to run on."""
 
     cpus: float
@@ -80,11 +80,11 @@ class Cluster:
     custom: Mapping[str, float] = field(default_factory=dict)
 
 
-def place(wish: Wish, cluster: Cluster, *, trials: int) -> Placement:
-    """Fit a wish to what there is: no GPU means CPU, and as many trials at a time as fit.
+def allocate(request: ResourceRequest, cluster: ClusterResources, *, trials: int) -> TrialResources:
+    """Fit a request to what there is: no GPU means CPU, and as many trials at a time as fit.
 
     Args:
-        wish: what the user asked for; `gpus="auto"` counts as a whole GPU until it is sized,
+        request: what the user asked for; `gpus="auto"` counts as a whole GPU until it is sized,
             `fuse="auto"` as none until it is measured.
         cluster: what there is.
         trials: trials to run; more at a time would be of no use.
@@ -92,9 +92,9 @@ def place(wish: Wish, cluster: Cluster, *, trials: int) -> Placement:
     Raises:
         UserError: more is asked for than there is.
     """
-    asked_gpus = 1.0 if wish.gpus == "auto" else wish.gpus
-    wanted = [("CPUs", wish.cpus, cluster.cpus), ("GPUs", asked_gpus, cluster.gpus)]
-    wanted += [(repr(name), each, cluster.custom.get(name, 0.0)) for name, each in wish.custom]
+    asked_gpus = 1.0 if request.gpus == "auto" else request.gpus
+    wanted = [("CPUs", request.cpus, cluster.cpus), ("GPUs", asked_gpus, cluster.gpus)]
+    wanted += [(repr(name), each, cluster.custom.get(name, 0.0)) for name, each in request.custom]
     for name, asked, there in wanted:
         if asked is not None and asked > there:
             raise UserError(
@@ -104,15 +104,17 @@ def place(wish: Wish, cluster: Cluster, *, trials: int) -> Placement:
         raise UserError(f"More than one GPU per trial must be whole, but got {asked_gpus:g}.")
     share = asked_gpus if asked_gpus is not None else min(cluster.gpus, 1.0)
     slots = _gpu_slots(share, cluster.gpus)
-    each = wish.cpus
+    each = request.cpus
     if each is None:  # a trial on a GPU gets its part of the CPUs
         each = max(1.0, cluster.cpus // slots) if share else 1.0
     fit = min(int(cluster.cpus / each + 1e-9), trials, slots if share else trials)
-    for name, amount in wish.custom:
+    for name, amount in request.custom:
         fit = min(fit, int(cluster.custom[name] / amount + 1e-9))
     fit = max(1, fit)
-    fuse = 1 if wish.fuse == "auto" else wish.fuse
-    return Placement(each, share, min(fit, wish.max_concurrent or fit), wish.custom, fuse)
+    fuse = 1 if request.fuse == "auto" else request.fuse
+    return TrialResources(
+        each, share, min(fit, request.max_concurrent or fit), request.custom, fuse
+    )
 
 
 def _gpu_slots(share: float, gpus: float) -> int:
@@ -122,7 +124,7 @@ def _gpu_slots(share: float, gpus: float) -> int:
     return int(gpus // share) if share >= 1 else int(gpus) * int(1 / share + 1e-9)
 
 
-def local_cluster() -> Cluster:
+def local_cluster() -> ClusterResources:
     """Return the CPUs and GPUs of this machine that this process may use, without any engine."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
@@ -130,4 +132,4 @@ def local_cluster() -> Cluster:
     else:
         driver = Path("/proc/driver/nvidia/gpus")
         gpus = len(list(driver.iterdir())) if driver.is_dir() else 0
-    return Cluster(float(len(os.sched_getaffinity(0))), float(gpus))
+    return ClusterResources(float(len(os.sched_getaffinity(0))), float(gpus))

@@ -3,25 +3,25 @@
 import gc
 
 from diffrec.errors import UserError
-from tune_runner.resources.allocation import Placement
+from tune_runner.resources.allocation import TrialResources
 
 CONTEXT_BYTES = 600 * 2**20
 """What a process with torch holds on a GPU before its first tensor: CUDA context and kernels."""
 
 
-def hold_to_share(placement: Placement) -> str:
+def apply_resource_limits(resources: TrialResources) -> str:
     """Keep this worker to what it was given; return torch's name of its device."""
     import torch
 
-    torch.set_num_threads(max(1, int(placement.cpus)))
-    if not placement.gpus or not torch.cuda.is_available():
+    torch.set_num_threads(max(1, int(resources.cpus)))
+    if not resources.gpus or not torch.cuda.is_available():
         return "cpu"
     whole = torch.cuda.get_device_properties(0).total_memory
-    torch.cuda.set_per_process_memory_fraction(fraction_for_tensors(placement.gpus, whole))
+    torch.cuda.set_per_process_memory_fraction(usable_gpu_fraction(resources.gpus, whole))
     return "cuda"
 
 
-def fraction_for_tensors(share: float, gpu_bytes: float) -> float:
+def usable_gpu_fraction(share: float, gpu_bytes: float) -> float:
     """Return the part of a GPU that a worker's tensors may take: its share less its context.
 
     Torch's limit does not count the context, so without this many small shares would sum to more
@@ -43,7 +43,7 @@ def fraction_for_tensors(share: float, gpu_bytes: float) -> float:
     return left
 
 
-def forget_gpu_memory(device: str) -> None:
+def release_gpu_memory(device: str) -> None:
     """Give back what the last trial of this worker held."""
     if device == "cuda":
         import torch

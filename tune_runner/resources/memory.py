@@ -35,7 +35,9 @@ _GRAM_COPIES = 3
 """Of a float64 Gram matrix while EASE inverts it."""
 
 
-def trial_bytes(config: AnyConfig, num_users: int, num_items: int, *, fused: bool = False) -> float:
+def estimate_trial_bytes(
+    config: AnyConfig, num_users: int, num_items: int, *, fused: bool = False
+) -> float:
     """Return about how much memory training takes at its peak, the data and libraries aside.
 
     Trained as one computation with others (`fused`), a wide layer's gradient does not come in

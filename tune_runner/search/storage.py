@@ -1,6 +1,6 @@
 """A study in a database that a whole team can reach: its URL, its password, its outages.
 
-The default, a journal file in the study's folder, needs none of this (see ledger).
+The default, a journal file in the study's folder, needs none of this (see store).
 """
 
 import logging
@@ -56,7 +56,9 @@ def open_database(url: str) -> "RDBStorage":
     return storage
 
 
-def claim(url: str, name: str, direction: Literal["maximize", "minimize"], *, new: bool) -> None:
+def register_study(
+    url: str, name: str, direction: Literal["maximize", "minimize"], *, new: bool
+) -> None:
     """Make the study in the database, or see that it is there: never join another's by its name.
 
     Raises:
@@ -85,10 +87,10 @@ def _connect_patiently(
     dialect: Any, record: Any, arguments: list[Any], settings: dict[str, Any]
 ) -> Any:
     """Connect for SQLAlchemy, again and again while the server is away."""
-    return patiently(lambda: dialect.connect(*arguments, **settings), dialect.dbapi.Error)
+    return retry_connect(lambda: dialect.connect(*arguments, **settings), dialect.dbapi.Error)
 
 
-def patiently(
+def retry_connect(
     connect: Callable[[], Any],
     failures: type[Exception],
     *,

@@ -23,7 +23,7 @@ from tune_runner.search import storage
 from tune_runner.search.confirmation import CONFIRM, POINT, ROLE, by_point, winner_and_rival
 
 if TYPE_CHECKING:
-    from tune_runner.study.session import Session
+    from tune_runner.study.session import StudySession
 
 SEED, RETRY_OF, ERROR, NAME = "seed", "retry_of", "error", "name"
 
@@ -52,7 +52,7 @@ class Proposal:
     role: str | None = None
 
 
-class Ledger:
+class StudyStore:
     """An Optuna study and the trials in flight."""
 
     def __init__(self, study: optuna.Study, space: SearchSpace, budget: Budget) -> None:
@@ -302,7 +302,7 @@ def _label(domain: PlainDomain, value: Any) -> Any:
     return domain.labels[domain.values.index(value)] if isinstance(domain, Choice) else value
 
 
-def open_ledger(session: "Session") -> "Ledger":
+def open_study_store(session: "StudySession") -> "StudyStore":
     """Open the study, new or known, and queue its grid."""
     from tune_runner.search.pruners import make_pruner
     from tune_runner.search.samplers import make_sampler
@@ -320,10 +320,10 @@ def open_ledger(session: "Session") -> "Ledger":
     # A seed that moves on with the study: one that goes on must not draw its first points again.
     study.sampler = make_sampler(plan.sampler, config.seed + len(study.get_trials(deepcopy=False)))
     sampled = plan.sampler != "grid"
-    ledger = Ledger(study, space, Budget(plan.trials, plan.seeds, sampled))
+    store = StudyStore(study, space, Budget(plan.trials, plan.seeds, sampled))
     if not sampled:
-        ledger.enqueue_grid()
+        store.enqueue_grid()
     elif space.start_published:
         variants = variants_of(space) if space.equal_share else variants_of(space)[:1]
-        ledger.enqueue_start([space.published_draws(config.dataset, v) for v in variants])
-    return ledger
+        store.enqueue_start([space.published_draws(config.dataset, v) for v in variants])
+    return store

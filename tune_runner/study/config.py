@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 from diffrec.config import Precision
 from diffrec.config.families import training_of
 from diffrec.config.presets import preset
-from diffrec.errors import UserError, nearest
+from diffrec.errors import UserError, did_you_mean
 from search_spaces.definition import PRUNERS, STRATEGIES
 from search_spaces.space import SearchSpace
-from tune_runner.checkpoints.locations import is_url, of_study
-from tune_runner.resources.allocation import Wish
+from tune_runner.checkpoints.locations import is_url, study_location
+from tune_runner.resources.allocation import ResourceRequest
 from tune_runner.study import urls
 
 PRECISIONS = get_args(Precision)
@@ -22,14 +22,14 @@ SAMPLERS = STRATEGIES
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class RunLimits:
     """How much one run of the command may do; what is left waits for the next. None: no limit."""
 
     trials: int | None = None
     hours: float | None = None
 
 
-NO_LIMIT = Allowance()
+NO_LIMITS = RunLimits()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,8 +72,8 @@ class StudyConfig:
     confirm: int | None = None
     """Fresh seeds on which the winner and its rival are run again once the search is over."""
 
-    wish: Wish = field(default_factory=Wish)
-    allowance: Allowance = field(default_factory=Allowance)
+    request: ResourceRequest = field(default_factory=ResourceRequest)
+    limits: RunLimits = field(default_factory=RunLimits)
 
     def __post_init__(self) -> None:
         _known("pruner", self.pruner, PRUNERS)
@@ -98,20 +98,20 @@ class StudyConfig:
             )
         for name in ("trials", "seeds", "max_epochs", "patience"):
             _at_least_one(name, getattr(self, name))
-        _at_least_one("max_concurrent", self.wish.max_concurrent)
-        if self.wish.fuse != "auto":
-            _at_least_one("fuse", self.wish.fuse)
-        _at_least_one("max_trials", self.allowance.trials)
+        _at_least_one("max_concurrent", self.request.max_concurrent)
+        if self.request.fuse != "auto":
+            _at_least_one("fuse", self.request.fuse)
+        _at_least_one("max_trials", self.limits.trials)
         _at_least_one("confirm", self.confirm)
-        hours = self.allowance.hours
+        hours = self.limits.hours
         if hours is not None and not 0 < hours < math.inf:
             raise UserError(f"--max-hours must be a number above 0, but got {hours:g}.")
         if self.seed < 0:
             raise UserError(f"--seed must be 0 or more, but got {self.seed}; give another.")
-        if self.wish.cpus is not None and self.wish.cpus <= 0:
-            raise UserError(f"--cpus-per-trial must be above 0, but got {self.wish.cpus:g}.")
-        if isinstance(self.wish.gpus, float) and self.wish.gpus < 0:
-            raise UserError(f"--gpus-per-trial must be 0 or more, but got {self.wish.gpus:g}.")
+        if self.request.cpus is not None and self.request.cpus <= 0:
+            raise UserError(f"--cpus-per-trial must be above 0, but got {self.request.cpus:g}.")
+        if isinstance(self.request.gpus, float) and self.request.gpus < 0:
+            raise UserError(f"--gpus-per-trial must be 0 or more, but got {self.request.gpus:g}.")
         if not self.name or Path(self.name).name != self.name or self.name.startswith("."):
             raise UserError(
                 f"A study's name must be a plain folder name, but got {self.name!r}; "
@@ -124,11 +124,13 @@ class StudyConfig:
         Args:
             folder: where they do unless a store is given.
         """
-        return str(folder) if self.checkpoints is None else of_study(self.checkpoints, self.name)
+        return (
+            str(folder) if self.checkpoints is None else study_location(self.checkpoints, self.name)
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class StudyPlan:
     """The settings with the space's own defaults filled in."""
 
     sampler: str
@@ -138,7 +140,7 @@ class Plan:
     overrides: dict[str, Any]
 
 
-def make_plan(config: StudyConfig, space: SearchSpace) -> Plan:
+def make_plan(config: StudyConfig, space: SearchSpace) -> StudyPlan:
     """Fill in what the user left to the space.
 
     Raises:
@@ -163,7 +165,7 @@ def make_plan(config: StudyConfig, space: SearchSpace) -> Plan:
             f"No variant of space {space.name!r} trains by epochs, so there is nothing that the "
             f"{pruner} pruner could give up early; use --pruner none."
         )
-    return Plan(sampler, pruner, seeds, trials, overrides)
+    return StudyPlan(sampler, pruner, seeds, trials, overrides)
 
 
 def extend(plan: Mapping[str, Any], space: SearchSpace, more: int) -> dict[str, int]:
@@ -187,7 +189,7 @@ def extend(plan: Mapping[str, Any], space: SearchSpace, more: int) -> dict[str, 
 def _known(what: str, value: str | None, known: tuple[str, ...]) -> None:
     if value is not None and value not in known:
         raise UserError(
-            f"No {what} named {value!r}{nearest(value, known)}; known: {', '.join(known)}."
+            f"No {what} named {value!r}{did_you_mean(value, known)}; known: {', '.join(known)}."
         )
 
 

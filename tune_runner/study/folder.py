@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from diffrec.errors import UserError, nearest
+from diffrec.errors import UserError, did_you_mean
 
 SUMMARY = "study.json"
 IDENTITY = "study.id"
@@ -55,7 +55,8 @@ class StudyFolder:
             parent = self.path.parent
             known = sorted(p.parent.name for p in parent.glob(f"*/{SUMMARY}"))
             raise UserError(
-                f"No study named {self.path.name!r} in {parent}{nearest(self.path.name, known)}."
+                f"No study named {self.path.name!r} in {parent}"
+                f"{did_you_mean(self.path.name, known)}."
             )
         try:
             return json.loads((self.path / SUMMARY).read_text())
@@ -109,18 +110,18 @@ class StudyFolder:
             self._lock = None
 
 
-def differences(old: Any, new: Any, path: str = "") -> list[str]:
+def json_diff(old: Any, new: Any, path: str = "") -> list[str]:
     """Return what changed between two JSON values, a phrase for each place."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         keys = [*old, *(key for key in new if key not in old)]
         return [
             line
             for key in keys
-            for line in differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
+            for line in json_diff(old.get(key), new.get(key), f"{path}.{key}" if path else key)
         ]
     return [] if old == new else [f"{path} was {json.dumps(old)}, is {json.dumps(new)}"]
 
 
-def plain(value: Any) -> Any:
+def to_json(value: Any) -> Any:
     """Return a value as JSON gives it back: tuples become lists, keys text."""
     return json.loads(json.dumps(value))

@@ -1,4 +1,4 @@
-"""The parts of a study before it runs: its identity, its ledger, its tracker."""
+"""The parts of a study before it runs: its identity, its study store, its tracker."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -7,22 +7,22 @@ from typing import Any
 from diffrec.data import Dataset
 from diffrec.errors import UserError
 from search_spaces import SearchSpace
-from tune_runner.resources.allocation import Wish
-from tune_runner.study.config import Plan, StudyConfig
-from tune_runner.study.folder import StudyFolder, differences, plain
+from tune_runner.resources.allocation import ResourceRequest
+from tune_runner.study.config import StudyConfig, StudyPlan
+from tune_runner.study.folder import StudyFolder, json_diff, to_json
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class StudySession:
     """One run of the command on one study."""
 
     config: StudyConfig
     space: SearchSpace
-    plan: Plan
+    plan: StudyPlan
     dataset: Dataset
     folder: StudyFolder
     uri: str
-    wish: Wish
+    request: ResourceRequest
     """The user's, with the number of trials to fuse settled where that can be before Ray runs."""
 
     @property
@@ -31,10 +31,10 @@ class Session:
         return self.space.objective.direction == "maximize"
 
 
-def summary(session: Session) -> dict[str, Any]:
+def describe_study(session: StudySession) -> dict[str, Any]:
     """Return what the study is, as JSON values."""
     dataset = session.dataset
-    return plain(
+    return to_json(
         {
             "settings": asdict(session.config),
             "space": session.space.to_dict(),
@@ -48,13 +48,11 @@ def summary(session: Session) -> dict[str, Any]:
     )
 
 
-def check_same(folder: StudyFolder, new: Mapping[str, Any], *, resume: bool) -> None:
+def check_unchanged(folder: StudyFolder, new: Mapping[str, Any], *, resume: bool) -> None:
     """Raise UserError unless the study is to be taken up, and is still the same."""
     old = folder.read()
     changed = [
-        line
-        for part in ("space", "dataset")
-        for line in differences(old.get(part), new[part], part)
+        line for part in ("space", "dataset") for line in json_diff(old.get(part), new[part], part)
     ]
     name = folder.path.name
     if changed:

@@ -3,7 +3,7 @@
 import os
 import re
 
-from diffrec.errors import UserError, nearest
+from diffrec.errors import UserError, did_you_mean
 
 DATABASES = ("postgresql", "mysql", "sqlite")
 """What Optuna keeps a study in; PostgreSQL and SQLite are tested here."""
@@ -18,7 +18,7 @@ def without_password(text: str) -> str:
     return _PASSWORD.sub(r"\1@", text)
 
 
-def take_password(url: str) -> str:
+def move_password_to_env(url: str) -> str:
     """Return the URL without its password, which moves to `PGPASSWORD` for this process.
 
     There PostgreSQL's own client library looks for it, and nothing of ours writes it down.
@@ -51,7 +51,8 @@ def check_url(url: str) -> None:
         name = dialect[1] if dialect else url
         raise UserError(
             f"--storage must be the URL of a database ({', '.join(DATABASES)}), but got "
-            f"{without_password(url)!r}{nearest(name, DATABASES)}; leave it out for a journal file."
+            f"{without_password(url)!r}{did_you_mean(name, DATABASES)}; leave it out for a "
+            "journal file."
         )
     if without_password(url) != url:
         raise UserError("A storage URL is written down, so it holds no password; set PGPASSWORD.")

@@ -170,7 +170,7 @@ class MlflowWriter:
         self._flush(trial)
         data = self._client.get_run(run).data
         rows = _metrics(message["metrics"], _millis(message), message["epoch"])
-        # A driver that dies between telling us and its own ledger ends the trial a second time.
+        # A driver that dies between telling us and its own store ends the trial a second time.
         rows = [row for row in rows if row.key not in data.metrics]
         if rows:
             self._client.log_batch(run, metrics=rows)

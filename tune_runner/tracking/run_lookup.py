@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffrec.commands.runs import TrackedRun
-from diffrec.errors import UserError, nearest
+from diffrec.errors import UserError, did_you_mean
 from tune_runner import schema
-from tune_runner.checkpoints.locations import STATE, of_study, trial_place
-from tune_runner.checkpoints.store import fetch, trials_of
+from tune_runner.checkpoints.locations import STATE, study_location, trial_location
+from tune_runner.checkpoints.store import download, list_trials
 from tune_runner.study.folder import StudyFolder
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def find_run(name: str) -> TrackedRun:
     folder = StudyFolder(path.parent, path.name)
     settings = folder.read()["settings"]
     url = settings.get("checkpoints")
-    store = None if url is None else of_study(url, path.name)
+    store = None if url is None else study_location(url, path.name)
     where = store or str(folder.checkpoints)
     number = _best(folder, store) if kind == "study" else int(run.data.tags[schema.TRIAL_NUMBER])
     with _sentence_for_silence(where):
@@ -100,7 +100,8 @@ def _study(client: "MlflowClient", name: str) -> "Run":
     named = {run.data.tags.get(schema.STUDY, ""): run for run in runs}
     if name not in named:
         raise UserError(
-            f"MLflow has no run or study {name!r}{nearest(name, named)}; `mlflow ui` shows them."
+            f"MLflow has no run or study {name!r}{did_you_mean(name, named)}; `mlflow ui` "
+            "shows them."
         )
     return named[name]
 
@@ -109,7 +110,7 @@ def _best(folder: StudyFolder, store: str | None) -> int:
     """Return the one trial whose checkpoint a finished study keeps."""
     where = store or str(folder.checkpoints)
     with _sentence_for_silence(where):
-        kept = _numbers(folder) if store is None else trials_of(store)
+        kept = _numbers(folder) if store is None else list_trials(store)
     if not kept:
         raise UserError(
             f"Study {folder.path.name!r} has no trained model in {where}; run it, or go on with "
@@ -133,8 +134,8 @@ def _numbers(folder: StudyFolder) -> set[int]:
 def _file(folder: StudyFolder, store: str | None, number: int) -> Path | None:
     """Return the file of a trial's checkpoint, brought from the store; None where there is none."""
     if store is not None:
-        return fetch(store, number, folder.checkpoints)
-    path = Path(trial_place(str(folder.checkpoints), number)) / STATE
+        return download(store, number, folder.checkpoints)
+    path = Path(trial_location(str(folder.checkpoints), number)) / STATE
     return path if path.is_file() else None
 
 

@@ -13,12 +13,12 @@ from dataclasses import asdict
 from typing import Any, Protocol
 
 from tune_runner import schema
-from tune_runner.events import TrialEnd, TrialRecord, TrialReport
-from tune_runner.resources.allocation import Cluster
+from tune_runner.events import TrialRecord, TrialReport, TrialResult
+from tune_runner.resources.allocation import ClusterResources
 from tune_runner.schema import COMMIT, StudyState
 from tune_runner.study import config, provenance
-from tune_runner.study.folder import plain
-from tune_runner.study.session import Session
+from tune_runner.study.folder import to_json
+from tune_runner.study.session import StudySession
 from tune_runner.tracking.outbox import Message, Outbox
 
 logger = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class Tracker:
             self._known[trial.number] = max(news)
             self._put("metrics", trial=trial.number, epochs=news)
 
-    def trial_ended(self, trial: TrialRecord, end: TrialEnd) -> None:
+    def trial_ended(self, trial: TrialRecord, end: TrialResult) -> None:
         """Write down a trial's end."""
         self._put(
             "end",
@@ -147,7 +147,7 @@ class Tracker:
             self.problem = str(error)
 
 
-def open_tracker(session: Session, cluster: Cluster) -> Tracker:
+def open_tracker(session: StudySession, cluster: ClusterResources) -> Tracker:
     """Begin to tell MLflow; the connection is made in the tracker's own thread."""
     name, uri, identity = session.config.name, session.uri, session.folder.identity()
 
@@ -180,7 +180,7 @@ def open_tracker(session: Session, cluster: Cluster) -> Tracker:
         "preset_source": "; ".join(config.preset_sources(space, dataset.name)),
     }
     artifacts = {
-        schema.SPACE_FILE: space.to_dict() | {"plan": plain(asdict(plan))},
+        schema.SPACE_FILE: space.to_dict() | {"plan": to_json(asdict(plan))},
         schema.ENVIRONMENT_FILE: provenance.environment(
             {"cpus": cluster.cpus, "gpus": cluster.gpus}
         ),

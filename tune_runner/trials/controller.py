@@ -1,4 +1,4 @@
-"""Leads a study: takes proposals from the ledger, tells the observers, settles every end.
+"""Leads a study: takes proposals from the study store, tells the observers, settles every end.
 
 The engine that runs the trials (Ray) knows them by keys of its own; this class knows neither Ray
 nor MLflow. It is the one place where the state of a trial is decided.
@@ -15,13 +15,20 @@ from typing import Any, TypeVar
 from diffrec.config.families import AnyConfig
 from diffrec.errors import UserError
 from diffrec.training.fused.compatibility import fusion_key
-from tune_runner.events import GroupReport, Observer, Outcome, TrialEnd, TrialRecord, TrialReport
-from tune_runner.resources.allocation import ONE_CPU, Placement
+from tune_runner.events import (
+    GroupReport,
+    Outcome,
+    StudyCallback,
+    TrialRecord,
+    TrialReport,
+    TrialResult,
+)
+from tune_runner.resources.allocation import ONE_CPU, TrialResources
 from tune_runner.schema import COST_CPUS, COST_GPUS, trial_name
-from tune_runner.search.study_store import Ledger, Proposal
-from tune_runner.study.config import NO_LIMIT, Allowance
-from tune_runner.trials.groups import Assignment, Flight, Group
-from tune_runner.trials.retries import cause_of_text, goes_alone, next_share
+from tune_runner.search.study_store import Proposal, StudyStore
+from tune_runner.study.config import NO_LIMITS, RunLimits
+from tune_runner.trials.groups import ActiveTrial, Assignment, TrialGroup
+from tune_runner.trials.retries import classify_failure_text, resources_for_retry, retries_alone
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +49,7 @@ def _halting(otherwise: Any) -> Callable[[_Method], _Method]:
 
     def wrap(method: _Method) -> _Method:
         @wraps(method)
-        def guarded(self: "Conductor", *args: Any, **kwargs: Any) -> Any:
+        def guarded(self: "StudyController", *args: Any, **kwargs: Any) -> Any:
             try:
                 return method(self, *args, **kwargs)
             except OSError as error:
@@ -55,47 +62,48 @@ def _halting(otherwise: Any) -> Callable[[_Method], _Method]:
     return wrap
 
 
-class Conductor:
+class StudyController:
     """One study's trials, from proposal to end."""
 
     def __init__(
         self,
-        ledger: Ledger,
+        store: StudyStore,
         resolve: Resolve,
         *,
         objective: str,
         checkpoints: str,
-        recorder: Observer | None = None,
-        observers: Sequence[Observer] = (),
-        share: Placement = ONE_CPU,
-        most: Placement | None = None,
-        allowance: Allowance = NO_LIMIT,
+        recorder: StudyCallback | None = None,
+        observers: Sequence[StudyCallback] = (),
+        share: TrialResources = ONE_CPU,
+        most: TrialResources | None = None,
+        limits: RunLimits = NO_LIMITS,
     ) -> None:
         """Begin.
 
         Args:
-            ledger: the study.
+            store: the study.
             resolve: (searched values, seed) to the whole configuration.
             objective: name of the metric that is searched by.
             checkpoints: where trials keep their checkpoints.
-            recorder: told of every event before the ledger is: an end that the ledger knows and
-                the record does not could never be told again, the other way round it can.
-            observers: told afterwards.
+            recorder: called before the Optuna study is updated. If the driver dies in between, the
+                trial is still open in Optuna and its end is reported again; in the other order
+                MLflow would never learn of it.
+            observers: callbacks that are called afterwards.
             share: what a trial is given.
             most: the largest share that one node can give; None: `share`.
-            allowance: what this run of the command may do.
+            limits: what this run of the command may do.
         """
-        self.ledger = ledger
+        self.store = store
         self.halted: str | None = None
         self._resolve, self._objective, self._checkpoints = resolve, objective, checkpoints
         self._recorder = () if recorder is None else (recorder,)
         self._observers = observers
         self._share, self._most = share, most or share
-        self._left = allowance.trials
-        self._hours = allowance.hours
+        self._left = limits.trials
+        self._hours = limits.hours
         self._deadline = None if self._hours is None else time.monotonic() + 3600 * self._hours
-        self._groups: dict[str, Group] = {}
-        self._waiting: list[Flight] = []
+        self._groups: dict[str, TrialGroup] = {}
+        self._waiting: list[ActiveTrial] = []
         """Trials that the study has given out and no group has: to be tried again, or of a kind
         that did not fit the group they were drawn for."""
 
@@ -125,7 +133,7 @@ class Conductor:
         flights = self._gather()
         if not flights:
             return None
-        self._groups[key] = group = Group(flights, flights[0].share)
+        self._groups[key] = group = TrialGroup(flights, flights[0].share)
         return group.assignment(self._objective, self._checkpoints)
 
     @_halting(None)
@@ -167,7 +175,7 @@ class Conductor:
             return
         error = group.error or "the worker was lost"
         for flight in group.flights:
-            outcome = Outcome(failure=error, cause=cause_of_text(error))
+            outcome = Outcome(failure=error, cause=classify_failure_text(error))
             epochs = {} if flight.last is None else flight.last.epochs
             flight.last = TrialReport(flight.epoch, None, epochs, outcome)
             self._close(group, flight)
@@ -181,7 +189,7 @@ class Conductor:
         if self._deadline is not None and time.monotonic() >= self._deadline:
             self.halt(f"the budget of {self._hours:g} hours is spent")
 
-    def _gather(self) -> list[Flight]:
+    def _gather(self) -> list[ActiveTrial]:
         """Return a group: the trial that waits longest, or a new one, and what goes with it.
 
         What is drawn on the way and does not fit waits for a later group. A sampler is asked no
@@ -193,7 +201,7 @@ class Conductor:
         size = self._size() if first.kind is not None else 1
         group = [first, *[f for f in self._waiting if f.goes_with(first)][: size - 1]]
         self._waiting = [f for f in self._waiting if all(f is not member for member in group)]
-        most = 1 if self.ledger.is_sampled else _AHEAD * self._share.fuse
+        most = 1 if self.store.is_sampled else _AHEAD * self._share.fuse
         while len(group) < size and len(self._waiting) < most:
             flight = self._draw()
             if flight is None:
@@ -203,16 +211,16 @@ class Conductor:
 
     def _size(self) -> int:
         """Return how many trials to fuse at most: no worker shall be idle for want of trials."""
-        coming = self.ledger.coming()
+        coming = self.store.coming()
         if self._left is not None:
             coming = min(coming, self._left)
         flying = sum(len(group.flights) for group in self._groups.values())
         whole = 1 + len(self._waiting) + coming + flying
         return min(self._share.fuse, math.ceil(whole / self._share.max_concurrent))
 
-    def _draw(self) -> Flight | None:
+    def _draw(self) -> ActiveTrial | None:
         """Take a new trial from the study; None where there is none."""
-        while self._left != 0 and (proposal := self.ledger.propose()) is not None:
+        while self._left != 0 and (proposal := self.store.propose()) is not None:
             try:
                 config = self._resolve(proposal.params, proposal.seed)
             except UserError as error:  # a sampled point whose values do not fit together
@@ -221,25 +229,25 @@ class Conductor:
             self._left = None if self._left is None else self._left - 1
             record = _record(proposal, config.to_dict(), config.variant)
             kind = fusion_key(config) if self._share.fuse > 1 else None
-            return Flight(record, proposal.last_epoch, self._share, kind)
+            return ActiveTrial(record, proposal.last_epoch, self._share, kind)
         return None
 
     def _makes_room(self) -> bool:
         """Whether a trial waits for a larger share: others would take its place again and again."""
         return any(g.share != self._share and not g.started for g in self._groups.values())
 
-    def _take(self, group: Group, flight: Flight, report: TrialReport) -> None:
+    def _take(self, group: TrialGroup, flight: ActiveTrial, report: TrialReport) -> None:
         flight.last, flight.epoch = report, max(flight.epoch, report.epoch)
         self._tell("trial_reported", flight.record, report)
         if report.objective is not None and not math.isnan(report.objective):
             number = flight.record.number
-            hopeless = self.ledger.report(number, report.epoch, report.objective)
+            hopeless = self.store.report(number, report.epoch, report.objective)
             # A run that has ended by itself has been paid for: it stands, whatever the pruner says.
             flight.pruned = hopeless and report.outcome is None
         if flight.pruned or report.outcome is not None:
             self._close(group, flight)
 
-    def _close(self, group: Group, flight: Flight) -> None:
+    def _close(self, group: TrialGroup, flight: ActiveTrial) -> None:
         """Settle a trial that is over, unless it is tried again."""
         group.leave(flight)
         outcome = None if flight.pruned or flight.last is None else flight.last.outcome
@@ -255,15 +263,15 @@ class Conductor:
         for observer in self._recorder:
             observer.trial_ended(flight.record, end)
         if end.state == "complete" and end.value is not None:
-            self.ledger.complete(number, end.value)
+            self.store.complete(number, end.value)
         elif end.state == "pruned":
-            self.ledger.prune(number)
+            self.store.prune(number)
         else:
-            self.ledger.fail(number, end.error or "")
+            self.store.fail(number, end.error or "")
         for observer in self._observers:
             observer.trial_ended(flight.record, end)
 
-    def _tries_again(self, group: Group, flight: Flight, outcome: Outcome) -> bool:
+    def _tries_again(self, group: TrialGroup, flight: ActiveTrial, outcome: Outcome) -> bool:
         """Put a trial back that may get through another time; say whether it was."""
         reason = outcome.failure
         if reason is None:
@@ -272,7 +280,7 @@ class Conductor:
             self.halt(f"{reason}; free some space")
             return True
         flight.accidents += outcome.cause == "accident"
-        share = next_share(
+        share = resources_for_retry(
             outcome.cause,
             accidents=flight.accidents,
             share=flight.share,
@@ -283,17 +291,17 @@ class Conductor:
         if share is None:
             return False
         logger.warning("Trial %s goes on again after: %s", flight.record.name, reason)
-        kind = None if goes_alone(outcome.cause, accidents=flight.accidents) else flight.kind
-        again = Flight(flight.record, flight.epoch, share, kind, accidents=flight.accidents)
+        kind = None if retries_alone(outcome.cause, accidents=flight.accidents) else flight.kind
+        again = ActiveTrial(flight.record, flight.epoch, share, kind, accidents=flight.accidents)
         self._waiting.append(again)
         return True
 
     def _refuse(self, proposal: Proposal, error: str) -> None:
         record = _record(proposal, {}, "")
-        end = TrialEnd("failed", 0, error=error)
+        end = TrialResult("failed", 0, error=error)
         self._tell("trial_started", record)
         self._tell("trial_ended", record, end)
-        self.ledger.fail(proposal.number, error)
+        self.store.fail(proposal.number, error)
 
     def _tell(self, event: str, *args: Any) -> None:
         for observer in (*self._recorder, *self._observers):
@@ -313,15 +321,15 @@ def _record(proposal: Proposal, config: Mapping[str, Any], variant: str) -> Tria
     )
 
 
-def _settle(flight: Flight, outcome: Outcome | None) -> TrialEnd:
+def _settle(flight: ActiveTrial, outcome: Outcome | None) -> TrialResult:
     """Decide how a trial ended; without an outcome it was given up."""
     if outcome is None:
-        return TrialEnd("pruned", flight.epoch)
+        return TrialResult("pruned", flight.epoch)
     error = outcome.failure
     if error is None and (outcome.value is None or not math.isfinite(outcome.value)):
         error = f"the objective is not a number ({outcome.value}) after epoch {flight.epoch}"
     if error is not None:
-        return TrialEnd("failed", flight.epoch, metrics=outcome.metrics, error=error)
-    return TrialEnd(
+        return TrialResult("failed", flight.epoch, metrics=outcome.metrics, error=error)
+    return TrialResult(
         "complete", flight.epoch, outcome.value, outcome.metrics, artifacts=outcome.artifacts
     )

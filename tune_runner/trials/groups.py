@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tune_runner.checkpoints.locations import trial_place
+from tune_runner.checkpoints.locations import trial_location
 from tune_runner.events import TrialRecord, TrialReport
-from tune_runner.resources.allocation import Placement
+from tune_runner.resources.allocation import TrialResources
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Assignment:
 
     trials: tuple[AssignedTrial, ...]
     objective: str
-    placement: Placement
+    resources: TrialResources
     """What they are given together."""
 
     checkpoints: str
@@ -49,12 +49,12 @@ class Assignment:
 
 
 @dataclass(slots=True)
-class Flight:
+class ActiveTrial:
     """A trial that the engine has, or that waits to be given to it."""
 
     record: TrialRecord
     epoch: int
-    share: Placement
+    share: TrialResources
     """What its group is given."""
 
     kind: str | None = None
@@ -69,7 +69,7 @@ class Flight:
     seconds: float = 0.0
     """For which it was in its group."""
 
-    def goes_with(self, other: "Flight") -> bool:
+    def goes_with(self, other: "ActiveTrial") -> bool:
         """Return whether the two can be in one group."""
         return self.kind is not None and self.kind == other.kind and self.share == other.share
 
@@ -80,11 +80,11 @@ class Flight:
 
 
 @dataclass(slots=True)
-class Group:
+class TrialGroup:
     """The trials that one worker trains; those that have ended leave."""
 
-    flights: list[Flight]
-    share: Placement
+    flights: list[ActiveTrial]
+    share: TrialResources
     started: bool = False
     error: str | None = None
     """What the engine says of the worker's end."""
@@ -106,7 +106,7 @@ class Group:
         """
         records = [flight.record for flight in self.flights]
         trials = tuple(
-            AssignedTrial(r.number, r.name, r.config, trial_place(checkpoints, r.number))
+            AssignedTrial(r.number, r.name, r.config, trial_location(checkpoints, r.number))
             for r in records
         )
         return Assignment(trials, objective, self.share, checkpoints)
@@ -115,11 +115,11 @@ class Group:
         """Note that a worker has the group from now on."""
         self.started, self._since = True, time.monotonic()
 
-    def find(self, number: int) -> Flight | None:
+    def find(self, number: int) -> ActiveTrial | None:
         """Return the member of that number; None where it has left."""
         return next((f for f in self.flights if f.record.number == number), None)
 
-    def leave(self, flight: Flight) -> None:
+    def leave(self, flight: ActiveTrial) -> None:
         """Let a member go; up to now all members held equal parts of the share."""
         now = time.monotonic()
         seconds, self._since = now - self._since, now

@@ -9,8 +9,8 @@ and the trial stays open.
 
 import errno
 
-from tune_runner.events import Cause
-from tune_runner.resources.allocation import Placement
+from tune_runner.events import FailureKind
+from tune_runner.resources.allocation import TrialResources
 
 RETRIES = 2
 """How often a trial goes on after an accident before it counts as failed."""
@@ -25,16 +25,16 @@ _MEMORY_PHRASES = (
 )
 
 
-def cause_of(error: BaseException) -> Cause:
+def classify_failure(error: BaseException) -> FailureKind:
     """Tell what kind of misfortune an exception in a worker is."""
     if isinstance(error, MemoryError):
         return "out_of_memory"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "disk_full"
-    return cause_of_text(f"{type(error).__name__}: {error}")
+    return classify_failure_text(f"{type(error).__name__}: {error}")
 
 
-def cause_of_text(error: str) -> Cause:
+def classify_failure_text(error: str) -> FailureKind:
     """Tell it from what Ray reports of a worker that died."""
     said = error.lower()
     if any(phrase in said for phrase in _MEMORY_PHRASES):
@@ -42,15 +42,15 @@ def cause_of_text(error: str) -> Cause:
     return "disk_full" if "no space left on device" in said else "accident"
 
 
-def next_share(
-    cause: Cause,
+def resources_for_retry(
+    cause: FailureKind,
     *,
     accidents: int,
-    share: Placement,
-    first: Placement,
-    most: Placement,
+    share: TrialResources,
+    first: TrialResources,
+    most: TrialResources,
     was_fused: bool = False,
-) -> Placement | None:
+) -> TrialResources | None:
     """Return with what a trial is tried again, or None where it has failed for good.
 
     Args:
@@ -71,7 +71,7 @@ def next_share(
     return None
 
 
-def goes_alone(cause: Cause, *, accidents: int) -> bool:
+def retries_alone(cause: FailureKind, *, accidents: int) -> bool:
     """Return whether a trial is tried again without company.
 
     It may be the one that takes the memory, or that kills the worker, of all the others. A first

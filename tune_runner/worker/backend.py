@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from diffrec.training.fused.runs import FusedRuns
 
 
-class Engine:
+class TrainingBackend:
     """The real one; tests put a fake in its place."""
 
     def build_run(self, config: AnyConfig, split: "TuningSplit", *, device: str) -> Any:
@@ -37,9 +37,9 @@ class Engine:
         Returns:
             The metrics, and what the record keeps of single users, by name of its file.
         """
-        from diffrec.training.runs import metrics_with_valid, test_results
+        from diffrec.training.runs import metrics_with_valid, test_scores
 
-        found = test_results(run, test)
+        found = test_scores(run, test)
         metrics = {f"test/{name}": value for name, value in found.means().items()}
         metrics |= metrics_with_valid(run, test)
         return metrics, {USERS_FILE: _kept(found)} if len(found.users) else {}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tune_runner.checkpoints.locations import is_url, join
-from tune_runner.checkpoints.store import open_store
+from tune_runner.checkpoints.locations import is_url, join_location
+from tune_runner.checkpoints.store import open_filesystem
 
 logger = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ FOLDER = "clusterings"
 """Of the study's checkpoints."""
 
 
-class SharedClusterings:
+class ClusteringCache:
     """A file for each clustering, written whole; two that write the same one write alike.
 
     A store that does not answer costs the fit once more, and no result; it is logged.
@@ -28,7 +28,7 @@ class SharedClusterings:
         Args:
             checkpoints: where its trials keep their checkpoints (`tune_runner.checkpoints.store`).
         """
-        self._base = join(checkpoints, FOLDER)
+        self._base = join_location(checkpoints, FOLDER)
 
     def load(self, name: str) -> np.ndarray | None:
         """Return the labels that were kept under `name`, (num_items,); None without any."""
@@ -52,7 +52,7 @@ class SharedClusterings:
         try:
             if not is_url(self._base):
                 return (Path(self._base) / f"{name}.npy").read_bytes()
-            files, path = open_store(join(self._base, f"{name}.npy"))
+            files, path = open_filesystem(join_location(self._base, f"{name}.npy"))
             with files.open_input_stream(path) as file:
                 return file.read()
         except FileNotFoundError:
@@ -60,7 +60,7 @@ class SharedClusterings:
 
     def _write(self, name: str, content: bytes) -> None:
         if is_url(self._base):  # shown whole, or not at all
-            files, path = open_store(join(self._base, f"{name}.npy"))
+            files, path = open_filesystem(join_location(self._base, f"{name}.npy"))
             with files.open_output_stream(path) as file:
                 file.write(content)
             return

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
-from diffrec.models.clustering import share_through
+from diffrec.models.clustering import set_shared_cache
 from tune_runner.events import GroupReport, TrialReport
 from tune_runner.resources.energy import open_meter
-from tune_runner.resources.limits import forget_gpu_memory, hold_to_share
+from tune_runner.resources.limits import apply_resource_limits, release_gpu_memory
 from tune_runner.trials.groups import ASSIGNMENT, REPORT, Assignment
-from tune_runner.worker.backend import Engine
-from tune_runner.worker.clustering_cache import SharedClusterings
-from tune_runner.worker.trial import Member
+from tune_runner.worker.backend import TrainingBackend
+from tune_runner.worker.clustering_cache import ClusteringCache
+from tune_runner.worker.trial import WorkerTrial
 
 if TYPE_CHECKING:
     from diffrec.data import Dataset
@@ -36,31 +36,31 @@ Reports = dict[int, TrialReport]
 """By number of the trial."""
 
 
-class RecommenderTrial(tune.Trainable):
+class RecommenderTrainable(tune.Trainable):
     """Trials of any variant, in a worker."""
 
     def setup(
         self,
         config: dict[str, Any],
         data: "Dataset | None" = None,
-        engine: Engine | None = None,
+        backend: TrainingBackend | None = None,
     ) -> None:
         """Take the data, once for all trials of this process, and the first assignment."""
         assert data is not None
-        self._data, self._engine = data, engine or Engine()
+        self._data, self._backend = data, backend or TrainingBackend()
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Forget the last group and take the next."""
         self._assignment: Assignment = new_config[ASSIGNMENT]
-        placement = self._assignment.placement
-        self._device = hold_to_share(placement)
-        self._meter = open_meter(placement.cpus, placement.gpus)
-        share_through(SharedClusterings(self._assignment.checkpoints))
+        resources = self._assignment.resources
+        self._device = apply_resource_limits(resources)
+        self._meter = open_meter(resources.cpus, resources.gpus)
+        set_shared_cache(ClusteringCache(self._assignment.checkpoints))
         self._forget()
-        objective, share = self._assignment.objective, (placement.cpus, placement.gpus)
+        objective, share = self._assignment.objective, (resources.cpus, resources.gpus)
         self._members = [
-            Member(trial, objective, self._engine, self._data, self._joules, share)
+            WorkerTrial(trial, objective, self._backend, self._data, self._joules, share)
             for trial in self._assignment.trials
         ]
         return True
@@ -85,9 +85,9 @@ class RecommenderTrial(tune.Trainable):
         return "trial" if assignment is None else assignment.name
 
     def _forget(self) -> None:
-        self._members: list[Member] = []
+        self._members: list[WorkerTrial] = []
         self._stacks: list[FusedRuns] | None = None
-        forget_gpu_memory(self._device)
+        release_gpu_memory(self._device)
 
     def _start(self) -> Reports:
         """Build every run; return what failed."""
@@ -133,7 +133,7 @@ class RecommenderTrial(tune.Trainable):
         for member in self._members:
             stack = next((stack for stack in stacks if stack.takes(member.run)), None)
             if stack is None:
-                stack = self._engine.fuse()
+                stack = self._backend.fuse()
                 stacks.append(stack)
             stack.join(member.run)
         return stacks
@@ -148,13 +148,13 @@ class RecommenderTrial(tune.Trainable):
             runs, stack.runs = stack.runs, []
             return [FusedEpoch(run, None, error, 0.0) for run in runs]
 
-    def _of_each(self, act: Callable[[Member], Callable[[], TrialReport | None]]) -> Reports:
+    def _of_each(self, act: Callable[[WorkerTrial], Callable[[], TrialReport | None]]) -> Reports:
         reports: Reports = {}
         for member in list(self._members):
             reports |= self._attempt(member, act(member))
         return reports
 
-    def _attempt(self, member: Member, act: Callable[[], TrialReport | None]) -> Reports:
+    def _attempt(self, member: WorkerTrial, act: Callable[[], TrialReport | None]) -> Reports:
         """Do something for a trial; return its report, if any. Whoever has ended leaves."""
         try:
             report = act()
@@ -171,11 +171,11 @@ class RecommenderTrial(tune.Trainable):
                     stack.leave(member.run)
         return {member.number: report}
 
-    def _failure(self, member: Member, error: Exception) -> TrialReport:
+    def _failure(self, member: WorkerTrial, error: Exception) -> TrialReport:
         from diffrec.training.run import NonFiniteLossError
-        from tune_runner.checkpoints.store import TakenOverError
+        from tune_runner.checkpoints.store import ClaimLostError
 
-        if not isinstance(error, NonFiniteLossError | TakenOverError):
+        if not isinstance(error, NonFiniteLossError | ClaimLostError):
             logger.warning("Trial %s had an accident", member.name, exc_info=error)
         report = member.failure(error)
         _forget_frames(error)

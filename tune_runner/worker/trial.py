@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from diffrec.config.families import parse_config
 from diffrec.errors import UserError
-from tune_runner.checkpoints.store import Place, open_place
+from tune_runner.checkpoints.store import CheckpointStore, open_store
 from tune_runner.events import Outcome, TrialReport
 from tune_runner.schema import (
     BEST_EPOCH,
@@ -26,8 +26,8 @@ from tune_runner.schema import (
     WEIGHTS_FILE,
 )
 from tune_runner.trials.groups import AssignedTrial
-from tune_runner.trials.retries import cause_of
-from tune_runner.worker.backend import Engine
+from tune_runner.trials.retries import classify_failure
+from tune_runner.worker.backend import TrainingBackend
 
 if TYPE_CHECKING:
     from diffrec.data import Dataset
@@ -43,14 +43,14 @@ def _unmetered() -> float | None:
     return None
 
 
-class Member:
+class WorkerTrial:
     """A trial of any variant; built by `start`, so that an error there is an ordinary failure."""
 
     def __init__(
         self,
         trial: AssignedTrial,
         objective: str,
-        engine: Engine,
+        backend: TrainingBackend,
         data: "Dataset",
         meter: Callable[[], float | None] = _unmetered,
         share: tuple[float, float] = (1.0, 0.0),
@@ -60,7 +60,7 @@ class Member:
         Args:
             trial: what to train, and where its checkpoint is.
             objective: name of the metric that is searched by.
-            engine: builds the run and scores it.
+            backend: builds the run and scores it.
             data: what it is trained, validated and tested on.
             meter: joules that the worker took since it was last asked; None where nobody knows.
             share: cores and GPUs that the worker holds.
@@ -68,8 +68,8 @@ class Member:
         self.number, self.name = trial.number, trial.name
         self.run: Any = None
         self._config, self._location = trial.config, trial.checkpoint
-        self._place: Place | None = None
-        self._objective, self._engine, self._data = objective, engine, data
+        self._place: CheckpointStore | None = None
+        self._objective, self._backend, self._data = objective, backend, data
         self._reports: list[TrialReport] = []
         self._replay: list[TrialReport] = []
         self._epochs: dict[int, dict[str, float]] = {}
@@ -91,8 +91,8 @@ class Member:
         from tune_runner.checkpoints import files
 
         config = parse_config(self._config)
-        self.run = self._engine.build_run(config, self._data.tuning_split(), device=device)
-        self._place = open_place(self._location)
+        self.run = self._backend.build_run(config, self._data.tuning_split(), device=device)
+        self._place = open_store(self._location)
         self._claim = self._place.claim()
         found = files.load(self._place)
         if found is not None:
@@ -110,7 +110,7 @@ class Member:
         """Make sure that the trial is still this worker's.
 
         Raises:
-            TakenOverError: it was given up, or given to another.
+            ClaimLostError: it was given up, or given to another.
         """
         assert self._place is not None
         self._place.check(self._claim)
@@ -164,7 +164,7 @@ class Member:
             return TrialReport(error.epoch, None, self._epochs, outcome)
         epoch = self._reports[-1].epoch if self._reports else 0
         said = str(error).splitlines()[0] if str(error) else "no message"
-        cause = "final" if isinstance(error, UserError) else cause_of(error)
+        cause = "final" if isinstance(error, UserError) else classify_failure(error)
         failure = said if cause == "final" else f"{type(error).__name__}: {said}"
         outcome = Outcome(metrics=self._cost(), failure=failure, cause=cause)
         return TrialReport(epoch, None, {}, outcome)
@@ -195,7 +195,7 @@ class Member:
             return report
         started = time.perf_counter()
         best = dict(self.run.best_metrics)
-        test, artifacts = self._engine.test(self.run, self._data.test)
+        test, artifacts = self._backend.test(self.run, self._data.test)
         self._held(time.perf_counter() - started)
         self._add(self._meter())
         cost = self._cost()

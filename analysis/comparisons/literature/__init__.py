@@ -45,7 +45,7 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class ReportedComparison:
     """Our value of a metric beside a reported one."""
 
     cell: Cell
@@ -88,23 +88,23 @@ def reported() -> tuple[Reported, ...]:
         )
 
 
-def beside(study: Study) -> list[Beside]:
+def compare_to_reported(study: Study) -> list[ReportedComparison]:
     """Return our values beside those reported for the same variant on the same dataset.
 
     Ours are the cells that stand for their variant: the control, else the best by validation. Only
     the published split is the literature's; on another none is comparable.
     """
-    return [row for cell in representatives(study) for row in beside_cell(study, cell)]
+    return [row for cell in representatives(study) for row in compare_cell_to_reported(study, cell)]
 
 
-def beside_cell(study: Study, cell: Cell) -> list[Beside]:
+def compare_cell_to_reported(study: Study, cell: Cell) -> list[ReportedComparison]:
     """Return a cell's values beside the reported ones of its variant, metric by metric."""
     if study.tags.get("protocol", "published") != "published":
         return []
     names = (cell.variant, *SAME_AS.get(cell.variant, ()))
     samples = [list(cell.by_seed(f"test/{metric}").values()) for metric in METRICS]
     return [
-        Beside(cell, row, metric, ours, row.values[metric])
+        ReportedComparison(cell, row, metric, ours, row.values[metric])
         for row in reported()
         if row.model in names and row.dataset == study.dataset
         for metric, ours in zip(METRICS, estimates(samples), strict=True)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 
 
-class Streams:
+class RngStreams:
     """A generator of its own for each of several runs, put in the default's place while it draws.
 
     Modules draw from the device's default generator. On a GPU that takes over another's state

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 
 from diffrec.training.fused.compatibility import fusion_key
-from diffrec.training.fused.stack import Stack
+from diffrec.training.fused.stack import RunStack
 from diffrec.training.reports import EpochReport
 from diffrec.training.run import TrainingRun
 from diffrec.training.runs import Run
@@ -39,7 +39,7 @@ class FusedRuns:
 
     def __init__(self, runs: Sequence[Run] = ()) -> None:
         self.runs: list[Run] = []
-        self._stack: Stack | None = None
+        self._stack: RunStack | None = None
         for run in runs:
             self.join(run)
 
@@ -87,7 +87,7 @@ class FusedRuns:
         assert len(runs) == len(self.runs)  # `takes` has seen to it
         started = time.perf_counter()
         if self._stack is None:
-            self._stack = Stack(runs)
+            self._stack = RunStack(runs)
         losses = _train_epoch(self._stack, runs)
         seconds = (time.perf_counter() - started) / len(runs)
         return [
@@ -101,7 +101,7 @@ class FusedRuns:
             self._stack = None
 
 
-def _train_epoch(stack: Stack, runs: Sequence[TrainingRun]) -> list[float]:
+def _train_epoch(stack: RunStack, runs: Sequence[TrainingRun]) -> list[float]:
     """Pass once over the users, each run in its own order; return the mean losses."""
     for run in runs:
         run.model.train()

@@ -10,16 +10,16 @@ from torch import Tensor
 
 from diffrec.diffusion.timesteps import ImportanceTimestepSampler, draw
 from diffrec.models.recommender import DiffusionRecommender
-from diffrec.runtime.devices import send
+from diffrec.runtime.devices import to_device
 from diffrec.runtime.seeding import derive_seed
 from diffrec.training.batching import Batch
-from diffrec.training.cuda_graphs import Recording
-from diffrec.training.fused.rng_streams import Streams
-from diffrec.training.fused.vmapped import SAMPLER, MappedLoss, MappedSampler
+from diffrec.training.cuda_graphs import CudaGraphedCall
+from diffrec.training.fused.rng_streams import RngStreams
+from diffrec.training.fused.vmapped import SAMPLER, MappedSampler, VmappedLoss
 from diffrec.training.run import TrainingRun
 
 
-class Stack:
+class RunStack:
     """Stacks the members' state, (K, ...) each; until `release` a member's own are views of it."""
 
     def __init__(self, runs: Sequence[TrainingRun]) -> None:
@@ -41,11 +41,11 @@ class Stack:
         # W of the learned recency has no part in this loss: it is taught after the epoch
         self._taught = [name for name in parameters if not name.startswith("recency.")]
         self._own = [[state[name] for name in self._taught] for state in named]
-        self._loss, self._sampler = MappedLoss(first), None
+        self._loss, self._sampler = VmappedLoss(first), None
         if isinstance(first.timestep_sampler, ImportanceTimestepSampler):
             self._sampler = MappedSampler(first)
         self._epochs = torch.zeros(len(runs), dtype=torch.float64, device=self.device)
-        self.streams = Streams(self.device, len(runs))
+        self.streams = RngStreams(self.device, len(runs))
         self._steps: _RecordedSteps | None = None
 
     @property
@@ -65,7 +65,7 @@ class Stack:
         runs = self._runs
         self.streams.seed([derive_seed(run.config.seed, "epoch", run.epoch) for run in runs])
         epochs = np.array([run.epoch for run in runs], dtype=np.float64)
-        self._epochs.copy_(send(epochs, self.device))
+        self._epochs.copy_(to_device(epochs, self.device))
 
     def learn(self, batches: Sequence[Batch]) -> Tensor:
         """Update every member's weights once, each by its own batch, all of one size.
@@ -167,11 +167,11 @@ class Stack:
 class _RecordedSteps:
     """The step of all members on full batches, recorded; batches lie where it reads them."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: RunStack) -> None:
         self._rows = stack.empty_rows(stack.batch_size)
-        self._recording = Recording(stack.streams.generators)
+        self._recording = CudaGraphedCall(stack.streams.generators)
 
-    def on(self, stack: Stack, batches: Sequence[Batch]) -> Tensor:
+    def on(self, stack: RunStack, batches: Sequence[Batch]) -> Tensor:
         """Take the stack's step; return the losses, (K,), which the next step overwrites."""
         write(batches, self._rows)
         return self._recording(partial(stack.learn_from, self._rows))

@@ -20,7 +20,7 @@ State = dict[str, Tensor]
 SAMPLER = "timestep_sampler."
 
 
-def skeleton(like: DiffusionRecommender) -> DiffusionRecommender:
+def weightless_copy(like: DiffusionRecommender) -> DiffusionRecommender:
     """Return a recommender of that kind without weights: all it computes with is handed in.
 
     A copy, since a new one would draw weights: on the meta device that loads torch's compiler and
@@ -33,11 +33,11 @@ def skeleton(like: DiffusionRecommender) -> DiffusionRecommender:
     return copy.deepcopy(like, weightless).train()
 
 
-class MappedLoss:
+class VmappedLoss:
     """The training loss of K recommenders at a time."""
 
     def __init__(self, like: DiffusionRecommender) -> None:
-        model = skeleton(like)
+        model = weightless_copy(like)
         model.noise, model.denoiser.dropout = _Given(), _GivenMask()  # type: ignore[assignment]
         model.timestep_sampler = _GivenTimesteps()  # type: ignore[assignment]
         if model.autoencoder is not None:
@@ -72,7 +72,7 @@ class MappedSampler:
     """The timestep memories of K importance samplers at a time."""
 
     def __init__(self, like: DiffusionRecommender) -> None:
-        sampler = skeleton(like).timestep_sampler
+        sampler = weightless_copy(like).timestep_sampler
         assert isinstance(sampler, ImportanceTimestepSampler)
         self._own = list(sampler.state_dict())
         self._probabilities, self._update = _Probabilities(sampler), _Update(sampler)

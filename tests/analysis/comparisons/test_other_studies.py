@@ -16,10 +16,10 @@ from analysis.comparisons.other_studies import (
     rows_we_lack,
     shared_cells,
 )
-from analysis.comparisons.patience import patience_sentences, patience_sheet, waiting
+from analysis.comparisons.patience import patience_effects, patience_sentences, patience_sheet
 from analysis.diagnostics.importance import importance
 from analysis.figures.comparing import improvement, reproduction
-from analysis.report_table import Sheet, sheet_csv, sheet_latex, sheet_markdown
+from analysis.report_table import ReportTable, sheet_csv, sheet_latex, sheet_markdown
 from analysis.study.metrics import TEST_METRICS
 from analysis.study.model import Study, Trial
 
@@ -110,14 +110,18 @@ def test_patience_is_set_beside_the_reports_claim_only_where_it_speaks_of_the_sa
         (("variant", "L-DiffRec"), ("training.patience", 20)): 0.10,
         (("variant", "L-DiffRec"), ("training.patience", 200)): 0.133,
     }
-    (said,) = patience_sentences(waiting(study("p", cells)))
+    (said,) = patience_sentences(patience_effects(study("p", cells)))
     assert "Patience 200 instead of 20 epochs changed L-DiffRec's four test metrics by +3" in said
     assert "the reproduction report says +32.9% of no named variant, inside our interval" in said
-    (elsewhere,) = patience_sentences(waiting(study("p", cells, tags={"dataset": "yelp_clean"})))
+    (elsewhere,) = patience_sentences(
+        patience_effects(study("p", cells, tags={"dataset": "yelp_clean"}))
+    )
     assert "report says" not in elsewhere
-    (other,) = patience_sentences(waiting(study("p", cells, tags={"protocol": "chronological"})))
+    (other,) = patience_sentences(
+        patience_effects(study("p", cells, tags={"protocol": "chronological"}))
+    )
     assert "report says" not in other
-    assert patience_sheet(waiting(study("p", {(("rate", 1.0),): 0.1}))) is None
+    assert patience_sheet(patience_effects(study("p", {(("rate", 1.0),): 0.1}))) is None
 
 
 @pytest.mark.parametrize(
@@ -265,7 +269,7 @@ def test_importance_finds_what_matters_and_gives_luck_its_share():
 
 
 def test_a_sheet_is_the_same_rows_in_every_form():
-    sheet = Sheet("x", "What?", ("a_b", "c"), (("one\nsmaller", "10 %"),), "A note.")
+    sheet = ReportTable("x", "What?", ("a_b", "c"), (("one\nsmaller", "10 %"),), "A note.")
     assert "| one smaller | 10 % |" in sheet_markdown(sheet)
     assert sheet_csv(sheet) == "a_b,a_b (2),c\none,smaller,10 %\n"
     assert r"one smaller & 10 \% \\" in sheet_latex(sheet)

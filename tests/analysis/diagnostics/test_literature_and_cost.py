@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.comparisons.literature import SOURCES, beside, reported
+from analysis.comparisons.literature import SOURCES, compare_to_reported, reported
 from analysis.diagnostics.cost import (
     CPU_CORE_WATTS,
     IDLE_CORE_WATTS,
@@ -35,16 +35,16 @@ def test_every_reported_row_names_a_known_source():
 
 
 def test_our_value_stands_beside_those_of_the_same_variant_and_dataset():
-    rows = beside(study([0.17, 0.171, 0.172]))
+    rows = compare_to_reported(study([0.17, 0.171, 0.172]))
     assert [(r.reported.source, r.theirs) for r in rows] == [("paper", 0.1787), ("report", 0.16252)]
     assert rows[0].difference == pytest.approx(0.171 - 0.1787)
     assert [r.exceeds for r in rows] == [True, True]
 
 
 def test_a_difference_inside_our_interval_or_with_one_seed_is_not_claimed():
-    assert next(r.exceeds for r in beside(study([0.17, 0.18, 0.185]))) is False
-    assert [r.exceeds for r in beside(study([0.17]))] == [None, None]
-    assert beside(study([0.17], dataset="embedded")) == []
+    assert next(r.exceeds for r in compare_to_reported(study([0.17, 0.18, 0.185]))) is False
+    assert [r.exceeds for r in compare_to_reported(study([0.17]))] == [None, None]
+    assert compare_to_reported(study([0.17], dataset="embedded")) == []
 
 
 def test_the_reports_own_estimate_comes_out_of_the_formula():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from diffrec.data.interactions import Interactions
 from diffrec.evaluation import ranking
 from diffrec.evaluation.metrics import ranking_metrics
-from diffrec.evaluation.ranking import Question, batch_rows, evaluate, evaluate_all, rankings
+from diffrec.evaluation.ranking import EvaluationTask, batch_rows, evaluate, evaluate_all, rankings
 
 
 class FixedScores:
@@ -77,7 +77,11 @@ def test_a_module_is_asked_in_eval_mode_and_given_back_as_it_was():
 def test_one_pass_of_scores_answers_every_question():
     table, train, valid, test = random_case(5)
     model = CountedScores(table)
-    questions = [Question(valid, [train]), Question(test, [train, valid]), Question(test, [])]
+    questions = [
+        EvaluationTask(valid, [train]),
+        EvaluationTask(test, [train, valid]),
+        EvaluationTask(test, []),
+    ]
     together = evaluate_all(model, history=train, questions=questions, ks=(2, 5))
     assert sorted(model.asked) == sorted(set(model.asked))  # nobody twice
     for question, found in zip(questions, together, strict=True):

@@ -91,9 +91,9 @@ def others(monkeypatch):
 
     kept.away = away
     clustering._CACHE.clear()
-    clustering.share_through(kept)
+    clustering.set_shared_cache(kept)
     yield kept
-    clustering.share_through(None)
+    clustering.set_shared_cache(None)
 
 
 @pytest.mark.parametrize("method", METHODS)

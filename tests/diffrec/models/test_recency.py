@@ -16,9 +16,9 @@ from diffrec.data.sources import load_dataset
 from diffrec.diffusion.timesteps import ImportanceTimestepSampler, LearnedTimestepSampler
 from diffrec.models.recency import NUM_KNOTS, RecencyCurve, cut_histories, future_nll, in_spreads
 from diffrec.models.recommender import DiffusionRecommender
-from diffrec.models.weighted_history import AskedHistory
+from diffrec.models.weighted_history import WeightedHistory
 from diffrec.training.factory import build_optimizer
-from diffrec.training.learned_weights import MAX_SNAPSHOTS, WeightTrajectory, teach_recency
+from diffrec.training.learned_weights import MAX_SNAPSHOTS, WeightTrajectory, fit_recency_weights
 from diffrec.training.runs import build_run
 
 BASES = pytest.mark.parametrize("base", ["DiffRec", "L-DiffRec"])
@@ -294,7 +294,7 @@ def test_the_first_lesson_moves_w_and_nothing_else(base, per_step):
     model.training_loss(x_0, x_0, 0).backward()
     optimizer.step()  # as after a batch: the others have moments that must not move them
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    teach_recency(model, optimizer, histories([30, 40, 2, 1]), np.random.default_rng(0))
+    fit_recency_weights(model, optimizer, histories([30, 40, 2, 1]), np.random.default_rng(0))
     moved = {n for n, p in model.named_parameters() if not torch.equal(before[n], p)}
     assert moved == {"recency.log_weights"}
     assert all(p.requires_grad for p in model.parameters())
@@ -329,7 +329,7 @@ def test_the_scale_of_what_is_asked_reaches_the_network_once():
     history, users = histories([5, 17, 40]), np.arange(3)
     thrice = torch.full((len(history.indices),), 3.0)
     with torch.no_grad():
-        expected = plain._scores(AskedHistory(history, [thrice], plain.device))
+        expected = plain._scores(WeightedHistory(history, [thrice], plain.device))
     assert torch.equal(loud.scores(history, users), expected)
     assert not torch.equal(loud.scores(history, users), plain.scores(history, users))
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from diffrec.config.presets import preset
 from diffrec.data import dense_rows
 from diffrec.data.sources import load_dataset
-from diffrec.training.batching import Feed
+from diffrec.training.batching import BatchLoader
 from diffrec.training.run import TrainingRun
 from strategies import small_interactions
 
@@ -31,7 +31,7 @@ def cases(draw):
 @given(cases(), st.booleans())
 def test_batches_are_the_users_rows_in_order(case, cuts_there):
     interactions, users, weights, size = case
-    feed = Feed(interactions, weights, CPU, cuts_there=cuts_there)
+    feed = BatchLoader(interactions, weights, CPU, cuts_there=cuts_there)
     batches = list(feed.batches(users, size))
     assert [len(batch) for batch in batches[:-1]] == [size] * (len(batches) - 1)
     assert sum(len(batch) for batch in batches) == len(users)
@@ -46,7 +46,7 @@ def test_batches_are_the_users_rows_in_order(case, cuts_there):
 @given(cases(), st.booleans())
 def test_a_used_buffer_is_overwritten(case, cuts_there):
     interactions, users, weights, size = case
-    feed = Feed(interactions, weights, CPU, cuts_there=cuts_there)
+    feed = BatchLoader(interactions, weights, CPU, cuts_there=cuts_there)
     for batch in feed.batches(users, size):
         out = torch.full((len(batch), interactions.num_items), torch.nan)
         assert batch.write(0, out) is out

@@ -42,7 +42,7 @@ def test_a_resumed_run_scores_as_the_one_that_was_saved(variant, dataset):
     resumed = build_run(config, dataset.tuning_split())
     resumed.load_state_dict(torch.load(file, weights_only=True))
     assert resumed.finished
-    assert training.test_metrics(resumed, dataset.test) == training.test_metrics(run, dataset.test)
+    assert training.score_test(resumed, dataset.test) == training.score_test(run, dataset.test)
 
 
 def test_a_state_of_another_configuration_is_refused(dataset):
@@ -58,7 +58,7 @@ def test_what_a_user_did_lately_says_more_on_drifting_tastes(dataset):
     for variant in SOLVED:
         run = build_run(preset(variant, "embedded").config, dataset.tuning_split())
         run.next_epoch()
-        found[variant] = training.test_metrics(run, dataset.test)["test/recall@20"]
+        found[variant] = training.score_test(run, dataset.test)["test/recall@20"]
     assert found["Popularity"] < found["EASE"] < found["RecencyEASE"]
 
 
@@ -84,6 +84,6 @@ def test_recall_on_ml_1m_clean_is_what_was_measured_elsewhere(protocol, variant,
     run = build_run(preset(variant, dataset.name).config, dataset.tuning_split())
     run.next_epoch()
     value, tolerance = expected
-    assert training.test_metrics(run, dataset.test)["test/recall@20"] == pytest.approx(
+    assert training.score_test(run, dataset.test)["test/recall@20"] == pytest.approx(
         value, abs=tolerance
     )

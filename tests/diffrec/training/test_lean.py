@@ -12,11 +12,11 @@ from diffrec.config.presets import VARIANTS, preset
 from diffrec.data import Dataset
 from diffrec.data.sources import load_dataset
 from diffrec.models import chunked_linear
-from diffrec.models.chunked_linear import WideLinear
+from diffrec.models.chunked_linear import ChunkedLinear
 from diffrec.runtime import precision
 from diffrec.training import best_state, runs
 from diffrec.training import run as training_run
-from diffrec.training.best_state import KeptState
+from diffrec.training.best_state import BestState
 from diffrec.training.run import TrainingRun
 from diffrec.training.runs import build_run
 
@@ -58,7 +58,7 @@ def test_gradients_taken_in_pieces_give_the_same_run(variant, target, dataset, m
 def test_a_wide_layer_never_has_a_gradient_of_its_own(dataset, monkeypatch):
     monkeypatch.setattr(training_run, "WIDE_BYTES", 0)
     run = quick_run("DiffRec", dataset)
-    layers = [m for m in run.model.modules() if isinstance(m, WideLinear)]
+    layers = [m for m in run.model.modules() if isinstance(m, ChunkedLinear)]
     before = [layer.weight.detach().clone() for layer in layers]
     run.next_epoch()
     assert len(layers) == 2
@@ -84,7 +84,7 @@ def test_the_best_state_comes_back_from_memory_or_from_a_file(limit, dataset, mo
 
 def test_a_kept_file_is_replaced_whole_and_read_as_it_was_when_asked(monkeypatch):
     monkeypatch.setattr(best_state, "IN_MEMORY_BYTES", 0)
-    kept = KeptState()
+    kept = BestState()
     assert kept.tensors() == {}
     first = {"flag": torch.tensor(True), "a": torch.arange(5), "b": torch.rand(3, 2).double()}
     kept.keep(first)
@@ -107,7 +107,7 @@ def test_a_resumed_run_has_its_best_state(limit, dataset, monkeypatch):
     resumed = quick_run("DiffRec", dataset)
     resumed.load_state_dict(torch.load(file, weights_only=True))
     list(resumed.epochs())
-    assert runs.test_metrics(resumed, dataset.test) == runs.test_metrics(whole, dataset.test)
+    assert runs.score_test(resumed, dataset.test) == runs.score_test(whole, dataset.test)
 
 
 def test_a_checkpoint_of_the_best_epoch_holds_its_weights_once(dataset):
@@ -159,7 +159,7 @@ def test_bf16_validates_in_bf16_and_is_tested_in_float32(dataset):
     run.next_epoch()
     assert set(formats) == {torch.bfloat16}
     formats.clear()
-    runs.test_metrics(run, dataset.test)
+    runs.score_test(run, dataset.test)
     assert set(formats) == {None}
 
 
@@ -235,12 +235,12 @@ def test_auto_takes_bf16_only_where_the_hardware_has_it(native, monkeypatch, cap
 
 def test_a_large_kept_state_is_saved_whole_and_is_not_resident_afterwards(monkeypatch, tmp_path):
     monkeypatch.setattr(best_state, "IN_MEMORY_BYTES", 0)
-    kept, process = KeptState(), psutil.Process()
+    kept, process = BestState(), psutil.Process()
     kept.keep({str(i): torch.full((2**23,), float(i)) for i in range(4)})  # 32 MiB each
     tensors = kept.tensors()
     before = process.memory_info().rss
     with (tmp_path / "state").open("wb") as file:
-        torch.save(tensors, best_state.Sparing(file))
+        torch.save(tensors, best_state.PageReleasingFile(file))
     assert process.memory_info().rss - before < 2**26
     found = torch.load(tmp_path / "state", weights_only=True)
     assert [float(found[str(i)].mean()) for i in range(4)] == [0.0, 1.0, 2.0, 3.0]

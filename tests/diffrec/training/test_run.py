@@ -64,7 +64,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(variant, stop_after, dataset)
     reports += list(resumed.epochs())
     assert [(r.epoch, r.loss, r.metrics) for r in reports] == expected
     assert resumed.best_epoch == whole.best_epoch
-    assert runs.test_metrics(resumed, dataset.test) == runs.test_metrics(whole, dataset.test)
+    assert runs.score_test(resumed, dataset.test) == runs.score_test(whole, dataset.test)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_chain_that_draws_noise_draws_it_from_the_runs_own_seed(noise, dataset
         torch.manual_seed(state)  # whatever happens to the process's own generator
         expected = torch.random.get_rng_state()
         reports = [report.metrics for report in run.epochs()]
-        tested = runs.test_metrics(run, dataset.test)
+        tested = runs.score_test(run, dataset.test)
         assert torch.equal(torch.random.get_rng_state(), expected)
         found.append((reports, tested))
     assert found[0] == found[1]
@@ -128,7 +128,7 @@ def test_test_metrics_come_from_the_best_validation_state(dataset):
     states = {}
     for report in run.epochs():
         states[report.epoch] = {k: v.clone() for k, v in run.model.state_dict().items()}
-    found = runs.test_metrics(run, dataset.test)
+    found = runs.score_test(run, dataset.test)
     assert set(found) >= {"test/recall@20", "test/ndcg@10", "test/mrr@100", "test/precision@50"}
     kept = run.model.state_dict()
     assert all(torch.equal(kept[k], v) for k, v in states[run.best_epoch].items())

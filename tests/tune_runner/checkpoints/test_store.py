@@ -15,9 +15,9 @@ from diffrec.errors import UserError
 from servers import s3
 from tune_runner.checkpoints import files, locations
 from tune_runner.checkpoints import store as stores
-from tune_runner.checkpoints.locations import STATE, trial_place
-from tune_runner.checkpoints.store import TakenOverError, open_place, remove_trials
-from tune_runner.worker.clustering_cache import SharedClusterings
+from tune_runner.checkpoints.locations import STATE, trial_location
+from tune_runner.checkpoints.store import ClaimLostError, open_store, remove_trials
+from tune_runner.worker.clustering_cache import ClusteringCache
 
 
 @pytest.fixture(scope="module")
@@ -34,19 +34,19 @@ def base(request, tmp_path):
     """Where a study keeps its checkpoints."""
     if request.param == "folder":
         return str(tmp_path)
-    return locations.join(request.getfixturevalue("store"), uuid4().hex)
+    return locations.join_location(request.getfixturevalue("store"), uuid4().hex)
 
 
 @pytest.fixture
 def place(base):
     """Where trial 7 keeps its own."""
-    return open_place(trial_place(base, 7))
+    return open_store(trial_location(base, 7))
 
 
 @pytest.fixture
 def folder(tmp_path):
     """A trial's place in a folder, and the folder."""
-    return open_place(str(tmp_path)), tmp_path
+    return open_store(str(tmp_path)), tmp_path
 
 
 def loaded(place):
@@ -74,9 +74,9 @@ def test_a_worker_that_was_given_up_cannot_write_over_its_successor(place):
     files.save(place, {"epoch": 1}, claimed=mine)
     successor = place.claim()
     files.save(place, {"epoch": 5}, claimed=successor)
-    with pytest.raises(TakenOverError):
+    with pytest.raises(ClaimLostError):
         files.save(place, {"epoch": 2}, claimed=mine)
-    with pytest.raises(TakenOverError):
+    with pytest.raises(ClaimLostError):
         place.check(mine)
     place.check(successor)
     assert loaded(place)["epoch"] == 5
@@ -84,12 +84,12 @@ def test_a_worker_that_was_given_up_cannot_write_over_its_successor(place):
 
 def test_a_trial_that_has_ended_is_not_written_again(base, place):
     claimed = place.claim()
-    other = open_place(trial_place(base, 8))
+    other = open_store(trial_location(base, 8))
     kept = other.claim()
     for saved, name in ((place, claimed), (other, kept)):
         files.save(saved, {"epoch": 1}, claimed=name)
     stores.remove_trials(base, {7, 9})
-    with pytest.raises(TakenOverError):
+    with pytest.raises(ClaimLostError):
         files.save(place, {"epoch": 2}, claimed=claimed)
     assert files.load(place) is None
     other.check(kept)
@@ -97,18 +97,18 @@ def test_a_trial_that_has_ended_is_not_written_again(base, place):
 
 
 def test_what_a_store_holds_is_listed_and_brought_here(store, tmp_path):
-    base = locations.join(store, "listed")
-    assert stores.trials_of(base) == set()
+    base = locations.join_location(store, "listed")
+    assert stores.list_trials(base) == set()
     for number in (3, 12):
-        place = open_place(trial_place(base, number))
+        place = open_store(trial_location(base, number))
         files.save(place, {"epoch": number}, claimed=place.claim())
-    assert stores.trials_of(base) == {3, 12}
-    path = stores.fetch(base, 12, tmp_path)
+    assert stores.list_trials(base) == {3, 12}
+    path = stores.download(base, 12, tmp_path)
     assert path == tmp_path / "trial_0012" / STATE
     assert torch.load(path)["epoch"] == 12
     assert names(path.parent) == [STATE]
-    assert stores.fetch(base, 4, tmp_path) is None
-    assert stores.complaint(store) == ""
+    assert stores.download(base, 4, tmp_path) is None
+    assert stores.write_error(store) == ""
 
 
 def test_an_error_while_a_state_is_written_leaves_the_one_before(place):
@@ -158,19 +158,19 @@ def test_a_trial_whose_folder_is_gone_is_not_written_again(folder):
     place, path = folder
     claimed = place.claim()
     shutil.rmtree(path)
-    with pytest.raises(TakenOverError):
+    with pytest.raises(ClaimLostError):
         files.save(place, {"epoch": 1}, claimed=claimed)
 
 
 def test_a_node_without_the_studys_folder_says_so(tmp_path):
     with pytest.raises(UserError, match="give a --runs-dir that all nodes share"):
-        open_place(str(Path(tmp_path) / "elsewhere" / "trial_0001")).claim()
+        open_store(str(Path(tmp_path) / "elsewhere" / "trial_0001")).claim()
 
 
 def test_clusterings_are_shared_beside_the_checkpoints(base):
     labels = np.array([0, 2, 1, 2])
-    SharedClusterings(base).save("kmeans-3-x", labels)
-    other = SharedClusterings(base)
+    ClusteringCache(base).save("kmeans-3-x", labels)
+    other = ClusteringCache(base)
     np.testing.assert_array_equal(other.load("kmeans-3-x"), labels)
     assert other.load("kmeans-4-x") is None
     remove_trials(base, {7})
@@ -178,10 +178,10 @@ def test_clusterings_are_shared_beside_the_checkpoints(base):
 
 
 def test_a_clustering_that_cannot_be_read_or_kept_is_no_accident(tmp_path, caplog):
-    shared = SharedClusterings(str(tmp_path))
+    shared = ClusteringCache(str(tmp_path))
     shared.save("x", np.array([0, 1]))
     (tmp_path / "clusterings/x.npy").write_bytes(b"torn")
     assert shared.load("x") is None
     assert "it is made again" in caplog.text
-    SharedClusterings(str(tmp_path / "missing")).save("x", np.array([0, 1]))
+    ClusteringCache(str(tmp_path / "missing")).save("x", np.array([0, 1]))
     assert "cannot be kept" in caplog.text

@@ -19,7 +19,7 @@ import pytest
 from diffrec.errors import UserError
 from tune_runner.execution import cluster
 from tune_runner.execution.cluster import PACKAGES, runtime_environment
-from tune_runner.execution.preflight import refuse_fleeting
+from tune_runner.execution.preflight import refuse_job_directory
 
 REPOSITORY = Path(cluster.__file__).parents[2]
 
@@ -218,5 +218,5 @@ def test_a_job_keeps_nothing_in_its_own_working_directory(runs, uri, words, tmp_
     job.mkdir(parents=True)
     monkeypatch.chdir(job)
     with pytest.raises(UserError, match=words):
-        refuse_fleeting(Path(runs), uri)
-    refuse_fleeting(Path("/shared/runs"), "postgresql://db/mlflow")
+        refuse_job_directory(Path(runs), uri)
+    refuse_job_directory(Path("/shared/runs"), "postgresql://db/mlflow")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tune_runner.events import TrialEnd, TrialRecord
+from tune_runner.events import TrialRecord, TrialResult
 from tune_runner.execution import gauges
 
 DASHBOARD = Path(__file__).parents[3] / "deploy" / "grafana-dashboard.json"
@@ -58,10 +58,10 @@ def test_prometheus_sees_the_study(ray_local):
     new.start(9, none, None)
     lower = gauges.Gauges("lower", "valid/loss", maximize=False)
     lower.start(2, none, (0.5, "0000"))
-    lower.trial_ended(trial(1), TrialEnd("complete", 8, 0.25))
+    lower.trial_ended(trial(1), TrialResult("complete", 8, 0.25))
     resumed = gauges.Gauges("resumed", "valid/recall@20", maximize=True)
     resumed.start(5, none, (0.0625, "0000"))
-    ends = [TrialEnd("complete", 8, v) for v in (0.25, 0.125)] + [TrialEnd("pruned", 3)]
+    ends = [TrialResult("complete", 8, v) for v in (0.25, 0.125)] + [TrialResult("pruned", 3)]
     for number, end in enumerate(ends, start=1):
         resumed.trial_started(trial(number))
         resumed.trial_ended(trial(number), end)

@@ -2,7 +2,7 @@
 
 import io
 
-from tune_runner.events import TrialEnd, TrialRecord, TrialReport
+from tune_runner.events import TrialRecord, TrialReport, TrialResult
 from tune_runner.monitoring.progress import Progress
 
 
@@ -19,9 +19,9 @@ def test_a_pipe_gets_a_line_for_each_end_and_one_for_the_study():
         progress.trial_started(record(number))
         progress.trial_reported(record(number), TrialReport(5, 0.2, {5: {"train/loss": 1.0}}))
         progress.tick()
-    progress.trial_ended(record(1), TrialEnd("complete", 50, 0.25))
-    progress.trial_ended(record(2), TrialEnd("pruned", 10))
-    progress.trial_ended(record(3), TrialEnd("failed", 3, error="ValueError: [bold]x"))
+    progress.trial_ended(record(1), TrialResult("complete", 50, 0.25))
+    progress.trial_ended(record(2), TrialResult("pruned", 10))
+    progress.trial_ended(record(3), TrialResult("failed", 3, error="ValueError: [bold]x"))
     progress.stop()
     lines = out.getvalue().splitlines()
     assert lines[0] == "[2/5] 0001 kmeans·2·seed1  complete  valid/recall@20 0.2500"
@@ -36,5 +36,5 @@ def test_the_best_of_a_loss_is_the_smallest():
     progress = Progress("valid/loss", maximize=False, concurrent=1, file=io.StringIO())
     progress.start(2, {"complete": 0, "pruned": 0, "failed": 0}, None)
     for number, value in enumerate((0.0, 0.5)):
-        progress.trial_ended(record(number), TrialEnd("complete", 1, value))
+        progress.trial_ended(record(number), TrialResult("complete", 1, value))
     assert "best valid/loss 0.0000 (0000" in progress.line()

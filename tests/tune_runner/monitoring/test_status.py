@@ -6,9 +6,9 @@ import pytest
 from optuna.pruners import NopPruner
 
 from tune_runner.cli.main import main
-from tune_runner.monitoring.status import is_driven
+from tune_runner.monitoring.status import has_live_driver
 from tune_runner.search.storage import open_study
-from tune_runner.search.study_store import Budget, Ledger
+from tune_runner.search.study_store import Budget, StudyStore
 from tune_runner.study.folder import StudyFolder
 
 
@@ -26,13 +26,13 @@ def begun(tmp_path, rates):
             }
         )
         study = open_study(folder.storage_url, "begun", "maximize", NopPruner())
-        ledger = Ledger(study, rates, Budget(4, (1, 2), sampled=False))
-        ledger.enqueue_grid()
-        numbers = [ledger.propose().number for _ in range(3)]
-        ledger.report(numbers[0], 5, 0.25)
-        ledger.complete(numbers[0], 0.25)
-        ledger.fail(numbers[1], "planted")
-        ledger.report(numbers[2], 5, 0.125)
+        store = StudyStore(study, rates, Budget(4, (1, 2), sampled=False))
+        store.enqueue_grid()
+        numbers = [store.propose().number for _ in range(3)]
+        store.report(numbers[0], 5, 0.25)
+        store.complete(numbers[0], 0.25)
+        store.fail(numbers[1], "planted")
+        store.report(numbers[2], 5, 0.125)
     return folder
 
 
@@ -52,7 +52,7 @@ def test_a_stopped_study(begun, capsys):
 def test_a_running_study_shows_its_trials_and_is_left_alone(begun, capsys):
     before = {p: p.read_bytes() for p in begun.path.iterdir() if p.is_file()}
     with begun:
-        assert is_driven(begun)
+        assert has_live_driver(begun)
         (begun.path / "study.log.lock").touch()  # its driver is in the middle of a write
         said = ask(begun, capsys)
         (begun.path / "study.log.lock").unlink()
@@ -60,7 +60,7 @@ def test_a_running_study_shows_its_trials_and_is_left_alone(begun, capsys):
     assert "running   0002 0.1·seed2, epoch 5, 0.1250" in said
     assert "left      about" in said
     assert {p: p.read_bytes() for p in begun.path.iterdir() if p.is_file()} == before
-    assert not is_driven(begun)
+    assert not has_live_driver(begun)
 
 
 def test_a_study_that_was_described_but_not_begun(tmp_path, rates, capsys, begun):

@@ -22,13 +22,13 @@ from tune_runner.probe.gpu_share import (
     SMALL_SHARE,
     USABLE,
     _fused_over_alone,
-    check_share,
+    check_gpu_share,
     share_of_gpu,
 )
-from tune_runner.probe.measure import check_memory, heaviest
-from tune_runner.resources.allocation import Cluster, Wish
+from tune_runner.probe.measure import check_memory, heaviest_configs
+from tune_runner.resources.allocation import ClusterResources, ResourceRequest
 from tune_runner.resources.limits import CONTEXT_BYTES
-from tune_runner.resources.memory import num_weights, trial_bytes
+from tune_runner.resources.memory import estimate_trial_bytes, num_weights
 from tune_runner.study.config import StudyConfig, make_plan
 
 GIB = 2**30
@@ -73,12 +73,12 @@ def test_weights_of_a_mult_vae():
 def test_what_the_largest_published_dataset_needs_fits_a_laptop():
     # amazon-book_noisy: benchmarks/memory.py measures it, the interpreter and torch included
     config = preset("DiffRec", "amazon-book_noisy").config
-    assert 4.5e9 < trial_bytes(config, 108_822, 178_181) < 6e9
+    assert 4.5e9 < estimate_trial_bytes(config, 108_822, 178_181) < 6e9
 
 
 def test_closed_forms_weigh_their_gram_matrix():
-    assert trial_bytes(PopularityConfig(), 10, 10) == 0
-    assert trial_bytes(EASEConfig(), 10, 100_000) > 200e9
+    assert estimate_trial_bytes(PopularityConfig(), 10, 10) == 0
+    assert estimate_trial_bytes(EASEConfig(), 10, 100_000) > 200e9
 
 
 def test_what_cannot_fit_is_refused_before_it_is_paid_for():
@@ -94,7 +94,7 @@ def test_what_cannot_fit_is_refused_before_it_is_paid_for():
 def test_the_heaviest_of_each_variant_is_measured():
     space, dataset = get_space("joint"), load_dataset("embedded")
     config = StudyConfig(space="joint", name="x")
-    found = heaviest(config, space, make_plan(config, space), dataset)
+    found = heaviest_configs(config, space, make_plan(config, space), dataset)
     assert len({c.variant for c in found}) == len(found) == 6
 
 
@@ -107,20 +107,24 @@ def test_trials_trained_as_one_computation_are_counted_as_such():
 @pytest.mark.parametrize("share", [0.001, 0.02, 0.05, 0.5, 1.0])
 def test_a_share_too_small_for_a_process_is_refused_before_anything_is_written(share, monkeypatch):
     asked = []
-    monkeypatch.setattr(remote_call, "in_own_process", lambda work: asked.append(work) or 24 * GIB)
-    wish = Wish(gpus=share)
+    monkeypatch.setattr(
+        remote_call, "call_in_subprocess", lambda work: asked.append(work) or 24 * GIB
+    )
+    request = ResourceRequest(gpus=share)
     if share * 24 * GIB > CONTEXT_BYTES:
-        check_share(wish, Cluster(16, 1), joined=False)
+        check_gpu_share(request, ClusterResources(16, 1), joined=False)
     else:
         with pytest.raises(UserError, match="before its first tensor; ask for more"):
-            check_share(wish, Cluster(16, 1), joined=False)
+            check_gpu_share(request, ClusterResources(16, 1), joined=False)
     assert asked == ([measure.gpu_bytes] if share < SMALL_SHARE else [])
 
 
-@pytest.mark.parametrize("wish", [Wish(), Wish(gpus="auto"), Wish(gpus=0.0)])
-def test_only_a_small_share_is_asked_for(wish, monkeypatch):
-    monkeypatch.setattr(remote_call, "in_own_process", lambda work: pytest.fail("asked"))
-    check_share(wish, Cluster(16, 1), joined=False)
+@pytest.mark.parametrize(
+    "asked", [ResourceRequest(), ResourceRequest(gpus="auto"), ResourceRequest(gpus=0.0)]
+)
+def test_only_a_small_share_is_asked_for(asked, monkeypatch):
+    monkeypatch.setattr(remote_call, "call_in_subprocess", lambda work: pytest.fail("asked"))
+    check_gpu_share(asked, ClusterResources(16, 1), joined=False)
 
 
 @pytest.mark.ray
@@ -128,7 +132,7 @@ def test_a_share_is_looked_at_while_another_holds_most_of_the_gpu():
     # in a process of its own, whose Ray counts a GPU; torch sees none, so nothing is refused
     code = """
 import ray
-from tune_runner.resources.allocation import Cluster, Wish
+from tune_runner.resources.allocation import Cluster, ResourceRequest
 from tune_runner.probe.gpu_share import check_share
 
 class Holder:
@@ -138,6 +142,6 @@ class Holder:
 ray.init(num_cpus=2, num_gpus=1, include_dashboard=False)
 held = ray.remote(num_gpus=0.9)(Holder).remote()
 assert ray.get(held.ready.remote())
-check_share(Wish(gpus=0.001), Cluster(2, 1), joined=True)
+check_share(ResourceRequest(gpus=0.001), Cluster(2, 1), joined=True)
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

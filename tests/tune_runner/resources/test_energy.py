@@ -11,7 +11,7 @@ from diffrec.training.run import NonFiniteLossError
 from fake_run import FakeEngine
 from tune_runner.resources.energy import open_meter
 from tune_runner.trials.groups import AssignedTrial
-from tune_runner.worker.trial import Member
+from tune_runner.worker.trial import WorkerTrial
 
 AROUND = 1_000_000_000
 """Microjoules after which the kernel's counter begins again."""
@@ -83,7 +83,9 @@ def test_every_report_tells_the_joules_so_far_and_a_checkpoint_remembers_them(tm
     trial = AssignedTrial(0, "0000 x", config.to_dict(), str(tmp_path / "trial"))
 
     def member():
-        made = Member(trial, "valid/recall@20", FakeEngine(healthy=True), load_dataset("embedded"))
+        made = WorkerTrial(
+            trial, "valid/recall@20", FakeEngine(healthy=True), load_dataset("embedded")
+        )
         made.start("cpu")
         return made
 
@@ -101,7 +103,7 @@ def test_every_report_tells_the_joules_so_far_and_a_checkpoint_remembers_them(tm
 def test_epochs_that_led_to_a_broken_loss_have_cost_too(tmp_path):
     config = preset("DiffRec", "embedded").config.replace_values({"training.eval_every": 5})
     trial = AssignedTrial(0, "0000 x", config.to_dict(), str(tmp_path / "trial"))
-    made = Member(trial, "valid/recall@20", FakeEngine(healthy=True), load_dataset("embedded"))
+    made = WorkerTrial(trial, "valid/recall@20", FakeEngine(healthy=True), load_dataset("embedded"))
     made.start("cpu")
     assert made.take(FusedEpoch(made.run, made.run.next_epoch(), None, 0.0), 1.0, 3.0) is None
     error = NonFiniteLossError(2)
@@ -120,8 +122,8 @@ def begin(tmp_path):
         values = {"training.max_epochs": epochs, "training.eval_every": 1, **rest}
         config = preset("DiffRec", "embedded").config.replace_values(values)
         trial = AssignedTrial(0, "0000 x", config.to_dict(), str(tmp_path / "trial"))
-        engine, data = FakeEngine(healthy=True), load_dataset("embedded")
-        made = Member(trial, "valid/recall@20", engine, data, lambda: 10.0)
+        backend, data = FakeEngine(healthy=True), load_dataset("embedded")
+        made = WorkerTrial(trial, "valid/recall@20", backend, data, lambda: 10.0)
         made.start("cpu")
         return made
 
@@ -150,8 +152,8 @@ def test_of_a_shared_worker_a_trial_holds_its_part_and_of_its_own_the_whole(tmp_
     trial = AssignedTrial(0, "0000 x", config.to_dict(), str(tmp_path / "trial"))
 
     def taken_up(share):
-        engine, data = FakeEngine(healthy=True), load_dataset("embedded")
-        made = Member(trial, "valid/recall@20", engine, data, share=share)
+        backend, data = FakeEngine(healthy=True), load_dataset("embedded")
+        made = WorkerTrial(trial, "valid/recall@20", backend, data, share=share)
         made.start("cpu")
         return made
 
@@ -195,7 +197,7 @@ def test_scoring_the_test_set_is_paid_for_in_seconds_and_in_joules(begin):
 def test_a_machine_that_shows_no_energy_has_no_metric(tmp_path):
     config = preset("DiffRec", "embedded").config.replace_values({"training.eval_every": 1})
     trial = AssignedTrial(0, "0000 x", config.to_dict(), str(tmp_path / "trial"))
-    made = Member(trial, "valid/recall@20", FakeEngine(healthy=True), load_dataset("embedded"))
+    made = WorkerTrial(trial, "valid/recall@20", FakeEngine(healthy=True), load_dataset("embedded"))
     made.start("cpu")
     report = made.take(FusedEpoch(made.run, made.run.next_epoch(), None, 0.0), 1.0)
     assert "cost/joules" not in report.epochs[1]

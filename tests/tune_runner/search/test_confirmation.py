@@ -7,21 +7,21 @@ from optuna.trial import TrialState
 from search_spaces import Choice, LogUniform, SearchSpace
 from tune_runner.search.confirmation import POINT, ROLE
 from tune_runner.search.storage import open_study
-from tune_runner.search.study_store import SEED, Budget, Ledger
+from tune_runner.search.study_store import SEED, Budget, StudyStore
 
 
-def run(ledger, value_of):
+def run(store, value_of):
     """Complete everything that is proposed; return the proposals."""
     seen = []
-    while (proposal := ledger.propose()) is not None:
+    while (proposal := store.propose()) is not None:
         seen.append(proposal)
-        ledger.complete(proposal.number, value_of(proposal))
+        store.complete(proposal.number, value_of(proposal))
     return seen
 
 
 def ledger_of(tmp_path, space, budget):
     study = open_study(f"journal://{tmp_path / 'log'}", "s", "maximize", ThresholdPruner(lower=0.5))
-    return Ledger(study, space, budget), study
+    return StudyStore(study, space, budget), study
 
 
 def rates(**changes):
@@ -41,14 +41,14 @@ def rates(**changes):
 )
 def test_winner_and_rival_get_fresh_seeds_once(tmp_path, control, chosen):
     space = rates(control=control)
-    ledger, study = ledger_of(tmp_path, space, Budget(6, (1, 2), sampled=False))
-    ledger.enqueue_grid()
-    run(ledger, lambda p: p.params["training.learning_rate"])
-    assert ledger.finished()
-    assert ledger.enqueue_confirmation(2) == 4
-    assert ledger.enqueue_confirmation(2) == 0
-    assert ledger.planned() == 10
-    again = run(ledger, lambda p: 0.0)
+    store, study = ledger_of(tmp_path, space, Budget(6, (1, 2), sampled=False))
+    store.enqueue_grid()
+    run(store, lambda p: p.params["training.learning_rate"])
+    assert store.finished()
+    assert store.enqueue_confirmation(2) == 4
+    assert store.enqueue_confirmation(2) == 0
+    assert store.planned() == 10
+    again = run(store, lambda p: 0.0)
     assert {(p.params["training.learning_rate"], p.seed) for p in again} == {
         (rate, seed) for rate in chosen for seed in (3, 4)
     }
@@ -57,13 +57,13 @@ def test_winner_and_rival_get_fresh_seeds_once(tmp_path, control, chosen):
 
 
 def test_a_confirmation_is_never_pruned(tmp_path):
-    ledger, study = ledger_of(tmp_path, rates(), Budget(3, (1,), sampled=False))
-    ledger.enqueue_grid()
-    run(ledger, lambda p: 1.0)
-    ledger.enqueue_confirmation(1)
-    proposal = ledger.propose()
+    store, study = ledger_of(tmp_path, rates(), Budget(3, (1,), sampled=False))
+    store.enqueue_grid()
+    run(store, lambda p: 1.0)
+    store.enqueue_confirmation(1)
+    proposal = store.propose()
     assert study.trials[proposal.number].user_attrs[ROLE] == "confirm"
-    assert not ledger.report(proposal.number, 5, 0.0)
+    assert not store.report(proposal.number, 5, 0.0)
 
 
 def test_a_sampled_search_is_compared_with_where_it_started(tmp_path):
@@ -73,23 +73,23 @@ def test_a_sampled_search_is_compared_with_where_it_started(tmp_path):
         trials=4,
         start_published=True,
     )
-    ledger, study = ledger_of(tmp_path, space, Budget(4, (1,), sampled=True))
-    ledger.enqueue_start([space.published_draws("embedded")])
-    ledger.enqueue_start([space.published_draws("embedded")])
-    first, *_ = run(ledger, lambda p: float(p.number))
+    store, study = ledger_of(tmp_path, space, Budget(4, (1,), sampled=True))
+    store.enqueue_start([space.published_draws("embedded")])
+    store.enqueue_start([space.published_draws("embedded")])
+    first, *_ = run(store, lambda p: float(p.number))
     assert first.params == {"training.learning_rate": 1e-3}
     assert len(study.trials) == 4
-    ledger.enqueue_confirmation(1)
+    store.enqueue_confirmation(1)
     points = {t.user_attrs[POINT] for t in study.trials if ROLE in t.user_attrs}
     assert points == {0, 3}
     assert {t.user_attrs[SEED] for t in study.trials if ROLE in t.user_attrs} == {2}
 
 
 def test_the_winners_own_values_drawn_once_more_are_no_rival(tmp_path):
-    ledger, _ = ledger_of(
+    store, _ = ledger_of(
         tmp_path, rates(strategy="random", trials=12), Budget(12, (1,), sampled=True)
     )
-    run(ledger, lambda p: p.params["training.learning_rate"])
-    assert ledger.enqueue_confirmation(1) == 2
-    again = run(ledger, lambda p: 0.0)
+    run(store, lambda p: p.params["training.learning_rate"])
+    assert store.enqueue_confirmation(1) == 2
+    again = run(store, lambda p: 0.0)
     assert [p.params["training.learning_rate"] for p in again] == [0.9, 0.5]

@@ -1,4 +1,4 @@
-"""The ledger: every point once, states as they are, a dead driver's trials taken up in place."""
+"""The study store: every point once, true states, a dead driver's trials taken up in place."""
 
 import pytest
 from optuna.pruners import NopPruner, ThresholdPruner
@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 from search_spaces import Choice, Condition, IntUniform, LogUniform, ScaledFrom, SearchSpace
 from tune_runner.search.samplers import make_sampler
 from tune_runner.search.storage import open_study
-from tune_runner.search.study_store import Budget, Ledger
+from tune_runner.search.study_store import Budget, StudyStore
 
 
 @pytest.fixture
@@ -19,17 +19,17 @@ def open_ledger(tmp_path, rates):
         url = f"journal://{tmp_path / 'study.log'}"
         study = open_study(url, "s", "maximize", pruner or NopPruner())
         study.sampler = RandomSampler(seed=0)
-        ledger = Ledger(study, space, Budget(trials, seeds, sampled))
+        store = StudyStore(study, space, Budget(trials, seeds, sampled))
         if not sampled:
-            ledger.enqueue_grid()
-        return ledger, study
+            store.enqueue_grid()
+        return store, study
 
     return opened
 
 
 def test_a_grid_is_proposed_once_all_cells_of_the_first_seed_first(open_ledger):
-    ledger, _ = open_ledger()
-    proposals = [ledger.propose() for _ in range(4)]
+    store, _ = open_ledger()
+    proposals = [store.propose() for _ in range(4)]
     rates = [p.params["training.learning_rate"] for p in proposals]
     assert [(rate, p.seed) for rate, p in zip(rates, proposals, strict=True)] == [
         (0.1, 1),
@@ -37,13 +37,13 @@ def test_a_grid_is_proposed_once_all_cells_of_the_first_seed_first(open_ledger):
         (0.1, 2),
         (0.9, 2),
     ]
-    assert ledger.propose() is None
+    assert store.propose() is None
 
 
 def test_a_reopened_grid_queues_nothing_twice(open_ledger):
-    ledger, _ = open_ledger()
+    store, _ = open_ledger()
     for _ in range(4):
-        ledger.complete(ledger.propose().number, 1.0)
+        store.complete(store.propose().number, 1.0)
     again, study = open_ledger()
     assert again.propose() is None
     assert again.finished()
@@ -51,17 +51,17 @@ def test_a_reopened_grid_queues_nothing_twice(open_ledger):
 
 
 def test_a_larger_budget_adds_only_what_is_missing(open_ledger):
-    ledger, _ = open_ledger(trials=1, seeds=(1,))
-    ledger.complete(ledger.propose().number, 1.0)
+    store, _ = open_ledger(trials=1, seeds=(1,))
+    store.complete(store.propose().number, 1.0)
     more, study = open_ledger(trials=4, seeds=(1, 2))
     assert more.propose().seed == 1
     assert len(study.trials) == 4
 
 
 def test_a_dead_drivers_trial_goes_on_under_its_number(open_ledger):
-    ledger, _ = open_ledger()
-    first = ledger.propose()
-    ledger.report(first.number, 5, 0.3)
+    store, _ = open_ledger()
+    first = store.propose()
+    store.report(first.number, 5, 0.3)
     again, study = open_ledger()
     revived = again.propose()
     assert revived.number == first.number
@@ -86,52 +86,52 @@ def test_a_trial_that_died_before_its_point_was_drawn_is_drawn_again(open_ledger
 
 
 def test_sampled_points_are_run_with_every_seed_and_seeds_are_no_parameters(open_ledger):
-    ledger, study = open_ledger(trials=5, seeds=(7, 8), sampled=True)
-    proposals = [ledger.propose() for _ in range(5)]
+    store, study = open_ledger(trials=5, seeds=(7, 8), sampled=True)
+    proposals = [store.propose() for _ in range(5)]
     assert [p.seed for p in proposals] == [7, 8, 7, 8, 7]
     assert proposals[0].params == proposals[1].params
-    assert ledger.propose() is None
+    assert store.propose() is None
     assert all("seed" not in t.params for t in study.trials)
 
 
 def test_pruned_keeps_its_values_and_has_no_score(open_ledger):
-    ledger, study = open_ledger(pruner=ThresholdPruner(lower=0.5))
-    number = ledger.propose().number
-    assert not ledger.report(number, 5, 0.6)
-    assert ledger.report(number, 10, 0.4)
-    ledger.prune(number)
+    store, study = open_ledger(pruner=ThresholdPruner(lower=0.5))
+    number = store.propose().number
+    assert not store.report(number, 5, 0.6)
+    assert store.report(number, 10, 0.4)
+    store.prune(number)
     assert study.trials[number].state is TrialState.PRUNED
     assert study.trials[number].intermediate_values == {5: 0.6, 10: 0.4}
-    assert ledger.best() is None
-    assert ledger.pruned_epochs() == [10]
+    assert store.best() is None
+    assert store.pruned_epochs() == [10]
 
 
 def test_an_old_epoch_is_never_judged_again(open_ledger):
-    ledger, _ = open_ledger(pruner=ThresholdPruner(lower=0.5))
-    number = ledger.propose().number
-    ledger.report(number, 5, 0.6)
-    ledger.report(number, 10, 0.4)
-    assert not ledger.report(number, 5, 0.6)
-    assert ledger.report(number, 10, 0.4)
+    store, _ = open_ledger(pruner=ThresholdPruner(lower=0.5))
+    number = store.propose().number
+    store.report(number, 5, 0.6)
+    store.report(number, 10, 0.4)
+    assert not store.report(number, 5, 0.6)
+    assert store.report(number, 10, 0.4)
 
 
 def test_failed_trials_are_queued_again_once(open_ledger):
-    ledger, study = open_ledger()
-    number = ledger.propose().number
-    ledger.fail(number, "why")
-    assert ledger.failures() == {0: "why"}
-    assert ledger.enqueue_failed() == 1
-    assert ledger.enqueue_failed() == 0
-    retry = [ledger.propose() for _ in range(4)][-1]
+    store, study = open_ledger()
+    number = store.propose().number
+    store.fail(number, "why")
+    assert store.failures() == {0: "why"}
+    assert store.enqueue_failed() == 1
+    assert store.enqueue_failed() == 0
+    retry = [store.propose() for _ in range(4)][-1]
     assert retry.retry_of == 0
     assert retry.seed == 1
-    assert ledger.planned() == 5
+    assert store.planned() == 5
     assert study.trials[0].state is TrialState.FAIL
 
 
 def test_half_a_line_of_a_crash_does_not_harm_the_journal(open_ledger, tmp_path):
-    ledger, _ = open_ledger()
-    ledger.complete(ledger.propose().number, 1.0)
+    store, _ = open_ledger()
+    store.complete(store.propose().number, 1.0)
     with (tmp_path / "study.log").open("ab") as file:
         file.write(b'{"op_code": 4, "wor')
     again, _study = open_ledger()
@@ -156,8 +156,8 @@ def test_lists_conditions_and_ratios_come_back_as_they_were(open_ledger):
         strategy="random",
         trials=12,
     )
-    ledger, study = open_ledger(space, 12, (1,), sampled=True)
-    proposals = [ledger.propose() for _ in range(12)]
+    store, study = open_ledger(space, 12, (1,), sampled=True)
+    proposals = [store.propose() for _ in range(12)]
     for proposal in proposals:
         space.resolve(proposal.params, "embedded", seed=proposal.seed)
         alone = proposal.params["autoencoder.num_clusters"] == 1
@@ -196,13 +196,13 @@ def test_sampled_points_are_shared_equally_and_each_family_starts_from_its_usual
     starts = [space.published_draws("ml-1m_clean", v) for v in ("Popularity", "EASE", "ItemKNN")]
     proposals = []
     while True:  # a driver that dies after every trial: the shares stay equal
-        ledger, study = open_ledger(space, trials=9, seeds=(1,), sampled=True)
+        store, study = open_ledger(space, trials=9, seeds=(1,), sampled=True)
         study.sampler = RandomSampler(seed=len(proposals))
-        ledger.enqueue_start(starts)
-        if (proposal := ledger.propose()) is None:
+        store.enqueue_start(starts)
+        if (proposal := store.propose()) is None:
             break
         proposals.append(proposal.params)
-        ledger.complete(proposal.number, 1.0)
+        store.complete(proposal.number, 1.0)
     variants = [params["variant"] for params in proposals]
     assert variants[:3] == ["Popularity", "EASE", "ItemKNN"]
     assert [variants.count(v) for v in ("Popularity", "EASE", "ItemKNN")] == [1, 4, 4]
@@ -213,11 +213,11 @@ def test_sampled_points_are_shared_equally_and_each_family_starts_from_its_usual
 
 def test_an_equal_share_counts_points_not_their_replicates(open_ledger):
     space = families()
-    ledger, _ = open_ledger(space, trials=8, seeds=(1, 2), sampled=True)
+    store, _ = open_ledger(space, trials=8, seeds=(1, 2), sampled=True)
     seen = []
-    while (proposal := ledger.propose()) is not None:
+    while (proposal := store.propose()) is not None:
         seen.append((proposal.params["variant"], proposal.seed))
-        ledger.complete(proposal.number, 1.0)
+        store.complete(proposal.number, 1.0)
     assert sorted(seen) == sorted(2 * [(v, s) for v in ("EASE", "ItemKNN") for s in (1, 2)])
 
 
@@ -231,20 +231,20 @@ def test_a_sampler_learns_nothing_from_failures(open_ledger):
         strategy="tpe",
         trials=40,
     )
-    ledger, study = open_ledger(space, 40, (1,), sampled=True)
+    store, study = open_ledger(space, 40, (1,), sampled=True)
     study.sampler = RandomSampler(seed=3)
     for number in range(12):
-        rate = ledger.propose().params["training.learning_rate"]
-        ledger.complete(number, -abs(rate - 1e-3))
+        rate = store.propose().params["training.learning_rate"]
+        store.complete(number, -abs(rate - 1e-3))
 
     def drawn():
         study.sampler = make_sampler("tpe", 7)
-        proposal = ledger.propose()
-        ledger.fail(proposal.number, "the loss is not finite in epoch 3")
+        proposal = store.propose()
+        store.fail(proposal.number, "the loss is not finite in epoch 3")
         return proposal.params["training.learning_rate"]
 
     first = drawn()
     assert [drawn(), drawn()] == [first, first]
     study.sampler = RandomSampler(seed=4)
-    ledger.complete(ledger.propose().number, 1.0)  # a result, on the other hand, does
+    store.complete(store.propose().number, 1.0)  # a result, on the other hand, does
     assert drawn() != first

@@ -3,7 +3,7 @@
 import pytest
 
 from diffrec.errors import UserError
-from tune_runner.study.folder import StudyFolder, differences
+from tune_runner.study.folder import StudyFolder, json_diff
 
 
 def test_a_second_driver_is_refused_until_the_first_is_gone(tmp_path):
@@ -53,7 +53,7 @@ def test_a_study_keeps_its_identity_and_one_of_its_name_elsewhere_has_another(tm
 def test_differences_name_the_place():
     old = {"space": {"variant": "DiffRec", "control": None}}
     new = {"space": {"variant": "L-DiffRec", "trials": 3}}
-    assert differences(old, new) == [
+    assert json_diff(old, new) == [
         'space.variant was "DiffRec", is "L-DiffRec"',
         "space.trials was null, is 3",
     ]

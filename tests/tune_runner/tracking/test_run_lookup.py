@@ -12,8 +12,8 @@ from diffrec.data import load_dataset
 from diffrec.training.checkpoint import load_checkpoint
 from servers import s3
 from tune_runner import schema
-from tune_runner.checkpoints.locations import join, trial_place
-from tune_runner.checkpoints.store import open_place
+from tune_runner.checkpoints.locations import join_location, trial_location
+from tune_runner.checkpoints.store import open_store
 from tune_runner.study.folder import StudyFolder
 
 
@@ -103,7 +103,7 @@ def test_a_model_in_an_object_store_is_brought_here(kind, study, capsys, monkeyp
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     with s3() as url:
-        place = open_place(trial_place(join(url, folder.path.name), 1))
+        place = open_store(trial_location(join_location(url, folder.path.name), 1))
         path = folder.checkpoints / "trial_0001" / "state.pt"
         state = path.read_bytes()
         place.save(lambda file: file.write(state), place.claim())
@@ -112,7 +112,7 @@ def test_a_model_in_an_object_store_is_brought_here(kind, study, capsys, monkeyp
         assert main(["recommend", "--run", ids[kind], "--users", "7", "-k", "5"]) == 0
         assert path.read_bytes() == state
         assert main(["evaluate", "--run", ids["trial 0"]]) == 2
-        assert f"was not kept in {join(url, folder.path.name)}" in capsys.readouterr().err
+        assert f"was not kept in {join_location(url, folder.path.name)}" in capsys.readouterr().err
     assert main(["evaluate", "--run", ids[kind]]) == 2
     assert "cannot be read" in capsys.readouterr().err
 

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from tune_runner.events import TrialEnd, TrialRecord, TrialReport
+from tune_runner.events import TrialRecord, TrialReport, TrialResult
 from tune_runner.tracking.outbox import Outbox
 from tune_runner.tracking.tracker import Tracker
 
@@ -42,7 +42,7 @@ def tell(tracker, epochs=(1, 2)):
     tracker.trial_started(TRIAL)
     for epoch in epochs:
         tracker.trial_reported(TRIAL, TrialReport(epoch, 0.5, {epoch: {"train/loss": 1.0}}))
-    tracker.trial_ended(TRIAL, TrialEnd("complete", 2, 0.5, {"test/recall@20": 0.4}))
+    tracker.trial_ended(TRIAL, TrialResult("complete", 2, 0.5, {"test/recall@20": 0.4}))
 
 
 def test_everything_arrives_in_order(tracker, server):

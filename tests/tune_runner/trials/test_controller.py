@@ -1,4 +1,4 @@
-"""The conductor decides every trial's state: complete, pruned, failed, or still open."""
+"""The controller decides every trial's state: complete, pruned, failed, or still open."""
 
 import errno
 import math
@@ -9,10 +9,10 @@ from optuna.trial import TrialState
 
 from diffrec.errors import UserError
 from tune_runner.events import GroupReport, Outcome, TrialReport
-from tune_runner.resources.allocation import Placement
+from tune_runner.resources.allocation import TrialResources
 from tune_runner.search.storage import open_study
-from tune_runner.search.study_store import Budget, Ledger
-from tune_runner.trials.controller import Conductor
+from tune_runner.search.study_store import Budget, StudyStore
+from tune_runner.trials.controller import StudyController
 
 
 class Diary:
@@ -35,19 +35,19 @@ class Diary:
 
 @pytest.fixture
 def stage(tmp_path, rates):
-    """A conductor over a journal, its study and its diary."""
+    """A controller over a journal, its study and its diary."""
     study = open_study(f"journal://{tmp_path / 'log'}", "s", "maximize", ThresholdPruner(lower=0.0))
-    ledger = Ledger(study, rates, Budget(4, (1, 2), sampled=False))
-    ledger.enqueue_grid()
+    store = StudyStore(study, rates, Budget(4, (1, 2), sampled=False))
+    store.enqueue_grid()
     diary = Diary()
 
     def resolve(params, seed):
         return rates.resolve(params, "embedded", seed=seed)
 
-    conductor = Conductor(
-        ledger, resolve, objective="valid/recall@20", checkpoints=str(tmp_path), observers=[diary]
+    controller = StudyController(
+        store, resolve, objective="valid/recall@20", checkpoints=str(tmp_path), observers=[diary]
     )
-    return conductor, study, diary
+    return controller, study, diary
 
 
 def report(number, epoch, value, outcome=None):
@@ -56,85 +56,85 @@ def report(number, epoch, value, outcome=None):
 
 
 def test_a_complete_trial_is_scored_by_its_best_validation_never_by_test(stage):
-    conductor, study, diary = stage
-    assignment = conductor.next_group("a")
+    controller, study, diary = stage
+    assignment = controller.next_group("a")
     assert assignment.name == "0000 0.1·seed1"
     assert [trial.config["seed"] for trial in assignment.trials] == [1]
-    conductor.started("a")
-    assert not conductor.report("a", report(0, 5, 0.4))
+    controller.started("a")
+    assert not controller.report("a", report(0, 5, 0.4))
     outcome = Outcome(0.4, {"test/recall@20": 99.125})
-    assert conductor.report("a", report(0, 10, 0.3, outcome))
-    conductor.end("a", failed=False)
+    assert controller.report("a", report(0, 10, 0.3, outcome))
+    controller.end("a", failed=False)
     assert study.trials[0].value == 0.4
     assert study.trials[0].intermediate_values == {5: 0.4, 10: 0.3}
     assert "99.125" not in str(study.trials[0])
     assert diary.entries[-1] == ("ended", 0, "complete", None)
-    assert conductor.active == []
+    assert controller.active == []
 
 
 def test_a_hopeless_trial_is_pruned_but_a_finished_one_stands(stage):
-    conductor, study, _diary = stage
-    conductor.next_group("a")
-    assert conductor.report("a", report(0, 5, -1.0))
-    assert conductor.report("a", report(0, 10, 5.0))  # a straggler changes nothing
-    conductor.end("a", failed=False)
+    controller, study, _diary = stage
+    controller.next_group("a")
+    assert controller.report("a", report(0, 5, -1.0))
+    assert controller.report("a", report(0, 10, 5.0))  # a straggler changes nothing
+    controller.end("a", failed=False)
     assert study.trials[0].state is TrialState.PRUNED
     assert study.trials[0].intermediate_values == {5: -1.0}
-    conductor.next_group("b")
-    conductor.report("b", report(1, 5, -1.0, Outcome(-1.0)))
-    conductor.end("b", failed=False)
+    controller.next_group("b")
+    controller.report("b", report(1, 5, -1.0, Outcome(-1.0)))
+    controller.end("b", failed=False)
     assert study.trials[1].state is TrialState.COMPLETE
 
 
 def test_whatever_becomes_of_a_trial_what_it_held_is_recorded(stage):
-    conductor, _study, diary = stage
-    conductor.next_group("a")
-    conductor.report("a", report(0, 5, -1.0))
-    conductor.end("a", failed=False)
-    conductor.next_group("b")
-    conductor.report("b", report(1, 5, 0.5, Outcome(0.5)))
-    conductor.end("b", failed=False)
-    conductor.next_group("c")
-    conductor.report("c", report(2, 5, None, Outcome(failure="the loss is not finite in epoch 5")))
-    conductor.end("c", failed=False)
+    controller, _study, diary = stage
+    controller.next_group("a")
+    controller.report("a", report(0, 5, -1.0))
+    controller.end("a", failed=False)
+    controller.next_group("b")
+    controller.report("b", report(1, 5, 0.5, Outcome(0.5)))
+    controller.end("b", failed=False)
+    controller.next_group("c")
+    controller.report("c", report(2, 5, None, Outcome(failure="the loss is not finite in epoch 5")))
+    controller.end("c", failed=False)
     assert diary.held == [("pruned", 1.0, 0.0), ("complete", 1.0, 0.0), ("failed", 1.0, 0.0)]
 
 
-def accident(conductor, key, words):
+def accident(controller, key, words):
     """Let the trial under `key` have an accident."""
-    conductor.note_error(key, words)
-    conductor.end(key, failed=True)
+    controller.note_error(key, words)
+    controller.end(key, failed=True)
 
 
 def test_an_accident_is_retried_a_set_number_of_times_and_never_scored(stage):
-    conductor, study, diary = stage
+    controller, study, diary = stage
     for key in ("a", "b", "c"):
-        assert conductor.next_group(key).number == 0
-        accident(conductor, key, "ValueError: planted")
+        assert controller.next_group(key).number == 0
+        accident(controller, key, "ValueError: planted")
     assert study.trials[0].state is TrialState.FAIL
     assert study.trials[0].value is None
     assert [e for e in diary.entries if e[0] == "ended"] == [
         ("ended", 0, "failed", "ValueError: planted")
     ]
-    assert conductor.next_group("d").number == 1
+    assert controller.next_group("d").number == 1
 
 
 def test_a_study_is_not_done_while_a_trial_may_come_back(stage):
-    conductor, study, _ = stage
+    controller, study, _ = stage
     for key in "abcd":
-        conductor.next_group(key)
-    assert conductor.next_group("e") is None
-    assert not conductor.is_done
-    accident(conductor, "b", "ValueError: planted")
+        controller.next_group(key)
+    assert controller.next_group("e") is None
+    assert not controller.is_done
+    accident(controller, "b", "ValueError: planted")
     for key in "acd":
-        conductor.report(key, report("abcd".index(key), 1, 0.5, Outcome(0.5)))
-        conductor.end(key, failed=False)
-    assert not conductor.is_done
-    assert conductor.next_group("f").number == 1
-    conductor.report("f", report(1, 1, 0.5, Outcome(0.5)))
-    conductor.end("f", failed=False)
-    assert conductor.next_group("g") is None
-    assert conductor.is_done
+        controller.report(key, report("abcd".index(key), 1, 0.5, Outcome(0.5)))
+        controller.end(key, failed=False)
+    assert not controller.is_done
+    assert controller.next_group("f").number == 1
+    controller.report("f", report(1, 1, 0.5, Outcome(0.5)))
+    controller.end("f", failed=False)
+    assert controller.next_group("g") is None
+    assert controller.is_done
     assert [t.state for t in study.trials] == [TrialState.COMPLETE] * 4
 
 
@@ -146,112 +146,112 @@ def test_a_study_is_not_done_while_a_trial_may_come_back(stage):
     ],
 )
 def test_memory_that_ran_out_is_answered_with_a_larger_share_once(stage, words):
-    conductor, study, _ = stage
-    conductor._most = Placement(4, 0)
-    assert conductor.next_group("a").placement.cpus == 1
-    accident(conductor, "a", words)
-    assert conductor.next_group("b").placement.cpus == 2
+    controller, study, _ = stage
+    controller._most = TrialResources(4, 0)
+    assert controller.next_group("a").resources.cpus == 1
+    accident(controller, "a", words)
+    assert controller.next_group("b").resources.cpus == 2
     # nobody else is given a place while the larger share is waited for
-    assert conductor.next_group("c") is None
-    conductor.started("b")
-    assert conductor.next_group("c").number == 1
-    accident(conductor, "b", words)
+    assert controller.next_group("c") is None
+    controller.started("b")
+    assert controller.next_group("c").number == 1
+    accident(controller, "b", words)
     assert study.trials[0].state is TrialState.FAIL
     assert words in study.trials[0].user_attrs["error"]
 
 
 def test_without_a_larger_share_memory_that_ran_out_is_a_failure(stage):
-    conductor, study, _ = stage
-    conductor.next_group("a")
-    accident(conductor, "a", "CUDA out of memory")
+    controller, study, _ = stage
+    controller.next_group("a")
+    accident(controller, "a", "CUDA out of memory")
     assert study.trials[0].state is TrialState.FAIL
 
 
 def test_a_full_disk_halts_the_study_and_costs_no_trial(stage):
-    conductor, study, diary = stage
-    conductor.next_group("a")
+    controller, study, diary = stage
+    controller.next_group("a")
     failure = Outcome(failure="OSError: [Errno 28] No space left on device", cause="disk_full")
-    conductor.report("a", report(0, 3, None, failure))
-    conductor.end("a", failed=False)
-    assert "No space left" in conductor.halted
+    controller.report("a", report(0, 3, None, failure))
+    controller.end("a", failed=False)
+    assert "No space left" in controller.halted
     assert study.trials[0].state is TrialState.RUNNING
     assert not any(entry[0] == "ended" for entry in diary.entries)
-    assert conductor.next_group("b") is None
-    assert conductor.is_done
+    assert controller.next_group("b") is None
+    assert controller.is_done
 
 
 def test_a_record_that_cannot_be_written_halts_the_study(stage):
-    conductor, study, diary = stage
+    controller, study, diary = stage
 
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    conductor._recorder = (diary,)
+    controller._recorder = (diary,)
     diary.trial_ended = full
-    conductor.next_group("a")
-    conductor.report("a", report(0, 5, 0.4, Outcome(0.4)))
-    conductor.end("a", failed=False)
-    assert "No space left" in conductor.halted
-    # the ledger knows of no end that the record does not
+    controller.next_group("a")
+    controller.report("a", report(0, 5, 0.4, Outcome(0.4)))
+    controller.end("a", failed=False)
+    assert "No space left" in controller.halted
+    # the store knows of no end that the record does not
     assert study.trials[0].state is TrialState.RUNNING
 
 
 def test_an_allowance_of_trials_leaves_the_rest_to_another_time(stage):
-    conductor, study, _ = stage
-    conductor._left = 1
-    conductor.next_group("a")
-    assert conductor.next_group("b") is None
-    conductor.report("a", report(0, 5, 0.4, Outcome(0.4)))
-    conductor.end("a", failed=False)
-    assert conductor.is_done
-    assert conductor.why_stopped == "the budget of trials is spent"
+    controller, study, _ = stage
+    controller._left = 1
+    controller.next_group("a")
+    assert controller.next_group("b") is None
+    controller.report("a", report(0, 5, 0.4, Outcome(0.4)))
+    controller.end("a", failed=False)
+    assert controller.is_done
+    assert controller.why_stopped == "the budget of trials is spent"
     assert [t.state for t in study.trials[:2]] == [TrialState.COMPLETE, TrialState.WAITING]
 
 
 @pytest.mark.parametrize("value", [None, math.nan, math.inf])
 def test_a_score_that_is_no_number_is_a_failure(stage, value):
-    conductor, study, _ = stage
-    conductor.next_group("a")
-    conductor.report("a", report(0, 5, value, Outcome(value)))
-    conductor.end("a", failed=False)
+    controller, study, _ = stage
+    controller.next_group("a")
+    controller.report("a", report(0, 5, value, Outcome(value)))
+    controller.end("a", failed=False)
     assert study.trials[0].state is TrialState.FAIL
 
 
 def test_a_loss_that_is_not_finite_names_the_epoch(stage):
-    conductor, study, _diary = stage
-    conductor.next_group("a")
-    conductor.report("a", report(0, 3, None, Outcome(failure="the loss is not finite in epoch 3")))
-    conductor.end("a", failed=False)
+    controller, study, _diary = stage
+    controller.next_group("a")
+    controller.report("a", report(0, 3, None, Outcome(failure="the loss is not finite in epoch 3")))
+    controller.end("a", failed=False)
     assert study.trials[0].user_attrs["error"] == "the loss is not finite in epoch 3"
 
 
 def test_an_interrupted_trial_stays_open(stage):
-    conductor, study, diary = stage
-    conductor.next_group("a")
-    conductor.report("a", report(0, 5, 0.4))
-    conductor.end("a", failed=False)
+    controller, study, diary = stage
+    controller.next_group("a")
+    controller.report("a", report(0, 5, 0.4))
+    controller.end("a", failed=False)
     assert study.trials[0].state is TrialState.RUNNING
     assert diary.entries[-1][0] == "reported"
 
 
 def test_a_retry_repeats_epochs_without_harm(stage):
-    conductor, study, _ = stage
-    conductor.next_group("a")
+    controller, study, _ = stage
+    controller.next_group("a")
     for epoch in (5, 10, 5, 10, 15):
-        conductor.report("a", report(0, epoch, epoch / 100))
+        controller.report("a", report(0, epoch, epoch / 100))
     assert study.trials[0].intermediate_values == {5: 0.05, 10: 0.1, 15: 0.15}
 
 
 def test_a_point_that_builds_nothing_fails_and_the_study_goes_on(stage):
-    conductor, study, diary = stage
-    resolve = conductor._resolve
+    controller, study, diary = stage
+    resolve = controller._resolve
 
     def choosy(params, seed):
         if params["training.learning_rate"] == 0.1:
             raise UserError("These do not fit together.")
         return resolve(params, seed)
 
-    conductor._resolve = choosy
-    assert conductor.next_group("a").number == 1
+    controller._resolve = choosy
+    assert controller.next_group("a").number == 1
     assert study.trials[0].state is TrialState.FAIL
     assert ("ended", 0, "failed", "These do not fit together.") in diary.entries

@@ -16,23 +16,23 @@ from diffrec.training.runs import build_run
 from tune_runner.checkpoints import files
 from tune_runner.worker import trainable
 from tune_runner.worker import trial as member_module
-from tune_runner.worker.trainable import RecommenderTrial
-from tune_runner.worker.trial import Member
+from tune_runner.worker.trainable import RecommenderTrainable
+from tune_runner.worker.trial import WorkerTrial
 
 SPLIT = load_dataset("embedded").tuning_split()
 
 
-def worker(count: int) -> RecommenderTrial:
+def worker(count: int) -> RecommenderTrainable:
     """A worker in the midst of a group's training, made without Ray."""
-    trial = RecommenderTrial.__new__(RecommenderTrial)
+    trial = RecommenderTrainable.__new__(RecommenderTrainable)
     trial._meter, trial._device = None, "cpu"
-    trial._engine = SimpleNamespace(fuse=FusedRuns)
+    trial._backend = SimpleNamespace(fuse=FusedRuns)
     trial._members = []
     for number in range(count):
         values = {"seed": number + 1, "training.max_epochs": 6, "training.eval_every": 2}
         run = build_run(preset("DiffRec", "embedded").config.replace_values(values), SPLIT)
         task = SimpleNamespace(number=number, name=str(number), config={}, checkpoint="")
-        member = Member(task, "valid/recall@20", None, None)
+        member = WorkerTrial(task, "valid/recall@20", None, None)
         member.run = run
         trial._members.append(member)
     trial._stacks = trial._stacked()
@@ -41,7 +41,7 @@ def worker(count: int) -> RecommenderTrial:
     return trial
 
 
-def breaks(trial: RecommenderTrial, how: str) -> None:
+def breaks(trial: RecommenderTrainable, how: str) -> None:
     """Let the next epoch end in an accident."""
 
     def step(_):
@@ -88,8 +88,8 @@ def test_checkpoints_take_a_tenth_of_the_time_and_the_last_is_always_written(mon
     monkeypatch.setattr(files, "save", save)
     monkeypatch.setattr(member_module, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
     task = SimpleNamespace(number=0, name="0", config={}, checkpoint="")
-    engine = SimpleNamespace(test=lambda run, test: ({}, {}))
-    member = Member(task, "valid/recall@20", engine, SimpleNamespace(test=None))
+    backend = SimpleNamespace(test=lambda run, test: ({}, {}))
+    member = WorkerTrial(task, "valid/recall@20", backend, SimpleNamespace(test=None))
     member._place = member_module.open_place("unused")
     member.run = SimpleNamespace(
         state_dict=lambda: epoch, finished=False, best_metrics={}, best_epoch=1

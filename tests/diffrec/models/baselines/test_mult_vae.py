@@ -40,5 +40,5 @@ def test_it_beats_popularity_on_planted_tastes():
         run = build_run(config, dataset.tuning_split())
         for _ in run.epochs():
             pass
-        found[variant] = training.test_metrics(run, dataset.test)["test/recall@20"]
+        found[variant] = training.score_test(run, dataset.test)["test/recall@20"]
     assert found["MultVAE"] > 1.3 * found["Popularity"]
