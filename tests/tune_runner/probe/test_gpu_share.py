@@ -85,7 +85,7 @@ def test_what_cannot_fit_is_refused_before_it_is_paid_for():
     dataset = load_dataset("embedded")
     check_memory([preset("DiffRec", "embedded").config], dataset)
     giant = preset("DiffRec", "embedded").config.replace_values(
-        {"denoiser.hidden_dims": (3_000_000, 3_000_000)}
+        {"denoiser.hidden_dims": (1_000_000, 1_000_000)}
     )
     with pytest.raises(UserError, match="DiffRec on embedded needs about"):
         check_memory([giant], dataset)
