@@ -133,19 +133,17 @@ def number(low: float, high: float = math.inf, *, above: bool = False) -> Callab
     return read
 
 
-def or_auto(read: Callable[[str], Number]) -> Callable[[str], Number | Literal["auto"]]:
-    """Return an argparse type: what `read` takes, or the word auto."""
+def number_or_auto(kind: type[Number]) -> Callable[[str], Number | Literal["auto"]]:
+    """Return an argparse type: numbers of `kind`, int or float, or the word auto."""
+    named = "a whole number" if kind is int else "a number"
 
-    def read_or_auto(text: str) -> Number | Literal["auto"]:
-        if text == "auto":
-            return "auto"
+    def read(text: str) -> Number | Literal["auto"]:
         try:
-            return read(text)
-        except argparse.ArgumentTypeError as error:
-            said = str(error).replace(", but got", " or auto, but got", 1)
-            raise argparse.ArgumentTypeError(said) from None
+            return "auto" if text == "auto" else kind(text)
+        except ValueError:
+            raise _refusal(f"must be {named} or auto", text) from None
 
-    return read_or_auto
+    return read
 
 
 def _refusal(rule: str, text: str) -> argparse.ArgumentTypeError:

@@ -5,12 +5,11 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Literal
 
+from diffrec.command_line import COUNT_LIMIT, number_or_auto
 from diffrec.errors import UserError
 from search_spaces import get_space
 from tune_runner.resources.allocation import ResourceRequest
-from tune_runner.study import urls
 from tune_runner.study.config import PRUNERS, SAMPLERS, RunLimits, StudyConfig, extend
 from tune_runner.study.folder import StudyFolder
 
@@ -66,9 +65,14 @@ def parser() -> argparse.ArgumentParser:
     where = made.add_argument_group("where it runs")
     where.add_argument("--max-concurrent", type=int, help="trials at a time at most")
     where.add_argument("--cpus-per-trial", type=float, help="CPUs of a trial")
-    where.add_argument("--gpus-per-trial", help="GPUs of a trial, 0.25 say, or auto")
     where.add_argument(
-        "--fuse", metavar="K", help="train up to K trials as one computation, or auto"
+        "--gpus-per-trial", type=number_or_auto(float), help="GPUs of a trial, 0.25 say, or auto"
+    )
+    where.add_argument(
+        "--fuse",
+        type=number_or_auto(int),
+        metavar="K",
+        help="train up to K trials as one computation, or auto",
     )
     where.add_argument("--resources", metavar="JSON", help="""custom ones, '{"tpu": 1}' say""")
     where.add_argument(
@@ -111,34 +115,14 @@ def _check_together(args: argparse.Namespace) -> None:
             raise UserError(f"{flag} has a meaning only with {needed}; add it or leave {flag} out.")
 
 
-def _gpus(text: str) -> float | Literal["auto"]:
-    try:
-        return "auto" if text == "auto" else float(text)
-    except ValueError:
-        raise UserError(
-            f"--gpus-per-trial must be a number or auto, but got {text!r}; 0.25 puts four trials "
-            "on a GPU."
-        ) from None
-
-
-def _fuse(text: str) -> int | Literal["auto"]:
-    try:
-        return "auto" if text == "auto" else int(text)
-    except ValueError:
-        raise UserError(
-            f"--fuse must be a whole number or auto, but got {text!r}; 8 trains up to eight trials "
-            "as one computation."
-        ) from None
-
-
 def _resources(text: str) -> tuple[tuple[str, float], ...]:
     """Read custom resources from JSON."""
     try:
         read = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         read = None
     named = read if isinstance(read, dict) else {}
-    amounts = [v for v in named.values() if isinstance(v, int | float) and v > 0]
+    amounts = [v for v in named.values() if type(v) in (int, float) and 0 < v <= COUNT_LIMIT]
     if not named or len(amounts) < len(named) or {"CPU", "GPU"} & named.keys():
         raise UserError(
             "--resources must be a JSON object of custom names and amounts above 0, but got "
@@ -150,15 +134,11 @@ def _resources(text: str) -> tuple[tuple[str, float], ...]:
 def _request(args: argparse.Namespace) -> ResourceRequest:
     return ResourceRequest(
         args.cpus_per_trial,
-        None if args.gpus_per_trial is None else _gpus(args.gpus_per_trial),
+        args.gpus_per_trial,
         args.max_concurrent,
         () if args.resources is None else _resources(args.resources),
-        1 if args.fuse is None else _fuse(args.fuse),
+        1 if args.fuse is None else args.fuse,
     )
-
-
-def _storage(args: argparse.Namespace) -> str | None:
-    return None if args.storage is None else urls.move_password_to_env(args.storage)
 
 
 def _new(args: argparse.Namespace) -> StudyConfig:
@@ -183,7 +163,7 @@ def _new(args: argparse.Namespace) -> StudyConfig:
         pruner=args.pruner,
         sampler=args.sampler,
         address=args.address,
-        storage=_storage(args),
+        storage=args.storage,
         runs_dir=args.runs_dir,
         checkpoints=args.checkpoints,
         confirm=args.confirm,
@@ -211,5 +191,5 @@ def _resumed(args: argparse.Namespace) -> StudyConfig:
     kept["confirm"] = args.confirm or kept.get("confirm")
     if args.add_trials is not None:
         kept |= extend(known["plan"], get_space(kept["space"]), args.add_trials)
-    kept["storage"] = _storage(args) or kept.get("storage")
+    kept["storage"] = args.storage or kept.get("storage")
     return StudyConfig(**kept)

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
-from urllib.parse import urlsplit
 
+from diffrec.command_line import COUNT_LIMIT, SEED_LIMIT
 from diffrec.config import Precision
 from diffrec.config.families import training_of
 from diffrec.config.presets import preset
+from diffrec.credentials import refuse_password
 from diffrec.errors import UserError, did_you_mean
-from search_spaces.definition import PRUNERS, STRATEGIES
+from search_spaces.definition import POINT_LIMIT, PRUNERS, STRATEGIES
 from search_spaces.space import SearchSpace
 from tune_runner.checkpoints.locations import is_url, study_location
 from tune_runner.resources.allocation import ResourceRequest
@@ -19,6 +20,9 @@ from tune_runner.study import urls
 
 PRECISIONS = get_args(Precision)
 SAMPLERS = STRATEGIES
+
+_DIGITS = 20
+"""Of a refused number that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,27 +95,40 @@ class StudyConfig:
                 "--checkpoints must be the URL of an object store, s3://bucket/path say, but got "
                 f"{self.checkpoints!r}; a folder is given by --runs-dir, all of it."
             )
-        if self.checkpoints is not None and urlsplit(self.checkpoints).password:
-            raise UserError(
-                "--checkpoints must not hold a password, since studies are shared; give it as the "
-                "store's own settings ask, AWS_SECRET_ACCESS_KEY say."
+        if self.checkpoints is not None:
+            refuse_password(
+                self.checkpoints,
+                "--checkpoints",
+                "it must not hold a password, since studies are shared: give it as the store's own "
+                "settings ask, AWS_SECRET_ACCESS_KEY say",
             )
-        for name in ("trials", "seeds", "max_epochs", "patience"):
-            _at_least_one(name, getattr(self, name))
-        _at_least_one("max_concurrent", self.request.max_concurrent)
+        for name in ("trials", "seeds"):
+            _whole("--" + name, getattr(self, name), POINT_LIMIT)
+        for name in ("max_epochs", "patience"):
+            _whole(f"--{name.replace('_', '-')}", getattr(self, name), COUNT_LIMIT)
+        _whole("--max-concurrent", self.request.max_concurrent, COUNT_LIMIT)
         if self.request.fuse != "auto":
-            _at_least_one("fuse", self.request.fuse)
-        _at_least_one("max_trials", self.limits.trials)
-        _at_least_one("confirm", self.confirm)
+            _whole("--fuse", self.request.fuse, POINT_LIMIT)
+        _whole("--max-trials", self.limits.trials, COUNT_LIMIT)
+        _whole("--confirm", self.confirm, POINT_LIMIT)
         hours = self.limits.hours
         if hours is not None and not 0 < hours < math.inf:
             raise UserError(f"--max-hours must be a number above 0, but got {hours:g}.")
-        if self.seed < 0:
-            raise UserError(f"--seed must be 0 or more, but got {self.seed}; give another.")
-        if self.request.cpus is not None and self.request.cpus <= 0:
-            raise UserError(f"--cpus-per-trial must be above 0, but got {self.request.cpus:g}.")
-        if isinstance(self.request.gpus, float) and self.request.gpus < 0:
-            raise UserError(f"--gpus-per-trial must be 0 or more, but got {self.request.gpus:g}.")
+        if not 0 <= self.seed <= SEED_LIMIT:
+            raise UserError(
+                f"--seed must be 0 or more, and at most {SEED_LIMIT:,}, but got "
+                f"{_brief(self.seed)}; give another."
+            )
+        if self.request.cpus is not None and not 0 < self.request.cpus < math.inf:
+            raise UserError(
+                f"--cpus-per-trial must be above 0 and finite, but got {self.request.cpus:g}; give "
+                "another."
+            )
+        if isinstance(self.request.gpus, float) and not 0 <= self.request.gpus < math.inf:
+            raise UserError(
+                f"--gpus-per-trial must be 0 or more and finite, but got {self.request.gpus:g}; "
+                "give another."
+            )
         if not self.name or Path(self.name).name != self.name or self.name.startswith("."):
             raise UserError(
                 f"A study's name must be a plain folder name, but got {self.name!r}; "
@@ -151,6 +168,11 @@ def make_plan(config: StudyConfig, space: SearchSpace) -> StudyPlan:
     seeds = tuple(range(config.seed, config.seed + count))
     given = {name: getattr(config, name) for name in ("max_epochs", "patience", "precision")}
     overrides = {f"training.{name}": value for name, value in given.items() if value is not None}
+    if config.seed + count > SEED_LIMIT:
+        raise UserError(
+            f"--seed and the {count - 1} after it must be at most {SEED_LIMIT:,}, but got "
+            f"{config.seed}; begin lower."
+        )
     if sampler == "grid":
         there = len(space.grid_draws()) * count
         trials = min(config.trials or there, there)
@@ -158,6 +180,11 @@ def make_plan(config: StudyConfig, space: SearchSpace) -> StudyPlan:
         # A sampler on a space made for a grid tries as many points as the grid has.
         own = space.trials if space.trials is not None else len(space.grid_draws()) * count
         trials = config.trials or own
+    if trials > POINT_LIMIT:
+        raise UserError(
+            f"A study has at most {POINT_LIMIT:,} trials, but this one would have {trials:,} "
+            f"({count} seeds); give fewer --seeds, or --trials."
+        )
     pruner = config.pruner or space.pruner
     made = [space.resolve(p, config.dataset, overrides=overrides) for p in space.one_of_each()]
     if pruner != "none" and not any(training_of(one) for one in made):
@@ -178,8 +205,7 @@ def extend(plan: Mapping[str, Any], space: SearchSpace, more: int) -> dict[str, 
         space: the study's space.
         more: trials to add.
     """
-    if more < 1:
-        raise UserError(f"--add-trials must be 1 or more, but got {more}; give a larger number.")
+    _whole("--add-trials", more, POINT_LIMIT)
     total, seeds = plan["trials"] + more, len(plan["seeds"])
     if plan["sampler"] == "grid":
         seeds = max(seeds, math.ceil(total / len(space.grid_draws())))
@@ -193,10 +219,11 @@ def _known(what: str, value: str | None, known: tuple[str, ...]) -> None:
         )
 
 
-def _at_least_one(what: str, value: int | None) -> None:
+def _whole(flag: str, value: int | None, most: int) -> None:
     if value is not None and value < 1:
-        flag = "--" + what.replace("_", "-")
         raise UserError(f"{flag} must be 1 or more, but got {value}; give a larger number.")
+    if value is not None and value > most:
+        raise UserError(f"{flag} must be at most {most:,}, but got {_brief(value)}; give less.")
 
 
 def preset_sources(space: SearchSpace, dataset: str) -> list[str]:
@@ -204,3 +231,8 @@ def preset_sources(space: SearchSpace, dataset: str) -> list[str]:
     own = space.variant
     variants = space.drawn("variant").corners() if own is None else (own,)
     return [preset(str(variant), dataset).source for variant in variants]
+
+
+def _brief(value: int) -> str:
+    text = str(value)
+    return text if len(text) <= _DIGITS else f"{text[:_DIGITS]}..."

@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tune_runner.study.urls import without_password
+from diffrec.credentials import without_password
 
 _PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "ray", "optuna", "mlflow")
 
@@ -19,7 +19,7 @@ def command() -> str:
     """Return the command that was given, to be given again; passwords are left out."""
     program = Path(sys.argv[0])
     name = f"python -m {program.parent.name}" if program.stem == "__main__" else program.name
-    return without_password(" ".join([name, *map(shlex.quote, sys.argv[1:])]))
+    return " ".join([name, *(shlex.quote(without_password(word)) for word in sys.argv[1:])])
 
 
 def git_commit() -> str:

@@ -1,43 +1,16 @@
 """URLs of databases: which are taken, and no password in any that is written down."""
 
-import os
 import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
+from diffrec.credentials import refuse_password, without_password
 from diffrec.errors import UserError, did_you_mean
+
+__all__ = ["DATABASES", "check_url", "without_password"]
 
 DATABASES = ("postgresql", "mysql", "sqlite")
 """What Optuna keeps a study in; PostgreSQL and SQLite are tested here."""
-
-
-_PASSWORD = re.compile(r"(?<=://)([^\s:/@]*):(?!\d+/)[^\s@]*@")
-"""Not `host:80/a@b`, where a port and a path come before the @."""
-
-
-def without_password(text: str) -> str:
-    """Return a URL, or a command with URLs in it, without the passwords."""
-    return _PASSWORD.sub(r"\1@", text)
-
-
-def move_password_to_env(url: str) -> str:
-    """Return the URL without its password, which moves to `PGPASSWORD` for this process.
-
-    There PostgreSQL's own client library looks for it, and nothing of ours writes it down.
-
-    Raises:
-        UserError: there is a password, and the database is not PostgreSQL.
-    """
-    from urllib.parse import unquote, urlsplit
-
-    plain = without_password(url)
-    if plain == url:
-        return url
-    if not url.startswith("postgresql"):
-        raise UserError(
-            f"--storage takes a password for PostgreSQL only, but got {plain!r} with one; name a "
-            "file of client options in the URL instead."
-        )
-    os.environ["PGPASSWORD"] = unquote(urlsplit(url).password or "")
-    return plain
 
 
 def check_url(url: str) -> None:
@@ -48,11 +21,47 @@ def check_url(url: str) -> None:
     """
     dialect = re.match(r"(\w+)(\+\w+)?://", url)
     if dialect is None or dialect[1] not in DATABASES:
-        name = dialect[1] if dialect else url
+        name = dialect[1] if dialect else url.partition(":")[0]
         raise UserError(
             f"--storage must be the URL of a database ({', '.join(DATABASES)}), but got "
             f"{without_password(url)!r}{did_you_mean(name, DATABASES)}; leave it out for a "
             "journal file."
         )
-    if without_password(url) != url:
-        raise UserError("A storage URL is written down, so it holds no password; set PGPASSWORD.")
+    refuse_password(
+        url,
+        "--storage",
+        "leave it out and set PGPASSWORD, which is for PostgreSQL only; for another database name "
+        "a file of client options",
+    )
+    if dialect[1] == "sqlite":
+        _check_sqlite(url)
+        return
+    try:
+        name, _ = urlsplit(url).path.removeprefix("/"), urlsplit(url).port
+    except ValueError as error:  # a port that is no number, half an IPv6 address
+        raise UserError(
+            f"--storage must be {dialect[0]}USER@HOST:PORT/NAME, but got {url!r} ({error}); "
+            "mend it."
+        ) from None
+    if not name:
+        raise UserError(
+            f"--storage must name a database, {dialect[0]}USER@HOST/NAME, but got {url!r}; add it."
+        )
+
+
+def _check_sqlite(url: str) -> None:
+    """Refuse a SQLite URL without a file, or with one that SQLite cannot make."""
+    host, _, name = url.partition("://")[2].partition("?")[0].partition("/")
+    if host or not name or name.startswith(":"):
+        raise UserError(
+            f"--storage must name a file as sqlite:///FILE or sqlite:////ABSOLUTE/FILE, but got "
+            f"{url!r}; count the slashes."
+        )
+    path = Path(unquote(name))
+    if path.exists() and not path.is_file():
+        raise UserError(f"--storage must be a file, but {path} is none; choose another.")
+    if not path.parent.is_dir():
+        raise UserError(
+            f"The database {url!r} does not answer ({path.parent} is no folder); make it, or "
+            "correct --storage."
+        )
