@@ -4,7 +4,7 @@
     python benchmarks/ltw_cost.py --variants L-DiffRec --dataset ml-1m_clean
 
 The runs take turns, epoch by epoch, on one thread, and CPU time is counted, so that neighbours on
-the machine slow all of them alike. What was measured stands in docs/temporal.md.
+the machine slow all of them alike. What was measured stands in docs/science/temporal.md.
 """
 
 import argparse

@@ -35,7 +35,7 @@ _OURS = "ours, for the embedded dataset"
 
 
 # Recency is asked with, never trained on: training on weighted histories costs the network what it
-# knows of the older items (docs/deviations.md).
+# knows of the older items (docs/science/deviations.md).
 _WEIGHTED: dict[str, dict[str, Any]] = {
     "exponential": {
         "half_life": 5.0,

@@ -1,7 +1,7 @@
 """How much each interaction counts, by its place in the user's history.
 
 Source: Wang et al., "Diffusion Recommender Model", SIGIR 2023, section 3.6 (linear). Exponential
-recency and asking with weights a network that was trained without them: docs/deviations.md.
+recency and asking with weights a network that was trained without them: docs/science/deviations.md.
 """
 
 import numpy as np

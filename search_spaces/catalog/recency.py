@@ -1,8 +1,9 @@
 """How far recency carries DiffRec on a base that validation prefers to the published one.
 
 `temporal_weighting` leaves every base as published. On ML-1M validation prefers another: five
-steps, a third of the published rate, and so longer training (docs/temporal.md). Here all cells
-share it, the plain network included, so what they differ in is the weighting alone. Five seeds.
+steps, a third of the published rate, and so longer training (docs/science/temporal.md). Here all
+cells share it, the plain network included, so what they differ in is the weighting alone. Five
+seeds.
 """
 
 from search_spaces.domains import Choice

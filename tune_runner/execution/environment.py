@@ -1,6 +1,7 @@
 """Settings that Ray and MLflow read once, from the environment, before they are imported.
 
-A variable that the user has set is left alone. Why each: see the comments, and docs/stack.md.
+A variable that the user has set is left alone. Why each: see the comments, and
+`docs/development/decisions.md`.
 """
 
 import os
