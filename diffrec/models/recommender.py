@@ -111,7 +111,7 @@ class DiffusionRecommender(nn.Module):
         if self.autoencoder is None:
             return self._diffusion_loss(x_0, target, wants_x_0_hat=False)[0]
         encoded = self.autoencoder.encode(x_0)
-        # The target latent carries gradient into the encoder, as released (docs/science/deviations.md).
+        # As released, the target latent carries gradient into the encoder.
         latent = encoded.latent
         diffusion, x_0_hat = self._diffusion_loss(latent, latent, wants_x_0_hat=True)
         assert x_0_hat is not None
