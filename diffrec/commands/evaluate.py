@@ -100,7 +100,7 @@ def _read_ranking(path: Path, loaded: "LoadedDataset") -> "np.ndarray":
     from diffrec.data.tables import read_table
     from diffrec.evaluation.lists import ranked_lists
 
-    table = read_table(path)
+    table = read_table(path, ("user", "item"))
     by = next((name for name in ("rank", "score") if name in table.columns), None)
     if by is None or not {"user", "item"} <= set(table.columns):
         raise UserError(

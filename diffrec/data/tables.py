@@ -5,7 +5,7 @@ pandas' memory nor its guesses about types.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,8 +45,12 @@ def write_table(path: Path | None, columns: Mapping[str, np.ndarray | list[str]]
         atomic_write(path, lambda file: frame.write_csv(file, separator=separator))
 
 
-def read_table(path: Path) -> pl.DataFrame:
+def read_table(path: Path, text_columns: Sequence[str] = ()) -> pl.DataFrame:
     """Read a whole table with a header.
+
+    Args:
+        path: `.csv`, `.tsv` or `.parquet`.
+        text_columns: columns of a text file that stay as written: `007` is no 7.
 
     Raises:
         UserError: there is no such file, or it is no table of its ending's format.
@@ -56,8 +60,13 @@ def read_table(path: Path) -> pl.DataFrame:
         raise UserError(f"No table at {path}; check that it is a file.")
     try:
         if path.suffix == ".parquet":
-            return pl.read_parquet(path)
-        frame = pl.read_csv(path, separator="\t" if path.suffix == ".tsv" else ",")
+            return pl.read_parquet(path.absolute(), glob=False)
+        frame = pl.read_csv(
+            path.absolute(),
+            separator="\t" if path.suffix == ".tsv" else ",",
+            glob=False,
+            schema_overrides=dict.fromkeys(text_columns, pl.String),
+        )
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path} must be a table, but it cannot be read ({reason}).") from error

@@ -1,7 +1,7 @@
 """The dataset folder that `prepare` writes: lists, times, id maps, and a manifest of all of it."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,55 +12,119 @@ from diffrec.data.idmaps import ITEM_IDS_FILE, USER_IDS_FILE
 from diffrec.data.released import EMBEDDINGS_FILE, LIST_NAMES, list_file
 from diffrec.errors import UserError
 from diffrec.files import filled_folder
-from diffrec.preparation.events import read_events
-from diffrec.preparation.formats import Columns
+from diffrec.preparation.events import Events, read_events
 from diffrec.preparation.manifest import MANIFEST_FILE, sha256
+from diffrec.preparation.reading.options import ReadOptions
+from diffrec.preparation.ready_splits import ready_lists
 from diffrec.preparation.settings import PrepareSettings
 from diffrec.preparation.splitting import Lists, split_events
+from diffrec.preparation.thresholds import ThresholdChoice, choose_threshold
 
 
-def times_file(name: str) -> str:
-    """Return the file with the timestamps of the list `name`."""
-    return f"{name}_timestamps.npy"
-
-
-_STALE = (EMBEDDINGS_FILE, *map(times_file, LIST_NAMES))
-"""Files that an earlier preparation may have left and that a new one need not replace."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Prepared:
+    lists: Lists
+    threshold: ThresholdChoice | None
 
 
 def prepare_folder(
     source: Path,
     out: Path,
     settings: PrepareSettings,
-    columns: Columns | None = None,
+    options: ReadOptions | None = None,
     *,
     force: bool = False,
 ) -> dict[str, Any]:
     """Read `source`, split it, write the folder; return the manifest.
 
-    The same source and settings give the same files, to the byte.
+    The same source and settings give the same files, to the byte. What an earlier run wrote into
+    `out` is removed with `force`, files of other names stay.
 
     Raises:
         UserError: `out` is taken, or the source is at fault.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())) and not force:
         raise UserError(f"{out} is not empty; choose another --out, or --force to replace it.")
-    events = read_events(source, columns)
-    has_times = events.has_times
-    lists = split_events(events, settings)
+    options = options or ReadOptions()
+    events = read_events(source, options)
+    prepared = make_lists(events, settings)
+    report, has_times = events.report, events.has_times
     del events
+    threshold = prepared.threshold
+    if threshold is not None:
+        report.notes.append(threshold.sentence())
     with filled_folder(out) as new:
-        manifest = _write(new, lists, has_times, source, settings)
-    for name in _STALE:  # of other lists, if the folder is replaced
-        if name not in manifest["files"]:
+        written = _write(new, prepared.lists, has_times=has_times)
+        manifest = {
+            "format": 2,
+            "program": f"diffrec {diffrec.__version__}",
+            "source": _fingerprint(source),
+            "reading": report.to_dict(),
+            "options": asdict(options),
+            "settings": asdict(settings),
+            "ratings": None if threshold is None else threshold.to_dict(),
+            "counts": report.rows | prepared.lists.counts,
+            "files": {name: sha256(new / name) for name in written},
+        }
+        text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+        (new / MANIFEST_FILE).write_text(text, encoding="utf-8")
+    for name in _known_files():  # of other lists, if the folder is replaced
+        if name not in (*written, MANIFEST_FILE):
             (out / name).unlink(missing_ok=True)
     return manifest
 
 
-def _write(
-    out: Path, lists: Lists, has_times: bool, source: Path, settings: PrepareSettings
-) -> dict[str, Any]:
-    """Write lists, times, id maps and the manifest; return it."""
+def make_lists(events: Events, settings: PrepareSettings) -> _Prepared:
+    """Return the lists of a source, split by the settings or as it was split already.
+
+    Raises:
+        UserError: no interaction is left, or a list would be empty.
+    """
+    threshold = None
+    is_true = np.ones(len(events.users), dtype=bool)
+    if events.ratings is not None:
+        threshold = choose_threshold(events.ratings, settings.threshold)
+        if threshold.threshold is not None:
+            is_true = events.ratings >= np.float32(threshold.threshold)
+        if not is_true.any():
+            raise UserError(
+                f"No rating is left as an interaction: {threshold.sentence()}; change --threshold."
+            )
+    if settings.noisy and (threshold is None or threshold.threshold is None):
+        raise UserError(
+            "Natural noise is what is rated below the threshold, but the source has no "
+            "ratings (or --threshold is none); leave --noisy out, or add --random-noise instead."
+        )
+    if events.parts is not None:
+        return _Prepared(ready_lists(events, is_true, settings), threshold)
+    return _Prepared(split_events(events, is_true, settings), threshold)
+
+
+def _known_files() -> list[str]:
+    names = [USER_IDS_FILE, ITEM_IDS_FILE, EMBEDDINGS_FILE, MANIFEST_FILE]
+    for name in LIST_NAMES:
+        names += [list_file(name), times_file(name)]
+    return names
+
+
+def times_file(name: str) -> str:
+    """Return the file name of the timestamps of the list `name`."""
+    return f"{name}_timestamps.npy"
+
+
+def _fingerprint(source: Path) -> dict[str, Any]:
+    """Return name, size and SHA-256 of the source; of each file where it is a folder."""
+    if source.is_file():
+        return {"name": source.name, "bytes": source.stat().st_size, "sha256": sha256(source)}
+    files = [file for file in sorted(source.rglob("*")) if file.is_file()]
+    return {
+        "name": source.resolve().name,
+        "bytes": sum(file.stat().st_size for file in files),
+        "files": {str(file.relative_to(source)): sha256(file) for file in files},
+    }
+
+
+def _write(folder: Path, lists: Lists, *, has_times: bool) -> list[str]:
     arrays = {USER_IDS_FILE: lists.user_ids, ITEM_IDS_FILE: lists.item_ids}
     for part, name in enumerate(LIST_NAMES):
         rows = lists.part == part
@@ -68,15 +132,5 @@ def _write(
         if has_times:
             arrays[times_file(name)] = lists.times[rows]
     for name, array in arrays.items():
-        np.save(out / name, array)
-    manifest = {
-        "format": 1,
-        "program": f"diffrec {diffrec.__version__}",
-        "source": {"name": source.name, "bytes": source.stat().st_size, "sha256": sha256(source)},
-        "settings": asdict(settings),
-        "counts": lists.counts,
-        "files": {name: sha256(out / name) for name in arrays},
-    }
-    text = json.dumps(manifest, indent=2) + "\n"
-    (out / MANIFEST_FILE).write_text(text, encoding="utf-8")
-    return manifest
+        np.save(folder / name, array)
+    return list(arrays)

@@ -6,14 +6,16 @@ from typing import Literal
 from diffrec.errors import UserError
 
 Split = Literal["ratio", "leave_last", "timestamp"]
+Threshold = float | Literal["auto"] | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PrepareSettings:
     """The defaults are what the DiffRec paper says; what it does not say is ours, and named so."""
 
-    threshold: float = 4.0
-    """Ratings of at least this are interactions. Without effect where there are no ratings."""
+    threshold: Threshold = 4.0
+    """Ratings of at least this are interactions; `auto` takes the upper quarter of the scale, None
+    all. Without effect where there are no ratings."""
 
     min_user_interactions: int = 10
     """Users with fewer interactions are left out. The release's own bound is not published."""
@@ -30,8 +32,8 @@ class PrepareSettings:
     leave_last: tuple[int, int] = (1, 1)
     """Leave-last: how many items of a user are valid and test."""
 
-    moments: tuple[int, int] | None = None
-    """Timestamp: where valid and where test begins, in the source's own unit."""
+    moments: tuple[str, str] | None = None
+    """Timestamp: where valid and where test begins, in the source's own unit or as dates."""
 
     noisy: bool = False
     """Keep ratings below the threshold as natural noise, in train and valid only."""
@@ -58,8 +60,6 @@ class PrepareSettings:
             "two moments exactly where the split is by timestamp",
             self.moments,
         )
-        if self.moments is not None:
-            _require(self.moments[0] <= self.moments[1], "valid before test", self.moments)
 
 
 def _require(holds: bool, rule: str, value: object) -> None:

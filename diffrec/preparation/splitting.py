@@ -9,6 +9,7 @@ import numpy as np
 
 from diffrec.errors import UserError
 from diffrec.preparation.events import Events
+from diffrec.preparation.reading.times import parse_moment
 from diffrec.preparation.settings import PrepareSettings
 from diffrec.runtime.seeding import generator
 
@@ -35,13 +36,17 @@ class Lists:
     """What was kept and dropped, for the manifest."""
 
 
-def split_events(events: Events, settings: PrepareSettings) -> Lists:
+def split_events(events: Events, is_true: np.ndarray, settings: PrepareSettings) -> Lists:
     """Return the lists of `events`.
+
+    Args:
+        events: by user, in order of time.
+        is_true: bool (n,), which of them are interactions; the others are natural noise.
+        settings: bounds, split and noise.
 
     Raises:
         UserError: nobody is left after filtering, or a held-out list is empty.
     """
-    is_true = _interactions(events, settings)
     true_places = np.flatnonzero(is_true)
     kept = true_places[_dense_core(events, true_places, settings)]
     if not len(kept):
@@ -68,18 +73,7 @@ def split_events(events: Events, settings: PrepareSettings) -> Lists:
         noise = _random_noise(columns, len(events.item_ids), true_in_part, settings)
         counts["random noise added"] = len(noise[0])
         columns = _merge(columns, noise)
-    return _renumber(columns, events, counts)
-
-
-def _interactions(events: Events, settings: PrepareSettings) -> np.ndarray:
-    if events.ratings is None:
-        if settings.noisy:
-            raise UserError(
-                "Natural noise is what is rated below the threshold, but the source has no "
-                "ratings; leave --noisy out, or add --random-noise instead."
-            )
-        return np.ones(len(events.users), dtype=bool)
-    return events.ratings >= settings.threshold
+    return number_rows(columns, events, counts)
 
 
 def _dense_core(events: Events, places: np.ndarray, settings: PrepareSettings) -> np.ndarray:
@@ -104,7 +98,13 @@ def _parts(events: Events, places: np.ndarray, settings: PrepareSettings) -> np.
                 "A split by timestamp needs timestamps, but the source has none; split by ratio "
                 "(in the source's order) instead."
             )
-        return np.searchsorted(settings.moments, events.times[places], side="right")
+        unit = events.report.time_unit or ""
+        begins = [parse_moment(moment, unit) for moment in settings.moments]
+        if begins[0] > begins[1]:
+            raise UserError(
+                f"Valid must begin before test, but {' and '.join(settings.moments)} were given."
+            )
+        return np.searchsorted(begins, events.times[places], side="right")
     users = events.users[places]
     lengths = np.bincount(users, minlength=len(events.user_ids))
     if settings.split == "ratio":
@@ -192,7 +192,8 @@ def _merge(columns: list[np.ndarray], noise: list[np.ndarray]) -> list[np.ndarra
     return [np.concatenate((old, new))[order] for old, new in zip(columns, added, strict=True)]
 
 
-def _renumber(columns: list[np.ndarray], events: Events, counts: dict[str, int]) -> Lists:
+def number_rows(columns: list[np.ndarray], events: Events, counts: dict[str, int]) -> Lists:
+    """Return the lists of user, item, time and part columns, numbered without gaps."""
     users, items, times, part = columns
     kept_users, kept_items = np.unique(users), np.unique(items)
     counts |= {"users": len(kept_users), "items": len(kept_items)}

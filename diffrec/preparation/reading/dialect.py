@@ -1,0 +1,288 @@
+"""How the lines of a text are cut: what stands before the rows, the separator, the header."""
+
+import csv
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from diffrec.errors import UserError
+from diffrec.preparation.reading.columns import KNOWN_NAMES, has_known_names
+from diffrec.preparation.reading.options import ReadOptions
+from diffrec.preparation.reading.plain_text import PlainFile
+from diffrec.preparation.reading.values import is_number_column, looks_like_time
+
+WORDS = " "
+"""Stands for cells between runs of blanks and tabs."""
+
+COLONS = "::"
+_CANDIDATES = (COLONS, "\t", ",", ";", "|", WORDS)
+_SEQUENCE_CANDIDATES = (WORDS, "\t", ",")
+_COMMENT_MARKS = ("#", "%", "//")
+_SAMPLE_BYTES = 1 << 20
+_SAMPLE_LINES = 1000
+_REGULAR = 0.9
+"""Share of the lines that must have the same number of fields to speak for a separator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How to cut a file's lines."""
+
+    kind: Literal["table", "sequences"]
+    separator: str
+    header: tuple[str, ...] | None
+    fields: int
+    rows: tuple[tuple[str, ...], ...]
+    """First rows, cells without blanks at their ends."""
+
+    blank: int
+    comments: int
+    header_lines: int
+    """Lines before the first row: blank, comments (`sep=` included), the header."""
+
+    skipped: int
+    """Lines that the user asked to skip."""
+
+    notes: tuple[str, ...] = ()
+
+    @property
+    def lines_before_rows(self) -> int:
+        """Number of lines before the first row."""
+        return self.skipped + self.blank + self.comments + self.header_lines
+
+
+def read_sample(path: Path) -> tuple[list[str], bool]:
+    """Return the first lines of a text, without line ends, and whether they are all of it."""
+    with path.open("rb") as file:
+        head = file.read(_SAMPLE_BYTES)
+        is_whole = not file.read(1)
+    lines = head.decode("utf-8-sig", errors="replace").split("\n")
+    if (not is_whole and len(lines) > 1) or lines[-1] == "":
+        lines.pop()
+    is_whole = is_whole and len(lines) <= _SAMPLE_LINES
+    return [line.removesuffix("\r") for line in lines[:_SAMPLE_LINES]], is_whole
+
+
+def find_dialect(file: PlainFile, options: ReadOptions) -> Dialect:
+    """Return how the file's lines are cut.
+
+    Raises:
+        UserError: there is no row, or no separator makes columns of the lines.
+    """
+    lines, _ = read_sample(file.path)
+    body, blank, comments, declared = _without_preamble(lines, options)
+    if not body:
+        raise UserError(f"{file.shown} must hold rows of ratings or events, but it holds none.")
+    separator = options.separator or declared
+    separator = {"\\t": "\t", "tab": "\t", "space": WORDS}.get(separator or "", separator)
+    table = options.format != "sequences"
+    if separator is None:
+        separator, is_regular = _find_separator(body, options)
+        if options.format == "auto" and is_regular and separator == WORDS:
+            table = not _is_adjacency(body, options)
+        elif options.format == "auto" and not is_regular:
+            found = next((s for s in _SEQUENCE_CANDIDATES if _are_sequences(body, s)), None)
+            table, separator = found is None, found or separator
+    separator = _require_separator(file.shown, separator)
+    if not table:
+        rows = tuple(tuple(row) for row in cut(body[:200], separator, quotes=False))
+        return Dialect(
+            "sequences", separator, None, 0, rows, blank, len(comments), 0, options.skip_lines
+        )
+    return _with_header(file.shown, body, separator, (blank, comments), options)
+
+
+def cut(lines: Sequence[str], separator: str, *, quotes: bool) -> list[list[str]]:
+    """Return the cells of each row, without blanks at their ends; blank lines are left out."""
+    if separator == WORDS:
+        return [line.split() for line in lines if line.strip()]
+    if len(separator) > 1:
+        rows = [line.split(separator) for line in lines if line.strip()]
+    else:
+        reader = csv.reader(
+            [line + "\n" for line in lines],
+            delimiter=separator,
+            quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE,
+            skipinitialspace=separator not in " \t",
+        )
+        try:
+            rows = [row for row in reader if row and any(cell.strip() for cell in row)]
+        except csv.Error:
+            rows = [line.split(separator) for line in lines if line.strip()]
+    return [[cell.strip() for cell in row] for row in rows]
+
+
+def _without_preamble(
+    lines: Sequence[str], options: ReadOptions
+) -> tuple[list[str], int, list[str], str | None]:
+    """Return the lines from the header on, the blank and comment lines before, `sep=`'s value."""
+    start, blank, comments, declared = options.skip_lines, 0, [], None
+    rest = list(lines[start:])
+    while rest:
+        line = rest[0].strip()
+        if not line:
+            blank += 1
+        elif line.lower().startswith("sep=") and len(line) <= 6 and declared is None:
+            declared = line[4:] or ","
+            comments.append("")
+        elif line.startswith(_COMMENT_MARKS) and not _is_data(rest, line):
+            comments.append(line)
+        else:
+            break
+        rest.pop(0)
+    return rest, blank, comments, declared
+
+
+def _is_data(rest: Sequence[str], line: str) -> bool:
+    """Return whether later lines begin with the same mark in between others: ids do."""
+    mark = next(mark for mark in _COMMENT_MARKS if line.startswith(mark))
+    marked = [text.startswith(mark) for text in rest]
+    after = marked.index(False) if False in marked else len(marked)
+    return any(marked[after:]) or after == len(marked)
+
+
+def _find_separator(body: Sequence[str], options: ReadOptions) -> tuple[str | None, bool]:
+    """Return the separator that cuts the lines most evenly, and whether it does so at all."""
+    best: tuple[float, int, int] | None = None
+    chosen = None
+    for rank, separator in enumerate(_CANDIDATES):
+        rows = cut(body[:200], separator, quotes=options.quotes is not False)
+        counts = Counter(len(row) for row in rows[1:] or rows)
+        fields, times = counts.most_common(1)[0] if counts else (0, 0)
+        if fields < 2:
+            continue
+        share = times / counts.total()
+        is_regular = share >= _REGULAR
+        named = has_known_names(rows[0]) and len(rows[0]) > 1
+        # Words come last: titles and dates hold blanks as well.
+        score = (
+            is_regular + named + share * (not is_regular),
+            (fields if separator != WORDS else 0),
+            -rank,
+        )
+        if best is None or score > best:
+            best, chosen = score, separator
+    return chosen, best is not None and best[0] >= 1
+
+
+def _are_sequences(body: Sequence[str], separator: str) -> bool:
+    """Return whether each line is a user and then items: every user has one line."""
+    rows = cut(body, separator, quotes=False)
+    users = [row[0] for row in rows]
+    return (
+        len(rows) > 1
+        and max(map(len, rows)) > 2
+        and len(set(users)) == len(users)
+        and all(cell and '"' not in cell for row in rows for cell in row)
+    )
+
+
+def _is_adjacency(body: Sequence[str], options: ReadOptions) -> bool:
+    """Return whether lines of equal length are nevertheless a user and then items."""
+    rows = cut(body, WORDS, quotes=False)
+    return (
+        len(rows[0]) > len(KNOWN_NAMES)
+        and not options.columns.given()
+        and not has_known_names(rows[0])
+        and _are_sequences(body, WORDS)
+        and all(len(set(row[1:])) == len(row) - 1 for row in rows)
+        and not any(looks_like_time(column) for column in zip(*rows, strict=False))
+    )
+
+
+def _require_separator(shown: Path, separator: str | None) -> str:
+    if separator is None:
+        raise UserError(
+            f"{shown} must have columns, but no separator (tab, comma, semicolon, |, ::, blank) "
+            "cuts its lines in two; give --separator."
+        )
+    if len(separator) > 1 and separator != COLONS:
+        raise UserError(
+            f"A separator must be one character, or ::, but got {separator!r}; write the file with "
+            "another."
+        )
+    if separator in ('"', "\n", "\r"):
+        raise UserError(f"A separator must not be {separator!r}; give another.")
+    return separator
+
+
+def _with_header(
+    shown: Path,
+    body: Sequence[str],
+    separator: str,
+    before: tuple[int, list[str]],
+    options: ReadOptions,
+) -> Dialect:
+    blank, comments = before
+    rows = cut(body[:200], separator, quotes=options.quotes is not False)
+    counts = Counter(len(row) for row in rows[1:] or rows)
+    fields = counts.most_common(1)[0][0]
+    header, header_lines, notes = None, 0, []
+    marked = comments[-1].lstrip("#%/ ") if comments else ""
+    if marked and not has_known_names(rows[0]):
+        (named,) = cut([marked], separator, quotes=True) or [[]]
+        if len(named) == fields and has_known_names(named):
+            header = named
+            notes.append("the header is the comment before the rows")
+    if header is None and _is_header(rows, fields, options):
+        header, header_lines = rows.pop(0), 1
+        first_blank = next((n for n, line in enumerate(body[1:]) if line.strip()), 0)
+        blank += first_blank
+    if header is not None:
+        header = _fitted(shown, header, rows, fields, notes)
+    return Dialect(
+        "table",
+        separator,
+        None if header is None else tuple(header),
+        fields,
+        tuple(tuple(row) for row in rows),
+        blank,
+        len(comments),
+        header_lines,
+        options.skip_lines,
+        tuple(notes),
+    )
+
+
+def _is_header(rows: Sequence[Sequence[str]], fields: int, options: ReadOptions) -> bool:
+    """Return whether the first row names the columns; one that reads like the others does not."""
+    first, others = rows[0], rows[1:]
+    names = [name for name in options.columns.given().values() if not name.isdecimal()]
+    if has_known_names(first) or any(name in first for name in names):
+        return True
+    for place in range(min(fields, len(first))):
+        cells = [row[place] for row in others if len(row) > place]
+        if not first[place]:
+            continue
+        if is_number_column(cells) and not is_number_column([first[place]]):
+            return True
+        if looks_like_time(cells) and not looks_like_time([first[place]]):
+            return True
+    return False
+
+
+def _fitted(
+    shown: Path,
+    header: list[str],
+    rows: Sequence[Sequence[str]],
+    fields: int,
+    notes: list[str],
+) -> list[str]:
+    """Return a name for every field: R leaves out the row names', some add a last separator."""
+    if len(header) == fields:
+        return header
+    full = [row for row in rows if len(row) == fields]
+    if len(header) == fields - 1:
+        if all(row[-1] == "" for row in full):
+            notes.append("each row ends in an empty cell without a name")
+            return [*header, ""]
+        numbers = [row[0] for row in full]
+        if numbers == [str(n) for n in range(1, len(full) + 1)]:
+            notes.append("the first column has no name: row numbers, as R writes them")
+            return ["", *header]
+    raise UserError(
+        f"{shown} must have a name for every column, but its header has {len(header)} and its rows "
+        f"have {fields} fields; mend the header, or skip lines before it with --skip-lines."
+    )

@@ -1,0 +1,77 @@
+"""Which files a source consists of: one, the parts of a table, or lists that are split already."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from diffrec.errors import UserError
+
+_PART_WORDS = {
+    "train": ("train", "training"),
+    "valid": ("valid", "validation", "val", "dev"),
+    "test": ("test", "testing"),
+}
+
+
+def find_files(path: Path) -> list[tuple[str | None, list[Path]]]:
+    """Return (train, valid, test or None, files that are one table) for a file or a folder.
+
+    Raises:
+        UserError: there is nothing at `path`, or a folder does not say which of its files count.
+    """
+    if path.is_file():
+        return [(None, [path])]
+    if not path.is_dir():
+        if path.exists():
+            raise UserError(f"{path} must be a file or a folder, but is neither.")
+        raise UserError(f"No file of ratings at {path}; check the path.")
+    if (path / "train_list.npy").is_file():
+        raise UserError(
+            f"{path} is a prepared dataset already; look at it with python -m diffrec check."
+        )
+    files = [
+        file
+        for file in sorted(path.rglob("*"))
+        if file.is_file()
+        and not any(name.startswith(("_", ".")) for name in file.relative_to(path).parts)
+    ]
+    if not files:
+        raise UserError(f"{path} must hold files of ratings, but the folder holds none.")
+    if split := _split_files(path, files):
+        return split
+    if all(_is_parquet(file) for file in files):
+        return [(None, files)]
+    parts = [file for file in files if file.name.startswith("part")]
+    if parts == files:
+        return [(None, [file]) for file in files]
+    if len(files) == 1:
+        return [(None, files)]
+    raise UserError(
+        f"{path} is a folder of {len(files)} files ({', '.join(f.name for f in files[:5])}); name "
+        "the file of ratings, or a folder of parts (part-*) or of train, valid and test files."
+    )
+
+
+def _split_files(path: Path, files: Sequence[Path]) -> list[tuple[str | None, list[Path]]]:
+    """Return the train, valid and test files, if there are a train and a test file."""
+    found: dict[str, list[Path]] = {part: [] for part in _PART_WORDS}
+    for file in files:
+        words = re.split(r"[._\- ]+", file.name.lower())
+        for part, names in _PART_WORDS.items():
+            if any(word in names for word in words):
+                found[part].append(file)
+                break
+    if not found["train"] or not found["test"]:
+        return []
+    for part, named in found.items():
+        if len(named) > 1:
+            raise UserError(
+                f"{path} must have one {part} file, but has {', '.join(f.name for f in named)}; "
+                "leave one there."
+            )
+    return [(part, named) for part, named in found.items() if named]
+
+
+def _is_parquet(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(4) == b"PAR1"

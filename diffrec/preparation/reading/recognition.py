@@ -1,0 +1,142 @@
+"""What a file is, by its content: compression, format, encoding; the ending decides nothing."""
+
+import codecs
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from diffrec.errors import UserError
+
+Compression = Literal["gzip", "zstd", "bzip2", "xz", "zip"]
+
+_COMPRESSED: tuple[tuple[bytes, Compression], ...] = (
+    (b"\x1f\x8b", "gzip"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"BZh", "bzip2"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"PK\x03\x04", "zip"),
+)
+
+_FOREIGN: tuple[tuple[bytes, str], ...] = (
+    (b"PK\x05\x06", "an empty zip archive"),
+    (b"\xd0\xcf\x11\xe0", "an Excel workbook (.xls)"),
+    (b"%PDF", "a PDF document"),
+    (b"SQLite format 3\x00", "an SQLite database"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"\x93NUMPY", "a NumPy array (.npy)"),
+    (b"ARROW1", "an Arrow (Feather) file"),
+    (b"FEA1", "a Feather file"),
+    (b"ORC", "an ORC file"),
+    (b"Obj\x01", "an Avro file"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"Rar!", "a rar archive"),
+    (b"MATLAB 5.0", "a MATLAB file"),
+    (b"RDX", "an R data file"),
+    (b"{\\rtf", "a rich text document"),
+    (b"version https://git-lfs", "a Git LFS pointer, not the file itself"),
+    (b"%%MatrixMarket", "a Matrix Market file, whose second line is no row"),
+    (b"\x80\x03", "a Python pickle"),
+    (b"\x80\x04", "a Python pickle"),
+    (b"\x80\x05", "a Python pickle"),
+    (b"\x89PNG", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+)
+
+_MARKS: tuple[tuple[bytes, str], ...] = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+_HEAD_BYTES = 65536
+_LEAST_TEXT = 16
+"""Bytes from which on zero bytes may tell UTF-16."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What the first bytes of a file say."""
+
+    kind: Literal["parquet", "text"] | Compression
+    encoding: str | None = None
+    """Of text, from its byte order mark; None where it has none."""
+
+
+def recognise(path: Path, shown: Path, encoding: str | None = None) -> Content:
+    """Return what `path` holds.
+
+    Args:
+        path: file to look at, perhaps a decompressed copy.
+        shown: the user's own path, for messages.
+        encoding: given by the user; then bytes that look foreign to UTF-8 are text all the same.
+
+    Raises:
+        UserError: nothing that can be read as ratings; the sentence names what it is.
+    """
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    if not head:
+        raise UserError(f"{shown} must hold ratings or events, but it is empty (0 bytes).")
+    if head.startswith(b"PAR1"):
+        return Content("parquet")
+    for magic, compression in _COMPRESSED:
+        if head.startswith(magic):
+            return Content(compression)
+    for magic, name in _FOREIGN:
+        if head.startswith(magic):
+            _refuse(shown, name)
+    if len(head) > 262 and head[257:262] == b"ustar":
+        _refuse(shown, "a tar archive")
+    if shown.suffix.lower() == ".parquet":
+        raise UserError(
+            f"{shown} must be a Parquet file by its name, but it does not begin like one; check "
+            "the download, or rename it."
+        )
+    if encoding is not None:
+        return Content("text", encoding)
+    for mark, name in _MARKS:
+        if head.startswith(mark):
+            return Content("text", name)
+    _refuse_binary(shown, head)
+    _refuse_markup(shown, head)
+    return Content("text")
+
+
+def _refuse(shown: Path, what: str) -> None:
+    raise UserError(
+        f"{shown} must be a table (CSV, TSV, `::`, JSON lines, Parquet), but it is {what}; export "
+        "its rows as CSV."
+    )
+
+
+def _refuse_binary(shown: Path, head: bytes) -> None:
+    if b"\x00" not in head:
+        return
+    if len(head) < _LEAST_TEXT:
+        _refuse(shown, "binary (it has zero bytes)")
+    pairs = head[: len(head) // 2 * 2]
+    odd, even = pairs[1::2].count(0), pairs[::2].count(0)
+    for zeros, others, name in ((odd, even, "utf-16-le"), (even, odd, "utf-16-be")):
+        if zeros > 0.3 * len(pairs) / 2 and others <= 0.05 * zeros:
+            raise UserError(
+                f"{shown} must be text in UTF-8, but it looks like UTF-16 without a byte order "
+                f"mark; give --encoding {name}."
+            )
+    _refuse(shown, "binary (it has zero bytes)")
+
+
+def _refuse_markup(shown: Path, head: bytes) -> None:
+    start = head.lstrip()[:200].lower()
+    if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b"<script")):
+        raise UserError(
+            f"{shown} must be a table, but it is an HTML page (a download that met a login or an "
+            "error page?); fetch the file itself."
+        )
+    if start.startswith((b"<?xml", b"<!doctype", b"<!--")):
+        _refuse(shown, "an XML document")
+    if start.startswith(b"@relation"):
+        _refuse(shown, "an ARFF file")
+    if start.startswith((b"-- mysql dump", b"create table", b"insert into")):
+        _refuse(shown, "an SQL dump")

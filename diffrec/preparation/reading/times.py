@@ -1,0 +1,256 @@
+"""Times of every common writing, as int64 that keeps their order.
+
+What can be read in two ways is refused until a format is given.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import polars as pl
+
+from diffrec.errors import UserError
+from diffrec.preparation.reading.values import (
+    is_clock_column,
+    is_compact_date,
+    is_dated,
+    is_number_column,
+)
+
+DATE_UNIT = "microseconds since 1970 (UTC)"
+NUMBERS = "the source's numbers"
+_HUNDRED_YEARS = 100 * 365.25 * 86400
+_UNITS = ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6), (np.inf, 1e9))
+"""(magnitude below which, ticks a second): seconds, milli-, micro-, nanoseconds since 1970."""
+
+_DAY_MONTH = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d{2})(?!\d)")
+_CLOCKS = ("%H:%M:%S%.f", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
+_ZONES = ("", "%#z", " %#z", " UTC", " GMT")
+_NAMED_DATES = ("%d %B %Y", "%d %b %Y", "%B %d, %Y", "%b %d, %Y", "%b %d %Y", "%d-%b-%Y")
+_NAMED = (
+    "%a %b %d %H:%M:%S %z %Y",  # Twitter
+    "%a %b %d %H:%M:%S %Y",  # ctime
+    "%a, %d %b %Y %H:%M:%S %z",  # RFC 2822
+    "%a, %d %b %Y %H:%M:%S GMT",
+    "%d/%b/%Y:%H:%M:%S %z",  # Apache
+    *_NAMED_DATES,
+    *(f"{date} {clock}" for date, clock in product(_NAMED_DATES, _CLOCKS)),
+    "%m %d, %Y",  # Amazon's reviewTime
+)
+
+Extremes = Callable[[], tuple[int, int]]
+"""Returns the largest first and second number of dates like 07/11/2016, over the whole column."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeReader:
+    """How the cells of a time column become numbers."""
+
+    label: str
+    """For the manifest: `numbers`, or the formats of the dates."""
+
+    formats: tuple[str, ...] = ()
+    """strptime formats, tried in turn; none for numbers."""
+
+    is_fraction: bool = False
+    """Numbers with a fraction or an exponent, read as float64 first."""
+
+    nanoseconds: bool = False
+    unit: str | None = None
+    """Of times that Parquet holds as such; None follows from the cells."""
+
+    notes: tuple[str, ...] = ()
+
+    def read(self, text: pl.Expr) -> pl.Expr:
+        """Return the expression of the times: int64, or float64 where there are fractions."""
+        if not self.formats:
+            if self.is_fraction:
+                number = text.cast(pl.Float64, strict=False)
+                return pl.when(number.is_finite()).then(number)
+            return text.cast(pl.Int64, strict=False)
+        unit = "ns" if self.nanoseconds else "us"
+        found = [
+            text.str.to_datetime(
+                format, time_unit=unit, time_zone="UTC" if "z" in format else None, strict=False
+            ).to_physical()
+            for format in self.formats
+        ]
+        return pl.coalesce(found) if len(found) > 1 else found[0]
+
+
+def choose_reader(
+    cells: Sequence[str], where: str, time_format: str | None, extremes: Extremes
+) -> tuple[TimeReader, TimeReader | None]:
+    """Return the reader that the first cells ask for, and a wider one for what it leaves unread.
+
+    Args:
+        cells: first cells of the column, without blanks at their ends.
+        where: the source and its column, for messages.
+        time_format: what the user said.
+        extremes: see `Extremes`; called only for dates like 07/11/2016.
+
+    Raises:
+        UserError: times of day without a date, or dates that can be read in two ways.
+    """
+    filled = [cell for cell in cells if cell]
+    precise = any(re.search(r"\.\d{7,}", cell) for cell in filled)
+    if time_format is not None:
+        return TimeReader(time_format, (time_format,), nanoseconds=precise), None
+    if is_clock_column(filled):
+        raise UserError(
+            f"{where} must hold points in time, but holds times of day without a date "
+            f"({filled[0]}); name a column with dates as --time-column."
+        )
+    if is_compact_date(filled):
+        return TimeReader("%Y%m%d", ("%Y%m%d",)), None
+    if is_number_column(filled):
+        if all(re.fullmatch(r"(19|20)\d{12}", cell) for cell in filled):
+            return TimeReader("%Y%m%d%H%M%S", ("%Y%m%d%H%M%S",)), None
+        whole = TimeReader("numbers")
+        fraction = TimeReader("numbers", is_fraction=True)
+        is_whole = all(re.fullmatch(r"[+-]?\d+", cell) for cell in filled)
+        return (whole, fraction) if is_whole else (fraction, None)
+    if not is_dated(filled):
+        return TimeReader("numbers"), TimeReader("numbers", is_fraction=True)
+    family = _family(filled, where, extremes)
+    used = _used(filled, family)
+    zones = {("z" in format or format.endswith(("UTC", "GMT"))) for format in used}
+    notes = ("times without a zone are taken as UTC, like the others",) if len(zones) > 1 else ()
+    narrow = TimeReader(", ".join(used), tuple(used), nanoseconds=precise, notes=notes)
+    return narrow, TimeReader(", ".join(used), tuple(family), nanoseconds=precise, notes=notes)
+
+
+def finish(times: np.ndarray, reader: TimeReader) -> tuple[np.ndarray, str]:
+    """Return int64 times in order-keeping units, and the unit in words."""
+    if times.dtype.kind == "i":
+        unit = reader.unit or (DATE_UNIT if reader.formats else NUMBERS)
+        if reader.nanoseconds:
+            unit = unit.replace("micro", "nano")
+        return times.astype(np.int64, copy=False), unit
+    largest = float(np.abs(times).max()) if len(times) else 0.0
+    if largest < 2**62 and np.array_equal(times, np.rint(times)):
+        return times.astype(np.int64), NUMBERS
+    # As many decimals as int64 holds beside the largest: no two different times become one.
+    decimals = int(np.clip(np.floor(np.log10(9e18 / max(largest, 1e-300))), 0, 15))
+    return np.rint(times * 10.0**decimals).astype(np.int64), f"1e-{decimals} of {NUMBERS}"
+
+
+def parse_moment(moment: str, unit: str) -> int:
+    """Return a moment in a unit that `finish` named.
+
+    Args:
+        moment: a number in the source's own unit, or a date where the source has dates.
+        unit: of the times that it is compared with.
+
+    Raises:
+        UserError: it is neither.
+    """
+    ticks = {"micro": 10**6, "milli": 10**3, "nano": 10**9}.get(unit.partition("seconds")[0])
+    try:
+        number = float(moment)
+    except ValueError:
+        if ticks is None:
+            raise UserError(
+                f"A moment must be a number, as the source's times are, but got {moment!r}."
+            ) from None
+        try:
+            return (
+                int((np.datetime64(moment.strip().removesuffix("Z"), "s")).astype(np.int64)) * ticks
+            )
+        except ValueError:
+            raise UserError(
+                f"A moment must be a date like 2001-01-31 or 2001-01-31T12:00, but got {moment!r}."
+            ) from None
+    if unit.startswith("1e-"):
+        return round(number * 10.0 ** int(unit[3:].split()[0]))
+    return round(number)
+
+
+def doubts(times: np.ndarray, unit: str) -> list[str]:
+    """Return sentences on times that cannot all be meant: mixed units, zeros, placeholders."""
+    if not len(times) or unit.startswith("1e-"):
+        return []
+    low, high = float(times.min()), float(times.max())
+    ticks = {"nano": 1e9, "milli": 1e3}.get(unit.partition("seconds")[0], 1e6)
+    if unit == NUMBERS:
+        middle = abs(float(np.median(times)))
+        if middle < 1e8:
+            return []  # places in a history, years
+        ticks = next(ticks for limit, ticks in _UNITS if middle < limit)
+    found = []
+    jump = low > 0 and high / low > 300 and low > 1e6
+    if (high - low) / ticks > _HUNDRED_YEARS or (unit == NUMBERS and jump):
+        found.append(
+            f"times run from {_shown(low, ticks)} to {_shown(high, ticks)}, more than a hundred "
+            "years or a change of unit: are seconds and milliseconds mixed, or placeholders among "
+            "them?"
+        )
+    if zeros := int(np.count_nonzero(times == 0)):
+        found.append(f"{zeros} times are 0 (1970-01-01): missing ones?")
+    return found
+
+
+def _shown(time: float, ticks: float) -> str:
+    try:
+        return str(np.datetime64(int(time / ticks), "s").astype("datetime64[D]"))
+    except (OverflowError, ValueError):
+        return f"{time:.6g}"
+
+
+def _family(cells: Sequence[str], where: str, extremes: Extremes) -> list[str]:
+    """Return all formats of the cells' kind of date."""
+    match = next((m for cell in cells if (m := _DAY_MONTH.match(cell))), None)
+    if match is not None:
+        mark = match.group(2)
+        if len(match.group(4)) == 2:
+            raise UserError(
+                f"{where} has dates with two digits for the year ({match.group()}), which can be "
+                f"read in several ways; say how with --time-format, like %d{mark}%m{mark}%y."
+            )
+        order = _day_or_month_first(match.group(), where, mark, extremes)
+        dates = [order]
+        return [*dates, *_with_clocks(dates)]
+    if any(re.match(r"\d{4}[-/]", cell) for cell in cells):
+        dates = ["%Y-%m-%d", "%Y/%m/%d"]
+        return [*dates, *_with_clocks(dates)]
+    return list(_NAMED)
+
+
+def _with_clocks(dates: Sequence[str]) -> list[str]:
+    return [
+        f"{date}{gap}{clock}{zone}"
+        for date, gap, clock, zone in product(dates, (" ", "T", ", "), _CLOCKS, _ZONES)
+    ]
+
+
+def _day_or_month_first(example: str, where: str, mark: str, extremes: Extremes) -> str:
+    first, second = extremes()
+    if first > 12 and second > 12:
+        raise UserError(
+            f"{where} has dates with the day first and with the month first ({example}, ...); "
+            "write them in one way."
+        )
+    if first > 12:
+        return f"%d{mark}%m{mark}%Y"
+    if second > 12:
+        return f"%m{mark}%d{mark}%Y"
+    raise UserError(
+        f"{where} has dates that can be read in two ways ({example}), and no day above 12 tells; "
+        f"say --time-format %d{mark}%m{mark}%Y or %m{mark}%d{mark}%Y."
+    )
+
+
+def _used(cells: Sequence[str], family: Sequence[str]) -> list[str]:
+    """Return the formats of the family that the first cells need, in its order."""
+    unread = pl.Series(cells[:1000])
+    used = []
+    for format in family:
+        if not len(unread):
+            break
+        read = pl.select(TimeReader("", (format,)).read(pl.lit(unread))).to_series()
+        if read.null_count() < len(unread):
+            used.append(format)
+            unread = unread.filter(read.is_null())
+    return used or list(family[:1])

@@ -1,0 +1,80 @@
+"""Which ratings count as interactions: the threshold, and what share each one would keep."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from diffrec.errors import UserError
+from diffrec.preparation.settings import Threshold
+
+_HIGH = 0.75
+"""Part of the scale above which `auto` takes ratings: 4 of 1 to 5, 8 of 0 to 10, 1 of 0 and 1."""
+
+_MOST_VALUES = 101
+_SHOWN = 11
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdChoice:
+    """The threshold in force, and the share of the ratings that it and others keep."""
+
+    threshold: float | None
+    """None: every rating is an interaction."""
+
+    kept: float
+    shares: dict[float, float]
+    """Share of ratings of at least each value; at most eleven values."""
+
+    automatic: float | None
+    """What `auto` takes; None where the values are no scale."""
+
+    def sentence(self) -> str:
+        """Return what the user should know of the choice."""
+        if self.threshold is None:
+            return "ratings do not count: every row is an interaction"
+        listed = ", ".join(f"{value:g}: {share:.1%}" for value, share in self.shares.items())
+        said = (
+            f"ratings of at least {self.threshold:g} are interactions, {self.kept:.1%} of them "
+            f"(at least {listed})"
+        )
+        if self.automatic is not None and self.automatic != self.threshold:
+            said += (
+                f"; --threshold auto takes {self.automatic:g}, {self.shares_of(self.automatic):.1%}"
+            )
+        return said
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the choice as JSON values."""
+        return asdict(self) | {"shares": {f"{value:g}": s for value, s in self.shares.items()}}
+
+    def shares_of(self, value: float) -> float:
+        """Return the share of ratings of at least `value`, which is one of the values."""
+        return self.shares.get(value, float("nan"))
+
+
+def choose_threshold(ratings: np.ndarray, threshold: Threshold) -> ThresholdChoice:
+    """Return the threshold for these ratings.
+
+    Raises:
+        UserError: `auto` is asked of values that are no scale (counts of plays, for instance).
+    """
+    values, counts = np.unique(ratings, return_counts=True)
+    share = counts[::-1].cumsum()[::-1] / len(ratings)
+    automatic = None
+    if len(values) <= _MOST_VALUES:
+        least = values[0] + _HIGH * (values[-1] - values[0])
+        automatic = float(values[np.searchsorted(values, least)])
+    if threshold == "auto":
+        if automatic is None:
+            raise UserError(
+                f"`--threshold auto` needs ratings on a scale, but there are {len(values)} "
+                f"different ones ({values[0]:g} to {values[-1]:g}); give a number, or none."
+            )
+        threshold = automatic
+    shown = np.unique(np.linspace(0, len(values) - 1, min(len(values), _SHOWN)).round().astype(int))
+    shares = {float(values[n]): float(share[n]) for n in shown}
+    if automatic is not None:
+        shares[automatic] = float(share[np.searchsorted(values, automatic)])
+    kept = 1.0 if threshold is None else float(np.mean(ratings >= np.float32(threshold)))
+    return ThresholdChoice(threshold, kept, dict(sorted(shares.items())), automatic)
