@@ -38,10 +38,10 @@ def main() -> None:
         return model.process.reverse_chain(model.denoiser, x_0.clone())
 
     def collapsed() -> torch.Tensor:
-        return model._denoise(model._rest(), x_0, None, torch.randn_like)
+        return model._denoise(model._build_cache(), x_0, None, torch.randn_like)
 
     def shorter() -> torch.Tensor:
-        with model.chain_in(torch.bfloat16):
+        with model.chain_precision(torch.bfloat16):
             return collapsed()
 
     with torch.no_grad():

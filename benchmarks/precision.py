@@ -64,7 +64,7 @@ def _trained(variant: str, changes: dict[str, object], data: Dataset, device: st
 def _difference_by_scoring(run: TrainingRun, data: Dataset) -> float:
     """Return by how much a metric of test moves when the chain runs in bf16."""
     exact = score_test(run, data.test)
-    with run.model.chain_in(torch.bfloat16):
+    with run.model.chain_precision(torch.bfloat16):
         rough = score_test(run, data.test)
     near = [name for name in exact if name.endswith(("@10", "@20"))]
     return max(abs(exact[name] - rough[name]) for name in near)

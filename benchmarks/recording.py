@@ -36,7 +36,7 @@ def main() -> None:
                 }
             )
             asked, recorded = (TrainingRun(config, split, device="cuda") for _ in range(2))
-            asked.records_steps = False
+            asked.uses_cuda_graph = False
             losses = [asked.next_epoch().loss]
             started = time.perf_counter()
             equal = losses == [recorded.next_epoch().loss]

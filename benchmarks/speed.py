@@ -137,7 +137,7 @@ def _peak(run: TrainingRun) -> float:
 
 def _validate(run: TrainingRun) -> None:
     train, valid, model = run.split.train, run.split.valid, run.model
-    with model.chain_in(product_dtype(run.config, model.device)):
+    with model.chain_precision(product_dtype(run.config, model.device)):
         evaluate(model, history=train, target=valid, seen=[train])
 
 

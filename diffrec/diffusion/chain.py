@@ -76,7 +76,7 @@ class ChainEnd(NamedTuple):
     history_scale: float
 
 
-def shortcut(
+def build_shortcut(
     process: LinearChain, network: HiddenSteps, dtype: torch.dtype | None = None
 ) -> Shortcut:
     """Return the output and the input layer as one, for all users of a network at rest.
@@ -95,7 +95,7 @@ def collapsed_chain(
     process: LinearChain,
     network: HiddenSteps,
     product: Tensor,
-    through: Shortcut,
+    shortcut: Shortcut,
     histories: Tensor | None = None,
 ) -> ChainEnd:
     """Run all T steps and return the chain's end.
@@ -104,7 +104,7 @@ def collapsed_chain(
         process: its coefficients.
         network: at rest.
         product: W_x x_T, shape (batch, first_hidden).
-        through: of the network.
+        shortcut: of the network.
         histories: W_x times the history as each step sees it, shape (num_steps, batch,
             first_hidden), where steps differ (`GaussianProcess.reverse_chain`).
     """
@@ -118,7 +118,7 @@ def collapsed_chain(
     parts = product.split(rows)
     seen = [None] * len(parts) if histories is None else histories.split(rows, dim=1)
     ends = [
-        _run(part, network, through, a, b, shares, of_part)
+        _run(part, network, shortcut, a, b, shares, of_part)
         for part, of_part in zip(parts, seen, strict=True)
     ]
     return ChainEnd(torch.cat(ends), sum(shares), kept[-1] * a[-1])
@@ -151,14 +151,14 @@ def _first_layer_biases(process: LinearChain, network: HiddenSteps, shift: Tenso
 def _run(
     product: Tensor,
     network: HiddenSteps,
-    through: Shortcut,
+    shortcut: Shortcut,
     a: list[float],
     b: list[float],
     shares: list[float],
     histories: Tensor | None,
 ) -> Tensor:
     """Return the sum of shares_t h_t over the chain, shape (batch, last_hidden)."""
-    matrix, biases = through
+    matrix, biases = shortcut
     end: Tensor | None = None
     left = 1.0  # of the history
     product = product.clone()  # the caller's stays his

@@ -20,7 +20,7 @@ SCORES_PER_BATCH = 2**22
 SCORES_PER_GPU_BATCH = 2**26
 """On a GPU, which idles over small batches."""
 
-LEAST_ROWS = 64
+MIN_ROWS = 64
 """Users at a time however many items there are: fewer would read all weights for little work."""
 
 _SHARE_OF_FREE = 1 / 8
@@ -39,7 +39,7 @@ class Scorer(Protocol):
 class PreparedScorer(Protocol):
     """A scorer with work that is the same for all users, done once while it is held still."""
 
-    def scoring(self) -> AbstractContextManager[None]:
+    def cached_scoring(self) -> AbstractContextManager[None]:
         """Return the context in which it will be asked many times and not change."""
         ...
 
@@ -83,43 +83,41 @@ def evaluate(
         seen: interactions that must not be recommended.
         ks: cut-offs.
     """
-    return evaluate_all(model, history=history, questions=[EvaluationTask(target, seen)], ks=ks)[0]
+    return evaluate_all(model, history=history, tasks=[EvaluationTask(target, seen)], ks=ks)[0]
 
 
 def evaluate_all(
     model: Scorer,
     *,
     history: Interactions,
-    questions: Sequence[EvaluationTask],
+    tasks: Sequence[EvaluationTask],
     ks: Sequence[int] = KS,
 ) -> list[dict[str, float]]:
-    """Return the metrics of each question; every user is scored once for all of them.
+    """Return the metrics of each task; every user is scored once for all of them.
 
     Validation and test, say, differ only in what is masked and what is to be found.
     """
-    return [
-        found.means() for found in user_results(model, history=history, questions=questions, ks=ks)
-    ]
+    return [found.means() for found in user_results(model, history=history, tasks=tasks, ks=ks)]
 
 
 def user_results(
     model: Scorer,
     *,
     history: Interactions,
-    questions: Sequence[EvaluationTask],
+    tasks: Sequence[EvaluationTask],
     ks: Sequence[int] = KS,
 ) -> list[UserResults]:
-    """Return the metrics of each question by user; every user is scored once for all of them."""
-    wanted = [question.target.lengths > 0 for question in questions]
-    parts: list[list[dict[str, np.ndarray]]] = [[] for _ in questions]
+    """Return the metrics of each task by user; every user is scored once for all of them."""
+    wanted = [task.target.lengths > 0 for task in tasks]
+    parts: list[list[dict[str, np.ndarray]]] = [[] for _ in tasks]
     users = np.flatnonzero(np.any(wanted, axis=0))
     for batch, scores in score_batches(model, history=history, users=users):
-        for i, question in enumerate(questions):
+        for i, task in enumerate(tasks):
             rows = np.flatnonzero(wanted[i][batch])
-            # `hide` writes into the scores: the last question may have them
-            mine = scores if i == len(questions) - 1 else scores.clone()
-            ranking = top_items(mine, [part.select_users(batch) for part in question.seen], max(ks))
-            target = question.target.select_users(batch[rows])
+            # `hide` writes into the scores: the last task may have them
+            mine = scores if i == len(tasks) - 1 else scores.clone()
+            ranking = top_items(mine, [part.select_users(batch) for part in task.seen], max(ks))
+            target = task.target.select_users(batch[rows])
             if len(rows) < len(batch):
                 ranking = ranking[to_device(rows, ranking.device)]
             parts[i].append(user_metrics(ranking, target, ks))
@@ -158,7 +156,7 @@ def score_batches(
     if len(users) == 0:
         return
     rows = batch_rows(history.num_items, _device(model))
-    with _held_still(model):
+    with _eval_mode(model):
         for batch in np.array_split(users, -(-len(users) // rows)):
             yield batch, model.scores(history, batch)
 
@@ -176,7 +174,7 @@ def top_items(scores: Tensor, seen: Sequence[Interactions], k: int) -> Tensor:
 def batch_rows(num_items: int, device: torch.device) -> int:
     """Return how many users are scored at a time: many, but within what memory is free."""
     wanted = SCORES_PER_GPU_BATCH if device.type == "cuda" else SCORES_PER_BATCH
-    rows = max(LEAST_ROWS, wanted // max(num_items, 1))
+    rows = max(MIN_ROWS, wanted // max(num_items, 1))
     fit = int(_SHARE_OF_FREE * free_memory(device)) // (2 * 4 * max(num_items, 1))
     return max(1, min(rows, fit))
 
@@ -190,7 +188,7 @@ def mask_seen(scores: Tensor, seen: Sequence[Interactions]) -> None:
 
 
 @contextmanager
-def _held_still(model: Scorer) -> Iterator[None]:
+def _eval_mode(model: Scorer) -> Iterator[None]:
     """Put a module into eval mode, and let the model do once what all users share."""
     module = model if isinstance(model, torch.nn.Module) else None
     was_training = module is not None and module.training
@@ -198,7 +196,7 @@ def _held_still(model: Scorer) -> Iterator[None]:
         module.eval()
     try:
         if isinstance(model, PreparedScorer):
-            with model.scoring():
+            with model.cached_scoring():
                 yield
         else:
             yield

@@ -56,7 +56,7 @@ class ClusteredAutoencoder(nn.Module):
         self.register_buffer("columns", torch.from_numpy(order.copy()))
         self.register_buffer("restore", torch.from_numpy(np.argsort(order)))
         self.cluster_sizes = sizes
-        self.latent_dims = share(config.latent_dim, sizes, "latent_dim")
+        self.latent_dims = split_units(config.latent_dim, sizes, "latent_dim")
         self.variational = config.variational
         self.dropout = Dropout(config.dropout)
         self.noise = Noise()
@@ -122,7 +122,7 @@ class ClusteredAutoencoder(nn.Module):
 
     def _build_encoders(self, config: AutoencoderConfig) -> nn.ModuleList:
         hidden = [
-            share(dim, self.cluster_sizes, "encoder_hidden_dims")
+            split_units(dim, self.cluster_sizes, "encoder_hidden_dims")
             for dim in config.encoder_hidden_dims
         ]
         return nn.ModuleList(
@@ -137,7 +137,7 @@ class ClusteredAutoencoder(nn.Module):
             sizes = [config.latent_dim, *config.decoder_hidden_dims, num_items]
             return nn.ModuleList([_mlp(sizes, config.activation)])
         hidden = [
-            share(dim, self.cluster_sizes, "decoder_hidden_dims")
+            split_units(dim, self.cluster_sizes, "decoder_hidden_dims")
             for dim in config.decoder_hidden_dims
         ]
         return nn.ModuleList(
@@ -148,7 +148,7 @@ class ClusteredAutoencoder(nn.Module):
         )
 
 
-def share(units: int, sizes: list[int], name: str) -> list[int]:
+def split_units(units: int, sizes: list[int], name: str) -> list[int]:
     """Split `units` in proportion to `sizes`: at least 1 each, the last takes the rest.
 
     Raises:

@@ -1,8 +1,8 @@
 """A linear layer whose weight gradient need not exist as a whole.
 
 On amazon-book's shape a layer of 178,181 items by 1,000 units weighs 0.7 GB, and so does its
-gradient. Where somebody takes the gradient (`take`), it is computed a few rows at a time and handed
-over, and `weight.grad` stays empty.
+gradient. With a `grad_consumer` the gradient is computed a few rows at a time and passed to it, and
+`weight.grad` stays empty.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -15,14 +15,14 @@ from torch.nn import functional as F
 GradConsumer = Callable[[Iterable[tuple[slice, Tensor]]], None]
 """Takes the gradient as (rows, gradient of these rows), every row once."""
 
-PIECE_BYTES = 2**26
+CHUNK_BYTES = 2**26
 """Of the gradient at a time: larger pieces read the layer's input less often."""
 
 
 class ChunkedLinear(nn.Linear):
     """nn.Linear between items and units."""
 
-    take: GradConsumer | None = None
+    grad_consumer: GradConsumer | None = None
     """Who is given the weight's gradient in pieces; None: autograd, as everywhere."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -34,20 +34,20 @@ class ChunkedLinear(nn.Linear):
         return self._product(input, None)
 
     def _product(self, x: Tensor, bias: Tensor | None) -> Tensor:
-        if self.take is None or not torch.is_grad_enabled():
+        if self.grad_consumer is None or not torch.is_grad_enabled():
             return F.linear(x, self.weight, bias)
-        return _TakenInPieces.apply(x, self.weight, bias, self.take)  # type: ignore[return-value]
+        return _ChunkedWeightGrad.apply(x, self.weight, bias, self.grad_consumer)  # type: ignore[return-value]
 
 
-class _TakenInPieces(torch.autograd.Function):
+class _ChunkedWeightGrad(torch.autograd.Function):
     """F.linear whose backward hands the weight's gradient over before it returns."""
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, take: GradConsumer
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, grad_consumer: GradConsumer
     ) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.take = take
+        ctx.grad_consumer = grad_consumer
         return F.linear(x, weight, bias)
 
     @staticmethod
@@ -56,13 +56,14 @@ class _TakenInPieces(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         to_x = gradient @ weight.to(gradient.dtype) if ctx.needs_input_grad[0] else None
         to_bias = gradient.sum(dim=0) if ctx.needs_input_grad[2] else None
-        ctx.take(_pieces(gradient, x, weight))  # changes the weight: nothing may need it after this
+        # The consumer changes the weight: nothing may need it after this.
+        ctx.grad_consumer(_grad_chunks(gradient, x, weight))
         return to_x, None, to_bias, None
 
 
-def _pieces(gradient: Tensor, x: Tensor, weight: Tensor) -> Iterator[tuple[slice, Tensor]]:
+def _grad_chunks(gradient: Tensor, x: Tensor, weight: Tensor) -> Iterator[tuple[slice, Tensor]]:
     x = x.to(gradient.dtype)
-    step = max(1, PIECE_BYTES // (weight.element_size() * weight.shape[1]))
+    step = max(1, CHUNK_BYTES // (weight.element_size() * weight.shape[1]))
     buffer = gradient.new_empty(min(step, len(weight)), weight.shape[1])
     for start in range(0, len(weight), step):
         rows = slice(start, min(start + step, len(weight)))

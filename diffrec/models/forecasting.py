@@ -18,7 +18,7 @@ from diffrec.config.forecasting import ForecastingConfig
 from diffrec.data.cuts import Cuts, WeightedRows, query_rows, seen_rows
 from diffrec.data.interactions import Interactions
 from diffrec.diffusion.bridge import BridgeProcess
-from diffrec.diffusion.chain import Shortcut, collapsed_chain, finish_chain, shortcut
+from diffrec.diffusion.chain import Shortcut, build_shortcut, collapsed_chain, finish_chain
 from diffrec.diffusion.process import Draw
 from diffrec.diffusion.timesteps import ImportanceTimestepSampler, UniformTimestepSampler
 from diffrec.models.annealing import Annealing
@@ -131,11 +131,11 @@ class ForecastingRecommender(nn.Module):
         return self.autoencoder.decode(self._chain(self.denoiser.product(latent), None, draw))
 
     @contextmanager
-    def scoring(self) -> Iterator[None]:
+    def cached_scoring(self) -> Iterator[None]:
         """Compute once what the scores of all users share; no weight may change meanwhile."""
         if self.is_collapsible:
             with torch.no_grad():
-                self._shortcut = shortcut(self.process, self.denoiser)
+                self._shortcut = build_shortcut(self.process, self.denoiser)
         try:
             yield
         finally:
@@ -145,9 +145,9 @@ class ForecastingRecommender(nn.Module):
         """Run the reverse chain from W_x x_T, (batch, first_hidden); return its last prediction."""
         process, denoiser = self.process, self.denoiser
         if self.is_collapsible:
-            through = self._shortcut or shortcut(process, denoiser)
+            shortcut = self._shortcut or build_shortcut(process, denoiser)
             return finish_chain(
-                denoiser, collapsed_chain(process, denoiser, product, through), None
+                denoiser, collapsed_chain(process, denoiser, product, shortcut), None
             )
         kept, added = process.linear_steps()
         for step in reversed(range(process.num_steps)):

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from diffrec.config import RecommenderConfig
 from diffrec.data.interactions import Interactions
-from diffrec.diffusion.chain import Shortcut, collapsed_chain, finish_chain, shortcut
+from diffrec.diffusion.chain import Shortcut, build_shortcut, collapsed_chain, finish_chain
 from diffrec.diffusion.process import Draw, GaussianProcess
 from diffrec.diffusion.timesteps import (
     ImportanceTimestepSampler,
@@ -32,10 +32,10 @@ from diffrec.models.weighted_history import WeightedHistory
 from diffrec.runtime.devices import to_device
 
 
-class _AtRest(NamedTuple):
+class _ScoringCache(NamedTuple):
     """What the scores of all users have in common while no weight changes."""
 
-    through: Shortcut | None
+    shortcut: Shortcut | None
     """None where the chain cannot run in the hidden layer."""
 
     columns: Tensor | None
@@ -80,9 +80,9 @@ class DiffusionRecommender(nn.Module):
         rows = config.diffusion.num_steps if config.temporal.per_step else 1
         self.recency = RecencyCurve(rows) if learns else None
         self.register_buffer("batches_seen", torch.zeros((), dtype=torch.long))
-        self._at_rest: _AtRest | None = None
-        self.chain_format: torch.dtype | None = None
-        """Of the reverse chain's products (`chain_in`); None: the weights' own."""
+        self._cache: _ScoringCache | None = None
+        self.chain_dtype: torch.dtype | None = None
+        """Of the reverse chain's products (`chain_precision`); None: the weights' own."""
 
     def training_weights(
         self, history: Interactions
@@ -138,32 +138,34 @@ class DiffusionRecommender(nn.Module):
         rows = history.select_users(users)
         draws = self.process.draws_when_scoring
         draw = UserNoise(self.config.seed, users) if draws else torch.randn_like
-        return self._scores(self._asked(rows), draw)
+        return self._scores(self._query(rows), draw)
 
     @contextmanager
-    def scoring(self) -> Iterator[None]:
+    def cached_scoring(self) -> Iterator[None]:
         """Compute what the scores of all users share once; no weight may change meanwhile."""
         with torch.no_grad():
-            self._at_rest = self._rest()
+            self._cache = self._build_cache()
         try:
             yield
         finally:
-            self._at_rest = None
+            self._cache = None
 
     @contextmanager
-    def chain_in(self, number_format: torch.dtype | None) -> Iterator[None]:
+    def chain_precision(self, dtype: torch.dtype | None) -> Iterator[None]:
         """Run the reverse chain in a shorter format where that is exact but for rounding.
 
-        Validation, which chooses an epoch, may be asked so; what is reported is float32.
+        Validation, which chooses an epoch, may use it; reported metrics are float32.
         """
-        before, self.chain_format = self.chain_format, number_format
+        before, self.chain_dtype = self.chain_dtype, dtype
         try:
             yield
         finally:
-            self.chain_format = before
+            self.chain_dtype = before
 
     def future_loss(self, history: Interactions, rng: np.random.Generator) -> Tensor:
-        """Return how badly the weighted pasts foretell the next items; to be asked `at_rest`.
+        """Return the negative log-likelihood of the next items given the weighted past, a scalar.
+
+        Call it inside `frozen_except_w`.
 
         Args:
             history: train interactions of the batch's users.
@@ -174,11 +176,11 @@ class DiffusionRecommender(nn.Module):
         assert temporal.future_items is not None
         assert temporal.future_temperature is not None
         past, future = cut_histories(history, temporal.future_items, rng)
-        scores = self._scores(self._asked(past))
+        scores = self._scores(self._query(past))
         return future_nll(in_spreads(scores) * temporal.future_temperature, past, future)
 
     @contextmanager
-    def at_rest(self) -> Iterator[None]:
+    def frozen_except_w(self) -> Iterator[None]:
         """Freeze every parameter but W, and dropout, so that gradient reaches W alone."""
         assert self.recency is not None
         mine = {id(p) for p in self.recency.parameters()}
@@ -188,7 +190,7 @@ class DiffusionRecommender(nn.Module):
         for parameter in others:
             parameter.requires_grad_(False)
         try:
-            with self.scoring():
+            with self.cached_scoring():
                 yield
         finally:
             for parameter in others:
@@ -229,15 +231,15 @@ class DiffusionRecommender(nn.Module):
         start = self.process.num_inference_noise_steps == 0 and self.autoencoder is None
         return start and self._is_exactly_linear
 
-    def _asked(self, rows: Interactions) -> WeightedHistory:
-        """Return what the network is asked with: weighted, then scaled."""
-        scale, weights = self.config.temporal.inference_scale, self._asking_weights(rows)
+    def _query(self, rows: Interactions) -> WeightedHistory:
+        """Return the histories that the network is queried with: weighted, then scaled."""
+        scale, weights = self.config.temporal.inference_scale, self._query_weights(rows)
         if scale != 1:
             ones = torch.ones(len(rows.indices), device=self.device)
             weights = [scale * (ones if row is None else row) for row in weights]
         return WeightedHistory(rows, weights, self.device)
 
-    def _asking_weights(self, rows: Interactions) -> list[Tensor | None]:
+    def _query_weights(self, rows: Interactions) -> list[Tensor | None]:
         """Return the weights of each interaction, (nnz,), one entry for all steps or one each."""
         temporal = self.config.temporal
         if self.recency is not None:
@@ -247,18 +249,20 @@ class DiffusionRecommender(nn.Module):
         weights = interaction_weights(temporal, rows)
         return [None if weights is None else to_device(weights, self.device)]
 
-    def _scores(self, asked: WeightedHistory, draw: Draw = torch.randn_like) -> Tensor:
+    def _scores(self, query: WeightedHistory, draw: Draw = torch.randn_like) -> Tensor:
         if self._is_sparse_start:
-            return self._scores_from_sparse(asked)
+            return self._scores_from_sparse(query)
 
-        rest = self._at_rest or self._rest()
+        cache = self._cache or self._build_cache()
 
-        def see(step: int) -> Tensor:
-            if self.autoencoder is None or rest.columns is None:
-                return asked.dense(step)
-            return self.autoencoder.latent_of(asked.times(rest.columns, step))
+        def history_at(step: int) -> Tensor:
+            if self.autoencoder is None or cache.columns is None:
+                return query.dense(step)
+            return self.autoencoder.latent_of(query.times(cache.columns, step))
 
-        x_0_hat = self._denoise(rest, see(-1), see if asked.differs_by_step else None, draw)
+        x_0_hat = self._denoise(
+            cache, history_at(-1), history_at if query.differs_by_step else None, draw
+        )
         return x_0_hat if self.autoencoder is None else self.autoencoder.decode(x_0_hat)
 
     def _diffusion_loss(
@@ -276,45 +280,49 @@ class DiffusionRecommender(nn.Module):
         self.timestep_sampler.update(timesteps.t, loss.per_row.detach())
         return (loss.per_row / timesteps.importance.to(x_0.dtype)).mean(), loss.x_0_hat
 
-    def _rest(self) -> _AtRest:
+    def _build_cache(self) -> _ScoringCache:
         """Return what the scores of all users share."""
-        columns = through = None
+        columns = shortcut = None
         if self.autoencoder is not None:
             columns = self.autoencoder.first_layers()
         elif self._is_sparse_start:
             columns = self.denoiser.input_weight.T.contiguous()
         if self._is_exactly_linear:
-            through = shortcut(self.process, self.denoiser, self.chain_format)
-        return _AtRest(through, columns)
+            shortcut = build_shortcut(self.process, self.denoiser, self.chain_dtype)
+        return _ScoringCache(shortcut, columns)
 
     def _denoise(
-        self, rest: _AtRest, x_0: Tensor, see: Callable[[int], Tensor] | None, draw: Draw
+        self,
+        cache: _ScoringCache,
+        x_0: Tensor,
+        history_at: Callable[[int], Tensor] | None,
+        draw: Draw,
     ) -> Tensor:
-        """Run the chain from `x_0`; `see`, where steps differ, is the history of each."""
+        """Run the chain from `x_0`; `history_at`, where steps differ, is the history of each."""
         process, denoiser = self.process, self.denoiser
         x_t, share = process.noise_history(x_0, draw), process.history_share
-        if rest.through is None:
-            shown = None if see is None else lambda step: share * see(step)
+        if cache.shortcut is None:
+            shown = None if history_at is None else lambda step: share * history_at(step)
             return process.reverse_chain(denoiser, x_t, shown, draw)
         products, matrix = None, denoiser.input_weight
-        if see is not None:
-            products = share * self._of_all_steps(lambda step: F.linear(see(step), matrix))
+        if history_at is not None:
+            products = share * self._of_all_steps(lambda step: F.linear(history_at(step), matrix))
         product = F.linear(x_t, matrix)
-        end = collapsed_chain(process, denoiser, product, rest.through, products)
-        if see is not None and end.history_scale != 0:
-            x_t = x_t + share * (see(0) - x_0)
+        end = collapsed_chain(process, denoiser, product, cache.shortcut, products)
+        if history_at is not None and end.history_scale != 0:
+            x_t = x_t + share * (history_at(0) - x_0)
         return finish_chain(denoiser, end, x_t)
 
-    def _scores_from_sparse(self, asked: WeightedHistory) -> Tensor:
-        rest = self._at_rest or self._rest()
-        assert rest.columns is not None
-        assert rest.through is not None
-        columns, products = rest.columns, None
-        if asked.differs_by_step:
-            products = self._of_all_steps(lambda step: asked.times(columns, step))
-        product = asked.times(columns, -1) if products is None else products[-1]
-        end = collapsed_chain(self.process, self.denoiser, product, rest.through, products)
-        return finish_chain(self.denoiser, end, None if end.history_scale == 0 else asked.dense(0))
+    def _scores_from_sparse(self, query: WeightedHistory) -> Tensor:
+        cache = self._cache or self._build_cache()
+        assert cache.columns is not None
+        assert cache.shortcut is not None
+        columns, products = cache.columns, None
+        if query.differs_by_step:
+            products = self._of_all_steps(lambda step: query.times(columns, step))
+        product = query.times(columns, -1) if products is None else products[-1]
+        end = collapsed_chain(self.process, self.denoiser, product, cache.shortcut, products)
+        return finish_chain(self.denoiser, end, None if end.history_scale == 0 else query.dense(0))
 
     def _of_all_steps(self, of_step: Callable[[int], Tensor]) -> Tensor:
         return torch.stack([of_step(step) for step in range(self.process.num_steps)])

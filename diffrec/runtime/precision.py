@@ -17,15 +17,15 @@ def product_dtype(config: TrainedConfig, device: torch.device) -> torch.dtype | 
     """Return bfloat16, or None for float32 throughout.
 
     `auto` takes bfloat16 where the device has it in hardware and its quality was shown to be that
-    of float32 (`is_shown_equal`); `bf16` is obeyed elsewhere too.
+    of float32 (`is_bf16_validated`); `bf16` is obeyed elsewhere too.
     """
     precision = config.training.precision
     if precision == "auto":
-        precision = "bf16" if is_shown_equal(config) and has_native_bf16(device) else "fp32"
+        precision = "bf16" if is_bf16_validated(config) and has_native_bf16(device) else "fp32"
     return torch.bfloat16 if precision == "bf16" else None
 
 
-def is_shown_equal(config: TrainedConfig) -> bool:
+def is_bf16_validated(config: TrainedConfig) -> bool:
     """Return whether bfloat16 was compared with float32 for such models, seed by seed.
 
     The four published variants as they are published: they predict x_0 and learn no weights

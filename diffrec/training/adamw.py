@@ -45,7 +45,7 @@ class AdamW:
                 _update(group, moved, [p.grad for p in moved], [self._moments(p) for p in moved])
 
     @torch.no_grad()
-    def take(self, parameter: Tensor, pieces: Iterable[tuple[slice, Tensor]]) -> None:
+    def step_in_chunks(self, parameter: Tensor, pieces: Iterable[tuple[slice, Tensor]]) -> None:
         """Update `parameter` now, by a gradient that comes as (rows, gradient of these rows).
 
         Each piece is used before the next is asked for, so all may come in one buffer. Every row
@@ -73,10 +73,10 @@ class AdamW:
         state = {i: dict(self.state[p]) for i, p in enumerate(parameters) if p in self.state}
         return {"state": state, "param_groups": groups}
 
-    def load_state_dict(self, state: Mapping[str, Any], done: OnCopied = ignore) -> None:
+    def load_state_dict(self, state: Mapping[str, Any], on_copied: OnCopied = ignore) -> None:
         """Copy the moments of `state`, also of one that torch's AdamW wrote; groups stay.
 
-        `done` is told of each tensor that is copied.
+        `on_copied` is told of each tensor that is copied.
         """
         parameters = self._parameters()
         self.state = {parameters[int(i)]: {} for i in state["state"]}
@@ -85,7 +85,7 @@ class AdamW:
             for name in (_STEP, _FIRST, _SECOND):
                 own = torch.empty_like(moments[name], device=parameter.device)
                 self.state[parameter][name] = own.copy_(moments[name])
-                done(moments[name])
+                on_copied(moments[name])
 
     def _parameters(self) -> list[Tensor]:
         return [p for group in self.param_groups for p in group["params"]]

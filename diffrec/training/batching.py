@@ -38,7 +38,7 @@ class BatchLoader:
         weights: tuple[np.ndarray | None, np.ndarray | None],
         device: torch.device,
         *,
-        cuts_there: bool | None = None,
+        cuts_on_device: bool | None = None,
     ) -> None:
         """Keep, or send to the device, what batches are cut from.
 
@@ -47,17 +47,19 @@ class BatchLoader:
             weights: of inputs and targets, each (nnz,) or None for ones; one and the same where
                 inputs are the targets.
             device: where the batches are wanted.
-            cuts_there: whether they are cut on the device; as if left out, on any but a CPU.
+            cuts_on_device: whether they are cut on the device; as if left out, on any but a CPU.
         """
         self._interactions, self._weights, self._device = interactions, weights, device
         self._on_device: tuple[Tensor, list[Tensor | None]] | None = None
-        if device.type != "cpu" if cuts_there is None else cuts_there:
-            sent = [None if (w := weights[k]) is None else to_device(w, device) for k in self.kinds]
+        if device.type != "cpu" if cuts_on_device is None else cuts_on_device:
+            sent = [
+                None if (w := weights[k]) is None else to_device(w, device) for k in self.row_kinds
+            ]
             indices = interactions.indices.copy()  # theirs may be read-only
             self._on_device = to_device(indices, device), sent
 
     @property
-    def kinds(self) -> Sequence[int]:
+    def row_kinds(self) -> Sequence[int]:
         """Which rows differ: inputs (0), and targets (1) where they are not the inputs."""
         inputs, targets = self._weights
         return (0,) if inputs is targets else (0, 1)
@@ -65,7 +67,9 @@ class BatchLoader:
     def rows(self, batch: Batch) -> list[Tensor]:
         """Return the batch's rows of each kind, float32 (len(batch), num_items)."""
         shape = len(batch), self._interactions.num_items
-        return [batch.write(which, torch.empty(shape, device=self._device)) for which in self.kinds]
+        return [
+            batch.write(which, torch.empty(shape, device=self._device)) for which in self.row_kinds
+        ]
 
     def batches(self, users: np.ndarray, size: int) -> Iterator[Batch]:
         """Yield batches of `size` of these users, in their order; the last may be shorter."""

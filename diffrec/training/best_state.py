@@ -86,8 +86,8 @@ class BestState:
         self._places: dict[str, _Place] = {}
         self._file: IO[bytes] | None = None
 
-    def keep(self, state: Mapping[str, Tensor], done: OnCopied = ignore) -> None:
-        """Copy `state`, telling `done` of each tensor that is copied."""
+    def store(self, state: Mapping[str, Tensor], on_copied: OnCopied = ignore) -> None:
+        """Copy `state`, telling `on_copied` of each tensor that is copied."""
         self._places, self._tensors = {}, {}
         if self._file is not None:
             self._file.close()
@@ -95,7 +95,7 @@ class BestState:
         if sum(tensor.nbytes for tensor in state.values()) <= IN_MEMORY_BYTES:
             self._tensors = {name: tensor.clone() for name, tensor in state.items()}
         else:
-            self._write(state, done)
+            self._write(state, on_copied)
 
     def restore(self, model: nn.Module) -> None:
         """Put the copy into `model`, a tensor at a time."""
@@ -120,7 +120,7 @@ class BestState:
             for name, place in self._places.items()
         }
 
-    def _write(self, state: Mapping[str, Tensor], done: OnCopied) -> None:
+    def _write(self, state: Mapping[str, Tensor], on_copied: OnCopied) -> None:
         # A new file each time: whoever asked for the last one's tensors may still be reading them.
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the copy
         weakref.finalize(self, self._file.close)
@@ -128,7 +128,7 @@ class BestState:
             self._file.seek(-self._file.tell() % tensor.element_size(), 1)  # as frombuffer asks
             self._places[name] = _Place(self._file.tell(), tensor.dtype, tensor.shape)
             self._file.write(_bytes(tensor.detach().cpu().contiguous()))
-            done(tensor)
+            on_copied(tensor)
         self._file.flush()
 
     def _read(self, name: str) -> Tensor:

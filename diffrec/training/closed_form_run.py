@@ -73,12 +73,12 @@ class ClosedFormRun:
             "model": model,
         }
 
-    def load_state_dict(self, state: dict[str, Any], done: OnCopied = ignore) -> None:
+    def load_state_dict(self, state: dict[str, Any], on_copied: OnCopied = ignore) -> None:
         """Go on from `state`, which must come from a run with the same configuration.
 
         Args:
             state: of `state_dict`; copied.
-            done: told of each tensor that is copied (`read_state`).
+            on_copied: told of each tensor that is copied (`read_state`).
 
         Raises:
             ValueError: the configurations differ.
@@ -87,6 +87,6 @@ class ClosedFormRun:
             raise ValueError("The checkpoint was written with another configuration.")
         self.model.load_state_dict(state["model"])
         for tensor in state["model"].values():
-            done(tensor)
+            on_copied(tensor)
         self.epoch = state["epoch"]
         self.best_metrics = dict(state["best_metrics"])

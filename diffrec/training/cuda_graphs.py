@@ -39,7 +39,7 @@ class CudaGraphedCall:
             self._is_warm = True
             return work()
         if self._graph is None:
-            with _nothing_collected():
+            with _gc_disabled():
                 self._graph = self._record(work)
         self._graph.replay()
         assert self._result is not None
@@ -56,7 +56,7 @@ class CudaGraphedCall:
 
 
 @contextmanager
-def _nothing_collected() -> Iterator[None]:
+def _gc_disabled() -> Iterator[None]:
     """Keep the garbage collector off: freeing another's GPU memory would spoil the record."""
     was_on = gc.isenabled()
     gc.disable()

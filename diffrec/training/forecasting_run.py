@@ -7,7 +7,7 @@ from diffrec.data.cuts import Cuts, CutSampler
 from diffrec.data.interactions import TuningSplit
 from diffrec.models.forecasting import ForecastingRecommender
 from diffrec.runtime.seeding import derive_seed, generator
-from diffrec.training.run import TrainingRun, _draws_of
+from diffrec.training.run import TrainingRun, isolated_rng
 
 CELLS_PER_PIECE = 2**25
 """Scores of a batch that are computed at a time, 128 MiB in float32. A batch over many items is
@@ -27,7 +27,7 @@ class ForecastingRun(TrainingRun):
     ) -> None:
         self._sampler = CutSampler(split.train, config.forecast)
         super().__init__(config, split, device=device)
-        self.records_steps = False
+        self.uses_cuda_graph = False
 
     def _train_epoch(self) -> float:
         """Train one epoch; return the mean loss."""
@@ -37,7 +37,7 @@ class ForecastingRun(TrainingRun):
         batches = -(-self._sampler.num_users // size)
         rng = generator(config.seed, "cuts", self.epoch)
         total = torch.zeros((), dtype=torch.float64, device=self.device)
-        with _draws_of(self.device, derive_seed(config.seed, "epoch", self.epoch)):
+        with isolated_rng(self.device, derive_seed(config.seed, "epoch", self.epoch)):
             for _ in range(batches):
                 total += self._learn_cuts(self._sampler.cut(self._sampler.draw(size, rng), rng))
         return float(total) / batches

@@ -12,18 +12,18 @@ from diffrec.models.recency import CUT_RANGE
 from diffrec.runtime.seeding import generator
 
 
-def first_held_back(train: Interactions, held: np.ndarray, seed: int) -> np.ndarray:
+def first_held_back(train: Interactions, holdout: np.ndarray, seed: int) -> np.ndarray:
     """Return int64 (num_users,): how many interactions of each user the network may see.
 
     Args:
         train: train interactions.
-        held: mask of the users that W learns from, (num_users,).
+        holdout: mask of the users that W learns from, (num_users,).
         seed: the run's.
     """
     lengths = train.lengths
     share = generator(seed, "future_holdout", "cuts").uniform(*CUT_RANGE, size=train.num_users)
     cuts = np.clip((lengths * share).astype(np.int64), 1, np.maximum(lengths - 1, 1))
-    return np.where(held, cuts, lengths)
+    return np.where(holdout, cuts, lengths)
 
 
 def truncated(train: Interactions, lengths: np.ndarray) -> Interactions:

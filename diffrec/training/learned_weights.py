@@ -33,31 +33,31 @@ def fit_recency_weights(
     optimizer: AdamW,
     train: Interactions,
     rng: np.random.Generator,
-    held: np.ndarray | None = None,
+    holdout: np.ndarray | None = None,
 ) -> None:
     """Update W by the future of a few users, once for `future_every` batches of the epoch.
 
     W has 14 weights a row and needs few users. The network rests meanwhile, so the matrices of its
-    chain are computed once (`at_rest`).
+    chain are computed once (`frozen_except_w`).
 
     Args:
         model: a recommender with `learned_recency`.
         optimizer: of all its parameters; those without a gradient stay.
         train: train interactions, which the future is cut from.
         rng: who is asked, and where their histories are cut.
-        held: mask of the users to ask, (num_users,); None or none marked: all.
+        holdout: mask of the users to ask, (num_users,); None or none marked: all.
     """
     config, temporal = model.config, model.config.temporal
     assert temporal.future_users is not None
     assert temporal.future_every is not None
     askable = train.lengths >= 2
-    users = np.flatnonzero(askable if held is None or not held.any() else askable & held)
+    users = np.flatnonzero(askable if holdout is None or not holdout.any() else askable & holdout)
     asked = min(temporal.future_users, len(users))
     if not asked:
         return
     users_for_each = config.training.batch_size * temporal.future_every
     num_updates = -(-np.count_nonzero(train.lengths) // users_for_each)
-    with model.at_rest():
+    with model.frozen_except_w():
         for _ in range(num_updates):
             chosen = rng.choice(users, asked, replace=False)
             optimizer.zero_grad()

@@ -67,15 +67,17 @@ class TrainingRun:
         model = build_model(config, split)
         self.model = model.to(device)
         self.optimizer = build_optimizer(config, self.model)
-        self._number_format = product_dtype(config, self.model.device)
-        warn_if_emulated(self._number_format, self.model.device)
-        self.feed = BatchLoader(split.train, self.model.training_weights(split.train), self.device)
+        self._dtype = product_dtype(config, self.model.device)
+        warn_if_emulated(self._dtype, self.model.device)
+        self.loader = BatchLoader(
+            split.train, self.model.training_weights(split.train), self.device
+        )
         share = config.temporal.future_holdout if isinstance(config, RecommenderConfig) else 0.0
-        self._held = holdout_mask(split.train, share, config.seed)
+        self._holdout = holdout_mask(split.train, share, config.seed)
         self._trajectory = (
             WeightTrajectory(self.model) if isinstance(self.model, DiffusionRecommender) else None
         )
-        self.records_steps = self.device.type == "cuda" and not self._wide_layers()
+        self.uses_cuda_graph = self.device.type == "cuda" and not self._wide_layers()
         """Whether full batches are a recorded step. Of wide layers each kernel is long, and what a
         record holds is memory."""
         self._step: GraphedStep | None = None
@@ -88,7 +90,7 @@ class TrainingRun:
     @property
     def users(self) -> np.ndarray:
         """Whom the network is trained on: those with a history whom W does not keep for itself."""
-        return np.flatnonzero((self.split.train.lengths > 0) & ~self._held)
+        return np.flatnonzero((self.split.train.lengths > 0) & ~self._holdout)
 
     @property
     def best_epoch(self) -> int:
@@ -136,10 +138,10 @@ class TrainingRun:
             is_best = self.best_epoch == self.epoch
             if is_best:
                 self.best_metrics = metrics
-                self._best.keep(self.model.state_dict())
+                self._best.store(self.model.state_dict())
         self.finished = at_end or self._rule.should_stop(self._history)
         if self.finished:
-            self.forget_step()
+            self.drop_graph()
         return EpochReport(self.epoch, loss, seconds, metrics, is_best, self.finished)
 
     def restore_best(self) -> None:
@@ -152,7 +154,7 @@ class TrainingRun:
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything the run needs to go on; safe for `torch.load(weights_only=True)`."""
-        model = {name: _alone(value) for name, value in self.model.state_dict().items()}
+        model = {name: _own_storage(value) for name, value in self.model.state_dict().items()}
         # While the newest weights are the best they are one and the same: written once.
         best = model if 0 < self.epoch == self.best_epoch else self._best.tensors()
         return {
@@ -167,12 +169,12 @@ class TrainingRun:
             "optimizer": self.optimizer.state_dict(),
         }
 
-    def load_state_dict(self, state: dict[str, Any], done: OnCopied = ignore) -> None:
+    def load_state_dict(self, state: dict[str, Any], on_copied: OnCopied = ignore) -> None:
         """Go on from `state`, which must come from a run with the same configuration.
 
         Args:
             state: of `state_dict`; copied.
-            done: told of each tensor that is copied (`read_state`).
+            on_copied: told of each tensor that is copied (`read_state`).
 
         Raises:
             ValueError: the configurations differ.
@@ -181,17 +183,17 @@ class TrainingRun:
             raise ValueError("The checkpoint was written with another configuration.")
         self.model.load_state_dict(state["model"])
         for tensor in state["model"].values():
-            done(tensor)
-        self.optimizer.load_state_dict(state["optimizer"], done)
-        self.forget_step()
+            on_copied(tensor)
+        self.optimizer.load_state_dict(state["optimizer"], on_copied)
+        self.drop_graph()
         self.epoch, self.finished = state["epoch"], state["finished"]
         self._history = [(int(epoch), float(value)) for epoch, value in state["history"]]
         self.best_metrics = dict(state["best_metrics"])
         if self._trajectory is not None:
             self._trajectory.snapshots = [(int(e), w) for e, w in state["weight_trajectory"]]
-        self._best.keep(state["best_state"], done)
+        self._best.store(state["best_state"], on_copied)
 
-    def forget_step(self) -> None:
+    def drop_graph(self) -> None:
         """Let the recorded step go: it is no more needed, or weights or moments lie elsewhere."""
         self._step = None
 
@@ -201,46 +203,48 @@ class TrainingRun:
         device = model.device
         model.train()
         total, batches = torch.zeros((), dtype=torch.float64, device=device), 0
-        with _draws_of(device, derive_seed(seed, "epoch", self.epoch)):
-            with self._wide_layers_taken_in_pieces():
+        with isolated_rng(device, derive_seed(seed, "epoch", self.epoch)):
+            with self._wide_layers_updated_in_chunks():
                 for batch in self.batches():
                     total += self._train_batch(batch)
                     batches += 1
-            self.teach()
+            self.update_recency()
         return float(total) / max(batches, 1)
 
     def batches(self) -> Iterator[Batch]:
         """Yield the coming epoch's batches, every user once."""
         users, rng = self.users, generator(self.config.seed, "shuffle", self.epoch)
-        return self.feed.batches(
+        return self.loader.batches(
             users[rng.permutation(len(users))], self.config.training.batch_size
         )
 
     def autocast(self) -> torch.autocast:
         """Return the context in which a training loss is computed."""
-        number_format = self._number_format
+        dtype = self._dtype
         kind = self.model.device.type
-        return torch.autocast(kind, dtype=number_format, enabled=number_format is not None)
+        return torch.autocast(kind, dtype=dtype, enabled=dtype is not None)
 
-    def teach(self) -> None:
+    def update_recency(self) -> None:
         """Give the learned recency its lessons, after the batches of an epoch."""
         model = self.model
         if isinstance(model, DiffusionRecommender) and model.recency is not None:
             rng = generator(self.config.seed, "future", self.epoch)
-            with model.chain_in(self._number_format):
-                fit_recency_weights(model, self.optimizer, self.split.train, rng, self._held)
+            with model.chain_precision(self._dtype):
+                fit_recency_weights(model, self.optimizer, self.split.train, rng, self._holdout)
 
     def _train_batch(self, batch: Batch) -> torch.Tensor:
         """Update every weight once; return the loss, a scalar on the model's device.
 
         The next call may overwrite it.
         """
-        if self.records_steps and len(batch) == self.config.training.batch_size:
+        if self.uses_cuda_graph and len(batch) == self.config.training.batch_size:
             self._step = self._step or GraphedStep(self)
             return self._step.on(self, batch)
         assert not isinstance(self.model, ForecastingRecommender)  # ForecastingRun has its own
         with self.autocast():  # its rows have no name here: they go before the backward pass
-            loss = self.model.training_loss(*inputs_and_targets(self.feed.rows(batch)), self.epoch)
+            loss = self.model.training_loss(
+                *inputs_and_targets(self.loader.rows(batch)), self.epoch
+            )
         return self.learn(loss)
 
     def learn(self, loss: torch.Tensor) -> torch.Tensor:
@@ -255,34 +259,34 @@ class TrainingRun:
         return [layer for layer in layers if layer.weight.nbytes >= WIDE_BYTES]
 
     @contextmanager
-    def _wide_layers_taken_in_pieces(self) -> Iterator[None]:
+    def _wide_layers_updated_in_chunks(self) -> Iterator[None]:
         """Let the optimiser take the gradients of wide layers as they come."""
         wide = self._wide_layers()
         for layer in wide:
-            layer.take = partial(self.optimizer.take, layer.weight)
+            layer.grad_consumer = partial(self.optimizer.step_in_chunks, layer.weight)
         try:
             yield
         finally:
             for layer in wide:
-                layer.take = None
+                layer.grad_consumer = None
 
     def _validate(self) -> dict[str, float]:
         model, train, valid = self.model, self.split.train, self.split.valid
         diffuses = isinstance(model, DiffusionRecommender)
-        with model.chain_in(self._number_format) if diffuses else nullcontext():
+        with model.chain_precision(self._dtype) if diffuses else nullcontext():
             metrics = evaluate(model, history=train, target=valid, seen=[train])
         return {f"valid/{name}": value for name, value in metrics.items()}
 
 
 @contextmanager
-def _draws_of(device: torch.device, seed: int) -> Iterator[None]:
+def isolated_rng(device: torch.device, seed: int) -> Iterator[None]:
     """Draw from a stream of its own; the process's generators are left as they were."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
 
 
-def _alone(tensor: torch.Tensor) -> torch.Tensor:
+def _own_storage(tensor: torch.Tensor) -> torch.Tensor:
     """Return a copy of what is a view: the file of one fused run would hold all runs' weights."""
     return tensor.clone() if tensor.untyped_storage().nbytes() > tensor.nbytes else tensor
 
@@ -292,16 +296,16 @@ class GraphedStep:
 
     def __init__(self, run: "TrainingRun") -> None:
         shape = run.config.training.batch_size, run.split.train.num_items
-        self._rows = [torch.empty(shape, device=run.device) for _ in run.feed.kinds]
+        self._rows = [torch.empty(shape, device=run.device) for _ in run.loader.row_kinds]
         self._epoch = torch.zeros((), dtype=torch.float64, device=run.device)
-        self._recording = CudaGraphedCall()
+        self._graph = CudaGraphedCall()
 
     def on(self, run: "TrainingRun", batch: Batch) -> Tensor:
         """Take the run's step on a batch; return the loss, which the next step overwrites."""
         self._epoch.fill_(run.epoch)
         for which, rows in enumerate(self._rows):
             batch.write(which, rows)
-        return self._recording(partial(self._work, run))
+        return self._graph(partial(self._work, run))
 
     def _work(self, run: "TrainingRun") -> Tensor:
         assert not isinstance(run.model, ForecastingRecommender)  # its steps are not recorded

@@ -24,11 +24,11 @@ def build_run(config: AnyConfig, split: TuningSplit, *, device: str = "cpu") -> 
 
 
 def score_test(run: Run, test: Interactions) -> dict[str, float]:
-    """Return the means of `test_scores`: `test/recall@20` and so on."""
-    return {f"test/{name}": value for name, value in test_scores(run, test).means().items()}
+    """Return the means of `user_test_scores`: `test/recall@20` and so on."""
+    return {f"test/{name}": value for name, value in user_test_scores(run, test).means().items()}
 
 
-def test_scores(run: Run, test: Interactions) -> UserResults:
+def user_test_scores(run: Run, test: Interactions) -> UserResults:
     """Score the best-validation state once on the test interactions, user by user.
 
     History is the training list; training and validation items are masked (the published
@@ -36,8 +36,8 @@ def test_scores(run: Run, test: Interactions) -> UserResults:
     """
     run.restore_best()
     train, valid = run.split.train, run.split.valid
-    questions = [EvaluationTask(test, [train, valid])]
-    return user_results(run.model, history=train, questions=questions)[0]
+    tasks = [EvaluationTask(test, [train, valid])]
+    return user_results(run.model, history=train, tasks=tasks)[0]
 
 
 def metrics_with_valid(run: Run, test: Interactions) -> dict[str, float]:
@@ -49,6 +49,6 @@ def metrics_with_valid(run: Run, test: Interactions) -> dict[str, float]:
     run.restore_best()
     train, valid = run.split.train, run.split.valid
     history = train.followed_by(valid)
-    questions = [EvaluationTask(test, [history])]
-    found = user_results(run.model, history=history, questions=questions)[0]
+    tasks = [EvaluationTask(test, [history])]
+    found = user_results(run.model, history=history, tasks=tasks)[0]
     return {f"{WITH_VALID}/{name}": value for name, value in found.means().items()}

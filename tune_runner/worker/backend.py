@@ -37,9 +37,9 @@ class TrainingBackend:
         Returns:
             The metrics, and what the record keeps of single users, by name of its file.
         """
-        from diffrec.training.runs import metrics_with_valid, test_scores
+        from diffrec.training.runs import metrics_with_valid, user_test_scores
 
-        found = test_scores(run, test)
+        found = user_test_scores(run, test)
         metrics = {f"test/{name}": value for name, value in found.means().items()}
         metrics |= metrics_with_valid(run, test)
         return metrics, {USERS_FILE: _kept(found)} if len(found.users) else {}

@@ -113,7 +113,7 @@ def _train_epoch(stack: RunStack, runs: Sequence[TrainingRun]) -> list[float]:
         count += 1
     for k, run in enumerate(runs):
         with stack.streams.of(k):
-            run.teach()
+            run.update_recency()
         run.optimizer.zero_grad()  # or the last lesson would be learned again at every batch
     return (total / max(count, 1)).tolist()
 

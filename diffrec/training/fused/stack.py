@@ -15,7 +15,7 @@ from diffrec.runtime.seeding import derive_seed
 from diffrec.training.batching import Batch
 from diffrec.training.cuda_graphs import CudaGraphedCall
 from diffrec.training.fused.rng_streams import RngStreams
-from diffrec.training.fused.vmapped import SAMPLER, MappedSampler, VmappedLoss
+from diffrec.training.fused.vmapped import SAMPLER, VmappedLoss, VmappedSampler
 from diffrec.training.run import TrainingRun
 
 
@@ -24,7 +24,7 @@ class RunStack:
 
     def __init__(self, runs: Sequence[TrainingRun]) -> None:
         for run in runs:  # what a run trained alone holds, and its last lesson's gradient
-            run.forget_step()
+            run.drop_graph()
             run.optimizer.zero_grad()
         self._runs, self._models = runs, [recommender(run) for run in runs]
         first = self._models[0]
@@ -38,15 +38,15 @@ class RunStack:
             for tensor, view in zip(own, stacked, strict=True):
                 tensor.data = view
             self._state[name] = stacked.requires_grad_(name in parameters)
-        # W of the learned recency has no part in this loss: it is taught after the epoch
-        self._taught = [name for name in parameters if not name.startswith("recency.")]
-        self._own = [[state[name] for name in self._taught] for state in named]
+        # W of the learned recency has no part in this loss: it is trained after the epoch
+        self._trained = [name for name in parameters if not name.startswith("recency.")]
+        self._own = [[state[name] for name in self._trained] for state in named]
         self._loss, self._sampler = VmappedLoss(first), None
         if isinstance(first.timestep_sampler, ImportanceTimestepSampler):
-            self._sampler = MappedSampler(first)
+            self._sampler = VmappedSampler(first)
         self._epochs = torch.zeros(len(runs), dtype=torch.float64, device=self.device)
         self.streams = RngStreams(self.device, len(runs))
-        self._steps: _RecordedSteps | None = None
+        self._steps: _GraphedSteps | None = None
 
     @property
     def batch_size(self) -> int:
@@ -72,8 +72,8 @@ class RunStack:
 
         Return the losses, (K,); the next call may overwrite them.
         """
-        if self._runs[0].records_steps and len(batches[0]) == self.batch_size:
-            self._steps = self._steps or _RecordedSteps(self)
+        if self._runs[0].uses_cuda_graph and len(batches[0]) == self.batch_size:
+            self._steps = self._steps or _GraphedSteps(self)
             return self._steps.on(self, batches)
         rows = self.empty_rows(len(batches[0]))
         write(batches, rows)
@@ -90,17 +90,17 @@ class RunStack:
     def empty_rows(self, batch: int) -> list[Tensor]:
         """Return what batches of that size may be written into, one for each kind of rows."""
         shape = len(self._runs), batch, self._runs[0].split.train.num_items
-        return [torch.empty(shape, device=self.device) for _ in self._runs[0].feed.kinds]
+        return [torch.empty(shape, device=self.device) for _ in self._runs[0].loader.row_kinds]
 
     def _backward(self, x_0: Tensor, target: Tensor | None) -> Tensor:
         """Set every member's gradients; return the losses, (K,)."""
-        given = self._draw(x_0)
+        injected = self._draw(x_0)
         with self._runs[0].autocast():
-            losses, per_row = self._loss(self._state, given, x_0, target)
-        taught = [self._state[name] for name in self._taught]
-        gradients = torch.autograd.grad(losses.sum(), taught, allow_unused=True)
+            losses, per_row = self._loss(self._state, injected, x_0, target)
+        trained = [self._state[name] for name in self._trained]
+        gradients = torch.autograd.grad(losses.sum(), trained, allow_unused=True)
         if self._sampler is not None:
-            self._sampler.update(self._state, given[SAMPLER + "t"], per_row.detach())
+            self._sampler.update(self._state, injected[SAMPLER + "t"], per_row.detach())
         for i, gradient in enumerate(gradients):
             # contiguous: the fused optimiser reads a gradient as it lies in memory
             own_views = repeat(None) if gradient is None else gradient.contiguous().unbind()
@@ -133,13 +133,13 @@ class RunStack:
         importance = torch.ones(count, batch, dtype=torch.float64, device=self.device)
         if p is not None:
             importance = p.gather(1, t) * p.shape[1]
-        given = {"noise.value": noise, "denoiser.dropout.value": mask}
-        given |= {SAMPLER + "t": t, SAMPLER + "importance": importance}
+        injected = {"noise.value": noise, "denoiser.dropout.value": mask}
+        injected |= {SAMPLER + "t": t, SAMPLER + "importance": importance}
         if latent:
-            given["autoencoder.dropout.value"] = item_mask
-            given["autoencoder.noise.value"] = latent_noise
-            given |= self._loss_weights()
-        return given
+            injected["autoencoder.dropout.value"] = item_mask
+            injected["autoencoder.noise.value"] = latent_noise
+            injected |= self._loss_weights()
+        return injected
 
     def _loss_weights(self) -> dict[str, Tensor]:
         """Return each member's weights of L-DiffRec's losses in the coming batch, (K,) each."""
@@ -164,17 +164,17 @@ class RunStack:
         }
 
 
-class _RecordedSteps:
+class _GraphedSteps:
     """The step of all members on full batches, recorded; batches lie where it reads them."""
 
     def __init__(self, stack: RunStack) -> None:
         self._rows = stack.empty_rows(stack.batch_size)
-        self._recording = CudaGraphedCall(stack.streams.generators)
+        self._graph = CudaGraphedCall(stack.streams.generators)
 
     def on(self, stack: RunStack, batches: Sequence[Batch]) -> Tensor:
         """Take the stack's step; return the losses, (K,), which the next step overwrites."""
         write(batches, self._rows)
-        return self._recording(partial(stack.learn_from, self._rows))
+        return self._graph(partial(stack.learn_from, self._rows))
 
 
 def write(batches: Sequence[Batch], rows: Sequence[Tensor]) -> None:

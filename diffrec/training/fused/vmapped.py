@@ -1,7 +1,7 @@
 """A recommender's own training loss and timestep memory, mapped over stacked state.
 
 Nothing is written twice: the modules in which the loss draws at random are replaced by modules that
-return what they are given, and the loss of the class is mapped with torch.func.vmap.
+return what they are injected, and the loss of the class is mapped with torch.func.vmap.
 """
 
 import copy
@@ -38,28 +38,29 @@ class VmappedLoss:
 
     def __init__(self, like: DiffusionRecommender) -> None:
         model = weightless_copy(like)
-        model.noise, model.denoiser.dropout = _Given(), _GivenMask()  # type: ignore[assignment]
-        model.timestep_sampler = _GivenTimesteps()  # type: ignore[assignment]
+        model.noise, model.denoiser.dropout = _Injected(), _InjectedMask()  # type: ignore[assignment]
+        model.timestep_sampler = _InjectedTimesteps()  # type: ignore[assignment]
         if model.autoencoder is not None:
-            model.autoencoder.noise = _Given()  # type: ignore[assignment]
-            model.autoencoder.dropout = _GivenMask()  # type: ignore[assignment]
-            model.annealing = _GivenWeights()  # type: ignore[assignment]
+            model.autoencoder.noise = _Injected()  # type: ignore[assignment]
+            model.autoencoder.dropout = _InjectedMask()  # type: ignore[assignment]
+            model.annealing = _InjectedWeights()  # type: ignore[assignment]
         self._loss = _Loss(model)
         self._own = [name for name in model.state_dict() if not name.startswith("recency.")]
 
     def __call__(
-        self, state: State, given: State, x_0: Tensor, target: Tensor | None
+        self, state: State, injected: State, x_0: Tensor, target: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Return the losses, (K,), and the diffusion loss of every row, (K, batch).
 
         Args:
             state: weights and buffers; `batches_seen` counts on.
-            given: a value for every module that is given one.
+            injected: a value for every module that is injected one.
             x_0: histories, shape (K, batch, num_items).
             target: what they are compared with, where that is another tensor.
         """
         values = {
-            f"model.{name}": given[name] if name in given else state[name] for name in self._own
+            f"model.{name}": injected[name] if name in injected else state[name]
+            for name in self._own
         }
 
         def one(values: State, x_0: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -68,7 +69,7 @@ class VmappedLoss:
         return vmap(one, in_dims=(0, 0, None if target is None else 0))(values, x_0, target)
 
 
-class MappedSampler:
+class VmappedSampler:
     """The timestep memories of K importance samplers at a time."""
 
     def __init__(self, like: DiffusionRecommender) -> None:
@@ -100,7 +101,7 @@ class _Loss(nn.Module):
     def forward(self, x_0: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         loss = self.model.training_loss(x_0, target, 0)  # the epoch acts through `annealing` alone
         sampler = self.model.timestep_sampler
-        assert isinstance(sampler, _GivenTimesteps)
+        assert isinstance(sampler, _InjectedTimesteps)
         return loss, sampler.take_losses()
 
 
@@ -123,8 +124,8 @@ class _Update(nn.Module):
         return loss
 
 
-class _Given(nn.Module):
-    """Returns what it is given in place of `value`."""
+class _Injected(nn.Module):
+    """Returns what it is injected in place of `value`."""
 
     value: Tensor
 
@@ -136,12 +137,12 @@ class _Given(nn.Module):
         return self.value
 
 
-class _GivenMask(_Given):
+class _InjectedMask(_Injected):
     def forward(self, like: Tensor) -> Tensor:
         return like * self.value
 
 
-class _GivenWeights(nn.Module):
+class _InjectedWeights(nn.Module):
     diffusion: Tensor
     kl: Tensor
 
@@ -154,7 +155,7 @@ class _GivenWeights(nn.Module):
         return LossWeights(self.diffusion, self.kl)
 
 
-class _GivenTimesteps(nn.Module):
+class _InjectedTimesteps(nn.Module):
     t: Tensor
     importance: Tensor
 

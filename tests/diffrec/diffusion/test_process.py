@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 import parity
 from diffrec.config import DenoiserConfig, DiffusionConfig
-from diffrec.diffusion.chain import collapsed_chain, finish_chain, shortcut
+from diffrec.diffusion.chain import build_shortcut, collapsed_chain, finish_chain
 from diffrec.diffusion.process import GaussianProcess
 from diffrec.models.denoiser import Denoiser
 from released import load_denoiser, released_diffusion
@@ -63,7 +63,9 @@ def test_collapsed_chain_equals_the_plain_chain(models, differs_by_step):
         products = F.linear(histories, denoiser.input_weight)
         see, seen = (histories.__getitem__, products) if differs_by_step else (None, None)
         plain = process.reverse_chain(denoiser, histories[-1], see)
-        end = collapsed_chain(process, denoiser, products[-1], shortcut(process, denoiser), seen)
+        end = collapsed_chain(
+            process, denoiser, products[-1], build_shortcut(process, denoiser), seen
+        )
         collapsed = finish_chain(denoiser, end, histories[0 if differs_by_step else -1])
     torch.testing.assert_close(collapsed, plain, rtol=1e-6, atol=1e-6 * float(plain.abs().max()))
 

@@ -52,7 +52,7 @@ def test_batches_of_users_do_not_change_the_result(monkeypatch):
     model = FixedScores(table)
     whole = evaluate(model, history=train, target=test, seen=[train, valid], ks=(3, 5))
     monkeypatch.setattr(ranking, "SCORES_PER_BATCH", 24)
-    monkeypatch.setattr(ranking, "LEAST_ROWS", 1)
+    monkeypatch.setattr(ranking, "MIN_ROWS", 1)
     parts = evaluate(model, history=train, target=test, seen=[train, valid], ks=(3, 5))
     assert parts == pytest.approx(whole)
     masked = table.copy()
@@ -77,19 +77,19 @@ def test_a_module_is_asked_in_eval_mode_and_given_back_as_it_was():
 def test_one_pass_of_scores_answers_every_question():
     table, train, valid, test = random_case(5)
     model = CountedScores(table)
-    questions = [
+    tasks = [
         EvaluationTask(valid, [train]),
         EvaluationTask(test, [train, valid]),
         EvaluationTask(test, []),
     ]
-    together = evaluate_all(model, history=train, questions=questions, ks=(2, 5))
+    together = evaluate_all(model, history=train, tasks=tasks, ks=(2, 5))
     assert sorted(model.asked) == sorted(set(model.asked))  # nobody twice
-    for question, found in zip(questions, together, strict=True):
+    for task, found in zip(tasks, together, strict=True):
         alone = evaluate(
             FixedScores(table),
             history=train,
-            target=question.target,
-            seen=question.seen,
+            target=task.target,
+            seen=task.seen,
             ks=(2, 5),
         )
         assert found == pytest.approx(alone)
@@ -105,7 +105,7 @@ class CountedScores(FixedScores):
         self.still = False
 
     @contextmanager
-    def scoring(self):
+    def cached_scoring(self):
         self.prepared += 1
         self.still = True
         yield
@@ -119,7 +119,7 @@ class CountedScores(FixedScores):
 
 def test_what_all_users_share_is_prepared_once(monkeypatch):
     monkeypatch.setattr(ranking, "SCORES_PER_BATCH", 1)
-    monkeypatch.setattr(ranking, "LEAST_ROWS", 1)
+    monkeypatch.setattr(ranking, "MIN_ROWS", 1)
     table, train, valid, _ = random_case(2)
     model = CountedScores(table)
     evaluate(model, history=train, target=valid, seen=[train])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 import parity
 from diffrec.config import AutoencoderConfig
 from diffrec.errors import UserError
-from diffrec.models.autoencoder import ClusteredAutoencoder, multinomial_nll, share
+from diffrec.models.autoencoder import ClusteredAutoencoder, multinomial_nll, split_units
 from released import load_autoencoder
 
 
@@ -41,7 +41,7 @@ def test_autoencoder_equals_the_released_one(name):
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=6), st.integers(1, 200))
 def test_shares_add_up_and_leave_no_cluster_without_a_unit(sizes, units):
     try:
-        shares = share(units, sizes, "latent_dim")
+        shares = split_units(units, sizes, "latent_dim")
     except UserError:
         assert units < len(sizes) + sum(sizes)
         return

@@ -156,7 +156,7 @@ def test_the_chain_over_hidden_products_is_the_chain_over_items(loss, mask_past,
         seen[user, history.items_of(user).tolist()] = mask_past
     expected = plain_chain(model, past, seen)
     torch.testing.assert_close(model.scores(history, users), expected, rtol=1e-4, atol=1e-5)
-    with model.scoring():
+    with model.cached_scoring():
         torch.testing.assert_close(model.scores(history, users), expected, rtol=1e-4, atol=1e-5)
 
 

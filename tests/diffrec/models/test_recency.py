@@ -120,7 +120,7 @@ def test_w_of_the_newest_loss_is_in_the_first_column():
 def test_w_over_steps_is_taught_at_the_first_step_after_warm_up(base):
     model = build(f"{base}+learned_steps").train()
     x_0 = torch.rand(8, 60)
-    model.training_loss(x_0, x_0, 0).backward()  # cold: uniform, nothing to teach
+    model.training_loss(x_0, x_0, 0).backward()  # cold: uniform, nothing to update_recency
     w = model.timestep_sampler.log_weights
     assert w.grad is None or not w.grad.any()
     warm(model.timestep_sampler)
@@ -132,7 +132,7 @@ def test_w_over_steps_is_taught_at_the_first_step_after_warm_up(base):
 @BASES
 def test_the_future_teaches_w_and_nothing_else(base):
     model = build(f"{base}+learned_recency").train()
-    with model.at_rest():
+    with model.frozen_except_w():
         model.future_loss(histories([30, 40, 2, 1]), np.random.default_rng(0)).backward()
     taught = {name for name, p in model.named_parameters() if p.grad is not None}
     assert taught == {"recency.log_weights"}
@@ -273,7 +273,7 @@ def test_the_collapsed_chain_sees_each_steps_history_like_the_plain_one(base, ta
     with torch.no_grad():
         model.recency.log_weights.normal_()
     rows = histories([5, 17, 40])
-    asked = model._asked(rows)
+    asked = model._query(rows)
     with torch.no_grad():
         seen = [asked.dense(t) for t in range(model.process.num_steps)]
         if model.autoencoder is not None:
@@ -318,7 +318,7 @@ def test_users_held_out_teach_w_and_no_one_else_does():
     run.model.future_loss = lambda rows, rng: taught.append(rows) or lesson(rows, rng)
     run._train_batch = lambda users: trained.append(users) or batch(users)
     run.next_epoch()
-    rows = [row for users in trained for row in run.feed.rows(users)[0].numpy()]
+    rows = [row for users in trained for row in run.loader.rows(users)[0].numpy()]
     assert sorted(map(bytes, rows)) == sorted(map(bytes, dense_rows(split.train, run.users)))
     of_kept = {tuple(split.train.items_of(user)) for user in kept}
     assert all(tuple(rows.items_of(i)) in of_kept for rows in taught for i in range(rows.num_users))

@@ -65,7 +65,7 @@ def plain_scores(model: DiffusionRecommender, history: Interactions) -> torch.Te
 def test_scores_equal_those_of_the_plain_chain(given_model):
     model, history = given_model
     plain = plain_scores(model, history)
-    with model.scoring():
+    with model.cached_scoring():
         fast = model.scores(history, np.arange(USERS))
     scale = max(1.0, float(plain.abs().max()))
     torch.testing.assert_close(fast, plain, rtol=1e-5, atol=1e-5 * scale)
@@ -119,10 +119,10 @@ def test_what_users_share_is_computed_once_and_never_outlives_a_change(monkeypat
     model = DiffusionRecommender(preset("DiffRec", "embedded").config, ITEMS).eval()
     history = Interactions.from_pairs(np.array([[0, 1], [1, 3]]), USERS, ITEMS)
     made = []
-    real = recommender.shortcut
-    monkeypatch.setattr(recommender, "shortcut", lambda *a: made.append(1) or real(*a))
+    real = recommender.build_shortcut
+    monkeypatch.setattr(recommender, "build_shortcut", lambda *a: made.append(1) or real(*a))
     users = np.arange(USERS)
-    with model.scoring():
+    with model.cached_scoring():
         before = [model.scores(history, users) for _ in range(3)]
     assert len(made) == 1
     with torch.no_grad():

@@ -52,7 +52,7 @@ def test_a_gradient_in_pieces_is_the_same_step(height):
         whole[0].grad = wide
         at_once.step()
         rows = [slice(start, start + height) for start in range(0, 7, height)]
-        in_pieces.take(parts[0], ((r, wide[r]) for r in rows))
+        in_pieces.step_in_chunks(parts[0], ((r, wide[r]) for r in rows))
         in_pieces.step()
     for one, other in zip(whole, parts, strict=True):  # a vector's last lanes round differently
         torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-7)

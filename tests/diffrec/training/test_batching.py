@@ -29,28 +29,28 @@ def cases(draw):
 
 
 @given(cases(), st.booleans())
-def test_batches_are_the_users_rows_in_order(case, cuts_there):
+def test_batches_are_the_users_rows_in_order(case, cuts_on_device):
     interactions, users, weights, size = case
-    feed = BatchLoader(interactions, weights, CPU, cuts_there=cuts_there)
-    batches = list(feed.batches(users, size))
+    loader = BatchLoader(interactions, weights, CPU, cuts_on_device=cuts_on_device)
+    batches = list(loader.batches(users, size))
     assert [len(batch) for batch in batches[:-1]] == [size] * (len(batches) - 1)
     assert sum(len(batch) for batch in batches) == len(users)
-    rows = [feed.rows(batch) for batch in batches]
-    assert feed.kinds == ((0,) if weights[0] is weights[1] else (0, 1))
-    for kind in feed.kinds:
+    rows = [loader.rows(batch) for batch in batches]
+    assert loader.row_kinds == ((0,) if weights[0] is weights[1] else (0, 1))
+    for kind in loader.row_kinds:
         found = np.concatenate([row[kind] for row in rows]) if rows else np.empty((0,))
         wanted = dense_rows(interactions, users, weights[kind])
         np.testing.assert_array_equal(found, wanted.reshape(found.shape))
 
 
 @given(cases(), st.booleans())
-def test_a_used_buffer_is_overwritten(case, cuts_there):
+def test_a_used_buffer_is_overwritten(case, cuts_on_device):
     interactions, users, weights, size = case
-    feed = BatchLoader(interactions, weights, CPU, cuts_there=cuts_there)
-    for batch in feed.batches(users, size):
+    loader = BatchLoader(interactions, weights, CPU, cuts_on_device=cuts_on_device)
+    for batch in loader.batches(users, size):
         out = torch.full((len(batch), interactions.num_items), torch.nan)
         assert batch.write(0, out) is out
-        assert torch.equal(out, feed.rows(batch)[0])
+        assert torch.equal(out, loader.rows(batch)[0])
 
 
 def test_an_epoch_is_every_user_once_in_an_order_of_its_own():
@@ -61,7 +61,7 @@ def test_an_epoch_is_every_user_once_in_an_order_of_its_own():
         return TrainingRun(preset("DiffRec", "embedded").config.replace_values(values), split)
 
     def fed(run):
-        return np.concatenate([rows for b in run.batches() for rows in run.feed.rows(b)])
+        return np.concatenate([rows for b in run.batches() for rows in run.loader.rows(b)])
 
     first, again, other = run(), run(), run(seed=2)
     epoch = fed(first)

@@ -7,7 +7,7 @@ from torch.utils._pytree import tree_leaves
 
 from diffrec.config.presets import preset
 from diffrec.data.sources import load_dataset
-from diffrec.training import cuda_graphs
+from diffrec.training import run as run_module
 from diffrec.training.fused import stack
 from diffrec.training.fused.runs import FusedRuns
 from diffrec.training.runs import build_run
@@ -38,7 +38,7 @@ class Operations(TorchDispatchMode):
 
 
 class Watched:
-    """Stands for a recording: does the work each time, and compares it with the second time's."""
+    """Stands in for a graph: does the work each time, and compares it with the second time's."""
 
     runs: tuple = ()
     made: "list[Watched]"
@@ -65,10 +65,10 @@ class Watched:
 
 @pytest.fixture
 def watched(monkeypatch):
-    """Recordings are watched."""
+    """Stands in for every captured graph."""
     monkeypatch.setattr(Watched, "made", [], raising=False)
-    for module in (cuda_graphs, stack):
-        monkeypatch.setattr(module, "Recording", Watched)
+    for module in (run_module, stack):
+        monkeypatch.setattr(module, "CudaGraphedCall", Watched)
     return Watched
 
 
@@ -76,7 +76,7 @@ def build(variant: str, **changes):
     family = preset(variant, "embedded").config
     values = QUICK | {key.replace("__", "."): value for key, value in changes.items()}
     run = build_run(family.replace_values(values), SPLIT)
-    run.records_steps = True
+    run.uses_cuda_graph = True
     return run
 
 
@@ -84,7 +84,7 @@ def build(variant: str, **changes):
 @pytest.mark.parametrize("variant", [*VARIANTS, "MultVAE"])
 def test_every_step_is_the_second_step(variant, precision, watched):
     run, plain = (build(variant, training__precision=precision) for _ in range(2))
-    plain.records_steps = False
+    plain.uses_cuda_graph = False
     watched.runs = (run,)
     assert [r.loss for r in run.epochs()] == [r.loss for r in plain.epochs()]
     (record,) = watched.made

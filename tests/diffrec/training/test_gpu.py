@@ -55,8 +55,8 @@ def test_the_host_never_waits_inside_a_step(variant, precision):
 @pytest.mark.parametrize("variant", [*VARIANTS, "MultVAE"])
 def test_a_recorded_step_is_the_step(variant, precision):
     recorded, asked = (build(variant, training__precision=precision) for _ in range(2))
-    assert recorded.records_steps
-    asked.records_steps = False
+    assert recorded.uses_cuda_graph
+    asked.uses_cuda_graph = False
     for _ in range(2):
         assert recorded.next_epoch().loss == asked.next_epoch().loss
     assert_same_weights(recorded, asked)
@@ -67,7 +67,7 @@ def test_a_recorded_step_of_fused_runs_is_the_step(variant):
     latent = ONE_CLUSTER if variant.startswith("L") else {}
     ways = [[build(variant, seed=seed, **latent) for seed in (1, 2)] for _ in range(2)]
     for run in ways[1]:
-        run.records_steps = False
+        run.uses_cuda_graph = False
     groups = [FusedRuns(runs) for runs in ways]
     for _ in range(2):
         recorded, asked = ([epoch.report.loss for epoch in g.next_epoch()] for g in groups)

@@ -47,7 +47,7 @@ def test_gradients_taken_in_pieces_give_the_same_run(variant, target, dataset, m
     whole = quick_run(variant, dataset, **change)
     expected = [(r.loss, r.metrics["valid/recall@20"]) for r in whole.epochs()]
     monkeypatch.setattr(training_run, "WIDE_BYTES", 0)
-    monkeypatch.setattr(chunked_linear, "PIECE_BYTES", 1000)
+    monkeypatch.setattr(chunked_linear, "CHUNK_BYTES", 1000)
     pieces = quick_run(variant, dataset, **change)
     found = [(r.loss, r.metrics["valid/recall@20"]) for r in pieces.epochs()]
     np.testing.assert_allclose(found, expected, rtol=2e-3)
@@ -87,9 +87,9 @@ def test_a_kept_file_is_replaced_whole_and_read_as_it_was_when_asked(monkeypatch
     kept = BestState()
     assert kept.tensors() == {}
     first = {"flag": torch.tensor(True), "a": torch.arange(5), "b": torch.rand(3, 2).double()}
-    kept.keep(first)
+    kept.store(first)
     asked = kept.tensors()
-    kept.keep({"flag": torch.tensor(False), "a": torch.zeros(2), "b": torch.ones(1)})
+    kept.store({"flag": torch.tensor(False), "a": torch.zeros(2), "b": torch.ones(1)})
     assert all(torch.equal(asked[name], value) for name, value in first.items())
     assert not kept.tensors()["flag"]
 
@@ -139,7 +139,7 @@ def test_bf16_changes_products_and_nothing_else(dataset, caplog):
     exact.model.eval()
     found, wanted = (run.model.scores(dataset.train, users) for run in (rough, exact))
     assert torch.equal(found, wanted)  # what is reported and recommended is float32
-    with rough.model.chain_in(torch.bfloat16):
+    with rough.model.chain_precision(torch.bfloat16):
         found = rough.model.scores(dataset.train, users)
     assert found.dtype == torch.float32
     assert not torch.equal(found, wanted)
@@ -152,7 +152,7 @@ def test_bf16_validates_in_bf16_and_is_tested_in_float32(dataset):
     score = run.model.scores
 
     def spy(history, users):
-        formats.append(run.model.chain_format)
+        formats.append(run.model.chain_dtype)
         return score(history, users)
 
     run.model.scores = spy
@@ -236,7 +236,7 @@ def test_auto_takes_bf16_only_where_the_hardware_has_it(native, monkeypatch, cap
 def test_a_large_kept_state_is_saved_whole_and_is_not_resident_afterwards(monkeypatch, tmp_path):
     monkeypatch.setattr(best_state, "IN_MEMORY_BYTES", 0)
     kept, process = BestState(), psutil.Process()
-    kept.keep({str(i): torch.full((2**23,), float(i)) for i in range(4)})  # 32 MiB each
+    kept.store({str(i): torch.full((2**23,), float(i)) for i in range(4)})  # 32 MiB each
     tensors = kept.tensors()
     before = process.memory_info().rss
     with (tmp_path / "state").open("wb") as file:
