@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
-FailureKind = Literal["final", "accident", "out_of_memory", "disk_full"]
+FailureKind = Literal["permanent", "transient", "out_of_memory", "disk_full"]
 FinalState = Literal["complete", "pruned", "failed"]
 
 
@@ -24,7 +24,7 @@ class Outcome:
     artifacts: Mapping[str, Any] = field(default_factory=dict)
     """Files to keep beside the trial, by name: JSON values."""
 
-    cause: FailureKind = "final"
+    failure_kind: FailureKind = "permanent"
     """Of a failure: whether it may pass another time."""
 
 
@@ -88,14 +88,14 @@ class TrialResult:
     artifacts: Mapping[str, Any] = field(default_factory=dict)
 
 
-class StudyCallback(Protocol):
-    """Someone who is told what happens in a study, in the driver's thread."""
+class StudyCallback:
+    """Callback interface; its methods run in the driver's main thread and do nothing by default."""
 
-    def trial_started(self, trial: TrialRecord) -> None:
-        """The trial was given a worker; again after a retry."""
+    def on_trial_start(self, trial: TrialRecord) -> None:
+        """Handle a trial that a worker has taken up; called again after a retry."""
 
-    def trial_reported(self, trial: TrialRecord, report: TrialReport) -> None:
-        """The trial went on. A report may come again after a retry."""
+    def on_trial_report(self, trial: TrialRecord, report: TrialReport) -> None:
+        """Handle a report; after a retry the same one may come again."""
 
-    def trial_ended(self, trial: TrialRecord, end: TrialResult) -> None:
-        """The trial is complete, pruned or failed."""
+    def on_trial_end(self, trial: TrialRecord, end: TrialResult) -> None:
+        """Handle the end of a trial: complete, pruned or failed."""

@@ -137,15 +137,15 @@ def _conduct(
     cluster = cluster or start_ray(None)
     tracker = open_tracker(session, cluster)
     state: schema.StudyState = "interrupted"
-    halted = None
+    stop_reason = None
     try:
         resources = allocate(resolve_auto(session, cluster), cluster, trials=session.plan.trials)
         _say(messages.format_links(_links(session, resources, cluster.dashboard)))
-        halted = _run(session, store, tracker, resources, cluster, backend, tune_run)
+        stop_reason = _run(session, store, tracker, resources, cluster, backend, tune_run)
         state = "complete" if store.finished() else "interrupted"
     finally:
         unsent = tracker.close(state)
-    return _close(session, store, state, unsent, halted)
+    return _close(session, store, state, unsent, stop_reason)
 
 
 def _run(
@@ -157,7 +157,7 @@ def _run(
     backend: "TrainingBackend | None",
     tune_run: Any,
 ) -> str | None:
-    """Run the search, then the confirmation where one is asked for; return why it was halted."""
+    """Run the search, then the confirmation where one is asked for; return why it was stopped."""
     from tune_runner.checkpoints.retention import CheckpointRetention
     from tune_runner.execution.gauges import Gauges
     from tune_runner.monitoring.progress import Progress
@@ -170,7 +170,7 @@ def _run(
     progress = Progress(objective, maximize=session.maximize, concurrent=at_once)
     views = (progress, Gauges(config.name, objective, maximize=session.maximize))
     keeper = CheckpointRetention(checkpoints, maximize=session.maximize, best=best)
-    keeper.sweep(store.settled())
+    keeper.remove_stale(store.closed_trials())
     controller = StudyController(
         store,
         lambda params, seed: space.resolve(
@@ -179,14 +179,14 @@ def _run(
         objective=objective,
         checkpoints=checkpoints,
         recorder=tracker,
-        observers=(*views, keeper),
-        share=resources,
-        most=TrialResources(cluster.node_cpus, cluster.node_gpus),
+        callbacks=(*views, keeper),
+        resources=resources,
+        max_resources=TrialResources(cluster.node_cpus, cluster.node_gpus),
         limits=config.limits,
     )
     known = None if best is None else (best[1], f"{best[0]:04d}")
     for view in views:
-        view.start(store.planned(), store.ended(), known)
+        view.start(store.num_planned(), store.counts(), known)
 
     def tick() -> None:
         for view in views:
@@ -200,11 +200,11 @@ def _run(
         run()
         if config.confirm and store.finished() and store.enqueue_confirmation(config.confirm):
             for view in views:
-                view.plan(store.planned())
+                view.plan(store.num_planned())
             run()
     finally:
         progress.stop()
-    return controller.why_stopped
+    return controller.end_reason
 
 
 def _close(
@@ -212,13 +212,13 @@ def _close(
     store: "StudyStore",
     state: schema.StudyState,
     unsent: int,
-    halted: str | None,
+    stop_reason: str | None,
 ) -> int:
     """Say how it ended; return the exit code."""
     config, failures = session.config, store.failures()
     if not failures:
         shutil.rmtree(session.folder.ray, ignore_errors=True)  # Tune's own; never read again
-    if store.ended()["complete"] and not unsent:
+    if store.counts()["complete"] and not unsent:
         _table(session)
     _say(
         messages.end_message(
@@ -229,10 +229,10 @@ def _close(
         )
     )
     if state == "interrupted":
-        why = "Interrupted" if halted is None else f"Stopped: {halted}"
+        why = "Interrupted" if stop_reason is None else f"Stopped: {stop_reason}"
         _say(f"{why}; go on with: {resume_command(config)}")
-        return INTERRUPTED if halted is None else 0 if "budget" in halted else 1
-    return 0 if store.ended()["complete"] else 1
+        return INTERRUPTED if stop_reason is None else 0 if "budget" in stop_reason else 1
+    return 0 if store.counts()["complete"] else 1
 
 
 def resume_command(config: StudyConfig) -> str:

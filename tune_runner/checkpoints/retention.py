@@ -7,16 +7,16 @@ would fill the disk (four times the model for every trial).
 from collections.abc import Iterable
 
 from tune_runner.checkpoints.store import remove_trials
-from tune_runner.events import TrialRecord, TrialReport, TrialResult
+from tune_runner.events import StudyCallback, TrialRecord, TrialResult
 
 
-class CheckpointRetention:
+class CheckpointRetention(StudyCallback):
     """An observer of the study that removes what has had its day."""
 
     def __init__(self, checkpoints: str, *, maximize: bool, best: tuple[int, float] | None) -> None:
         self._checkpoints, self._maximize, self._best = checkpoints, maximize, best
 
-    def sweep(self, settled: Iterable[int]) -> None:
+    def remove_stale(self, settled: Iterable[int]) -> None:
         """Remove what a driver that was killed at a trial's end did not get to.
 
         Args:
@@ -25,13 +25,7 @@ class CheckpointRetention:
         best = set() if self._best is None else {self._best[0]}
         remove_trials(self._checkpoints, set(settled) - best)
 
-    def trial_started(self, trial: TrialRecord) -> None:
-        """Do nothing."""
-
-    def trial_reported(self, trial: TrialRecord, report: TrialReport) -> None:
-        """Do nothing."""
-
-    def trial_ended(self, trial: TrialRecord, end: TrialResult) -> None:
+    def on_trial_end(self, trial: TrialRecord, end: TrialResult) -> None:
         """Remove a pruned trial's checkpoint, and those of all complete trials but the best.
 
         By that a worker that trains others, too, sees that a trial was given up.

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from ray.util.metrics import Gauge
 
-from tune_runner.events import FinalState, TrialRecord, TrialReport, TrialResult
+from tune_runner.events import FinalState, StudyCallback, TrialRecord, TrialResult
 
 BEST = "diffrec_study_best"
 """The objective of the best complete trial; missing until there is one."""
@@ -27,7 +27,7 @@ _REFRESH_SECONDS = 5.0
 STATES = ("running", "complete", "pruned", "failed")
 
 
-class Gauges:
+class Gauges(StudyCallback):
     """An observer of the study that keeps its gauges up to date. Needs Ray."""
 
     def __init__(self, study: str, objective: str, *, maximize: bool) -> None:
@@ -62,15 +62,12 @@ class Gauges:
         if time.monotonic() - self._shown >= _REFRESH_SECONDS:
             self._show()
 
-    def trial_started(self, trial: TrialRecord) -> None:
+    def on_trial_start(self, trial: TrialRecord) -> None:
         """Count a trial among the running ones."""
         self._running.add(trial.number)
         self._show()
 
-    def trial_reported(self, trial: TrialRecord, report: TrialReport) -> None:
-        """Do nothing: what is not over is no result."""
-
-    def trial_ended(self, trial: TrialRecord, end: TrialResult) -> None:
+    def on_trial_end(self, trial: TrialRecord, end: TrialResult) -> None:
         """Count a trial by its end, and show its score if there is no better one."""
         self._running.discard(trial.number)
         self._ended[end.state] += 1

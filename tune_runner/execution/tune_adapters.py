@@ -60,8 +60,8 @@ class StudySearcher(Searcher):
         """Settle the group; a last report bypasses the scheduler and is taken here."""
         report = (result or {}).get(REPORT)
         if isinstance(report, GroupReport) and trial_id in self._controller.active and not error:
-            self._controller.report(trial_id, report)
-        self._controller.end(trial_id, failed=error)
+            self._controller.on_report(trial_id, report)
+        self._controller.on_end(trial_id, failed=error)
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -90,7 +90,7 @@ class StudyGuard(Callback):
     ) -> None:
         """Pass the start on."""
         if trial.trial_id in self._controller.active:
-            self._controller.started(trial.trial_id)
+            self._controller.on_start(trial.trial_id)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Settle trials that are over and that nobody settled; let the view breathe; stop.
@@ -98,15 +98,15 @@ class StudyGuard(Callback):
         Tune has no call that stops a run in good order, only a signal.
         """
         self._tick()
-        self._controller.check_time()
-        if self._controller.halted is not None and not self._stopping:
+        self._controller.check_deadline()
+        if self._controller.stop_reason is not None and not self._stopping:
             self._stopping = True
             os.kill(os.getpid(), signal.SIGUSR1)
         active = self._controller.active
         for trial in trials if active else ():
             if trial.trial_id in active and trial.is_finished():
-                self._controller.note_error(trial.trial_id, last_error(trial))
-                self._controller.end(trial.trial_id, failed=True)
+                self._controller.set_error(trial.trial_id, last_error(trial))
+                self._controller.on_end(trial.trial_id, failed=True)
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -141,12 +141,12 @@ class PruningScheduler(FIFOScheduler):
         report = result.get(REPORT)
         if not isinstance(report, GroupReport):
             return TrialScheduler.CONTINUE
-        is_over = self._controller.report(trial.trial_id, report)
+        is_over = self._controller.on_report(trial.trial_id, report)
         return TrialScheduler.STOP if is_over else TrialScheduler.CONTINUE
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Keep the reason: the searcher is told of the failure without it."""
-        self._controller.note_error(trial.trial_id, last_error(trial))
+        self._controller.set_error(trial.trial_id, last_error(trial))
 
     def __getstate__(self) -> dict[str, Any]:
         return {}

@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from tune_runner.events import FinalState, TrialRecord, TrialReport, TrialResult
+from tune_runner.events import FinalState, StudyCallback, TrialRecord, TrialReport, TrialResult
 
 _REFRESH_SECONDS = 0.5
 _SHOWN = 12
 
 
-class Progress:
+class Progress(StudyCallback):
     """An observer of the study that shows it."""
 
     def __init__(
@@ -47,17 +47,17 @@ class Progress:
         """Take a new number of trials: a confirmation adds some."""
         self._total = total
 
-    def trial_started(self, trial: TrialRecord) -> None:
+    def on_trial_start(self, trial: TrialRecord) -> None:
         """Show a trial among the running ones."""
         self._running[trial.number] = (trial, None)
         self._begun.setdefault(trial.number, time.monotonic())
         self.tick()
 
-    def trial_reported(self, trial: TrialRecord, report: TrialReport) -> None:
+    def on_trial_report(self, trial: TrialRecord, report: TrialReport) -> None:
         """Show how far a trial is."""
         self._running[trial.number] = (trial, report)
 
-    def trial_ended(self, trial: TrialRecord, end: TrialResult) -> None:
+    def on_trial_end(self, trial: TrialRecord, end: TrialResult) -> None:
         """Count a trial; on a pipe, print its line."""
         self._running.pop(trial.number, None)
         self._seconds.append(time.monotonic() - self._begun.pop(trial.number, time.monotonic()))

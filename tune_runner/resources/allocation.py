@@ -30,12 +30,12 @@ class TrialResources:
         """The request in Ray's words."""
         return {"CPU": self.cpus, "GPU": self.gpus, **dict(self.custom)}
 
-    def doubled(self, most: "TrialResources") -> "TrialResources":
-        """Return twice the share, up to `most`: half as many neighbours, so twice the memory."""
-        gpus = min(2 * self.gpus, most.gpus)
+    def doubled(self, limit: "TrialResources") -> "TrialResources":
+        """Return twice the share, up to `limit`: half as many neighbours, so twice the memory."""
+        gpus = min(2 * self.gpus, limit.gpus)
         if gpus > 1:  # Ray gives whole GPUs or a part of one
             gpus = float(int(gpus))
-        return replace(self, cpus=min(2 * self.cpus, most.cpus), gpus=gpus)
+        return replace(self, cpus=min(2 * self.cpus, limit.cpus), gpus=gpus)
 
     def describe(self) -> str:
         """Return the placement as a phrase."""

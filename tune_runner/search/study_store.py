@@ -57,9 +57,9 @@ class StudyStore:
 
     def __init__(self, study: optuna.Study, space: SearchSpace, budget: Budget) -> None:
         self._study, self._space, self._budget = study, space, budget
-        self._live: dict[int, optuna.Trial] = {}
+        self._running: dict[int, optuna.Trial] = {}
         self._epochs: dict[int, set[int]] = {}
-        self._revivable = [
+        self._interrupted = [
             t.number for t in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         ]
 
@@ -119,25 +119,25 @@ class StudyStore:
             self._study.enqueue_trial(dict(trial.params), user_attrs=attrs)
         return len(failed)
 
-    def propose(self) -> Proposal | None:
+    def ask(self) -> Proposal | None:
         """Return the next trial to run; None when the budget is spent."""
-        if self._revivable:
-            frozen = self._trials()[self._revivable.pop(0)]
+        if self._interrupted:
+            frozen = self._trials()[self._interrupted.pop(0)]
             # Optuna has no public way to take up a running trial again; what was suggested
             # before is suggested again.
             trial = optuna.Trial(self._study, frozen._trial_id)
-            return self._take(trial, set(frozen.intermediate_values))
+            return self._adopt(trial, set(frozen.intermediate_values))
         if not self._trials(TrialState.WAITING):
-            if not self._may_sample():
+            if not self._can_sample():
                 return None
             if self._space.equal_share:
                 self._study.enqueue_trial({VARIANT: self._least_tried()})
-        return self._take(self._study.ask(), set())
+        return self._adopt(self._study.ask(), set())
 
-    def coming(self) -> int:
-        """Return how many trials `propose` still has to give."""
-        queued = len(self._revivable) + len(self._trials(TrialState.WAITING))
-        return queued + (max(0, self._room()) if self._budget.sampled else 0)
+    def num_remaining(self) -> int:
+        """Return how many trials `ask` still has to give."""
+        queued = len(self._interrupted) + len(self._trials(TrialState.WAITING))
+        return queued + (max(0, self._remaining_budget()) if self._budget.sampled else 0)
 
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Record an intermediate value once; return whether the pruner gives the trial up.
@@ -145,7 +145,7 @@ class StudyStore:
         An epoch that is already known (a retry repeats it) is not recorded again; only the newest
         one is judged.
         """
-        trial, known = self._live[number], self._epochs[number]
+        trial, known = self._running[number], self._epochs[number]
         if epoch not in known:
             trial.report(value, epoch)
             known.add(epoch)
@@ -155,24 +155,24 @@ class StudyStore:
 
     def complete(self, number: int, value: float) -> None:
         """Close a trial with its score."""
-        self._study.tell(self._live.pop(number), value)
+        self._study.tell(self._running.pop(number), value)
 
     def prune(self, number: int) -> None:
         """Close a trial as pruned; its intermediate values stay, it has no score."""
-        self._study.tell(self._live.pop(number), state=TrialState.PRUNED)
+        self._study.tell(self._running.pop(number), state=TrialState.PRUNED)
 
     def fail(self, number: int, error: str) -> None:
         """Close a trial as failed, with the reason; it has no score."""
-        trial = self._live.pop(number)
+        trial = self._running.pop(number)
         trial.set_user_attr(ERROR, error)
         self._study.tell(trial, state=TrialState.FAIL)
 
-    def planned(self) -> int:
+    def num_planned(self) -> int:
         """Return how many trials the study will hold when it is complete."""
         extra = sum(RETRY_OF in t.user_attrs or ROLE in t.user_attrs for t in self._trials())
         return self._budget.trials + extra
 
-    def ended(self) -> dict[FinalState, int]:
+    def counts(self) -> dict[FinalState, int]:
         """Return how many trials ended in each way."""
         return {
             "complete": len(self._trials(TrialState.COMPLETE)),
@@ -180,7 +180,7 @@ class StudyStore:
             "failed": len(self._trials(TrialState.FAIL)),
         }
 
-    def settled(self) -> list[int]:
+    def closed_trials(self) -> list[int]:
         """Return the trials that will never run again, nor ever again be asked for."""
         return [t.number for t in self._trials(TrialState.COMPLETE, TrialState.PRUNED)]
 
@@ -202,12 +202,12 @@ class StudyStore:
     def finished(self) -> bool:
         """Say whether nothing is left to run."""
         open_states = (TrialState.RUNNING, TrialState.WAITING)
-        return not self._trials(*open_states) and not self._may_sample()
+        return not self._trials(*open_states) and not self._can_sample()
 
     def _trials(self, *states: TrialState) -> Sequence[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=states or None)
 
-    def _room(self) -> int:
+    def _remaining_budget(self) -> int:
         """How many trials may still be added; retries and confirmations do not count."""
         counted = [t for t in self._trials() if not {RETRY_OF, ROLE} & t.user_attrs.keys()]
         return self._budget.trials - len(counted)
@@ -219,16 +219,16 @@ class StudyStore:
         searched = [v for v in variants_of(self._space) if is_searched(self._space, v)]
         return min(searched, key=lambda variant: tried[variant])
 
-    def _may_sample(self) -> bool:
-        return self._budget.sampled and self._room() > 0
+    def _can_sample(self) -> bool:
+        return self._budget.sampled and self._remaining_budget() > 0
 
-    def _take(self, trial: optuna.Trial, known: set[int]) -> Proposal:
+    def _adopt(self, trial: optuna.Trial, known: set[int]) -> Proposal:
         params = self._space.assemble(
             lambda path, domain: self._suggest(trial, self._coordinate(path), domain)
         )
         if SEED not in trial.user_attrs:
             self._plan_replicates(trial)
-        self._live[trial.number], self._epochs[trial.number] = trial, known
+        self._running[trial.number], self._epochs[trial.number] = trial, known
         attrs = trial.user_attrs
         ordered = {path: params[path] for path in self._space.domains if path in params}
         if NAME not in attrs:
@@ -267,7 +267,7 @@ class StudyStore:
             if t.user_attrs.get(POINT) == trial.number
         ]
         for seed in others:
-            if seed not in planned and self._room() > 0:
+            if seed not in planned and self._remaining_budget() > 0:
                 attrs = {SEED: seed, POINT: trial.number}
                 self._study.enqueue_trial(dict(trial.params), user_attrs=attrs)
         trial.set_user_attr(POINT, trial.number)

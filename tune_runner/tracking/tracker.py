@@ -13,7 +13,7 @@ from dataclasses import asdict
 from typing import Any, Protocol
 
 from tune_runner import schema
-from tune_runner.events import TrialRecord, TrialReport, TrialResult
+from tune_runner.events import StudyCallback, TrialRecord, TrialReport, TrialResult
 from tune_runner.resources.allocation import ClusterResources
 from tune_runner.schema import COMMIT, StudyState
 from tune_runner.study import config, provenance
@@ -35,7 +35,7 @@ class Writer(Protocol):
         """Send the messages, in order; raise if the server does not take them."""
 
 
-class Tracker:
+class Tracker(StudyCallback):
     """An observer of the study that writes down all it sees."""
 
     def __init__(self, outbox: Outbox, make_writer: Callable[[], Writer]) -> None:
@@ -59,7 +59,7 @@ class Tracker:
         self._put("study", **study)
         self._thread.start()
 
-    def trial_started(self, trial: TrialRecord) -> None:
+    def on_trial_start(self, trial: TrialRecord) -> None:
         """Write down a trial's start."""
         self._put(
             "start",
@@ -73,7 +73,7 @@ class Tracker:
             commit=self._commit,
         )
 
-    def trial_reported(self, trial: TrialRecord, report: TrialReport) -> None:
+    def on_trial_report(self, trial: TrialRecord, report: TrialReport) -> None:
         """Write down the epochs that are news: a retry repeats what is known."""
         known = self._known.get(trial.number, 0)
         news = {epoch: dict(row) for epoch, row in report.epochs.items() if epoch > known}
@@ -81,7 +81,7 @@ class Tracker:
             self._known[trial.number] = max(news)
             self._put("metrics", trial=trial.number, epochs=news)
 
-    def trial_ended(self, trial: TrialRecord, end: TrialResult) -> None:
+    def on_trial_end(self, trial: TrialRecord, end: TrialResult) -> None:
         """Write down a trial's end."""
         self._put(
             "end",

@@ -1,4 +1,4 @@
-"""Leads a study: takes proposals from the study store, tells the observers, settles every end.
+"""Leads a study: takes proposals from the study store, tells the callbacks, settles every end.
 
 The engine that runs the trials (Ray) knows them by keys of its own; this class knows neither Ray
 nor MLflow. It is the one place where the state of a trial is decided.
@@ -28,7 +28,7 @@ from tune_runner.schema import COST_CPUS, COST_GPUS, trial_name
 from tune_runner.search.study_store import Proposal, StudyStore
 from tune_runner.study.config import NO_LIMITS, RunLimits
 from tune_runner.trials.groups import ActiveTrial, Assignment, TrialGroup
-from tune_runner.trials.retries import classify_failure_text, resources_for_retry, retries_alone
+from tune_runner.trials.retries import classify_failure_message, resources_for_retry, retries_alone
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ _AHEAD = 2
 """Groups' worth of trials of a grid that may wait for companions of their kind."""
 
 
-def _halting(otherwise: Any) -> Callable[[_Method], _Method]:
+def stop_study_on_disk_error(otherwise: Any) -> Callable[[_Method], _Method]:
     """Let a disk that is full halt the study in good order, instead of failing trial after trial.
 
     The engine would take the exception for one of the trial's.
@@ -54,7 +54,7 @@ def _halting(otherwise: Any) -> Callable[[_Method], _Method]:
                 return method(self, *args, **kwargs)
             except OSError as error:
                 where = f" ({error.filename})" if error.filename else ""
-                self.halt(f"{error.strerror or error}{where}")
+                self.stop(f"{error.strerror or error}{where}")
                 return otherwise
 
         return guarded  # type: ignore[return-value]
@@ -73,9 +73,9 @@ class StudyController:
         objective: str,
         checkpoints: str,
         recorder: StudyCallback | None = None,
-        observers: Sequence[StudyCallback] = (),
-        share: TrialResources = ONE_CPU,
-        most: TrialResources | None = None,
+        callbacks: Sequence[StudyCallback] = (),
+        resources: TrialResources = ONE_CPU,
+        max_resources: TrialResources | None = None,
         limits: RunLimits = NO_LIMITS,
     ) -> None:
         """Begin.
@@ -88,17 +88,17 @@ class StudyController:
             recorder: called before the Optuna study is updated. If the driver dies in between, the
                 trial is still open in Optuna and its end is reported again; in the other order
                 MLflow would never learn of it.
-            observers: callbacks that are called afterwards.
-            share: what a trial is given.
-            most: the largest share that one node can give; None: `share`.
+            callbacks: callbacks that are called afterwards.
+            resources: what a trial is given.
+            max_resources: the most that one node can give; None: `resources`.
             limits: what this run of the command may do.
         """
         self.store = store
-        self.halted: str | None = None
+        self.stop_reason: str | None = None
         self._resolve, self._objective, self._checkpoints = resolve, objective, checkpoints
         self._recorder = () if recorder is None else (recorder,)
-        self._observers = observers
-        self._share, self._most = share, most or share
+        self._callbacks = callbacks
+        self._resources, self._max_resources = resources, max_resources or resources
         self._left = limits.trials
         self._hours = limits.hours
         self._deadline = None if self._hours is None else time.monotonic() + 3600 * self._hours
@@ -109,43 +109,43 @@ class StudyController:
 
     @property
     def active(self) -> list[str]:
-        """The engine's keys of the groups in flight."""
+        """Keys, as Ray Tune knows them, of the groups that run."""
         return list(self._groups)
 
     @property
-    def why_stopped(self) -> str | None:
+    def end_reason(self) -> str | None:
         """Why no more trials were given out although the study goes on; None where nothing did."""
-        if self.halted is None and self._left == 0:
+        if self.stop_reason is None and self._left == 0:
             return "the budget of trials is spent"
-        return self.halted
+        return self.stop_reason
 
     @property
     def is_done(self) -> bool:
-        """Whether no trial is in flight, none waits, and none was to be had."""
-        return not self._groups and (not self._waiting or self.halted is not None)
+        """Whether no trial runs, none waits and none is left to ask for."""
+        return not self._groups and (not self._waiting or self.stop_reason is not None)
 
-    @_halting(None)
+    @stop_study_on_disk_error(None)
     def next_group(self, key: str) -> Assignment | None:
         """Give the engine trials to run under `key`; None to wait, or where `is_done`."""
-        self.check_time()
-        if self.halted is not None or self._makes_room():
+        self.check_deadline()
+        if self.stop_reason is not None or self._is_reserving():
             return None
-        flights = self._gather()
-        if not flights:
+        trials = self._fill_group()
+        if not trials:
             return None
-        self._groups[key] = group = TrialGroup(flights, flights[0].share)
+        self._groups[key] = group = TrialGroup(trials, trials[0].resources)
         return group.assignment(self._objective, self._checkpoints)
 
-    @_halting(None)
-    def started(self, key: str) -> None:
+    @stop_study_on_disk_error(None)
+    def on_start(self, key: str) -> None:
         """Say that the group was given a worker."""
         group = self._groups[key]
         group.start()
-        for flight in group.flights:
-            self._tell("trial_started", flight.record)
+        for trial in group.trials:
+            self._notify("on_trial_start", trial.record)
 
-    @_halting(False)
-    def report(self, key: str, reports: GroupReport) -> bool:
+    @stop_study_on_disk_error(False)
+    def on_report(self, key: str, reports: GroupReport) -> bool:
         """Take the reports of a group's trials; return whether it is to be stopped.
 
         A trial that has ended, or was given up as hopeless, is settled at once and leaves its
@@ -153,18 +153,18 @@ class StudyController:
         """
         group = self._groups[key]
         for number, report in reports.trials.items():
-            flight = group.find(number)
-            if flight is not None:  # else a straggler, which changes nothing
-                self._take(group, flight, report)
-        return not group.flights
+            trial = group.find(number)
+            if trial is not None:  # else a straggler, which changes nothing
+                self._handle_report(group, trial, report)
+        return not group.trials
 
-    def note_error(self, key: str, error: str) -> None:
+    def set_error(self, key: str, error: str) -> None:
         """Keep the reason of a failure that `end` will settle."""
         if key in self._groups:
             self._groups[key].error = error
 
-    @_halting(None)
-    def end(self, key: str, *, failed: bool) -> None:
+    @stop_study_on_disk_error(None)
+    def on_end(self, key: str, *, failed: bool) -> None:
         """Settle the trials of a group that the engine is done with.
 
         One that was merely interrupted stays open in the study, to go on another time; one that
@@ -174,138 +174,145 @@ class StudyController:
         if group is None or not failed:
             return
         error = group.error or "the worker was lost"
-        for flight in group.flights:
-            outcome = Outcome(failure=error, cause=classify_failure_text(error))
-            epochs = {} if flight.last is None else flight.last.epochs
-            flight.last = TrialReport(flight.epoch, None, epochs, outcome)
-            self._close(group, flight)
+        for trial in group.trials:
+            outcome = Outcome(failure=error, failure_kind=classify_failure_message(error))
+            epochs = {} if trial.last is None else trial.last.epochs
+            trial.last = TrialReport(trial.epoch, None, epochs, outcome)
+            self._finish(group, trial)
 
-    def halt(self, reason: str) -> None:
-        """Give out no more trials; those in flight stay open in the study."""
-        self.halted = self.halted or reason
+    def stop(self, reason: str) -> None:
+        """Give out no more trials; those that run stay open in the Optuna study."""
+        self.stop_reason = self.stop_reason or reason
 
-    def check_time(self) -> None:
+    def check_deadline(self) -> None:
         """Halt the study when its time is spent."""
         if self._deadline is not None and time.monotonic() >= self._deadline:
-            self.halt(f"the budget of {self._hours:g} hours is spent")
+            self.stop(f"the budget of {self._hours:g} hours is spent")
 
-    def _gather(self) -> list[ActiveTrial]:
+    def _fill_group(self) -> list[ActiveTrial]:
         """Return a group: the trial that waits longest, or a new one, and what goes with it.
 
         What is drawn on the way and does not fit waits for a later group. A sampler is asked no
         further after the first that does not fit: it would propose without knowing the results.
         """
-        first = self._waiting.pop(0) if self._waiting else self._draw()
+        first = self._waiting.pop(0) if self._waiting else self._next_trial()
         if first is None:
             return []
-        size = self._size() if first.kind is not None else 1
-        group = [first, *[f for f in self._waiting if f.goes_with(first)][: size - 1]]
+        size = self._size() if first.fusion_key is not None else 1
+        group = [first, *[f for f in self._waiting if f.can_group_with(first)][: size - 1]]
         self._waiting = [f for f in self._waiting if all(f is not member for member in group)]
-        most = 1 if self.store.is_sampled else _AHEAD * self._share.fuse
+        most = 1 if self.store.is_sampled else _AHEAD * self._resources.fuse
         while len(group) < size and len(self._waiting) < most:
-            flight = self._draw()
-            if flight is None:
+            trial = self._next_trial()
+            if trial is None:
                 break
-            (group if flight.goes_with(first) else self._waiting).append(flight)
+            (group if trial.can_group_with(first) else self._waiting).append(trial)
         return group
 
     def _size(self) -> int:
         """Return how many trials to fuse at most: no worker shall be idle for want of trials."""
-        coming = self.store.coming()
+        coming = self.store.num_remaining()
         if self._left is not None:
             coming = min(coming, self._left)
-        flying = sum(len(group.flights) for group in self._groups.values())
+        flying = sum(len(group.trials) for group in self._groups.values())
         whole = 1 + len(self._waiting) + coming + flying
-        return min(self._share.fuse, math.ceil(whole / self._share.max_concurrent))
+        return min(self._resources.fuse, math.ceil(whole / self._resources.max_concurrent))
 
-    def _draw(self) -> ActiveTrial | None:
+    def _next_trial(self) -> ActiveTrial | None:
         """Take a new trial from the study; None where there is none."""
-        while self._left != 0 and (proposal := self.store.propose()) is not None:
+        while self._left != 0 and (proposal := self.store.ask()) is not None:
             try:
                 config = self._resolve(proposal.params, proposal.seed)
             except UserError as error:  # a sampled point whose values do not fit together
-                self._refuse(proposal, str(error))
+                self._reject(proposal, str(error))
                 continue
             self._left = None if self._left is None else self._left - 1
             record = _record(proposal, config.to_dict(), config.variant)
-            kind = fusion_key(config) if self._share.fuse > 1 else None
-            return ActiveTrial(record, proposal.last_epoch, self._share, kind)
+            kind = fusion_key(config) if self._resources.fuse > 1 else None
+            return ActiveTrial(record, proposal.last_epoch, self._resources, kind)
         return None
 
-    def _makes_room(self) -> bool:
+    def _is_reserving(self) -> bool:
         """Whether a trial waits for a larger share: others would take its place again and again."""
-        return any(g.share != self._share and not g.started for g in self._groups.values())
+        return any(g.resources != self._resources and not g.started for g in self._groups.values())
 
-    def _take(self, group: TrialGroup, flight: ActiveTrial, report: TrialReport) -> None:
-        flight.last, flight.epoch = report, max(flight.epoch, report.epoch)
-        self._tell("trial_reported", flight.record, report)
+    def _handle_report(self, group: TrialGroup, trial: ActiveTrial, report: TrialReport) -> None:
+        trial.last, trial.epoch = report, max(trial.epoch, report.epoch)
+        self._notify("on_trial_report", trial.record, report)
         if report.objective is not None and not math.isnan(report.objective):
-            number = flight.record.number
+            number = trial.record.number
             hopeless = self.store.report(number, report.epoch, report.objective)
             # A run that has ended by itself has been paid for: it stands, whatever the pruner says.
-            flight.pruned = hopeless and report.outcome is None
-        if flight.pruned or report.outcome is not None:
-            self._close(group, flight)
+            trial.pruned = hopeless and report.outcome is None
+        if trial.pruned or report.outcome is not None:
+            self._finish(group, trial)
 
-    def _close(self, group: TrialGroup, flight: ActiveTrial) -> None:
+    def _finish(self, group: TrialGroup, trial: ActiveTrial) -> None:
         """Settle a trial that is over, unless it is tried again."""
-        group.leave(flight)
-        outcome = None if flight.pruned or flight.last is None else flight.last.outcome
-        if outcome is not None and self._tries_again(group, flight, outcome):
+        group.leave(trial)
+        outcome = None if trial.pruned or trial.last is None else trial.last.outcome
+        if outcome is not None and self._schedule_retry(group, trial, outcome):
             return
-        end = _settle(flight, outcome)
-        if end.state == "failed" and self.halted is not None:
+        end = _final_result(trial, outcome)
+        if end.state == "failed" and self.stop_reason is not None:
             return
-        share = flight.share
-        held = {COST_CPUS: share.cpus * flight.part, COST_GPUS: share.gpus * flight.part}
+        share = trial.resources
+        held = {
+            COST_CPUS: share.cpus * trial.mean_fraction,
+            COST_GPUS: share.gpus * trial.mean_fraction,
+        }
         end = replace(end, metrics={**end.metrics, **held})
-        number = flight.record.number
-        for observer in self._recorder:
-            observer.trial_ended(flight.record, end)
+        number = trial.record.number
+        for callback in self._recorder:
+            callback.on_trial_end(trial.record, end)
         if end.state == "complete" and end.value is not None:
             self.store.complete(number, end.value)
         elif end.state == "pruned":
             self.store.prune(number)
         else:
             self.store.fail(number, end.error or "")
-        for observer in self._observers:
-            observer.trial_ended(flight.record, end)
+        for callback in self._callbacks:
+            callback.on_trial_end(trial.record, end)
 
-    def _tries_again(self, group: TrialGroup, flight: ActiveTrial, outcome: Outcome) -> bool:
+    def _schedule_retry(self, group: TrialGroup, trial: ActiveTrial, outcome: Outcome) -> bool:
         """Put a trial back that may get through another time; say whether it was."""
         reason = outcome.failure
         if reason is None:
             return False
-        if outcome.cause == "disk_full":
-            self.halt(f"{reason}; free some space")
+        if outcome.failure_kind == "disk_full":
+            self.stop(f"{reason}; free some space")
             return True
-        flight.accidents += outcome.cause == "accident"
+        trial.num_failures += outcome.failure_kind == "transient"
         share = resources_for_retry(
-            outcome.cause,
-            accidents=flight.accidents,
-            share=flight.share,
-            first=self._share,
-            most=self._most,
+            outcome.failure_kind,
+            num_failures=trial.num_failures,
+            resources=trial.resources,
+            initial=self._resources,
+            limit=self._max_resources,
             was_fused=group.is_fused,
         )
         if share is None:
             return False
-        logger.warning("Trial %s goes on again after: %s", flight.record.name, reason)
-        kind = None if retries_alone(outcome.cause, accidents=flight.accidents) else flight.kind
-        again = ActiveTrial(flight.record, flight.epoch, share, kind, accidents=flight.accidents)
+        logger.warning("Trial %s goes on again after: %s", trial.record.name, reason)
+        kind = (
+            None
+            if retries_alone(outcome.failure_kind, num_failures=trial.num_failures)
+            else trial.fusion_key
+        )
+        again = ActiveTrial(trial.record, trial.epoch, share, kind, num_failures=trial.num_failures)
         self._waiting.append(again)
         return True
 
-    def _refuse(self, proposal: Proposal, error: str) -> None:
+    def _reject(self, proposal: Proposal, error: str) -> None:
         record = _record(proposal, {}, "")
         end = TrialResult("failed", 0, error=error)
-        self._tell("trial_started", record)
-        self._tell("trial_ended", record, end)
+        self._notify("on_trial_start", record)
+        self._notify("on_trial_end", record, end)
         self.store.fail(proposal.number, error)
 
-    def _tell(self, event: str, *args: Any) -> None:
-        for observer in (*self._recorder, *self._observers):
-            getattr(observer, event)(*args)
+    def _notify(self, event: str, *args: Any) -> None:
+        for callback in (*self._recorder, *self._callbacks):
+            getattr(callback, event)(*args)
 
 
 def _record(proposal: Proposal, config: Mapping[str, Any], variant: str) -> TrialRecord:
@@ -321,15 +328,15 @@ def _record(proposal: Proposal, config: Mapping[str, Any], variant: str) -> Tria
     )
 
 
-def _settle(flight: ActiveTrial, outcome: Outcome | None) -> TrialResult:
+def _final_result(trial: ActiveTrial, outcome: Outcome | None) -> TrialResult:
     """Decide how a trial ended; without an outcome it was given up."""
     if outcome is None:
-        return TrialResult("pruned", flight.epoch)
+        return TrialResult("pruned", trial.epoch)
     error = outcome.failure
     if error is None and (outcome.value is None or not math.isfinite(outcome.value)):
-        error = f"the objective is not a number ({outcome.value}) after epoch {flight.epoch}"
+        error = f"the objective is not a number ({outcome.value}) after epoch {trial.epoch}"
     if error is not None:
-        return TrialResult("failed", flight.epoch, metrics=outcome.metrics, error=error)
+        return TrialResult("failed", trial.epoch, metrics=outcome.metrics, error=error)
     return TrialResult(
-        "complete", flight.epoch, outcome.value, outcome.metrics, artifacts=outcome.artifacts
+        "complete", trial.epoch, outcome.value, outcome.metrics, artifacts=outcome.artifacts
     )

@@ -54,37 +54,41 @@ class ActiveTrial:
 
     record: TrialRecord
     epoch: int
-    share: TrialResources
+    resources: TrialResources
     """What its group is given."""
 
-    kind: str | None = None
-    """Trials of one kind may be trained as one computation; None for one that goes alone."""
+    fusion_key: str | None = None
+    """Trials of one fusion_key may be trained as one computation; None for one that goes alone."""
 
     pruned: bool = False
-    accidents: int = 0
+    num_failures: int = 0
     last: TrialReport | None = None
-    held: float = 0.0
+    charged_seconds: float = 0.0
     """Seconds for which it held the whole share; of two members each holds a half."""
 
-    seconds: float = 0.0
+    group_seconds: float = 0.0
     """For which it was in its group."""
 
-    def goes_with(self, other: "ActiveTrial") -> bool:
+    def can_group_with(self, other: "ActiveTrial") -> bool:
         """Return whether the two can be in one group."""
-        return self.kind is not None and self.kind == other.kind and self.share == other.share
+        return (
+            self.fusion_key is not None
+            and self.fusion_key == other.fusion_key
+            and self.resources == other.resources
+        )
 
     @property
-    def part(self) -> float:
+    def mean_fraction(self) -> float:
         """The part of the group's share that was its own, on average."""
-        return self.held / self.seconds if self.seconds else 1.0
+        return self.charged_seconds / self.group_seconds if self.group_seconds else 1.0
 
 
 @dataclass(slots=True)
 class TrialGroup:
     """The trials that one worker trains; those that have ended leave."""
 
-    flights: list[ActiveTrial]
-    share: TrialResources
+    trials: list[ActiveTrial]
+    resources: TrialResources
     started: bool = False
     error: str | None = None
     """What the engine says of the worker's end."""
@@ -95,7 +99,7 @@ class TrialGroup:
     _since: float = field(init=False, default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        self.is_fused = len(self.flights) > 1
+        self.is_fused = len(self.trials) > 1
 
     def assignment(self, objective: str, checkpoints: str) -> Assignment:
         """Return what a worker is told of the group.
@@ -104,12 +108,12 @@ class TrialGroup:
             objective: name of the metric that is searched by.
             checkpoints: where all trials keep their checkpoints.
         """
-        records = [flight.record for flight in self.flights]
+        records = [trial.record for trial in self.trials]
         trials = tuple(
             AssignedTrial(r.number, r.name, r.config, trial_location(checkpoints, r.number))
             for r in records
         )
-        return Assignment(trials, objective, self.share, checkpoints)
+        return Assignment(trials, objective, self.resources, checkpoints)
 
     def start(self) -> None:
         """Note that a worker has the group from now on."""
@@ -117,16 +121,16 @@ class TrialGroup:
 
     def find(self, number: int) -> ActiveTrial | None:
         """Return the member of that number; None where it has left."""
-        return next((f for f in self.flights if f.record.number == number), None)
+        return next((f for f in self.trials if f.record.number == number), None)
 
-    def leave(self, flight: ActiveTrial) -> None:
+    def leave(self, trial: ActiveTrial) -> None:
         """Let a member go; up to now all members held equal parts of the share."""
         now = time.monotonic()
         seconds, self._since = now - self._since, now
-        for member in self.flights:
-            member.held += seconds / len(self.flights)
-            member.seconds += seconds
-        self.flights = [member for member in self.flights if member is not flight]
+        for member in self.trials:
+            member.charged_seconds += seconds / len(self.trials)
+            member.group_seconds += seconds
+        self.trials = [member for member in self.trials if member is not trial]
 
 
 REPORT = "report"

@@ -31,50 +31,50 @@ def classify_failure(error: BaseException) -> FailureKind:
         return "out_of_memory"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "disk_full"
-    return classify_failure_text(f"{type(error).__name__}: {error}")
+    return classify_failure_message(f"{type(error).__name__}: {error}")
 
 
-def classify_failure_text(error: str) -> FailureKind:
+def classify_failure_message(error: str) -> FailureKind:
     """Tell it from what Ray reports of a worker that died."""
     said = error.lower()
     if any(phrase in said for phrase in _MEMORY_PHRASES):
         return "out_of_memory"
-    return "disk_full" if "no space left on device" in said else "accident"
+    return "disk_full" if "no space left on device" in said else "transient"
 
 
 def resources_for_retry(
-    cause: FailureKind,
+    failure_kind: FailureKind,
     *,
-    accidents: int,
-    share: TrialResources,
-    first: TrialResources,
-    most: TrialResources,
+    num_failures: int,
+    resources: TrialResources,
+    initial: TrialResources,
+    limit: TrialResources,
     was_fused: bool = False,
 ) -> TrialResources | None:
     """Return with what a trial is tried again, or None where it has failed for good.
 
     Args:
-        cause: why it ended.
-        accidents: how often it had an accident, this time included.
-        share: what it had this time.
-        first: what every trial of the study starts with.
-        most: the largest share that one node can give.
+        failure_kind: why it ended.
+        num_failures: how often it had an accident, this time included.
+        resources: what it had this time.
+        initial: what every trial of the study starts with.
+        limit: the largest share that one node can give.
         was_fused: whether others shared it; alone the trial may have memory enough.
     """
-    if cause == "accident":
-        return share if accidents <= RETRIES else None
-    if cause == "out_of_memory" and was_fused:
-        return share
-    if cause == "out_of_memory" and share == first:
-        larger = share.doubled(most)
-        return larger if larger != share else None
+    if failure_kind == "transient":
+        return resources if num_failures <= RETRIES else None
+    if failure_kind == "out_of_memory" and was_fused:
+        return resources
+    if failure_kind == "out_of_memory" and resources == initial:
+        larger = resources.doubled(limit)
+        return larger if larger != resources else None
     return None
 
 
-def retries_alone(cause: FailureKind, *, accidents: int) -> bool:
+def retries_alone(failure_kind: FailureKind, *, num_failures: int) -> bool:
     """Return whether a trial is tried again without company.
 
     It may be the one that takes the memory, or that kills the worker, of all the others. A first
     accident is more often the machine's, of which all were the victims.
     """
-    return cause == "out_of_memory" or accidents >= RETRIES
+    return failure_kind == "out_of_memory" or num_failures >= RETRIES

@@ -57,10 +57,10 @@ class RecommenderTrainable(tune.Trainable):
         self._device = apply_resource_limits(resources)
         self._meter = open_meter(resources.cpus, resources.gpus)
         set_shared_cache(ClusteringCache(self._assignment.checkpoints))
-        self._forget()
-        objective, share = self._assignment.objective, (resources.cpus, resources.gpus)
+        self._reset()
+        objective, held = self._assignment.objective, (resources.cpus, resources.gpus)
         self._members = [
-            WorkerTrial(trial, objective, self._backend, self._data, self._joules, share)
+            WorkerTrial(trial, objective, self._backend, self._data, self._joules, held)
             for trial in self._assignment.trials
         ]
         return True
@@ -71,10 +71,10 @@ class RecommenderTrainable(tune.Trainable):
         An accident is reported, not raised: a process that has torch and the data takes the retry,
         or the next trial, at once. Only an error of the GPU leaves the process unfit.
         """
-        reports = self._start() if self._stacks is None else self._given_up()
+        reports = self._start() if self._stacks is None else self._drop_pruned()
         reports = reports or self._replay() or self._advance()
         if not self._members:
-            self._forget()
+            self._reset()
         epoch = max(report.epoch for report in reports.values())
         return {REPORT: GroupReport(reports), "epoch": epoch, "done": not self._members}
 
@@ -84,7 +84,7 @@ class RecommenderTrainable(tune.Trainable):
         assignment = getattr(self, "_assignment", None)
         return "trial" if assignment is None else assignment.name
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self._members: list[WorkerTrial] = []
         self._stacks: list[FusedRuns] | None = None
         release_gpu_memory(self._device)
@@ -92,18 +92,18 @@ class RecommenderTrainable(tune.Trainable):
     def _start(self) -> Reports:
         """Build every run; return what failed."""
         self._stacks = []
-        return self._of_each(lambda member: partial(member.start, self._device))
+        return self._for_each(lambda member: partial(member.start, self._device))
 
-    def _given_up(self) -> Reports:
+    def _drop_pruned(self) -> Reports:
         """Let go whom the driver has given up; it hears nothing new by that."""
-        return self._of_each(lambda member: member.check)
+        return self._for_each(lambda member: member.check)
 
     def _replay(self) -> Reports:
-        return self._of_each(lambda member: member.replay)
+        return self._for_each(lambda member: member.replay)
 
     def _advance(self) -> Reports:
         """Train epoch after epoch until there is something to report."""
-        stacks = self._stacks = self._stacks or self._stacked()
+        stacks = self._stacks = self._stacks or self._group_runs()
         found: Reports = {}
         while not found:
             started = time.perf_counter()
@@ -113,7 +113,9 @@ class RecommenderTrainable(tune.Trainable):
             each = None if joules is None else joules * part
             for epoch in ended:
                 member = next(member for member in self._members if member.run is epoch.run)
-                found |= self._attempt(member, partial(member.take, epoch, seconds, each, part))
+                found |= self._guard(
+                    member, partial(member.record_epoch, epoch, seconds, each, part)
+                )
             stacks[:] = [stack for stack in stacks if stack.runs]
         return found
 
@@ -127,7 +129,7 @@ class RecommenderTrainable(tune.Trainable):
             self._meter = None
             return None
 
-    def _stacked(self) -> "list[FusedRuns]":
+    def _group_runs(self) -> "list[FusedRuns]":
         """Put together the runs that can be: clusters of other sizes have a stack of their own."""
         stacks: list[FusedRuns] = []
         for member in self._members:
@@ -148,13 +150,13 @@ class RecommenderTrainable(tune.Trainable):
             runs, stack.runs = stack.runs, []
             return [FusedEpoch(run, None, error, 0.0) for run in runs]
 
-    def _of_each(self, act: Callable[[WorkerTrial], Callable[[], TrialReport | None]]) -> Reports:
+    def _for_each(self, act: Callable[[WorkerTrial], Callable[[], TrialReport | None]]) -> Reports:
         reports: Reports = {}
         for member in list(self._members):
-            reports |= self._attempt(member, act(member))
+            reports |= self._guard(member, act(member))
         return reports
 
-    def _attempt(self, member: WorkerTrial, act: Callable[[], TrialReport | None]) -> Reports:
+    def _guard(self, member: WorkerTrial, act: Callable[[], TrialReport | None]) -> Reports:
         """Do something for a trial; return its report, if any. Whoever has ended leaves."""
         try:
             report = act()
@@ -177,12 +179,12 @@ class RecommenderTrainable(tune.Trainable):
 
         if not isinstance(error, NonFiniteLossError | ClaimLostError):
             logger.warning("Trial %s had an accident", member.name, exc_info=error)
-        report = member.failure(error)
-        _forget_frames(error)
+        report = member.failure_report(error)
+        _clear_tracebacks(error)
         return report
 
 
-def _forget_frames(error: BaseException | None) -> None:
+def _clear_tracebacks(error: BaseException | None) -> None:
     """Let go of the frames that an error was raised in: they hold the trial, and are held by it."""
     while error is not None:
         error.__traceback__ = None

@@ -53,7 +53,7 @@ class WorkerTrial:
         backend: TrainingBackend,
         data: "Dataset",
         meter: Callable[[], float | None] = _unmetered,
-        share: tuple[float, float] = (1.0, 0.0),
+        resources: tuple[float, float] = (1.0, 0.0),
     ) -> None:
         """Take a trial.
 
@@ -63,18 +63,18 @@ class WorkerTrial:
             backend: builds the run and scores it.
             data: what it is trained, validated and tested on.
             meter: joules that the worker took since it was last asked; None where nobody knows.
-            share: cores and GPUs that the worker holds.
+            resources: cores and GPUs that the worker holds.
         """
         self.number, self.name = trial.number, trial.name
         self.run: Any = None
         self._config, self._location = trial.config, trial.checkpoint
-        self._place: CheckpointStore | None = None
+        self._store: CheckpointStore | None = None
         self._objective, self._backend, self._data = objective, backend, data
         self._reports: list[TrialReport] = []
         self._replay: list[TrialReport] = []
         self._epochs: dict[int, dict[str, float]] = {}
         self._seconds, self._joules, self._claim = 0.0, 0.0, ""
-        self._meter, self._share = meter, share
+        self._meter, self._resources = meter, resources
         self._core_seconds, self._gpu_seconds = 0.0, 0.0
         self._unsaved, self._last_save = 0.0, 0.0
         """Seconds trained since the last checkpoint, and those that it took."""
@@ -85,22 +85,22 @@ class WorkerTrial:
         try:
             self._build(device)
         finally:
-            self._held(time.perf_counter() - started)
+            self._charge(time.perf_counter() - started)
 
     def _build(self, device: str) -> None:
         from tune_runner.checkpoints import files
 
         config = parse_config(self._config)
         self.run = self._backend.build_run(config, self._data.tuning_split(), device=device)
-        self._place = open_store(self._location)
-        self._claim = self._place.claim()
-        found = files.load(self._place)
+        self._store = open_store(self._location)
+        self._claim = self._store.claim()
+        found = files.load(self._store)
         if found is not None:
             state, copied = found
             self.run.load_state_dict(state["run"], copied)
             self._seconds, self._joules = state["seconds"], state.get("joules", math.nan)
             # a checkpoint of an older version tells no more than the time
-            held = [self._seconds * each for each in self._share]
+            held = [self._seconds * each for each in self._resources]
             self._core_seconds, self._gpu_seconds = state.get("held", held)
             self._reports = [_from_state(report) for report in state["reports"]]
             # The driver may have died before it heard of these; it knows which are news.
@@ -112,14 +112,14 @@ class WorkerTrial:
         Raises:
             ClaimLostError: it was given up, or given to another.
         """
-        assert self._place is not None
-        self._place.check(self._claim)
+        assert self._store is not None
+        self._store.check(self._claim)
 
     def replay(self) -> TrialReport | None:
         """Repeat the next report that the checkpoint remembers; None when all were repeated."""
-        return self._complete(self._replay.pop(0)) if self._replay else None
+        return self._with_outcome(self._replay.pop(0)) if self._replay else None
 
-    def take(
+    def record_epoch(
         self, epoch: "FusedEpoch", seconds: float, joules: float | None = None, part: float = 1.0
     ) -> TrialReport | None:
         """Note an epoch of the run; return a report where it was validated or was the last.
@@ -134,7 +134,7 @@ class WorkerTrial:
         Raises:
             Exception: the error that ended the run.
         """
-        self._held(seconds, part)
+        self._charge(seconds, part)
         self._unsaved += part * seconds
         self._add(joules)
         if epoch.error is not None:
@@ -151,9 +151,9 @@ class WorkerTrial:
         self._reports.append(report)
         if done.finished or SAVING * self._unsaved >= self._last_save:
             self._save()
-        return self._complete(report)
+        return self._with_outcome(report)
 
-    def failure(self, error: Exception) -> TrialReport:
+    def failure_report(self, error: Exception) -> TrialReport:
         """Return the report of what ended the run."""
         from diffrec.training.run import NonFiniteLossError
 
@@ -164,15 +164,15 @@ class WorkerTrial:
             return TrialReport(error.epoch, None, self._epochs, outcome)
         epoch = self._reports[-1].epoch if self._reports else 0
         said = str(error).splitlines()[0] if str(error) else "no message"
-        cause = "final" if isinstance(error, UserError) else classify_failure(error)
-        failure = said if cause == "final" else f"{type(error).__name__}: {said}"
-        outcome = Outcome(metrics=self._cost(), failure=failure, cause=cause)
+        kind = "permanent" if isinstance(error, UserError) else classify_failure(error)
+        failure = said if kind == "permanent" else f"{type(error).__name__}: {said}"
+        outcome = Outcome(metrics=self._cost(), failure=failure, failure_kind=kind)
         return TrialReport(epoch, None, {}, outcome)
 
-    def _held(self, seconds: float, part: float = 1.0) -> None:
+    def _charge(self, seconds: float, part: float = 1.0) -> None:
         self._seconds += seconds
-        self._core_seconds += part * seconds * self._share[0]
-        self._gpu_seconds += part * seconds * self._share[1]
+        self._core_seconds += part * seconds * self._resources[0]
+        self._gpu_seconds += part * seconds * self._resources[1]
 
     def _add(self, joules: float | None) -> None:
         self._joules += math.nan if joules is None else joules
@@ -186,7 +186,7 @@ class WorkerTrial:
             cost[COST_JOULES] = self._joules
         return cost
 
-    def _complete(self, report: TrialReport) -> TrialReport:
+    def _with_outcome(self, report: TrialReport) -> TrialReport:
         """Add the outcome to the last report of a run that has ended: test is scored here, once.
 
         The epoch's cost is told again, now that the test is part of it.
@@ -196,7 +196,7 @@ class WorkerTrial:
         started = time.perf_counter()
         best = dict(self.run.best_metrics)
         test, artifacts = self._backend.test(self.run, self._data.test)
-        self._held(time.perf_counter() - started)
+        self._charge(time.perf_counter() - started)
         self._add(self._meter())
         cost = self._cost()
         epochs = {**report.epochs, report.epoch: {**report.epochs[report.epoch], **cost}}
@@ -219,8 +219,8 @@ class WorkerTrial:
             "held": [self._core_seconds, self._gpu_seconds],
             "reports": [_to_state(report) for report in self._reports],
         }
-        assert self._place is not None
-        files.save(self._place, state, claimed=self._claim)
+        assert self._store is not None
+        files.save(self._store, state, claimed=self._claim)
         self._unsaved, self._last_save = 0.0, time.perf_counter() - started
 
 

@@ -10,5 +10,5 @@ def test_what_a_killed_driver_left_is_swept_but_open_failed_and_best_stay(tmp_pa
     for number in range(5):
         Path(trial_location(str(tmp_path), number)).mkdir()
     keeper = CheckpointRetention(str(tmp_path), maximize=True, best=(2, 0.9))
-    keeper.sweep([0, 1, 2])
+    keeper.remove_stale([0, 1, 2])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["trial_0002", "trial_0003", "trial_0004"]

@@ -58,14 +58,14 @@ def test_prometheus_sees_the_study(ray_local):
     new.start(9, none, None)
     lower = gauges.Gauges("lower", "valid/loss", maximize=False)
     lower.start(2, none, (0.5, "0000"))
-    lower.trial_ended(trial(1), TrialResult("complete", 8, 0.25))
+    lower.on_trial_end(trial(1), TrialResult("complete", 8, 0.25))
     resumed = gauges.Gauges("resumed", "valid/recall@20", maximize=True)
     resumed.start(5, none, (0.0625, "0000"))
     ends = [TrialResult("complete", 8, v) for v in (0.25, 0.125)] + [TrialResult("pruned", 3)]
     for number, end in enumerate(ends, start=1):
-        resumed.trial_started(trial(number))
-        resumed.trial_ended(trial(number), end)
-    resumed.trial_started(trial(4))
+        resumed.on_trial_start(trial(number))
+        resumed.on_trial_end(trial(number), end)
+    resumed.on_trial_start(trial(4))
     resumed.plan(7)
     wait_for("resumed", expected(0.25, 7, complete=3, pruned=1, running=1))
     assert scrape("lower") == expected(0.25, 2, complete=2)

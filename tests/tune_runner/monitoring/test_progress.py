@@ -16,12 +16,12 @@ def test_a_pipe_gets_a_line_for_each_end_and_one_for_the_study():
     progress = Progress("valid/recall@20", maximize=True, concurrent=2, file=out)
     progress.start(5, {"complete": 1, "pruned": 0, "failed": 0}, (0.1, "0000"))
     for number in (1, 2, 3):
-        progress.trial_started(record(number))
-        progress.trial_reported(record(number), TrialReport(5, 0.2, {5: {"train/loss": 1.0}}))
+        progress.on_trial_start(record(number))
+        progress.on_trial_report(record(number), TrialReport(5, 0.2, {5: {"train/loss": 1.0}}))
         progress.tick()
-    progress.trial_ended(record(1), TrialResult("complete", 50, 0.25))
-    progress.trial_ended(record(2), TrialResult("pruned", 10))
-    progress.trial_ended(record(3), TrialResult("failed", 3, error="ValueError: [bold]x"))
+    progress.on_trial_end(record(1), TrialResult("complete", 50, 0.25))
+    progress.on_trial_end(record(2), TrialResult("pruned", 10))
+    progress.on_trial_end(record(3), TrialResult("failed", 3, error="ValueError: [bold]x"))
     progress.stop()
     lines = out.getvalue().splitlines()
     assert lines[0] == "[2/5] 0001 kmeans·2·seed1  complete  valid/recall@20 0.2500"
@@ -36,5 +36,5 @@ def test_the_best_of_a_loss_is_the_smallest():
     progress = Progress("valid/loss", maximize=False, concurrent=1, file=io.StringIO())
     progress.start(2, {"complete": 0, "pruned": 0, "failed": 0}, None)
     for number, value in enumerate((0.0, 0.5)):
-        progress.trial_ended(record(number), TrialResult("complete", 1, value))
+        progress.on_trial_end(record(number), TrialResult("complete", 1, value))
     assert "best valid/loss 0.0000 (0000" in progress.line()

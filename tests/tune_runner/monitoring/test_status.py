@@ -28,7 +28,7 @@ def begun(tmp_path, rates):
         study = open_study(folder.storage_url, "begun", "maximize", NopPruner())
         store = StudyStore(study, rates, Budget(4, (1, 2), sampled=False))
         store.enqueue_grid()
-        numbers = [store.propose().number for _ in range(3)]
+        numbers = [store.ask().number for _ in range(3)]
         store.report(numbers[0], 5, 0.25)
         store.complete(numbers[0], 0.25)
         store.fail(numbers[1], "planted")

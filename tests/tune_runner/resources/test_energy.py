@@ -91,7 +91,7 @@ def test_every_report_tells_the_joules_so_far_and_a_checkpoint_remembers_them(tm
 
     def train(made, joules):
         epoch = FusedEpoch(made.run, made.run.next_epoch(), None, 0.0)
-        return made.take(epoch, 1.0, joules).epochs
+        return made.record_epoch(epoch, 1.0, joules).epochs
 
     first = member()
     assert [train(first, 5.0)[1]["cost/joules"], train(first, 7.0)[2]["cost/joules"]] == [5, 12]
@@ -105,11 +105,13 @@ def test_epochs_that_led_to_a_broken_loss_have_cost_too(tmp_path):
     trial = AssignedTrial(0, "0000 x", config.to_dict(), str(tmp_path / "trial"))
     made = WorkerTrial(trial, "valid/recall@20", FakeEngine(healthy=True), load_dataset("embedded"))
     made.start("cpu")
-    assert made.take(FusedEpoch(made.run, made.run.next_epoch(), None, 0.0), 1.0, 3.0) is None
+    assert (
+        made.record_epoch(FusedEpoch(made.run, made.run.next_epoch(), None, 0.0), 1.0, 3.0) is None
+    )
     error = NonFiniteLossError(2)
     with pytest.raises(NonFiniteLossError):
-        made.take(FusedEpoch(made.run, None, error, 0.0), 1.0, 4.0)
-    report = made.failure(error)
+        made.record_epoch(FusedEpoch(made.run, None, error, 0.0), 1.0, 4.0)
+    report = made.failure_report(error)
     assert set(report.epochs) == {1, 2}
     assert report.epochs[2]["cost/joules"] == 7.0
 
@@ -132,7 +134,9 @@ def begin(tmp_path):
 
 def step(member, seconds, joules):
     """Train an epoch that took so much."""
-    return member.take(FusedEpoch(member.run, member.run.next_epoch(), None, 0.0), seconds, joules)
+    return member.record_epoch(
+        FusedEpoch(member.run, member.run.next_epoch(), None, 0.0), seconds, joules
+    )
 
 
 def test_a_trial_given_up_after_any_report_has_told_its_seconds_without_the_pauses(begin):
@@ -153,13 +157,13 @@ def test_of_a_shared_worker_a_trial_holds_its_part_and_of_its_own_the_whole(tmp_
 
     def taken_up(share):
         backend, data = FakeEngine(healthy=True), load_dataset("embedded")
-        made = WorkerTrial(trial, "valid/recall@20", backend, data, share=share)
+        made = WorkerTrial(trial, "valid/recall@20", backend, data, resources=share)
         made.start("cpu")
         return made
 
     def train(made, seconds, part):
         epoch = FusedEpoch(made.run, made.run.next_epoch(), None, 0.0)
-        report = made.take(epoch, seconds, part=part)
+        report = made.record_epoch(epoch, seconds, part=part)
         return report.epochs[made.run.epoch]
 
     fused = taken_up((2.0, 1.0))
@@ -177,7 +181,7 @@ def test_of_a_shared_worker_a_trial_holds_its_part_and_of_its_own_the_whole(tmp_
 def test_a_trial_that_fails_has_told_what_it_took(begin):
     made = begin(epochs=9)
     step(made, 1000.0, 5.0)
-    outcome = made.failure(ValueError("x")).outcome
+    outcome = made.failure_report(ValueError("x")).outcome
     assert outcome.metrics["cost/seconds"] == pytest.approx(1000, abs=60)
     assert outcome.metrics["cost/joules"] == 5.0
 
@@ -199,5 +203,5 @@ def test_a_machine_that_shows_no_energy_has_no_metric(tmp_path):
     trial = AssignedTrial(0, "0000 x", config.to_dict(), str(tmp_path / "trial"))
     made = WorkerTrial(trial, "valid/recall@20", FakeEngine(healthy=True), load_dataset("embedded"))
     made.start("cpu")
-    report = made.take(FusedEpoch(made.run, made.run.next_epoch(), None, 0.0), 1.0)
+    report = made.record_epoch(FusedEpoch(made.run, made.run.next_epoch(), None, 0.0), 1.0)
     assert "cost/joules" not in report.epochs[1]

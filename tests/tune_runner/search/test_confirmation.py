@@ -13,7 +13,7 @@ from tune_runner.search.study_store import SEED, Budget, StudyStore
 def run(store, value_of):
     """Complete everything that is proposed; return the proposals."""
     seen = []
-    while (proposal := store.propose()) is not None:
+    while (proposal := store.ask()) is not None:
         seen.append(proposal)
         store.complete(proposal.number, value_of(proposal))
     return seen
@@ -47,7 +47,7 @@ def test_winner_and_rival_get_fresh_seeds_once(tmp_path, control, chosen):
     assert store.finished()
     assert store.enqueue_confirmation(2) == 4
     assert store.enqueue_confirmation(2) == 0
-    assert store.planned() == 10
+    assert store.num_planned() == 10
     again = run(store, lambda p: 0.0)
     assert {(p.params["training.learning_rate"], p.seed) for p in again} == {
         (rate, seed) for rate in chosen for seed in (3, 4)
@@ -61,7 +61,7 @@ def test_a_confirmation_is_never_pruned(tmp_path):
     store.enqueue_grid()
     run(store, lambda p: 1.0)
     store.enqueue_confirmation(1)
-    proposal = store.propose()
+    proposal = store.ask()
     assert study.trials[proposal.number].user_attrs[ROLE] == "confirm"
     assert not store.report(proposal.number, 5, 0.0)
 

@@ -29,7 +29,7 @@ def open_ledger(tmp_path, rates):
 
 def test_a_grid_is_proposed_once_all_cells_of_the_first_seed_first(open_ledger):
     store, _ = open_ledger()
-    proposals = [store.propose() for _ in range(4)]
+    proposals = [store.ask() for _ in range(4)]
     rates = [p.params["training.learning_rate"] for p in proposals]
     assert [(rate, p.seed) for rate, p in zip(rates, proposals, strict=True)] == [
         (0.1, 1),
@@ -37,33 +37,33 @@ def test_a_grid_is_proposed_once_all_cells_of_the_first_seed_first(open_ledger):
         (0.1, 2),
         (0.9, 2),
     ]
-    assert store.propose() is None
+    assert store.ask() is None
 
 
 def test_a_reopened_grid_queues_nothing_twice(open_ledger):
     store, _ = open_ledger()
     for _ in range(4):
-        store.complete(store.propose().number, 1.0)
+        store.complete(store.ask().number, 1.0)
     again, study = open_ledger()
-    assert again.propose() is None
+    assert again.ask() is None
     assert again.finished()
     assert len(study.trials) == 4
 
 
 def test_a_larger_budget_adds_only_what_is_missing(open_ledger):
     store, _ = open_ledger(trials=1, seeds=(1,))
-    store.complete(store.propose().number, 1.0)
+    store.complete(store.ask().number, 1.0)
     more, study = open_ledger(trials=4, seeds=(1, 2))
-    assert more.propose().seed == 1
+    assert more.ask().seed == 1
     assert len(study.trials) == 4
 
 
 def test_a_dead_drivers_trial_goes_on_under_its_number(open_ledger):
     store, _ = open_ledger()
-    first = store.propose()
+    first = store.ask()
     store.report(first.number, 5, 0.3)
     again, study = open_ledger()
-    revived = again.propose()
+    revived = again.ask()
     assert revived.number == first.number
     assert revived.params == first.params
     assert revived.last_epoch == 5
@@ -71,32 +71,32 @@ def test_a_dead_drivers_trial_goes_on_under_its_number(open_ledger):
     again.report(revived.number, 10, 0.4)
     again.complete(revived.number, 0.4)
     assert study.trials[0].intermediate_values == {5: 0.3, 10: 0.4}
-    assert again.propose().number == 1
+    assert again.ask().number == 1
 
 
 def test_a_trial_that_died_before_its_point_was_drawn_is_drawn_again(open_ledger):
     _, study = open_ledger(trials=2, seeds=(1, 2), sampled=True)
     study.ask()
     again, study = open_ledger(trials=2, seeds=(1, 2), sampled=True)
-    first, second = again.propose(), again.propose()
+    first, second = again.ask(), again.ask()
     assert (first.number, first.seed) == (0, 1)
     assert (second.number, second.seed) == (1, 2)
     assert first.params == second.params
-    assert again.propose() is None
+    assert again.ask() is None
 
 
 def test_sampled_points_are_run_with_every_seed_and_seeds_are_no_parameters(open_ledger):
     store, study = open_ledger(trials=5, seeds=(7, 8), sampled=True)
-    proposals = [store.propose() for _ in range(5)]
+    proposals = [store.ask() for _ in range(5)]
     assert [p.seed for p in proposals] == [7, 8, 7, 8, 7]
     assert proposals[0].params == proposals[1].params
-    assert store.propose() is None
+    assert store.ask() is None
     assert all("seed" not in t.params for t in study.trials)
 
 
 def test_pruned_keeps_its_values_and_has_no_score(open_ledger):
     store, study = open_ledger(pruner=ThresholdPruner(lower=0.5))
-    number = store.propose().number
+    number = store.ask().number
     assert not store.report(number, 5, 0.6)
     assert store.report(number, 10, 0.4)
     store.prune(number)
@@ -108,7 +108,7 @@ def test_pruned_keeps_its_values_and_has_no_score(open_ledger):
 
 def test_an_old_epoch_is_never_judged_again(open_ledger):
     store, _ = open_ledger(pruner=ThresholdPruner(lower=0.5))
-    number = store.propose().number
+    number = store.ask().number
     store.report(number, 5, 0.6)
     store.report(number, 10, 0.4)
     assert not store.report(number, 5, 0.6)
@@ -117,26 +117,26 @@ def test_an_old_epoch_is_never_judged_again(open_ledger):
 
 def test_failed_trials_are_queued_again_once(open_ledger):
     store, study = open_ledger()
-    number = store.propose().number
+    number = store.ask().number
     store.fail(number, "why")
     assert store.failures() == {0: "why"}
     assert store.enqueue_failed() == 1
     assert store.enqueue_failed() == 0
-    retry = [store.propose() for _ in range(4)][-1]
+    retry = [store.ask() for _ in range(4)][-1]
     assert retry.retry_of == 0
     assert retry.seed == 1
-    assert store.planned() == 5
+    assert store.num_planned() == 5
     assert study.trials[0].state is TrialState.FAIL
 
 
 def test_half_a_line_of_a_crash_does_not_harm_the_journal(open_ledger, tmp_path):
     store, _ = open_ledger()
-    store.complete(store.propose().number, 1.0)
+    store.complete(store.ask().number, 1.0)
     with (tmp_path / "study.log").open("ab") as file:
         file.write(b'{"op_code": 4, "wor')
     again, _study = open_ledger()
-    again.complete(again.propose().number, 0.5)
-    assert again.ended()["complete"] == 2
+    again.complete(again.ask().number, 0.5)
+    assert again.counts()["complete"] == 2
     assert again.best() == (0, 1.0)
 
 
@@ -157,7 +157,7 @@ def test_lists_conditions_and_ratios_come_back_as_they_were(open_ledger):
         trials=12,
     )
     store, study = open_ledger(space, 12, (1,), sampled=True)
-    proposals = [store.propose() for _ in range(12)]
+    proposals = [store.ask() for _ in range(12)]
     for proposal in proposals:
         space.resolve(proposal.params, "embedded", seed=proposal.seed)
         alone = proposal.params["autoencoder.num_clusters"] == 1
@@ -165,7 +165,7 @@ def test_lists_conditions_and_ratios_come_back_as_they_were(open_ledger):
         assert isinstance(proposal.params["denoiser.hidden_dims"], tuple)
     assert "diffusion.noise_max / diffusion.noise_min" in study.trials[0].params
     again, _ = open_ledger(space, 12, (1,), sampled=True)
-    assert [again.propose().params for _ in range(12)] == [p.params for p in proposals]
+    assert [again.ask().params for _ in range(12)] == [p.params for p in proposals]
 
 
 def families():
@@ -199,7 +199,7 @@ def test_sampled_points_are_shared_equally_and_each_family_starts_from_its_usual
         store, study = open_ledger(space, trials=9, seeds=(1,), sampled=True)
         study.sampler = RandomSampler(seed=len(proposals))
         store.enqueue_start(starts)
-        if (proposal := store.propose()) is None:
+        if (proposal := store.ask()) is None:
             break
         proposals.append(proposal.params)
         store.complete(proposal.number, 1.0)
@@ -215,7 +215,7 @@ def test_an_equal_share_counts_points_not_their_replicates(open_ledger):
     space = families()
     store, _ = open_ledger(space, trials=8, seeds=(1, 2), sampled=True)
     seen = []
-    while (proposal := store.propose()) is not None:
+    while (proposal := store.ask()) is not None:
         seen.append((proposal.params["variant"], proposal.seed))
         store.complete(proposal.number, 1.0)
     assert sorted(seen) == sorted(2 * [(v, s) for v in ("EASE", "ItemKNN") for s in (1, 2)])
@@ -234,17 +234,17 @@ def test_a_sampler_learns_nothing_from_failures(open_ledger):
     store, study = open_ledger(space, 40, (1,), sampled=True)
     study.sampler = RandomSampler(seed=3)
     for number in range(12):
-        rate = store.propose().params["training.learning_rate"]
+        rate = store.ask().params["training.learning_rate"]
         store.complete(number, -abs(rate - 1e-3))
 
     def drawn():
         study.sampler = make_sampler("tpe", 7)
-        proposal = store.propose()
+        proposal = store.ask()
         store.fail(proposal.number, "the loss is not finite in epoch 3")
         return proposal.params["training.learning_rate"]
 
     first = drawn()
     assert [drawn(), drawn()] == [first, first]
     study.sampler = RandomSampler(seed=4)
-    store.complete(store.propose().number, 1.0)  # a result, on the other hand, does
+    store.complete(store.ask().number, 1.0)  # a result, on the other hand, does
     assert drawn() != first

@@ -39,10 +39,10 @@ def tracker(tmp_path, server):
 
 def tell(tracker, epochs=(1, 2)):
     """A whole trial."""
-    tracker.trial_started(TRIAL)
+    tracker.on_trial_start(TRIAL)
     for epoch in epochs:
-        tracker.trial_reported(TRIAL, TrialReport(epoch, 0.5, {epoch: {"train/loss": 1.0}}))
-    tracker.trial_ended(TRIAL, TrialResult("complete", 2, 0.5, {"test/recall@20": 0.4}))
+        tracker.on_trial_report(TRIAL, TrialReport(epoch, 0.5, {epoch: {"train/loss": 1.0}}))
+    tracker.on_trial_end(TRIAL, TrialResult("complete", 2, 0.5, {"test/recall@20": 0.4}))
 
 
 def test_everything_arrives_in_order(tracker, server):

@@ -8,27 +8,27 @@ from optuna.pruners import ThresholdPruner
 from optuna.trial import TrialState
 
 from diffrec.errors import UserError
-from tune_runner.events import GroupReport, Outcome, TrialReport
+from tune_runner.events import GroupReport, Outcome, StudyCallback, TrialReport
 from tune_runner.resources.allocation import TrialResources
 from tune_runner.search.storage import open_study
 from tune_runner.search.study_store import Budget, StudyStore
 from tune_runner.trials.controller import StudyController
 
 
-class Diary:
+class Diary(StudyCallback):
     """An observer that remembers."""
 
     def __init__(self):
         self.entries = []
         self.held = []
 
-    def trial_started(self, trial):
+    def on_trial_start(self, trial):
         self.entries.append(("started", trial.number))
 
-    def trial_reported(self, trial, report):
+    def on_trial_report(self, trial, report):
         self.entries.append(("reported", trial.number, report.epoch))
 
-    def trial_ended(self, trial, end):
+    def on_trial_end(self, trial, end):
         self.entries.append(("ended", trial.number, end.state, end.error))
         self.held.append((end.state, end.metrics.get("cost/cpus"), end.metrics.get("cost/gpus")))
 
@@ -45,7 +45,7 @@ def stage(tmp_path, rates):
         return rates.resolve(params, "embedded", seed=seed)
 
     controller = StudyController(
-        store, resolve, objective="valid/recall@20", checkpoints=str(tmp_path), observers=[diary]
+        store, resolve, objective="valid/recall@20", checkpoints=str(tmp_path), callbacks=[diary]
     )
     return controller, study, diary
 
@@ -60,11 +60,11 @@ def test_a_complete_trial_is_scored_by_its_best_validation_never_by_test(stage):
     assignment = controller.next_group("a")
     assert assignment.name == "0000 0.1·seed1"
     assert [trial.config["seed"] for trial in assignment.trials] == [1]
-    controller.started("a")
-    assert not controller.report("a", report(0, 5, 0.4))
+    controller.on_start("a")
+    assert not controller.on_report("a", report(0, 5, 0.4))
     outcome = Outcome(0.4, {"test/recall@20": 99.125})
-    assert controller.report("a", report(0, 10, 0.3, outcome))
-    controller.end("a", failed=False)
+    assert controller.on_report("a", report(0, 10, 0.3, outcome))
+    controller.on_end("a", failed=False)
     assert study.trials[0].value == 0.4
     assert study.trials[0].intermediate_values == {5: 0.4, 10: 0.3}
     assert "99.125" not in str(study.trials[0])
@@ -75,35 +75,37 @@ def test_a_complete_trial_is_scored_by_its_best_validation_never_by_test(stage):
 def test_a_hopeless_trial_is_pruned_but_a_finished_one_stands(stage):
     controller, study, _diary = stage
     controller.next_group("a")
-    assert controller.report("a", report(0, 5, -1.0))
-    assert controller.report("a", report(0, 10, 5.0))  # a straggler changes nothing
-    controller.end("a", failed=False)
+    assert controller.on_report("a", report(0, 5, -1.0))
+    assert controller.on_report("a", report(0, 10, 5.0))  # a straggler changes nothing
+    controller.on_end("a", failed=False)
     assert study.trials[0].state is TrialState.PRUNED
     assert study.trials[0].intermediate_values == {5: -1.0}
     controller.next_group("b")
-    controller.report("b", report(1, 5, -1.0, Outcome(-1.0)))
-    controller.end("b", failed=False)
+    controller.on_report("b", report(1, 5, -1.0, Outcome(-1.0)))
+    controller.on_end("b", failed=False)
     assert study.trials[1].state is TrialState.COMPLETE
 
 
 def test_whatever_becomes_of_a_trial_what_it_held_is_recorded(stage):
     controller, _study, diary = stage
     controller.next_group("a")
-    controller.report("a", report(0, 5, -1.0))
-    controller.end("a", failed=False)
+    controller.on_report("a", report(0, 5, -1.0))
+    controller.on_end("a", failed=False)
     controller.next_group("b")
-    controller.report("b", report(1, 5, 0.5, Outcome(0.5)))
-    controller.end("b", failed=False)
+    controller.on_report("b", report(1, 5, 0.5, Outcome(0.5)))
+    controller.on_end("b", failed=False)
     controller.next_group("c")
-    controller.report("c", report(2, 5, None, Outcome(failure="the loss is not finite in epoch 5")))
-    controller.end("c", failed=False)
+    controller.on_report(
+        "c", report(2, 5, None, Outcome(failure="the loss is not finite in epoch 5"))
+    )
+    controller.on_end("c", failed=False)
     assert diary.held == [("pruned", 1.0, 0.0), ("complete", 1.0, 0.0), ("failed", 1.0, 0.0)]
 
 
 def accident(controller, key, words):
     """Let the trial under `key` have an accident."""
-    controller.note_error(key, words)
-    controller.end(key, failed=True)
+    controller.set_error(key, words)
+    controller.on_end(key, failed=True)
 
 
 def test_an_accident_is_retried_a_set_number_of_times_and_never_scored(stage):
@@ -127,12 +129,12 @@ def test_a_study_is_not_done_while_a_trial_may_come_back(stage):
     assert not controller.is_done
     accident(controller, "b", "ValueError: planted")
     for key in "acd":
-        controller.report(key, report("abcd".index(key), 1, 0.5, Outcome(0.5)))
-        controller.end(key, failed=False)
+        controller.on_report(key, report("abcd".index(key), 1, 0.5, Outcome(0.5)))
+        controller.on_end(key, failed=False)
     assert not controller.is_done
     assert controller.next_group("f").number == 1
-    controller.report("f", report(1, 1, 0.5, Outcome(0.5)))
-    controller.end("f", failed=False)
+    controller.on_report("f", report(1, 1, 0.5, Outcome(0.5)))
+    controller.on_end("f", failed=False)
     assert controller.next_group("g") is None
     assert controller.is_done
     assert [t.state for t in study.trials] == [TrialState.COMPLETE] * 4
@@ -147,13 +149,13 @@ def test_a_study_is_not_done_while_a_trial_may_come_back(stage):
 )
 def test_memory_that_ran_out_is_answered_with_a_larger_share_once(stage, words):
     controller, study, _ = stage
-    controller._most = TrialResources(4, 0)
+    controller._max_resources = TrialResources(4, 0)
     assert controller.next_group("a").resources.cpus == 1
     accident(controller, "a", words)
     assert controller.next_group("b").resources.cpus == 2
     # nobody else is given a place while the larger share is waited for
     assert controller.next_group("c") is None
-    controller.started("b")
+    controller.on_start("b")
     assert controller.next_group("c").number == 1
     accident(controller, "b", words)
     assert study.trials[0].state is TrialState.FAIL
@@ -170,10 +172,12 @@ def test_without_a_larger_share_memory_that_ran_out_is_a_failure(stage):
 def test_a_full_disk_halts_the_study_and_costs_no_trial(stage):
     controller, study, diary = stage
     controller.next_group("a")
-    failure = Outcome(failure="OSError: [Errno 28] No space left on device", cause="disk_full")
-    controller.report("a", report(0, 3, None, failure))
-    controller.end("a", failed=False)
-    assert "No space left" in controller.halted
+    failure = Outcome(
+        failure="OSError: [Errno 28] No space left on device", failure_kind="disk_full"
+    )
+    controller.on_report("a", report(0, 3, None, failure))
+    controller.on_end("a", failed=False)
+    assert "No space left" in controller.stop_reason
     assert study.trials[0].state is TrialState.RUNNING
     assert not any(entry[0] == "ended" for entry in diary.entries)
     assert controller.next_group("b") is None
@@ -187,11 +191,11 @@ def test_a_record_that_cannot_be_written_halts_the_study(stage):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     controller._recorder = (diary,)
-    diary.trial_ended = full
+    diary.on_trial_end = full
     controller.next_group("a")
-    controller.report("a", report(0, 5, 0.4, Outcome(0.4)))
-    controller.end("a", failed=False)
-    assert "No space left" in controller.halted
+    controller.on_report("a", report(0, 5, 0.4, Outcome(0.4)))
+    controller.on_end("a", failed=False)
+    assert "No space left" in controller.stop_reason
     # the store knows of no end that the record does not
     assert study.trials[0].state is TrialState.RUNNING
 
@@ -201,10 +205,10 @@ def test_an_allowance_of_trials_leaves_the_rest_to_another_time(stage):
     controller._left = 1
     controller.next_group("a")
     assert controller.next_group("b") is None
-    controller.report("a", report(0, 5, 0.4, Outcome(0.4)))
-    controller.end("a", failed=False)
+    controller.on_report("a", report(0, 5, 0.4, Outcome(0.4)))
+    controller.on_end("a", failed=False)
     assert controller.is_done
-    assert controller.why_stopped == "the budget of trials is spent"
+    assert controller.end_reason == "the budget of trials is spent"
     assert [t.state for t in study.trials[:2]] == [TrialState.COMPLETE, TrialState.WAITING]
 
 
@@ -212,24 +216,26 @@ def test_an_allowance_of_trials_leaves_the_rest_to_another_time(stage):
 def test_a_score_that_is_no_number_is_a_failure(stage, value):
     controller, study, _ = stage
     controller.next_group("a")
-    controller.report("a", report(0, 5, value, Outcome(value)))
-    controller.end("a", failed=False)
+    controller.on_report("a", report(0, 5, value, Outcome(value)))
+    controller.on_end("a", failed=False)
     assert study.trials[0].state is TrialState.FAIL
 
 
 def test_a_loss_that_is_not_finite_names_the_epoch(stage):
     controller, study, _diary = stage
     controller.next_group("a")
-    controller.report("a", report(0, 3, None, Outcome(failure="the loss is not finite in epoch 3")))
-    controller.end("a", failed=False)
+    controller.on_report(
+        "a", report(0, 3, None, Outcome(failure="the loss is not finite in epoch 3"))
+    )
+    controller.on_end("a", failed=False)
     assert study.trials[0].user_attrs["error"] == "the loss is not finite in epoch 3"
 
 
 def test_an_interrupted_trial_stays_open(stage):
     controller, study, diary = stage
     controller.next_group("a")
-    controller.report("a", report(0, 5, 0.4))
-    controller.end("a", failed=False)
+    controller.on_report("a", report(0, 5, 0.4))
+    controller.on_end("a", failed=False)
     assert study.trials[0].state is TrialState.RUNNING
     assert diary.entries[-1][0] == "reported"
 
@@ -238,7 +244,7 @@ def test_a_retry_repeats_epochs_without_harm(stage):
     controller, study, _ = stage
     controller.next_group("a")
     for epoch in (5, 10, 5, 10, 15):
-        controller.report("a", report(0, epoch, epoch / 100))
+        controller.on_report("a", report(0, epoch, epoch / 100))
     assert study.trials[0].intermediate_values == {5: 0.05, 10: 0.1, 15: 0.15}
 
 

@@ -8,7 +8,7 @@ from diffrec.config.presets import preset
 from diffrec.data import load_dataset
 from diffrec.errors import UserError
 from search_spaces import Choice, SearchSpace
-from tune_runner.events import GroupReport, Outcome, TrialReport
+from tune_runner.events import GroupReport, Outcome, StudyCallback, TrialReport
 from tune_runner.probe.fusion import MAX_FUSED_GPU, fused_on_gpu, fusion_speedup, resolve_fusion
 from tune_runner.probe.gpu_share import MARGIN, USABLE, _with_measured
 from tune_runner.resources.allocation import ResourceRequest, TrialResources
@@ -22,19 +22,13 @@ from tune_runner.trials.groups import ActiveTrial, TrialGroup
 GIB = 2**30
 
 
-class Costs:
+class Costs(StudyCallback):
     """An observer that remembers what each trial held."""
 
     def __init__(self):
         self.cpus = {}
 
-    def trial_started(self, trial):
-        """Do nothing."""
-
-    def trial_reported(self, trial, report):
-        """Do nothing."""
-
-    def trial_ended(self, trial, end):
+    def on_trial_end(self, trial, end):
         self.cpus[trial.number] = end.metrics["cost/cpus"]
 
 
@@ -55,9 +49,9 @@ def stage(tmp_path):
             lambda params, seed: space.resolve(params, "embedded", seed=seed),
             objective="valid/recall@20",
             checkpoints=str(tmp_path),
-            observers=[costs],
-            share=TrialResources(max_concurrent=concurrent, fuse=fuse),
-            most=TrialResources(4),
+            callbacks=[costs],
+            resources=TrialResources(max_concurrent=concurrent, fuse=fuse),
+            max_resources=TrialResources(4),
         )
         return controller, study, costs
 
@@ -82,7 +76,7 @@ def tell(controller, key, epoch, **values):
         else TrialReport(epoch, value, {})
         for name, value in values.items()
     }
-    return controller.report(key, GroupReport(reports))
+    return controller.on_report(key, GroupReport(reports))
 
 
 def test_a_group_takes_as_many_as_it_may(stage):
@@ -106,7 +100,7 @@ def test_what_does_not_fit_waits_for_its_own_kind(stage):
     assert not controller.is_done
     for key, group in zip("abc", groups, strict=False):
         assert tell(controller, key, 1, **{f"t{n}": DONE for n in group})
-        controller.end(key, failed=False)
+        controller.on_end(key, failed=False)
     assert controller.is_done
     assert [t.state for t in study.trials] == [TrialState.COMPLETE] * 6
 
@@ -135,7 +129,7 @@ def test_families_that_cannot_be_fused_go_alone(stage):
 def test_each_member_has_its_own_end(stage):
     controller, study, costs = stage(RATES, fuse=3)
     assert numbers(controller, "a") == [0, 1, 2]
-    controller.started("a")
+    controller.on_start("a")
     assert not tell(controller, "a", 1, t0=0.5, t1=-1.0)  # the third is validated less often
     states = [trial.state for trial in study.trials[:3]]
     assert states == [TrialState.RUNNING, TrialState.PRUNED, TrialState.RUNNING]
@@ -143,7 +137,7 @@ def test_each_member_has_its_own_end(stage):
     assert study.trials[1].intermediate_values == {1: -1.0}
     assert study.trials[2].state is TrialState.FAIL
     assert tell(controller, "a", 3, t0=DONE)
-    controller.end("a", failed=False)
+    controller.on_end("a", failed=False)
     assert study.trials[0].value == 0.5
     assert costs.cpus[1] == pytest.approx(1 / 3)
     assert 1 / 3 < costs.cpus[2] < costs.cpus[0] < 1
@@ -157,15 +151,15 @@ def test_what_one_worker_held_is_divided_among_its_trials(monkeypatch):
     group.start()  # the time that it waited for a worker is nobody's
     group.leave(first)
     group.leave(second)
-    assert (first.part, second.part) == (0.5, 9 / 14)
-    assert first.part * 10 + second.part * 14 == 14
+    assert (first.mean_fraction, second.mean_fraction) == (0.5, 9 / 14)
+    assert first.mean_fraction * 10 + second.mean_fraction * 14 == 14
 
 
 def test_an_interrupted_group_stays_open(stage):
     controller, study, _ = stage(RATES, fuse=2)
     numbers(controller, "a")
     tell(controller, "a", 1, t0=DONE)
-    controller.end("a", failed=False)
+    controller.on_end("a", failed=False)
     assert [t.state for t in study.trials[:2]] == [TrialState.COMPLETE, TrialState.RUNNING]
 
 
@@ -173,11 +167,11 @@ def test_a_lost_worker_costs_its_trials_one_accident_each_then_they_go_alone(sta
     controller, study, _ = stage(RATES, fuse=6)
     assert numbers(controller, "a") == [0, 1, 2, 3, 4, 5]
     tell(controller, "a", 1, t0=DONE)
-    controller.end("a", failed=True)
+    controller.on_end("a", failed=True)
     assert numbers(controller, "b") == [1, 2, 3, 4, 5]
-    controller.end("b", failed=True)
+    controller.on_end("b", failed=True)
     assert [numbers(controller, key) for key in "cd"] == [[1], [2]]
-    controller.end("c", failed=True)
+    controller.on_end("c", failed=True)
     assert study.trials[1].state is TrialState.FAIL
     assert study.trials[2].state is TrialState.RUNNING
 
@@ -185,17 +179,17 @@ def test_a_lost_worker_costs_its_trials_one_accident_each_then_they_go_alone(sta
 def test_memory_that_a_group_lacks_one_trial_may_have(stage):
     controller, study, _ = stage(RATES, fuse=2)
     numbers(controller, "a")
-    controller.note_error("a", "torch.OutOfMemoryError: CUDA out of memory")
-    controller.end("a", failed=True)
+    controller.set_error("a", "torch.OutOfMemoryError: CUDA out of memory")
+    controller.on_end("a", failed=True)
     alone = controller.next_group("b")
     assert [trial.number for trial in alone.trials] == [0]
     assert alone.resources.cpus == 1
-    tell(controller, "b", 1, t0=Outcome(failure="MemoryError", cause="out_of_memory"))
+    tell(controller, "b", 1, t0=Outcome(failure="MemoryError", failure_kind="out_of_memory"))
     assert numbers(controller, "c") == [1]
     assert tell(controller, "c", 1, t1=DONE)
     again = controller.next_group("d")
     assert ([trial.number for trial in again.trials], again.resources.cpus) == ([0], 2)
-    tell(controller, "d", 1, t0=Outcome(failure="MemoryError", cause="out_of_memory"))
+    tell(controller, "d", 1, t0=Outcome(failure="MemoryError", failure_kind="out_of_memory"))
     assert study.trials[0].state is TrialState.FAIL
 
 

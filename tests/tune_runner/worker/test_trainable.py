@@ -35,7 +35,7 @@ def worker(count: int) -> RecommenderTrainable:
         member = WorkerTrial(task, "valid/recall@20", None, None)
         member.run = run
         trial._members.append(member)
-    trial._stacks = trial._stacked()
+    trial._stacks = trial._group_runs()
     for stack in trial._stacks:
         assert all(epoch.error is None for epoch in trial._next_epochs(stack))
     return trial
@@ -72,7 +72,7 @@ def test_nothing_of_a_trial_that_had_an_accident_stays(count, how, monkeypatch):
     try:
         reports = trial._advance()
         assert [report.outcome is not None for report in reports.values()] == [True] * count
-        trial._forget()
+        trial._reset()
         assert [model() for model in models] == [None] * len(models)
     finally:
         gc.enable()
@@ -90,23 +90,26 @@ def test_checkpoints_take_a_tenth_of_the_time_and_the_last_is_always_written(mon
     task = SimpleNamespace(number=0, name="0", config={}, checkpoint="")
     backend = SimpleNamespace(test=lambda run, test: ({}, {}))
     member = WorkerTrial(task, "valid/recall@20", backend, SimpleNamespace(test=None))
-    member._place = member_module.open_place("unused")
+    member._store = member_module.open_store("unused")
     member.run = SimpleNamespace(
         state_dict=lambda: epoch, finished=False, best_metrics={}, best_epoch=1
     )
     for epoch in range(1, 20):  # two seconds each, a half of which is this trial's
         report = EpochReport(epoch, 0.5, 1.0, {}, is_best=False, finished=epoch == 19)
-        assert member.take(FusedEpoch(member.run, report, None, 1.0), 2.0, part=0.5) is not None
+        assert (
+            member.record_epoch(FusedEpoch(member.run, report, None, 1.0), 2.0, part=0.5)
+            is not None
+        )
     assert saved == [1, 11, 19]
 
 
 def test_a_quick_checkpoint_is_written_at_every_validation(tmp_path):
     trial = worker(1)
     (member,) = trial._members
-    member._place = member_module.open_place(str(tmp_path / "trial"))
-    member._claim = member._place.claim()
+    member._store = member_module.open_store(str(tmp_path / "trial"))
+    member._claim = member._store.claim()
     for _ in range(2):
         (report,) = trial._advance().values()
         member._last_save = 0.0  # as if writing took no time
-        state, _ = files.load(member._place)
+        state, _ = files.load(member._store)
         assert state["run"]["epoch"] == report.epoch
