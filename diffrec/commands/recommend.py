@@ -1,6 +1,6 @@
 """`python -m diffrec recommend`: the best items of a trained recommender, for users or histories.
 
-Users of the dataset are asked with their train list (or all lists, with --ask-with all); a history
+For users of the dataset the query is their train list (all lists with --ask-with all); a history
 of your own comes on the command line or as JSON lines, oldest item first. Where the dataset has
 original ids, all ids given and written are those.
 """

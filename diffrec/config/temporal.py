@@ -76,13 +76,13 @@ class TemporalConfig:
     """Weigh the x_0 that the training loss compares with."""
 
     weigh_inference: bool = False
-    """Weigh the history that the trained network is asked with."""
+    """Weigh the history that the trained network is queried with."""
 
     keep_norm: bool = False
     """Rescale a weighted history to the L2 norm of the binary one."""
 
     inference_scale: float = 1.0
-    """Factor on the history that the trained network is asked with, weighted or not."""
+    """Factor on the history that the trained network is queried with, weighted or not."""
 
     def __post_init__(self) -> None:
         for name in _OPTIONAL:

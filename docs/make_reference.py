@@ -1,0 +1,316 @@
+"""Writes docs/reference from the parsers, the configuration dataclasses and the shipped spaces.
+
+`python docs/make_reference.py` writes the pages; `--check` only says which are stale and exits with
+1. The pages are never edited by hand: a flag or a hyperparameter is described where it is defined.
+"""
+
+import argparse
+import ast
+import dataclasses
+import inspect
+import os
+import sys
+import textwrap
+import types
+import typing
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+from analysis.cli import parser as analysis_parser
+from diffrec.__main__ import build_parser as diffrec_parser
+from diffrec.config.families import AnyConfig
+from diffrec.config.presets import ALL_VARIANTS, preset
+from diffrec.config.serialization import nested_class
+from search_spaces import SPACES, SearchSpace, domains
+from search_spaces.definition import Condition, Objective, SpaceDefinition
+from tune_runner.cli.arguments import parser as tune_parser
+
+FOLDER = Path(__file__).parent / "reference"
+_NOTE = "<!-- Written by docs/make_reference.py; do not edit. -->\n"
+_DATASET = "ml-1m_clean"
+_ARGUMENT_HEAD = ("argument", "meaning", "default")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the pages, or with `--check` compare them; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--check", action="store_true", help="write nothing; 1 if a page is stale")
+    check = parser.parse_args(arguments).check
+    stale = [name for name, text in pages().items() if _read(FOLDER / name) != text]
+    for name in stale:
+        if not check:
+            (FOLDER / name).write_text(pages()[name], encoding="utf-8")
+        sys.stdout.write(f"{'stale' if check else 'written'}: docs/reference/{name}\n")
+    return 1 if check and stale else 0
+
+
+def pages() -> dict[str, str]:
+    """Return every generated page by file name."""
+    return {"cli.md": _cli(), "config.md": _config(), "search_spaces.md": _spaces()}
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+# Command lines
+
+
+def _cli() -> str:
+    os.environ.pop("RAY_ADDRESS", None)  # it would be shown as the default of --address
+    parts = [
+        "# Command lines",
+        "Three programs. Each also runs under a name of its own once the package is installed: "
+        "`diffrec`, `diffrec-tune`, `diffrec-report`. Exit codes: 0 done, 1 failed, 2 refused (one "
+        "sentence says why), 130 interrupted and resumable.",
+        "## `python -m tune_runner` (`diffrec-tune`)",
+        *_command(tune_parser()),
+        "## `python -m analysis` (`diffrec-report`)",
+        *_command(analysis_parser()),
+        "## `python -m diffrec` (`diffrec`)",
+    ]
+    for name, command in _subcommands(diffrec_parser()).items():
+        parts += [f"### `python -m diffrec {name}`", *_command(command, level="####")]
+    return _page(parts)
+
+
+def _subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return dict(action.choices)
+    return {}
+
+
+def _command(parser: argparse.ArgumentParser, level: str = "###") -> Iterator[str]:
+    """Yield the description of one parser and a table for each of its groups of arguments."""
+    if parser.description:
+        yield " ".join(parser.description.split())
+    unnamed: list[tuple[str, str, str]] = []
+    named: list[str] = []
+    for group in parser._action_groups:
+        rows = [_argument(a) for a in group._group_actions if a.dest != "help"]
+        if group.title in ("positional arguments", "options"):
+            unnamed += rows
+        elif rows:
+            named += [f"{level} {str(group.title).capitalize()}", _table(_ARGUMENT_HEAD, rows)]
+    yield from [_table(_ARGUMENT_HEAD, unnamed)] if unnamed else []
+    yield from named
+
+
+def _argument(action: argparse.Action) -> tuple[str, str, str]:
+    value = action.metavar or (
+        "{" + ",".join(map(str, action.choices)) + "}" if action.choices else action.dest.upper()
+    )
+    names = ", ".join(action.option_strings)
+    if not names:
+        shown = str(action.metavar or action.dest)
+    elif action.nargs == 0:
+        shown = names
+    else:
+        shown = f"{names} {value}" + (" ..." if action.nargs == "+" else "")
+    default = action.default
+    plain = default is None or default is False or default == [] or action.required
+    return f"`{shown}`", action.help or "", "" if plain else f"`{default}`"
+
+
+# Hyperparameters
+
+
+def _config() -> str:
+    parts = [
+        "# Hyperparameters",
+        "A search space, `--set PATH=VALUE` and `config.json` name a hyperparameter by its dotted "
+        "path. Defaults here are those of the dataclasses; a variant's preset changes some of them "
+        "for each dataset (`diffrec/config/presets.py`), and `config.json` of a trial holds every "
+        "value that it ran with.",
+        "## Variants",
+        "Their presets on `ml-1m_clean`, as far as they differ from the defaults.",
+        _table(("variant", "preset"), [(f"`{v}`", _differences(v)) for v in ALL_VARIANTS]),
+    ]
+    for family in typing.get_args(AnyConfig):
+        parts += [f"## {family.__name__}", _docstring(family), _fields(family)]
+    return _page(parts)
+
+
+def _differences(variant: str) -> str:
+    config = preset(variant, _DATASET).config
+    own = dict(_flat(config, config))
+    default = dict(_flat(type(config)(), config))
+    return ", ".join(f"`{k}={_value(v)}`" for k, v in own.items() if default.get(k) != v) or "–"
+
+
+def _flat(config: Any, like: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the dotted paths and values of a configuration; a missing part has its defaults."""
+    for field in dataclasses.fields(config):
+        value, part = getattr(config, field.name), getattr(like, field.name)
+        if dataclasses.is_dataclass(part) and not isinstance(part, type):
+            yield from _flat(value or type(part)(), part, f"{prefix}{field.name}.")
+        else:
+            yield f"{prefix}{field.name}", value
+
+
+def _fields(cls: type) -> str:
+    """Return the table of a dataclass's hyperparameters, nested ones by their dotted path."""
+    rows: list[tuple[str, str, str, str]] = []
+
+    def add(owner: type, prefix: str) -> None:
+        hints, meanings = typing.get_type_hints(owner), _meanings(owner)
+        for field in dataclasses.fields(owner):
+            if field.name == "family":
+                continue
+            nested = nested_class(hints[field.name])
+            if nested is not None:
+                add(nested, f"{prefix}{field.name}.")
+                continue
+            shown = (f"`{prefix}{field.name}`", _type(hints[field.name]), _default(field))
+            rows.append((*shown, meanings.get(field.name, "")))
+
+    add(cls, "")
+    return _table(("path", "type", "default", "meaning"), rows)
+
+
+def _default(field: "dataclasses.Field[Any]") -> str:
+    if field.default is not dataclasses.MISSING:
+        return f"`{_value(field.default)}`"
+    if field.default_factory is not dataclasses.MISSING:
+        return f"`{_value(field.default_factory())}`"
+    return "required"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Objective):
+        return value.name
+    return str(list(value)) if isinstance(value, tuple) else str(value)
+
+
+def _type(hint: Any) -> str:
+    if typing.get_origin(hint) is Literal:
+        return ", ".join(f"`{value}`" for value in typing.get_args(hint))
+    if isinstance(hint, types.UnionType):
+        return " or ".join(_type(part) for part in typing.get_args(hint))
+    if typing.get_origin(hint) is tuple:
+        return f"list of {typing.get_args(hint)[0].__name__}"
+    return "None" if hint is types.NoneType else getattr(hint, "__name__", str(hint))
+
+
+def _meanings(cls: type) -> dict[str, str]:
+    """Return the text below each field of a class: its documentation, which Python drops."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
+    body = typing.cast("ast.ClassDef", tree.body[0]).body
+    found = {}
+    for field, text in pairwise(body):
+        if (
+            isinstance(field, ast.AnnAssign)
+            and isinstance(field.target, ast.Name)
+            and isinstance(text, ast.Expr)
+            and isinstance(text.value, ast.Constant)
+        ):
+            found[field.target.id] = " ".join(str(text.value.value).split())
+    return found
+
+
+# Search spaces
+
+
+def _spaces() -> str:
+    parts = [
+        "# Search spaces",
+        "The shipped spaces (`python -m tune_runner --list`), then the fields of a space of your "
+        "own. [A guide to writing one](../guides/own_space.md).",
+    ]
+    for space in SPACES.values():
+        parts += [f"## `{space.name}`", space.question, _facts(space)]
+        rows = [
+            (f"`{path}`", f"`{_domain(domain)}`", _condition(space.conditions.get(path)))
+            for path, domain in space.domains.items()
+        ]
+        parts.append(_table(("searched", "values", "only if"), rows))
+    parts += ["## Fields of a space", _docstring(SpaceDefinition)]
+    hints, meanings = typing.get_type_hints(SpaceDefinition), _meanings(SpaceDefinition)
+    parts.append(
+        _table(
+            ("field", "default", "meaning"),
+            [
+                (f"`{f.name}`", _space_default(f), meanings.get(f.name, ""))
+                for f in dataclasses.fields(SpaceDefinition)
+                if f.name in hints
+            ],
+        )
+    )
+    kinds = ("Choice", "Uniform", "LogUniform", "IntUniform", "ScaledFrom", "FractionOf")
+    parts += ["## Domains"]
+    parts.append(
+        _table(("domain", "meaning"), [(f"`{k}`", _docstring(getattr(domains, k))) for k in kinds])
+    )
+    return _page(parts)
+
+
+def _space_default(field: "dataclasses.Field[Any]") -> str:
+    shown = _default(field)
+    return {"`{}`": "none", "`None`": "none"}.get(shown, shown)
+
+
+def _facts(space: SearchSpace) -> str:
+    start = f"starts from the preset of `{space.variant}`" if space.variant else ""
+    facts = [
+        f"Strategy `{space.strategy}`",
+        f"{space.trials} trials"
+        if space.trials
+        else f"{space.replicates} {'seed' if space.replicates == 1 else 'seeds'} of every cell",
+        f"pruner `{space.pruner}`",
+        start,
+        "control " + ", ".join(f"`{k}={v}`" for k, v in space.control.items())
+        if space.control
+        else "",
+        "fixed: " + ", ".join(f"`{k}={_value(v)}`" for k, v in space.overrides.items())
+        if space.overrides
+        else "",
+    ]
+    return "; ".join(filter(None, facts)) + "."
+
+
+def _domain(domain: Any) -> str:
+    """Return a domain as it is written in a space."""
+    if isinstance(domain, domains.Choice):
+        return f"Choice({', '.join(repr(v) for v in domain.values)})"
+    parts = [getattr(domain, field.name) for field in dataclasses.fields(domain)]
+    shown = [_domain(p) if dataclasses.is_dataclass(p) else repr(p) for p in parts]
+    if isinstance(domain, domains.IntUniform):
+        shown = shown[:2] + (["log=True"] if domain.log else [])
+    return f"{type(domain).__name__}({', '.join(shown)})"
+
+
+def _condition(condition: Condition | None) -> str:
+    if condition is None:
+        return ""
+    allowed = condition.allowed
+    shown = (
+        ", ".join(f"`{v}`" for v in allowed)
+        if isinstance(allowed, tuple)
+        else f"`{_domain(allowed)}`"
+    )
+    return f"`{condition.parent}` is {shown}"
+
+
+# Markdown
+
+
+def _docstring(cls: type) -> str:
+    return " ".join((inspect.getdoc(cls) or "").split("\n\n")[0].split())
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines
+    )
+
+
+def _page(parts: Sequence[str]) -> str:
+    return _NOTE + "\n" + "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
