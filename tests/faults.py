@@ -8,8 +8,8 @@ import optuna
 from mlflow.tracking import MlflowClient
 from optuna.trial import TrialState
 
+from tune_runner.schema import RETRY_OF, SEED
 from tune_runner.search.storage import read_storage
-from tune_runner.search.study_store import RETRY_OF, SEED
 
 RECORDED = {
     TrialState.COMPLETE: "complete",

@@ -55,25 +55,28 @@ class GroupReport:
 
 @dataclass(frozen=True, slots=True)
 class TrialRecord:
-    """One trial, as everyone outside the engines sees it."""
+    """One trial, as the store, the controller and the callbacks know it."""
 
     number: int
-    """Its number in the study, from 0."""
+    """Number in the study, from 0."""
 
     name: str
     params: Mapping[str, Any]
-    """The searched values and the seed."""
+    """Searched values, by path."""
 
-    config: Mapping[str, Any]
-    """The whole configuration, as JSON values."""
+    seed: int
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """Whole configuration as JSON values; empty until the values are resolved."""
 
-    variant: str
+    variant: str = ""
     last_epoch: int = 0
-    """The epoch up to which the study knew it when this driver took it up."""
+    """Last epoch that the Optuna study knew when this driver took the trial up."""
 
     retry_of: int | None = None
+    """Number of the failed trial that this one repeats."""
+
     role: str | None = None
-    """None in the search; "confirm" for a winner run again on fresh seeds."""
+    """None in the search; `schema.CONFIRM` for a point that is run again on fresh seeds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,20 @@ PRUNED_AT = "pruned_at_epoch"
 ERROR = "error"
 RETRY_OF = "retry_of"
 ROLE = "role"
-"""Tag of a trial outside the search: "confirm" for a winner run again on fresh seeds."""
+"""Tag, and Optuna attribute, of a trial outside the search: `CONFIRM`."""
+
+CONFIRM = "confirm"
+"""Role of a trial that runs the best point, or its rival, again on a fresh seed."""
+
+POINT = "point"
+"""Optuna attribute of a trial: its point of the space, the same for all its seeds."""
+
+NAME = "name"
+"""Optuna attribute of a trial: its name for people (`trial_name`)."""
+
+SEED = "seed"
+"""Parameter in MLflow and attribute in Optuna, whose samplers must not learn seeds."""
+
 
 COMMIT = "git_commit"
 """Tag of a study and of each trial: the commits whose code ran it, the first one first; with

@@ -11,7 +11,8 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from tune_runner.monitoring.progress import format_duration
-from tune_runner.search import confirmation, storage, study_store
+from tune_runner.schema import NAME, RETRY_OF, ROLE
+from tune_runner.search import storage
 from tune_runner.study.folder import StudyFolder
 
 
@@ -24,9 +25,7 @@ def status(folder: StudyFolder) -> str:
     known = folder.read()
     settings, plan, space = known["settings"], known["plan"], known["space"]
     trials = _trials(settings.get("storage") or folder.storage_url, settings["name"])
-    extra = sum(
-        study_store.RETRY_OF in t.user_attrs or confirmation.ROLE in t.user_attrs for t in trials
-    )
+    extra = sum(RETRY_OF in t.user_attrs or ROLE in t.user_attrs for t in trials)
     total = plan["trials"] + extra
     alive = has_live_driver(folder)
     lines = [
@@ -118,4 +117,4 @@ def _seconds_left(trials: Sequence[FrozenTrial], total: int, concurrent: int) ->
 
 
 def _name(trial: FrozenTrial) -> str:
-    return str(trial.user_attrs.get(study_store.NAME, f"{trial.number:04d}"))
+    return str(trial.user_attrs.get(NAME, f"{trial.number:04d}"))

@@ -8,12 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
 from optuna.trial import FrozenTrial, TrialState
 
-POINT = "point"
-"""Attribute of a trial: which point of the space it runs, the same for all its seeds."""
-
-ROLE = "role"
-CONFIRM = "confirm"
-"""Role of a trial that runs a winner, or its rival, again on a fresh seed."""
+from tune_runner.schema import POINT
 
 
 def by_point(trials: Iterable[FrozenTrial]) -> dict[Hashable, list[FrozenTrial]]:

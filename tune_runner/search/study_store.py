@@ -6,7 +6,6 @@ learn seeds. A trial that a dead driver left running is taken up again under its
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -17,46 +16,21 @@ from diffrec.config.families import training_of
 from search_spaces.domains import Choice, IntUniform, LogUniform, PlainDomain, coordinate_name
 from search_spaces.space import SearchSpace
 from search_spaces.variants import VARIANT, is_searched, variants_of
-from tune_runner.events import FinalState
-from tune_runner.schema import trial_name
+from tune_runner.events import FinalState, TrialRecord
+from tune_runner.schema import CONFIRM, ERROR, NAME, POINT, RETRY_OF, ROLE, SEED, trial_name
 from tune_runner.search import storage
-from tune_runner.search.confirmation import CONFIRM, POINT, ROLE, by_point, winner_and_rival
+from tune_runner.search.confirmation import by_point, winner_and_rival
+from tune_runner.study.config import StudyPlan
 
 if TYPE_CHECKING:
     from tune_runner.study.session import StudySession
-
-SEED, RETRY_OF, ERROR, NAME = "seed", "retry_of", "error", "name"
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """How much a study may try."""
-
-    trials: int
-    """Trials in total, replicates included."""
-
-    seeds: tuple[int, ...]
-    sampled: bool
-    """Whether points are drawn by the sampler once the queue is empty."""
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """A trial to run."""
-
-    number: int
-    params: Mapping[str, Any]
-    seed: int
-    last_epoch: int
-    retry_of: int | None
-    role: str | None = None
 
 
 class StudyStore:
     """An Optuna study and the trials in flight."""
 
-    def __init__(self, study: optuna.Study, space: SearchSpace, budget: Budget) -> None:
-        self._study, self._space, self._budget = study, space, budget
+    def __init__(self, study: optuna.Study, space: SearchSpace, plan: StudyPlan) -> None:
+        self._study, self._space, self._plan = study, space, plan
         self._running: dict[int, optuna.Trial] = {}
         self._epochs: dict[int, set[int]] = {}
         self._interrupted = [
@@ -66,14 +40,14 @@ class StudyStore:
     @property
     def is_sampled(self) -> bool:
         """Whether a sampler draws the points, which learns from results."""
-        return self._budget.sampled
+        return self._plan.is_sampled
 
     def enqueue_grid(self) -> None:
         """Queue the points of the grid that the study does not hold yet, up to the budget."""
         known = [(t.user_attrs.get(POINT), t.user_attrs.get(SEED)) for t in self._trials()]
         points = list(enumerate(self._space.grid_draws()))
-        wanted = [(i, draws, seed) for seed in self._budget.seeds for i, draws in points]
-        for index, draws, seed in wanted[: self._budget.trials]:
+        wanted = [(i, draws, seed) for seed in self._plan.seeds for i, draws in points]
+        for index, draws, seed in wanted[: self._plan.trials]:
             if (index, seed) not in known:
                 self._study.enqueue_trial(
                     self._coordinates(draws), user_attrs={SEED: seed, POINT: index}
@@ -82,7 +56,7 @@ class StudyStore:
     def enqueue_start(self, points: Sequence[Mapping[str, Any]]) -> None:
         """Queue the points that a sampled study starts from, unless it has begun."""
         if not self._trials():
-            for draws in points[: self._budget.trials]:
+            for draws in points[: self._plan.trials]:
                 self._study.enqueue_trial(self._coordinates(draws))
 
     def enqueue_confirmation(self, seeds: int) -> int:
@@ -119,8 +93,8 @@ class StudyStore:
             self._study.enqueue_trial(dict(trial.params), user_attrs=attrs)
         return len(failed)
 
-    def ask(self) -> Proposal | None:
-        """Return the next trial to run; None when the budget is spent."""
+    def ask(self) -> TrialRecord | None:
+        """Return the next trial to run, not yet resolved; None when the budget is spent."""
         if self._interrupted:
             frozen = self._trials()[self._interrupted.pop(0)]
             # Optuna has no public way to take up a running trial again; what was suggested
@@ -137,7 +111,7 @@ class StudyStore:
     def num_remaining(self) -> int:
         """Return how many trials `ask` still has to give."""
         queued = len(self._interrupted) + len(self._trials(TrialState.WAITING))
-        return queued + (max(0, self._remaining_budget()) if self._budget.sampled else 0)
+        return queued + (max(0, self._remaining_budget()) if self._plan.is_sampled else 0)
 
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Record an intermediate value once; return whether the pruner gives the trial up.
@@ -170,7 +144,7 @@ class StudyStore:
     def num_planned(self) -> int:
         """Return how many trials the study will hold when it is complete."""
         extra = sum(RETRY_OF in t.user_attrs or ROLE in t.user_attrs for t in self._trials())
-        return self._budget.trials + extra
+        return self._plan.trials + extra
 
     def counts(self) -> dict[FinalState, int]:
         """Return how many trials ended in each way."""
@@ -210,7 +184,7 @@ class StudyStore:
     def _remaining_budget(self) -> int:
         """How many trials may still be added; retries and confirmations do not count."""
         counted = [t for t in self._trials() if not {RETRY_OF, ROLE} & t.user_attrs.keys()]
-        return self._budget.trials - len(counted)
+        return self._plan.trials - len(counted)
 
     def _least_tried(self) -> str:
         """Return the variant with the fewest points so far, of those with something to search."""
@@ -220,9 +194,9 @@ class StudyStore:
         return min(searched, key=lambda variant: tried[variant])
 
     def _can_sample(self) -> bool:
-        return self._budget.sampled and self._remaining_budget() > 0
+        return self._plan.is_sampled and self._remaining_budget() > 0
 
-    def _adopt(self, trial: optuna.Trial, known: set[int]) -> Proposal:
+    def _adopt(self, trial: optuna.Trial, known: set[int]) -> TrialRecord:
         params = self._space.assemble(
             lambda path, domain: self._suggest(trial, self._coordinate(path), domain)
         )
@@ -231,15 +205,17 @@ class StudyStore:
         self._running[trial.number], self._epochs[trial.number] = trial, known
         attrs = trial.user_attrs
         ordered = {path: params[path] for path in self._space.domains if path in params}
+        name = trial_name(trial.number, ordered, attrs[SEED])
         if NAME not in attrs:
-            trial.set_user_attr(NAME, trial_name(trial.number, ordered, attrs[SEED]))
-        return Proposal(
-            trial.number,
-            ordered,
-            attrs[SEED],
-            max(known, default=0),
-            attrs.get(RETRY_OF),
-            attrs.get(ROLE),
+            trial.set_user_attr(NAME, name)
+        return TrialRecord(
+            number=trial.number,
+            name=name,
+            params=ordered,
+            seed=attrs[SEED],
+            last_epoch=max(known, default=0),
+            retry_of=attrs.get(RETRY_OF),
+            role=attrs.get(ROLE),
         )
 
     def _is_control(self, trial: FrozenTrial) -> bool:
@@ -260,7 +236,7 @@ class StudyStore:
 
         The seed comes last: a driver that dies in between does this again, adding nothing twice.
         """
-        first, *others = self._budget.seeds
+        first, *others = self._plan.seeds
         planned = [
             t.user_attrs.get(SEED)
             for t in self._trials()
@@ -319,9 +295,8 @@ def open_study_store(session: "StudySession") -> "StudyStore":
     )
     # A seed that moves on with the study: one that goes on must not draw its first points again.
     study.sampler = make_sampler(plan.sampler, config.seed + len(study.get_trials(deepcopy=False)))
-    sampled = plan.sampler != "grid"
-    store = StudyStore(study, space, Budget(plan.trials, plan.seeds, sampled))
-    if not sampled:
+    store = StudyStore(study, space, plan)
+    if not plan.is_sampled:
         store.enqueue_grid()
     elif space.start_published:
         variants = variants_of(space) if space.equal_share else variants_of(space)[:1]

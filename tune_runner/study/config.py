@@ -154,7 +154,14 @@ class StudyPlan:
     pruner: str
     seeds: tuple[int, ...]
     trials: int
-    overrides: dict[str, Any]
+    """Trials in total, replicates included."""
+
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether a sampler draws points once the queue is empty."""
+        return self.sampler != "grid"
 
 
 def make_plan(config: StudyConfig, space: SearchSpace) -> StudyPlan:

@@ -65,7 +65,7 @@ class Tracker(StudyCallback):
             "start",
             trial=trial.number,
             name=trial.name,
-            params=dict(trial.params),
+            params={**trial.params, schema.SEED: trial.seed},
             config=dict(trial.config),
             variant=trial.variant,
             retry_of=trial.retry_of,

@@ -24,8 +24,8 @@ from tune_runner.events import (
     TrialResult,
 )
 from tune_runner.resources.allocation import ONE_CPU, TrialResources
-from tune_runner.schema import COST_CPUS, COST_GPUS, trial_name
-from tune_runner.search.study_store import Proposal, StudyStore
+from tune_runner.schema import COST_CPUS, COST_GPUS
+from tune_runner.search.study_store import StudyStore
 from tune_runner.study.config import NO_LIMITS, RunLimits
 from tune_runner.trials.groups import ActiveTrial, Assignment, TrialGroup
 from tune_runner.trials.retries import classify_failure_message, resources_for_retry, retries_alone
@@ -220,16 +220,16 @@ class StudyController:
 
     def _next_trial(self) -> ActiveTrial | None:
         """Take a new trial from the study; None where there is none."""
-        while self._left != 0 and (proposal := self.store.ask()) is not None:
+        while self._left != 0 and (record := self.store.ask()) is not None:
             try:
-                config = self._resolve(proposal.params, proposal.seed)
+                config = self._resolve(record.params, record.seed)
             except UserError as error:  # a sampled point whose values do not fit together
-                self._reject(proposal, str(error))
+                self._reject(record, str(error))
                 continue
             self._left = None if self._left is None else self._left - 1
-            record = _record(proposal, config.to_dict(), config.variant)
+            record = replace(record, config=config.to_dict(), variant=config.variant)
             kind = fusion_key(config) if self._resources.fuse > 1 else None
-            return ActiveTrial(record, proposal.last_epoch, self._resources, kind)
+            return ActiveTrial(record, record.last_epoch, self._resources, kind)
         return None
 
     def _is_reserving(self) -> bool:
@@ -303,29 +303,15 @@ class StudyController:
         self._waiting.append(again)
         return True
 
-    def _reject(self, proposal: Proposal, error: str) -> None:
-        record = _record(proposal, {}, "")
+    def _reject(self, record: TrialRecord, error: str) -> None:
         end = TrialResult("failed", 0, error=error)
         self._notify("on_trial_start", record)
         self._notify("on_trial_end", record, end)
-        self.store.fail(proposal.number, error)
+        self.store.fail(record.number, error)
 
     def _notify(self, event: str, *args: Any) -> None:
         for callback in (*self._recorder, *self._callbacks):
             getattr(callback, event)(*args)
-
-
-def _record(proposal: Proposal, config: Mapping[str, Any], variant: str) -> TrialRecord:
-    return TrialRecord(
-        number=proposal.number,
-        name=trial_name(proposal.number, proposal.params, proposal.seed),
-        params={**proposal.params, "seed": proposal.seed},
-        config=config,
-        variant=variant,
-        last_epoch=proposal.last_epoch,
-        retry_of=proposal.retry_of,
-        role=proposal.role,
-    )
 
 
 def _final_result(trial: ActiveTrial, outcome: Outcome | None) -> TrialResult:

@@ -17,7 +17,7 @@ RAYS_OWN = {"ray_node_mem_used", "ray_node_mem_total"}
 
 
 def trial(number):
-    return TrialRecord(number, f"{number:04d}", {}, {}, "DiffRec")
+    return TrialRecord(number, f"{number:04d}", {}, 1, {}, "DiffRec")
 
 
 def scrape(study):

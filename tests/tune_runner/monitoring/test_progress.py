@@ -8,7 +8,7 @@ from tune_runner.monitoring.progress import Progress
 
 def record(number):
     """A trial."""
-    return TrialRecord(number, f"000{number} kmeans·2·seed1", {}, {}, "L-DiffRec")
+    return TrialRecord(number, f"000{number} kmeans·2·seed1", {}, 1, {}, "L-DiffRec")
 
 
 def test_a_pipe_gets_a_line_for_each_end_and_one_for_the_study():

@@ -8,7 +8,8 @@ from optuna.pruners import NopPruner
 from tune_runner.cli.main import main
 from tune_runner.monitoring.status import has_live_driver
 from tune_runner.search.storage import open_study
-from tune_runner.search.study_store import Budget, StudyStore
+from tune_runner.search.study_store import StudyStore
+from tune_runner.study.config import StudyPlan
 from tune_runner.study.folder import StudyFolder
 
 
@@ -26,7 +27,7 @@ def begun(tmp_path, rates):
             }
         )
         study = open_study(folder.storage_url, "begun", "maximize", NopPruner())
-        store = StudyStore(study, rates, Budget(4, (1, 2), sampled=False))
+        store = StudyStore(study, rates, StudyPlan("grid", "none", (1, 2), 4))
         store.enqueue_grid()
         numbers = [store.ask().number for _ in range(3)]
         store.report(numbers[0], 5, 0.25)

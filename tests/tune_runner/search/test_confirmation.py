@@ -5,9 +5,10 @@ from optuna.pruners import ThresholdPruner
 from optuna.trial import TrialState
 
 from search_spaces import Choice, LogUniform, SearchSpace
-from tune_runner.search.confirmation import POINT, ROLE
+from tune_runner.schema import POINT, ROLE, SEED
 from tune_runner.search.storage import open_study
-from tune_runner.search.study_store import SEED, Budget, StudyStore
+from tune_runner.search.study_store import StudyStore
+from tune_runner.study.config import StudyPlan
 
 
 def run(store, value_of):
@@ -41,7 +42,7 @@ def rates(**changes):
 )
 def test_winner_and_rival_get_fresh_seeds_once(tmp_path, control, chosen):
     space = rates(control=control)
-    store, study = ledger_of(tmp_path, space, Budget(6, (1, 2), sampled=False))
+    store, study = ledger_of(tmp_path, space, StudyPlan("grid", "none", (1, 2), 6))
     store.enqueue_grid()
     run(store, lambda p: p.params["training.learning_rate"])
     assert store.finished()
@@ -57,7 +58,7 @@ def test_winner_and_rival_get_fresh_seeds_once(tmp_path, control, chosen):
 
 
 def test_a_confirmation_is_never_pruned(tmp_path):
-    store, study = ledger_of(tmp_path, rates(), Budget(3, (1,), sampled=False))
+    store, study = ledger_of(tmp_path, rates(), StudyPlan("grid", "none", (1,), 3))
     store.enqueue_grid()
     run(store, lambda p: 1.0)
     store.enqueue_confirmation(1)
@@ -73,7 +74,7 @@ def test_a_sampled_search_is_compared_with_where_it_started(tmp_path):
         trials=4,
         start_published=True,
     )
-    store, study = ledger_of(tmp_path, space, Budget(4, (1,), sampled=True))
+    store, study = ledger_of(tmp_path, space, StudyPlan("random", "none", (1,), 4))
     store.enqueue_start([space.published_draws("embedded")])
     store.enqueue_start([space.published_draws("embedded")])
     first, *_ = run(store, lambda p: float(p.number))
@@ -87,7 +88,7 @@ def test_a_sampled_search_is_compared_with_where_it_started(tmp_path):
 
 def test_the_winners_own_values_drawn_once_more_are_no_rival(tmp_path):
     store, _ = ledger_of(
-        tmp_path, rates(strategy="random", trials=12), Budget(12, (1,), sampled=True)
+        tmp_path, rates(strategy="random", trials=12), StudyPlan("random", "none", (1,), 12)
     )
     run(store, lambda p: p.params["training.learning_rate"])
     assert store.enqueue_confirmation(1) == 2

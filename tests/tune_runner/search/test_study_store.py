@@ -8,7 +8,8 @@ from optuna.trial import TrialState
 from search_spaces import Choice, Condition, IntUniform, LogUniform, ScaledFrom, SearchSpace
 from tune_runner.search.samplers import make_sampler
 from tune_runner.search.storage import open_study
-from tune_runner.search.study_store import Budget, StudyStore
+from tune_runner.search.study_store import StudyStore
+from tune_runner.study.config import StudyPlan
 
 
 @pytest.fixture
@@ -19,7 +20,9 @@ def open_ledger(tmp_path, rates):
         url = f"journal://{tmp_path / 'study.log'}"
         study = open_study(url, "s", "maximize", pruner or NopPruner())
         study.sampler = RandomSampler(seed=0)
-        store = StudyStore(study, space, Budget(trials, seeds, sampled))
+        store = StudyStore(
+            study, space, StudyPlan("random" if sampled else "grid", "none", seeds, trials)
+        )
         if not sampled:
             store.enqueue_grid()
         return store, study

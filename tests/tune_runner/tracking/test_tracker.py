@@ -8,7 +8,7 @@ from tune_runner.events import TrialRecord, TrialReport, TrialResult
 from tune_runner.tracking.outbox import Outbox
 from tune_runner.tracking.tracker import Tracker
 
-TRIAL = TrialRecord(0, "0000 x", {"seed": 1}, {}, "DiffRec")
+TRIAL = TrialRecord(0, "0000 x", {}, 1, {}, "DiffRec")
 
 
 class Server:

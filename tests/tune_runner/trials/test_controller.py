@@ -11,7 +11,8 @@ from diffrec.errors import UserError
 from tune_runner.events import GroupReport, Outcome, StudyCallback, TrialReport
 from tune_runner.resources.allocation import TrialResources
 from tune_runner.search.storage import open_study
-from tune_runner.search.study_store import Budget, StudyStore
+from tune_runner.search.study_store import StudyStore
+from tune_runner.study.config import StudyPlan
 from tune_runner.trials.controller import StudyController
 
 
@@ -37,7 +38,7 @@ class Diary(StudyCallback):
 def stage(tmp_path, rates):
     """A controller over a journal, its study and its diary."""
     study = open_study(f"journal://{tmp_path / 'log'}", "s", "maximize", ThresholdPruner(lower=0.0))
-    store = StudyStore(study, rates, Budget(4, (1, 2), sampled=False))
+    store = StudyStore(study, rates, StudyPlan("grid", "none", (1, 2), 4))
     store.enqueue_grid()
     diary = Diary()
 

@@ -14,8 +14,8 @@ from tune_runner.probe.gpu_share import MARGIN, USABLE, _with_measured
 from tune_runner.resources.allocation import ResourceRequest, TrialResources
 from tune_runner.resources.limits import CONTEXT_BYTES
 from tune_runner.search.storage import open_study
-from tune_runner.search.study_store import Budget, StudyStore
-from tune_runner.study.config import StudyConfig, make_plan
+from tune_runner.search.study_store import StudyStore
+from tune_runner.study.config import StudyConfig, StudyPlan, make_plan
 from tune_runner.trials.controller import StudyController
 from tune_runner.trials.groups import ActiveTrial, TrialGroup
 
@@ -40,8 +40,8 @@ def stage(tmp_path):
         space = SearchSpace(name="s", question="?", domains=domains, variant=variant, replicates=2)
         pruner = ThresholdPruner(lower=0.0)
         study = open_study(f"journal://{tmp_path / 'log'}", "s", "maximize", pruner)
-        budget = Budget(2 * len(space.grid_draws()), (1, 2), sampled=False)
-        store = StudyStore(study, space, budget)
+        plan = StudyPlan("grid", "none", (1, 2), 2 * len(space.grid_draws()))
+        store = StudyStore(study, space, plan)
         store.enqueue_grid()
         costs = Costs()
         controller = StudyController(
@@ -107,7 +107,7 @@ def test_what_does_not_fit_waits_for_its_own_kind(stage):
 
 def test_a_sampler_is_not_asked_ahead_of_its_results(stage):
     controller, study, _ = stage({"diffusion.num_steps": Choice(5, 10, 40)}, fuse=2)
-    controller.store._budget = Budget(6, (1, 2), sampled=True)
+    controller.store._plan = StudyPlan("random", "none", (1, 2), 6)
     assert numbers(controller, "a") == [0]
     states = [trial.state for trial in study.trials]
     assert states == [TrialState.RUNNING] * 2 + [TrialState.WAITING] * 4
