@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -188,6 +189,19 @@ def test_links_lead_to_files_and_headings(path):
         if heading:
             headings = re.findall(r"^#+ (.*)$", there.read_text(), re.M)
             assert heading in map(anchor, headings), f"{page(path)} links to {target}"
+
+
+@pytest.mark.parametrize(
+    ("name", "main"),
+    [
+        ("diffrec", diffrec_cli.main),
+        ("diffrec-tune", tune_cli.main),
+        ("diffrec-report", analysis_cli.main),
+    ],
+)
+def test_a_program_is_installed_under_its_own_name(name, main):
+    (script,) = entry_points(group="console_scripts", name=name)
+    assert script.load() is main
 
 
 def test_pages_that_the_code_names_exist():
