@@ -130,15 +130,18 @@ def _config() -> str:
         _table(("variant", "preset"), [(f"`{v}`", _differences(v)) for v in ALL_VARIANTS]),
     ]
     for family in typing.get_args(AnyConfig):
-        parts += [f"## {family.__name__}", _docstring(family), _fields(family)]
+        parts += [f"## {family.__name__}", _docstring(family), *_fields(family)]
     return _page(parts)
 
 
 def _differences(variant: str) -> str:
+    """Return what a preset changes, in the defaults or in the variant that it extends."""
     config = preset(variant, _DATASET).config
-    own = dict(_flat(config, config))
-    default = dict(_flat(type(config)(), config))
-    return ", ".join(f"`{k}={_value(v)}`" for k, v in own.items() if default.get(k) != v) or "–"
+    base = variant.split("+")[0]
+    start = type(config)() if base == variant else preset(base, _DATASET).config
+    own, before = dict(_flat(config, config)), dict(_flat(start, config))
+    changed = ", ".join(f"`{k}={_value(v)}`" for k, v in own.items() if before.get(k) != v)
+    return (f"`{base}` and " if base != variant else "") + (changed or "–")
 
 
 def _flat(config: Any, like: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -151,24 +154,20 @@ def _flat(config: Any, like: Any, prefix: str = "") -> Iterator[tuple[str, Any]]
             yield f"{prefix}{field.name}", value
 
 
-def _fields(cls: type) -> str:
-    """Return the table of a dataclass's hyperparameters, nested ones by their dotted path."""
-    rows: list[tuple[str, str, str, str]] = []
-
-    def add(owner: type, prefix: str) -> None:
-        hints, meanings = typing.get_type_hints(owner), _meanings(owner)
-        for field in dataclasses.fields(owner):
-            if field.name == "family":
-                continue
-            nested = nested_class(hints[field.name])
-            if nested is not None:
-                add(nested, f"{prefix}{field.name}.")
-                continue
-            shown = (f"`{prefix}{field.name}`", _type(hints[field.name]), _default(field))
-            rows.append((*shown, meanings.get(field.name, "")))
-
-    add(cls, "")
-    return _table(("path", "type", "default", "meaning"), rows)
+def _fields(cls: type, prefix: str = "") -> list[str]:
+    """Return a table of a dataclass's own hyperparameters, then one for each nested part."""
+    hints, meanings = typing.get_type_hints(cls), _meanings(cls)
+    rows: list[tuple[str, ...]] = []
+    parts: list[str] = []
+    for field in dataclasses.fields(cls):
+        nested = nested_class(hints[field.name])
+        if nested is not None:
+            parts += [f"### `{field.name}`", _docstring(nested)]
+            parts += _fields(nested, f"{field.name}.")
+        elif field.name != "family":
+            name, meaning = f"`{prefix}{field.name}`", meanings.get(field.name, "")
+            rows.append((name, meaning, _default(field), _type(hints[field.name])))
+    return [_table(("path", "meaning", "default", "values"), rows), *parts]
 
 
 def _default(field: "dataclasses.Field[Any]") -> str:
@@ -188,7 +187,7 @@ def _value(value: Any) -> str:
 def _type(hint: Any) -> str:
     if typing.get_origin(hint) is Literal:
         return ", ".join(f"`{value}`" for value in typing.get_args(hint))
-    if isinstance(hint, types.UnionType):
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
         return " or ".join(_type(part) for part in typing.get_args(hint))
     if typing.get_origin(hint) is tuple:
         return f"list of {typing.get_args(hint)[0].__name__}"
