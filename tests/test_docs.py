@@ -2,11 +2,14 @@
 
 import re
 import shlex
+import tomllib
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+import yaml
 
+import diffrec
 import search_spaces
 from analysis import cli as analysis_cli
 from diffrec import __main__ as diffrec_cli
@@ -229,6 +232,14 @@ def test_the_hooks_are_the_checks_of_ci():
     for check in ("ruff check", "ruff format", "basedpyright", "lint-imports"):
         assert f"entry: {check}" in hooks
         assert check in ci
+
+
+def test_the_version_is_the_same_everywhere():
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text())
+    assert citation["version"] == project["version"] == diffrec.__version__
+    assert f"## {project['version']}" in (REPOSITORY / "CHANGELOG.md").read_text()
+    assert citation["references"][0]["doi"] in project["urls"]["Paper"]
 
 
 @pytest.mark.parametrize("path", PAGES, ids=page)
