@@ -4,11 +4,12 @@
 """
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from diffrec.command_line import CliParser, run_command
-from tune_runner.schema import default_tracking_uri
+from tune_runner.tracking_uri import default_tracking_uri
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
         "--runs-dir",
         metavar="DIR",
         default="runs",
+        type=os.path.expanduser,
         help="folder of the studies; files go to DIR/STUDY/report (default: runs)",
     )
     return made

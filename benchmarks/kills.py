@@ -1,170 +1,214 @@
-"""Does a study survive being killed? Kills drivers and workers at random moments, and counts harm.
+"""Does a study survive being killed? Kills drivers, workers and Ray's own processes, counts harm.
 
-    python benchmarks/kills.py --minutes 10
+    python benchmarks/kills.py --drivers 30 --early 10 --workers 10 --raylets 3 --gcs 3
 
-One study after another runs on Ray, Optuna and MLflow with fake runs (tests/fake_run.py): six
-trials of six epochs, two at a time. The driver, or the worker of a trial, gets SIGKILL at a moment
-drawn between nothing and the time that a whole study takes; the next driver takes up a dead one's
-study. What must hold after each kill is in tests/faults.py; everything it finds is printed.
+Studies of six trials are run by the command itself: real training, real Ray, Optuna and MLflow. An
+early kill hits a driver in the first 20 seconds of a new folder, whatever it does then; the others
+hit a study at work. Every study is resumed until it ends. What must hold after each kill is in
+tests/faults.py. With `--state FILE` the counts go on from an earlier call; `--minutes` ends this
+one after the study that it is at.
 """
 
 import argparse
-import contextlib
+import json
 import os
 import random
 import shutil
-import signal
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import fields, replace
-from multiprocessing.process import BaseProcess
+from dataclasses import fields
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "tests")]
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from tune_runner.execution import environment  # noqa: E402 - before Ray and MLflow are imported
+import psutil  # noqa: E402 - after the path
 
-environment.prepare()
-
-import ray  # noqa: E402
-
-from driver import start_driver  # noqa: E402
-from fake_run import FakeEngine  # noqa: E402
 from faults import Harm, Watch  # noqa: E402
-from tune_runner.resources.allocation import ResourceRequest  # noqa: E402
-from tune_runner.study.config import StudyConfig  # noqa: E402
+from tune_runner import exit_codes  # noqa: E402
 
 SPACE = """
 from search_spaces import Choice, SearchSpace
 SPACE = SearchSpace(
     name="kills", question="Does it survive?", variant="DiffRec", replicates=2,
-    overrides={"training.max_epochs": 6, "training.eval_every": 1},
-    domains={"training.learning_rate": Choice(0.5, 0.6, 0.7)},
+    overrides={"training.max_epochs": 40, "training.eval_every": 2, "training.patience": 100},
+    domains={"training.learning_rate": Choice(0.001, 0.002, 0.003)},
 )
 """
 TRIALS = 6
-WORKERS_SHARE = 0.3
-"""Part of the kills that hit a worker, not the driver."""
+EARLY_SECONDS = 20.0
+KINDS = ("early", "drivers", "workers", "raylets", "gcs")
+PROCESS = {"raylets": "raylet", "gcs": "gcs_server"}
+HARM = (*(field.name for field in fields(Harm)), "not finished", "orphans", "traceback")
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the command's arguments."""
     made = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    made.add_argument("--kills", type=int, default=10_000, help="kills at most")
-    made.add_argument("--minutes", type=float, default=10.0, help="no kill after these")
+    made.add_argument("--drivers", type=int, default=20, help="kills of a driver at work")
+    made.add_argument("--early", type=int, default=10, help="kills of a driver that begins")
+    made.add_argument("--workers", type=int, default=10, help="kills of a worker")
+    made.add_argument("--raylets", type=int, default=3, help="kills of the raylet")
+    made.add_argument("--gcs", type=int, default=3, help="kills of the GCS")
+    made.add_argument("--minutes", type=float, default=60.0, help="begin no study after these")
     made.add_argument("--seed", type=int, default=1)
+    made.add_argument("--state", type=Path, help="file of counts to go on from")
     return made
 
 
-class Killer:
-    """Runs studies to their end and kills what runs them."""
+class Study:
+    """One study, started again after each kill."""
 
-    def __init__(
-        self,
-        config: StudyConfig,
-        backend: FakeEngine,
-        cluster: str,
-        uri: str,
-        chance: random.Random,
-    ) -> None:
-        self._config, self._backend, self._cluster = config, backend, cluster
-        self._uri, self._chance = uri, chance
-        self.count, self.harm = Counter(), Counter()
-        self._span = 0.0
+    def __init__(self, name: str, uri: str, chance: random.Random) -> None:
+        self._name, self._chance = name, chance
+        self._folder = Path("runs") / name
+        self._watch = Watch(name, uri)
+        self._said = Path(f"{name}.out")
+        self._finished: set[int] = set()
+        self._read = 0
+        self.harm: Counter[str] = Counter()
 
-    def calm(self, name: str) -> float:
-        """Run a study that nobody disturbs, to see how long it takes."""
-        started = time.monotonic()
-        driver = self._start(name, resume=False)
-        driver.join()
-        if driver.exitcode:
-            sys.exit(f"a study that nobody disturbed failed: {Path('driver.out').read_text()}")
-        self._span = time.monotonic() - started
-        return self._span
+    def kill(self, kind: str) -> bool:
+        """Run the study, and kill what is asked for; return False if it ended before."""
+        driver = self._start()
+        family: list[psutil.Process] = []
+        if kind == "early":
+            hit = self._after(driver, self._chance.uniform(0.5, EARLY_SECONDS))
+        else:
+            hit = self._at_work(driver) and self._after(driver, self._chance.uniform(0.0, 4.0))
+        if not hit:
+            self.check(ended=True)
+            return False
+        process = psutil.Process(driver.pid)
+        family = process.children(recursive=True)
+        victims = {
+            "workers": [p for p in family if "ray::Recommender" in _title(p)],
+            **{k: [p for p in family if p.name() == name] for k, name in PROCESS.items()},
+        }.get(kind, [process])
+        if not victims:
+            driver.wait()
+            self.check(ended=True)
+            return False
+        self._chance.choice(victims).kill()
+        code = driver.wait()
+        if kind in PROCESS and code != exit_codes.FAILED:
+            self._note("traceback", [f"exit code {code} after a lost {kind}"])
+        self.check(ended=kind == "workers" and code == 0, family=family)
+        return True
 
-    def study(self, name: str, more: Callable[[], bool]) -> None:
-        """Run one study to its end, killing as long as `more()` says so."""
-        diary = Path(f"{name}.diary")
-        watch = Watch(name, self._uri, diary=str(diary.resolve()))
-        resume = False
-        while True:
-            driver = self._start(name, resume=resume)
-            killed = False
-            while more() and not killed:
-                driver.join(self._chance.uniform(0, self._span))
-                if not driver.is_alive():
-                    break
-                if self._chance.random() < WORKERS_SHARE:
-                    self._kill_worker(diary)
-                else:
-                    driver.kill()
-                    killed = True
-                    self.count["driver"] += 1
-            driver.join()
-            # a study is there once its description is; before, there is nothing to go on with
-            resume = (Path("runs") / name / "study.json").exists()
-            if (Path("runs") / name / "study.log").exists():
-                self._note(name, watch.harm(ended=not killed))
-            if not killed:
-                break
-        if driver.exitcode or len(watch.trials()) != TRIALS:
-            self.harm["not finished"] += 1
-            print(f"{name}: {Path('driver.out').read_text()[-2000:]}", flush=True)
-        self.count["studies"] += 1
+    def finish(self) -> None:
+        """Run the study to its end."""
+        code = self._start().wait()
+        self.check(ended=True)
+        if code or len(self._watch.trials()) != TRIALS:
+            self._note("not finished", [f"exit code {code}"])
 
-    def _start(self, name: str, *, resume: bool) -> BaseProcess:
-        config = replace(self._config, name=name)
-        backend = replace(self._backend, diary=str(Path(f"{name}.diary").resolve()))
-        return start_driver(config, backend, self._cluster, resume=resume)
+    def check(self, *, ended: bool, family: list[psutil.Process] = ()) -> None:
+        """Look for harm while no driver is at work."""
+        _, alive = psutil.wait_procs(family, timeout=60)
+        self._note("orphans", [process.name() for process in alive])
+        if (self._folder / "study.log").exists() and Path("mlflow.db").exists():
+            harm = self._watch.harm(ended=ended)
+            for field in fields(Harm):
+                self._note(field.name, getattr(harm, field.name))
+            self._note("run_twice", self._begun_again())
+        if "Traceback" in self._said.read_text(errors="replace"):
+            self._note("traceback", [self._said.read_text(errors="replace")[-3000:]])
 
-    def _kill_worker(self, diary: Path) -> None:
-        """Kill who ran the last epoch, if it is there still."""
-        lines = diary.read_text().splitlines() if diary.exists() else []
-        with contextlib.suppress(ProcessLookupError, IndexError):
-            os.kill(int(lines[-1].split()[0]), signal.SIGKILL)
-            self.count["worker"] += 1
+    def _begun_again(self) -> list[int]:
+        """Return finished trials that were started again since the last look."""
+        path = self._folder / "tracking.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        messages = [json.loads(line) for line in lines[self._read :] if line.endswith("}")]
+        again = [
+            m["trial"] for m in messages if m["what"] == "start" if m["trial"] in self._finished
+        ]
+        self._finished |= {t.number for t in self._watch.trials() if t.state.is_finished()}
+        self._read = len(lines)
+        return again
 
-    def _note(self, name: str, harm: Harm) -> None:
-        for field in fields(Harm):
-            found = getattr(harm, field.name)
-            self.harm[field.name] += len(found)
-            if found:
-                print(f"{name}: {field.name}: {found}", flush=True)
+    def _start(self) -> subprocess.Popen:
+        known = (self._folder / "study.json").exists()
+        what = ["--resume", self._name] if known else ["--space", "kills.py", "--name", self._name]
+        with self._said.open("wb") as file:
+            return subprocess.Popen(
+                [sys.executable, "-m", "tune_runner", *what, "--max-concurrent", "2"],
+                env=os.environ | {"PYTHONPATH": str(ROOT)},
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
+
+    def _at_work(self, driver: subprocess.Popen) -> bool:
+        """Wait for an epoch of this driver's; return False if it ended before."""
+        before = _size(self._folder / "study.log")
+        while driver.poll() is None:
+            text = self._said.read_text(errors="replace")
+            if "start     workers" in text and _size(self._folder / "study.log") > before + 2000:
+                return True
+            time.sleep(0.1)
+        return False
+
+    @staticmethod
+    def _after(driver: subprocess.Popen, seconds: float) -> bool:
+        """Wait; return False if the driver ended before."""
+        try:
+            driver.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return True
+        return False
+
+    def _note(self, what: str, found: object) -> None:
+        if found:
+            self.harm[what] += len(found)
+            print(f"{self._name}: {what}: {found}", flush=True)
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def main() -> int:
-    """Kill for as long as is asked for, and print what came of it."""
+    """Kill as often as is asked for, and print what came of it."""
     args = parser().parse_args()
+    state = args.state
+    kept = json.loads(state.read_text()) if state and state.exists() else {}
+    count, harm = Counter(kept.get("count", {})), Counter(kept.get("harm", {}))
+    deadline = time.monotonic() + 60 * args.minutes
+    state = None if state is None else state.resolve()
     folder = Path(tempfile.mkdtemp(prefix="kills-"))
     os.chdir(folder)
-    Path("kills.py").write_text(SPACE)
-    uri = os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder / 'mlflow.db'}"
-    quiet = {"log_to_driver": False, "logging_level": "error"}
-    ray.init("local", num_cpus=2, include_dashboard=False, **quiet)
-    address = ray.get_runtime_context().gcs_address
-    config = StudyConfig(space="kills.py", name="x", request=ResourceRequest(max_concurrent=2))
-    killer = Killer(config, FakeEngine(seconds=0.2), address, uri, random.Random(args.seed))
-    killer.calm("warm-up")  # imports the engines, makes MLflow's database
-    print(f"a study takes {killer.calm('calm'):.1f} s", flush=True)
-    deadline = time.monotonic() + 60 * args.minutes
-
-    def more() -> bool:
-        kills = killer.count["driver"] + killer.count["worker"]
-        return kills < args.kills and time.monotonic() < deadline
-
-    while more():
-        killer.study(f"s{killer.count['studies']}", more)
-        print(dict(killer.count), dict(killer.harm), flush=True)
-    for what, count in (killer.count + Counter()).items():
-        print(f"{what:<14} {count}")
-    for what in (*(field.name for field in fields(Harm)), "not finished"):
-        print(f"{what:<14} {killer.harm[what]}")
-    ray.shutdown()
+    while any(count[k] < getattr(args, k) for k in KINDS) and time.monotonic() < deadline:
+        Path("kills.py").write_text(SPACE)
+        chance = random.Random(f"{args.seed}/{count['studies']}")
+        study = Study(f"s{count['studies']}", f"sqlite:///{folder / 'mlflow.db'}", chance)
+        for kind in KINDS:
+            if count[kind] < getattr(args, kind) and study.kill(kind):
+                count[kind] += 1
+        study.finish()
+        count["studies"] += 1
+        harm += study.harm
+        if state is not None:
+            state.write_text(json.dumps({"count": count, "harm": harm}))
+        print(dict(count), dict(harm), flush=True)
+        for path in folder.iterdir():  # the next study begins in a new folder
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    os.chdir("/")
     shutil.rmtree(folder)
-    return int(sum(killer.harm.values()) > 0)
+    for what in (*KINDS, "studies"):
+        print(f"{what:<14} {count[what]}")
+    for what in HARM:
+        print(f"{what:<14} {harm[what]}")
+    return int(sum(harm.values()) > 0)
 
 
 if __name__ == "__main__":

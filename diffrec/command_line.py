@@ -1,6 +1,7 @@
 """Command line of the three programs: parser, types of numbers, faults as one sentence each."""
 
 import argparse
+import io
 import math
 import os
 import sys
@@ -57,6 +58,7 @@ def run_command(
         arguments: of the command line; None for those of this process.
         interrupted: what Ctrl-C is answered with.
     """
+    _never_fail_to_print()
     try:
         return work(arguments)
     except UserError as error:
@@ -76,6 +78,13 @@ def run_command(
         return FAULT
 
 
+def _never_fail_to_print() -> None:
+    """Print what a terminal or log that is not UTF-8 lacks as an escape, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def outside_fault(error: Exception) -> str | None:
     """Return the sentence for an error of the disk, the network, a database or a server.
 
@@ -84,7 +93,7 @@ def outside_fault(error: Exception) -> str | None:
     if isinstance(error, MemoryError):
         return "This needs more memory than there is; make it smaller, or use a larger machine."
     if isinstance(error, OSError):
-        reason = error.strerror or _first_line(error)
+        reason = error.strerror or first_line(error)
         if error.filename is None:
             return f"The system refused an operation ({reason}); mend that and try again."
         return f"{os.fsdecode(error.filename)} cannot be used ({reason}); mend that and try again."
@@ -92,7 +101,7 @@ def outside_fault(error: Exception) -> str | None:
         kind = getattr(sys.modules.get(module), name, None)
         if kind is not None and isinstance(error, kind):
             what = "MLflow" if module.startswith("mlflow") else "The study's database"
-            return f"{what} does not do what it should ({_first_line(error)}); mend it, try again."
+            return f"{what} does not do what it should ({first_line(error)}); mend it, try again."
     return None
 
 
@@ -155,6 +164,7 @@ def _complain(said: str) -> None:
     sys.stderr.write(f"error: {without_secrets(' '.join(said.split()))}\n")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of what an error says, or its type if it says nothing."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

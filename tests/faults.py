@@ -65,8 +65,12 @@ class Watch:
         """The study's own runs in MLflow and those of its trials, and the client."""
         client = MlflowClient(self.uri)
         experiment = client.get_experiment_by_name("diffrec")
-        where = f"tags.study = '{self.name}'"
-        found = client.search_runs([experiment.experiment_id], where) if experiment else []
+        ids = [experiment.experiment_id] if experiment else []
+        found = [  # not by a filter, in which a name with quotes cannot be written
+            run
+            for run in client.search_runs(ids, max_results=5000)
+            if run.data.tags["study"] == self.name
+        ]
         parents = [run for run in found if run.data.tags["kind"] == "study"]
         return parents, [run for run in found if run not in parents], client
 

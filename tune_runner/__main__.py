@@ -1,8 +1,15 @@
 """`python -m tune_runner`."""
 
 import sys
+from pathlib import Path
 
-from tune_runner.cli.main import main
+# `python -m` puts the working directory first: there a user's own analysis.py, say, would stand in
+# for ours. Last, it still serves whatever a space file imports.
+first, packages = Path(sys.path[0] or ".").resolve(), Path(__file__).resolve().parents[1]
+if first == Path.cwd() != packages:
+    sys.path.append(sys.path.pop(0))
+
+from tune_runner.cli.main import main  # noqa: E402 - after the path is in order
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -91,6 +91,29 @@ class TrialResult:
     artifacts: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedTrials:
+    """Trials as the record (outbox and MLflow) knows them, to be compared with the Optuna study."""
+
+    started: frozenset[int] = frozenset()
+    """Numbers of the trials that were begun."""
+
+    ended: Mapping[int, str] = field(default_factory=dict)
+    """Final state of those that have ended, by number."""
+
+    unsettled: frozenset[int] = frozenset()
+    """Trials whose end may be unknown to the study: a driver records an end first, and may be
+    killed before it tells the study. At most one for each driver."""
+
+    def with_states(self, states: Mapping[int, str]) -> "RecordedTrials":
+        """Return this with the states that MLflow holds."""
+        ended = {number: state for number, state in states.items() if state != "running"}
+        return RecordedTrials(self.started | states.keys(), {**ended, **self.ended}, self.unsettled)
+
+
+NOTHING_RECORDED = RecordedTrials()
+
+
 class StudyCallback:
     """Callback interface; its methods run in the driver's main thread and do nothing by default."""
 

@@ -1,24 +1,26 @@
 """One study, from the settings to the exit code: here everything is put together."""
 
+import importlib
 import os
+import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
-from importlib.util import find_spec
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from diffrec.data import load_dataset
 from diffrec.errors import UserError
 from search_spaces import get_space
-from tune_runner import schema
+from tune_runner import exit_codes, schema
 from tune_runner.execution import environment
 from tune_runner.execution.cluster import start_ray
 from tune_runner.execution.preflight import check_shared, check_store, refuse_job_directory
 from tune_runner.monitoring import messages
+from tune_runner.monitoring.messages import Unsent
+from tune_runner.monitoring.report import print_report
 from tune_runner.probe.fusion import MeasureSpeedup, resolve_fusion
 from tune_runner.probe.gpu_share import check_gpu_share, resolve_auto
 from tune_runner.resources.allocation import (
@@ -32,15 +34,14 @@ from tune_runner.study import urls
 from tune_runner.study.config import StudyConfig, StudyPlan, make_plan
 from tune_runner.study.folder import StudyFolder
 from tune_runner.study.session import StudySession, check_unchanged, describe_study
-from tune_runner.tracking.tracker import Tracker, open_tracker
+from tune_runner.tracking.outbox import Outbox
+from tune_runner.tracking.tracker import Tracker, open_tracker, open_writer
+from tune_runner.tracking_uri import check_tracking_uri, database_path, default_tracking_uri
 from tune_runner.trials.retries import classify_failure
 
 if TYPE_CHECKING:
     from tune_runner.search.study_store import StudyStore
     from tune_runner.worker.backend import TrainingBackend
-
-INTERRUPTED = 130
-"""Exit code of a study that was stopped and can go on."""
 
 
 def run_study(
@@ -67,7 +68,8 @@ def run_study(
     plan = make_plan(config, space)
     data_dir = None if config.data_dir is None else Path(config.data_dir)
     dataset = load_dataset(config.dataset, data_dir, config.protocol)  # type: ignore[arg-type]
-    folder, uri = StudyFolder(Path(config.runs_dir), config.name), schema.default_tracking_uri()
+    folder, uri = StudyFolder(Path(config.runs_dir), config.name), default_tracking_uri()
+    check_tracking_uri(uri)
     session = StudySession(config, space, plan, dataset, folder, uri, config.request)
     description = describe_study(session)
     if resume or folder.exists():
@@ -76,14 +78,18 @@ def run_study(
     request, note = resolve_fusion(config, space, plan, dataset, cluster, measure)
     session = replace(session, request=request)
     with folder, _sentence_for_full_disk(folder.path):
-        if config.storage is not None:
-            storage.register_study(
-                config.storage, config.name, space.objective.direction, new=not resume
-            )
-        folder.begin()
-        folder.write(description)
         _say("\n".join(filter(None, [messages.start_message(config, space, plan, dataset), note])))
-        return _conduct(session, backend, cluster, retry_failed=retry_failed)
+        try:
+            if config.storage is not None and not resume:
+                storage.check_name_is_free(config.storage, config.name)
+            folder.begin()
+            folder.write(description)
+            started = _start(session, cluster, retry_failed=retry_failed)
+        except BaseException:
+            if not resume:  # nothing was run, so nothing is left behind
+                folder.discard()
+            raise
+        return _conduct(session, started, backend)
 
 
 @contextmanager
@@ -109,7 +115,7 @@ def _check_means(config: StudyConfig, plan: StudyPlan, *, new: bool) -> ClusterR
         check_gpu_share(config.request, here, joined=False)
         return None
     environment.prepare()
-    refuse_job_directory(Path(config.runs_dir), schema.default_tracking_uri())
+    refuse_job_directory(Path(config.runs_dir), default_tracking_uri())
     cluster = start_ray(config.address)
     check_shared(Path(config.runs_dir), config.checkpoints)
     allocate(config.request, cluster, trials=plan.trials)
@@ -117,52 +123,109 @@ def _check_means(config: StudyConfig, plan: StudyPlan, *, new: bool) -> ClusterR
     return cluster
 
 
-def _conduct(
-    session: StudySession,
-    backend: "TrainingBackend | None",
-    cluster: ClusterResources | None,
-    *,
-    retry_failed: bool,
-) -> int:
-    """Start the engines, run the trials, close the books."""
-    environment.prepare()
-    # The engines are imported before the tracker's thread starts to import MLflow: two threads that
-    # import the same libraries at once may meet half-made modules.
-    from tune_runner.execution import tune_run
+_LAST_WORDS_SECONDS = 10.0
+"""How long MLflow is waited for once Ray is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """What a study runs with, once all of it answers."""
+
+    store: "StudyStore"
+    cluster: ClusterResources
+    resources: TrialResources
+    tracker: Tracker
+
+
+def _start(
+    session: StudySession, cluster: ClusterResources | None, *, retry_failed: bool
+) -> _Started:
+    """Open the record, the Optuna study and Ray, in an order that leaves little behind.
+
+    Raises:
+        UserError: one of them does not answer, or lacks what another one knows of the study.
+    """
+    _say_step("loading Ray, Optuna and MLflow")
+    import_libraries()
     from tune_runner.search.study_store import open_study_store
 
-    store = open_study_store(session)
+    new = database_path(session.uri)
+    making = " (a new database takes a while)" if new is not None and not new.exists() else ""
+    _say_step(f"MLflow's record in {urls.without_password(session.uri)}{making}")
+    writer = open_writer(session)
+    with closing(Outbox(session.folder.outbox)) as outbox:
+        recorded = outbox.recorded_trials()
+    store = open_study_store(session, recorded.with_states(writer.trial_states()))
+    if cluster is None:
+        _say_step("Ray on this machine")
+        cluster = start_ray(None)
+    resources = allocate(resolve_auto(session, cluster), cluster, trials=session.plan.trials)
     if retry_failed:
         _say(f"retry     {store.enqueue_failed()} failed trials are run once more")
-    cluster = cluster or start_ray(None)
-    tracker = open_tracker(session, cluster)
+    tracker = open_tracker(session, cluster, writer)
+    return _Started(store, cluster, resources, tracker)
+
+
+def import_libraries() -> None:
+    """Import all libraries in this thread, before any other thread starts.
+
+    Two threads that import the same library at the same moment may deadlock.
+    """
+    environment.prepare()
+    importlib.import_module("tune_runner.execution.tune_run")
+    importlib.import_module("tune_runner.tracking.mlflow_writer")
+
+
+def _conduct(session: StudySession, started: _Started, backend: "TrainingBackend | None") -> int:
+    """Run the trials and close the record; return the exit code."""
+    from tune_runner.execution.cluster_watch import ClusterWatch
+
+    store, tracker = started.store, started.tracker
     state: schema.StudyState = "interrupted"
     stop_reason = None
+
+    def on_lost(what: str) -> None:
+        # Ray's calls would wait for a minute, and then abort without a word.
+        tracker.close("interrupted", patience_seconds=_LAST_WORDS_SECONDS)
+        _complain(
+            f"{what} has ended, and the study with it; what finished is kept. Go on with: "
+            f"{session.folder.resume_command}"
+        )
+        watch.end_ray()
+        os._exit(exit_codes.FAILED)
+
+    watch = ClusterWatch(on_lost)
     try:
-        resources = allocate(resolve_auto(session, cluster), cluster, trials=session.plan.trials)
-        _say(messages.format_links(_links(session, resources, cluster.dashboard)))
-        stop_reason = _run(session, store, tracker, resources, cluster, backend, tune_run)
-        state = "complete" if store.finished() else "interrupted"
+        _say(messages.format_links(_links(session, started.resources, started.cluster.dashboard)))
+        _say_step("workers; each loads its libraries first")
+        with watch:
+            stop_reason = _run(session, started, backend)
+        if not session.folder.is_gone():
+            state = "complete" if store.finished() else "interrupted"
+    except Exception:
+        if not session.folder.is_gone():
+            raise
     finally:
         unsent = tracker.close(state)
-    return _close(session, store, state, unsent, stop_reason)
+    if session.folder.is_gone():
+        _complain(
+            f"The study's folder {session.folder.path} was removed while the study ran, and with "
+            "it all that --resume needs; begin again with another --name."
+        )
+        return exit_codes.FAILED
+    return _close(session, store, state, Unsent(unsent, tracker.problem), stop_reason)
 
 
-def _run(
-    session: StudySession,
-    store: "StudyStore",
-    tracker: Tracker,
-    resources: TrialResources,
-    cluster: ClusterResources,
-    backend: "TrainingBackend | None",
-    tune_run: Any,
-) -> str | None:
-    """Run the search, then the confirmation where one is asked for; return why it was stopped."""
+def _run(session: StudySession, started: _Started, backend: "TrainingBackend | None") -> str | None:
+    """Run the search, then the confirmation if one is asked for; return why it was stopped."""
     from tune_runner.checkpoints.retention import CheckpointRetention
+    from tune_runner.execution import tune_run
     from tune_runner.execution.gauges import Gauges
     from tune_runner.monitoring.progress import Progress
     from tune_runner.trials.controller import StudyController
 
+    store, tracker, resources = started.store, started.tracker, started.resources
+    cluster = started.cluster
     config, space, plan, folder = session.config, session.space, session.plan, session.folder
     checkpoints = config.checkpoints_of(folder.checkpoints)
     objective, best = space.objective.name, store.best()
@@ -185,12 +248,18 @@ def _run(
         limits=config.limits,
     )
     known = None if best is None else (best[1], f"{best[0]:04d}")
+    told: set[str] = set()
     for view in views:
         view.start(store.num_planned(), store.counts(), known)
 
     def tick() -> None:
+        if folder.is_gone():
+            controller.stop(f"{folder.path} was removed")
         for view in views:
             view.tick()
+        if tracker.problem not in (None, *told):
+            told.add(tracker.problem)
+            progress.note(messages.away(tracker.problem))
 
     def run() -> None:
         data, files = session.dataset, folder.ray
@@ -211,34 +280,32 @@ def _close(
     session: StudySession,
     store: "StudyStore",
     state: schema.StudyState,
-    unsent: int,
+    unsent: Unsent,
     stop_reason: str | None,
 ) -> int:
     """Say how it ended; return the exit code."""
-    config, failures = session.config, store.failures()
+    failures, resume = store.failures(), session.folder.resume_command
     if not failures:
         shutil.rmtree(session.folder.ray, ignore_errors=True)  # Tune's own; never read again
-    if store.counts()["complete"] and not unsent:
+    if store.counts()["complete"] and not unsent.messages:
         _table(session)
     _say(
         messages.end_message(
-            pruned_epochs=store.pruned_epochs(),
-            failures=failures,
-            unsent=unsent,
-            links=_end_links(session),
+            pruned_epochs=store.pruned_epochs(), failures=failures, links=_end_links(session)
         )
     )
+    if unsent.messages:
+        _say(messages.unsent(unsent, resume))
     if state == "interrupted":
         why = "Interrupted" if stop_reason is None else f"Stopped: {stop_reason}"
-        _say(f"{why}; go on with: {resume_command(config)}")
-        return INTERRUPTED if stop_reason is None else 0 if "budget" in stop_reason else 1
-    return 0 if store.counts()["complete"] else 1
-
-
-def resume_command(config: StudyConfig) -> str:
-    """Return the command that goes on with a study."""
-    runs = "" if config.runs_dir == "runs" else f" --runs-dir {config.runs_dir}"
-    return f"python -m tune_runner --resume {config.name}{runs}"
+        _say(f"{why}; go on with: {resume}")
+        if stop_reason is None:
+            return exit_codes.INTERRUPTED
+        if "budget" not in stop_reason:
+            return exit_codes.FAILED
+    elif not store.counts()["complete"]:
+        return exit_codes.FAILED
+    return exit_codes.RECORD_INCOMPLETE if unsent.messages else exit_codes.COMPLETE
 
 
 def _links(
@@ -254,34 +321,25 @@ def _end_links(session: StudySession) -> dict[str, str]:
 
 def _mlflow_hint(uri: str) -> str:
     uri = urls.without_password(uri)
-    return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
+    return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {shlex.quote(uri)}"
 
 
 def _table(session: StudySession) -> None:
-    """Let `analysis` print and save the study's table; it is a room of its own, so a process."""
-    if find_spec("analysis") is None or find_spec("analysis.__main__") is None:
-        return
+    """Print and save the study's table."""
+    name = session.config.name
+    if not print_report(name, session.config.runs_dir, session.uri):
+        _say(f"report    not made; try: python -m analysis {shlex.quote(name)}")
+
+
+def _say_step(what: str) -> None:
+    """Say what the command is waiting for: a start may take a minute on a busy machine."""
+    _say(f"start     {what}")
+
+
+def _complain(text: str) -> None:
     sys.stdout.flush()
-    config = session.config
-    piped = not _is_file(sys.stdout)
-    done = subprocess.run(
-        [sys.executable, "-m", "analysis", config.name, "--runs-dir", config.runs_dir],
-        env={**os.environ, "MLFLOW_TRACKING_URI": session.uri},
-        stdout=subprocess.PIPE if piped else None,
-        text=True,
-        check=False,
-    )
-    if piped:
-        sys.stdout.write(done.stdout)
-
-
-def _is_file(stream: IO[str]) -> bool:
-    """Say whether a process of our own could write to it, too."""
-    try:
-        stream.fileno()
-    except OSError:  # io.UnsupportedOperation is one
-        return False
-    return True
+    sys.stderr.write(f"error: {text}\n")
+    sys.stderr.flush()
 
 
 def _say(text: str) -> None:

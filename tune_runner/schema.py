@@ -3,9 +3,7 @@
 No engine is imported here. Everything that another room must spell the same way lives in this file.
 """
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 EXPERIMENT = "diffrec"
@@ -30,7 +28,8 @@ STUDY_ID = "study_id"
 """Tag of a study and of its trials: which study of that name, if there are others elsewhere."""
 
 FOLDER = "folder"
-"""Tag of a study: the folder of its files, checkpoints among them."""
+"""Tag of a study: the folder of its files, checkpoints among them; relative to the folder of a
+local MLflow database if it lies below that."""
 
 TRIAL_NUMBER = "trial_number"
 VARIANT = "variant"
@@ -131,11 +130,6 @@ def trial_name(number: int, params: Mapping[str, Any], seed: int) -> str:
         values = [*words, f"{len(values) - len(words)} numbers"]
     parts = [*(_short(value) for value in values), f"seed{seed}"]
     return f"{number:04d} {'·'.join(parts)}"
-
-
-def default_tracking_uri() -> str:
-    """Return `MLFLOW_TRACKING_URI`, or the database that a bare `mlflow ui` opens here."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
 
 
 def _short(value: Any) -> str:

@@ -6,26 +6,21 @@ import os
 import time
 from pathlib import Path
 
-from diffrec.command_line import COUNT_LIMIT, number_or_auto
+from diffrec.command_line import COUNT_LIMIT, CliParser, number_or_auto
 from diffrec.errors import UserError
 from search_spaces import get_space
+from tune_runner import exit_codes
 from tune_runner.resources.allocation import ResourceRequest
 from tune_runner.study.config import PRUNERS, SAMPLERS, RunLimits, StudyConfig, extend
 from tune_runner.study.folder import StudyFolder
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, like every other fault."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise UserError(f"{message}; see --help.")
-
-
 def parser() -> argparse.ArgumentParser:
     """Return the command's arguments."""
-    made = _Parser(
+    made = CliParser(
         prog="python -m tune_runner",
         description="Run a study: what a search space asks, on one machine or a cluster.",
+        epilog=exit_codes.HELP,
         allow_abbrev=False,
     )
     what = made.add_argument_group("what to study")
@@ -82,7 +77,9 @@ def parser() -> argparse.ArgumentParser:
         "RAY_ADDRESS, if set, is the default",
     )
     where.add_argument("--storage", help="database of the Optuna study (default: a journal file)")
-    where.add_argument("--runs-dir", default="runs", help="folder of the studies")
+    where.add_argument(
+        "--runs-dir", default="runs", type=os.path.expanduser, help="folder of the studies"
+    )
     where.add_argument(
         "--checkpoints",
         metavar="URL",

@@ -8,31 +8,28 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from diffrec.command_line import run_command
 from diffrec.errors import UserError
 from search_spaces import get_space
 from tune_runner.cli.arguments import _check_together, _new, _resumed, _without_address, parser
 from tune_runner.execution.remote_driver import SCHEME, run_on_head_node
 from tune_runner.monitoring import messages
-from tune_runner.study.config import make_plan
+from tune_runner.study.config import check_name, make_plan
 from tune_runner.study.folder import StudyFolder
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 2 for a fault of the user's, in one sentence."""
-    try:
-        return _run(parser().parse_args(arguments))
-    except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("Interrupted before the first trial.\n")
-        return 130
+    return run_command(_run, arguments, interrupted="Interrupted before the first trial.")
 
 
-def _run(args: argparse.Namespace) -> int:
+def _run(arguments: Sequence[str] | None) -> int:
+    args = parser().parse_args(arguments)
     if args.list:
         sys.stdout.write(messages.list_spaces() + "\n")
         return 0
+    for name in filter(None, (args.status, args.resume)):
+        check_name(name)
     if args.status:
         from tune_runner.monitoring.status import status
 

@@ -5,13 +5,17 @@ the packages of this project go there by Ray's runtime environment, the dataset 
 What it must see is where trials keep their checkpoints: the studies' folder, or an object store.
 """
 
-import importlib.util
 import logging
 import os
 import socket
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from diffrec.errors import UserError
 from tune_runner.execution.environment import for_workers
@@ -66,7 +70,7 @@ def runtime_environment(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
 
 
 def _package_folder(name: str) -> Path:
-    spec = importlib.util.find_spec(name)
+    spec = find_spec(name)
     assert spec is not None
     assert spec.submodule_search_locations is not None
     return Path(next(iter(spec.submodule_search_locations)))
@@ -98,30 +102,54 @@ def connect(address: str, packages: Sequence[str] = PACKAGES, *, tries: int = 1)
 
 
 def _start_local() -> Any:
-    """Start Ray on this machine, again where the machine was too busy for Ray's patience.
+    """Start Ray on this machine, again if the machine was too busy for Ray's own time limits.
 
-    Ray gives up for good when one of its own processes needs more than 15 seconds to start.
+    Ray gives up for good if one of its processes needs more than 15 seconds, or its raylet more
+    than 30 seconds, to start. A failed try leaves processes behind, which are ended here.
+
+    Raises:
+        UserError: no try succeeded; the message holds the reason of the first.
     """
     import ray
 
     failure: Exception | None = None
+    dashboard = has_dashboard()  # once: Ray's dashboard replaces a module when it is imported
+    before = _child_processes()
     for _ in range(_STARTS):
         try:
             # "local": without it Ray would join whatever cluster was started on this machine.
             return ray.init(
                 address="local",
                 dashboard_host="127.0.0.1",
-                include_dashboard=has_dashboard(),
+                include_dashboard=dashboard,
                 **_QUIET,
             )
         except Exception as error:  # noqa: BLE001 - Ray raises a bare one
-            failure = error
+            failure = failure or error
             ray.shutdown()
+            end_processes(_child_processes() - before)
     assert failure is not None
     raise UserError(
         f"Ray did not start on this machine in {_STARTS} tries ({_reason(failure)}); the machine "
         "may be too busy: try again later, or join a cluster with --address."
     ) from failure
+
+
+def _child_processes() -> set[psutil.Process]:
+    return set(psutil.Process().children(recursive=True))
+
+
+def end_processes(processes: Iterable[psutil.Process], patience_seconds: float = 3.0) -> None:
+    """Terminate processes, and kill those that are still there after a while."""
+    processes = list(processes)
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, alive = psutil.wait_procs(processes, timeout=patience_seconds)
+    for process in alive:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(alive, timeout=patience_seconds)
 
 
 def _reason(error: Exception) -> str:
@@ -149,7 +177,9 @@ def check_reachable(address: str) -> None:
 
 
 def has_dashboard() -> bool:
-    """Say whether Ray was installed with its dashboard."""
-    from importlib.util import find_spec
+    """Say whether Ray was installed with its dashboard.
 
-    return all(find_spec(name) is not None for name in ("aiohttp", "aiohttp_cors", "colorful"))
+    `find_spec` raises ValueError for `colorful` once it is imported: it replaces its own module.
+    """
+    needed = ("aiohttp", "aiohttp_cors", "colorful")
+    return all(name in sys.modules or find_spec(name) is not None for name in needed)

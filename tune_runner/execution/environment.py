@@ -16,7 +16,6 @@ _SETTINGS = {
     # command (`nice -n 19 python -m tune_runner ...`): Ray never raises a priority, so 0 means "as
     # the command". Ray's own processes are asleep most of the time and are scheduled promptly.
     "RAY_worker_niceness": "0",
-    "RAY_raylet_start_wait_time_s": "60",  # on a busy machine half a minute is not enough
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, no TensorBoard: twice the trials a second
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "TUNE_GLOBAL_CHECKPOINT_S": "600",  # Tune's own snapshots are never read

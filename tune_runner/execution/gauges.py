@@ -36,7 +36,7 @@ class Gauges(StudyCallback):
         self._ended: Counter[str] = Counter()
         self._best: float | None = None
         self._total, self._shown = 0, 0.0
-        own = {"Study": study}
+        own = {"Study": study.encode("ascii", "backslashreplace").decode()}  # Ray takes no other
         self._best_gauge = Gauge(BEST, "Objective of the best trial", ("Study", "Objective"))
         self._best_gauge.set_default_tags(own | {"Objective": objective})
         self._trials_gauge = Gauge(TRIALS, "Trials by state", ("Study", "State"))

@@ -7,6 +7,7 @@ from uuid import uuid4
 from diffrec.errors import UserError
 from tune_runner.checkpoints import locations
 from tune_runner.checkpoints import store as checkpoint_store
+from tune_runner.tracking_uri import database_path
 
 _JOB_FOLDER = "working_dir_files"
 """Part of the path of a Ray job's working directory, which Ray deletes after the job."""
@@ -77,7 +78,8 @@ def refuse_job_directory(runs_dir: Path, tracking_uri: str) -> None:
             "A Ray job's working directory is deleted after the job, and the study would lie in "
             f"it ({runs_dir}); give --runs-dir an absolute path that all nodes share."
         )
-    if tracking_uri.startswith("sqlite:") and _JOB_FOLDER in Path(tracking_uri).parts:
+    database = database_path(tracking_uri)
+    if database is not None and _JOB_FOLDER in database.parts:
         raise UserError(
             "A Ray job's working directory is deleted after the job, and MLflow's database would "
             "lie in it; set MLFLOW_TRACKING_URI, by --runtime-env-json of ray job submit say."

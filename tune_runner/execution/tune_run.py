@@ -11,6 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+# Tune imports these when a run begins, MLflow's among them: here, so that it is done in one thread.
+import ray.air.integrations.comet
+import ray.air.integrations.mlflow
+import ray.air.integrations.wandb
+import ray.tune.logger.aim  # noqa: F401
 from ray import tune
 
 from tune_runner.execution.tune_adapters import PruningScheduler, StudyGuard, StudySearcher

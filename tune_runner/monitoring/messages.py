@@ -1,6 +1,7 @@
 """What the command says before, instead of and after a study; sentences only, no engines."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from search_spaces import SPACES, SearchSpace
@@ -89,7 +90,6 @@ def end_message(
     *,
     pruned_epochs: Sequence[int],
     failures: Mapping[int, str],
-    unsent: int,
     links: Mapping[str, str],
 ) -> str:
     """Return what is said when a study has ended, besides its table."""
@@ -102,11 +102,30 @@ def end_message(
         lines.append(f"failed    trial {number:04d}: {reason}")
     if len(failures) > 10:
         lines.append(f"failed    {len(failures) - 10} more")
-    if unsent:
-        lines.append(
-            f"MLflow    did not take {unsent} messages; they are kept and sent with --resume"
-        )
     return "\n".join([*lines, format_links(links)])
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """What MLflow has not taken."""
+
+    messages: int
+    reason: str | None
+    """What it said last; None if it was only slow."""
+
+
+def away(reason: str) -> str:
+    """Return what is said while MLflow takes nothing."""
+    return f"MLflow    does not answer ({reason}); the study goes on, and its record is kept"
+
+
+def unsent(left: Unsent, resume_command: str) -> str:
+    """Return what is said when MLflow has not taken the whole record."""
+    reason = left.reason or "it was too slow"
+    return (
+        f"MLflow    has not taken {left.messages} messages ({reason}), so there is no report; once "
+        f"that is mended, send them and make it with: {resume_command}"
+    )
 
 
 def format_links(links: Mapping[str, str]) -> str:

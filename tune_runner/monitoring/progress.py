@@ -74,6 +74,10 @@ class Progress(StudyCallback):
             self._console.print(line, markup=False)
         self.tick()
 
+    def note(self, text: str) -> None:
+        """Print a line above the view."""
+        self._console.print(text, markup=False)
+
     def tick(self) -> None:
         """Redraw the live view, not too often."""
         now = time.monotonic()

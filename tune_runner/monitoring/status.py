@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from tune_runner.monitoring.progress import format_duration
 from tune_runner.schema import NAME, RETRY_OF, ROLE
 from tune_runner.search import storage
-from tune_runner.study.folder import StudyFolder
+from tune_runner.study.folder import LOCK, StudyFolder
 
 
 def status(folder: StudyFolder) -> str:
@@ -24,7 +23,7 @@ def status(folder: StudyFolder) -> str:
     """
     known = folder.read()
     settings, plan, space = known["settings"], known["plan"], known["space"]
-    trials = _trials(settings.get("storage") or folder.storage_url, settings["name"])
+    trials = storage.read_trials(settings.get("storage") or folder.storage_url, settings["name"])
     extra = sum(RETRY_OF in t.user_attrs or ROLE in t.user_attrs for t in trials)
     total = plan["trials"] + extra
     alive = has_live_driver(folder)
@@ -39,13 +38,13 @@ def status(folder: StudyFolder) -> str:
     if alive and (left := _seconds_left(trials, total, len(running))) is not None:
         lines.append(f"left      about {format_duration(left)}")
     if not alive and _ended(trials) < total:
-        lines.append(f"go on     python -m tune_runner --resume {settings['name']}")
+        lines.append(f"go on     {folder.resume_command}")
     return "\n".join(lines)
 
 
 def has_live_driver(folder: StudyFolder) -> bool:
     """Say whether a driver is at work on the study: it holds the lock as long as it lives."""
-    path = folder.path / "driver.lock"
+    path = folder.path / LOCK
     if not path.exists():
         return False
     handle = os.open(path, os.O_RDONLY)
@@ -56,16 +55,6 @@ def has_live_driver(folder: StudyFolder) -> bool:
     finally:
         os.close(handle)
     return False
-
-
-def _trials(url: str, name: str) -> list[FrozenTrial]:
-    """Read the study without the repairs that its driver would make."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        opened = storage.read_storage(url)
-        return optuna.load_study(study_name=name, storage=opened).get_trials(deepcopy=False)
-    except KeyError:  # described, but not begun
-        return []
 
 
 def _ended(trials: Sequence[FrozenTrial]) -> int:

@@ -7,26 +7,43 @@ import logging
 import os
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import optuna
+from optuna.trial import FrozenTrial, TrialState
 
+from diffrec.command_line import first_line
 from diffrec.errors import UserError
+from tune_runner.events import NOTHING_RECORDED, RecordedTrials
+from tune_runner.tracking_uri import database_path
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
 logger = logging.getLogger(__name__)
 
+IDENTITY = "study_id"
+"""Attribute of a study in Optuna: tells it from others of its name."""
+
+_JOURNAL = "journal://"
+_RECORDED = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
 
 PATIENCE_SECONDS = 300.0
 """How long a running study waits for its database to come back."""
 
 
-def open_database(url: str) -> "RDBStorage":
+def open_database(url: str, *, make_tables: bool = True) -> "RDBStorage":
     """Open the database, which must answer now; later a study waits for it for a while.
+
+    Args:
+        url: of the database.
+        make_tables: make Optuna's tables if there are none.
 
     Raises:
         UserError: its driver is not installed, or it does not answer.
@@ -37,7 +54,9 @@ def open_database(url: str) -> "RDBStorage":
 
     try:
         # A connection that the server has dropped meanwhile is replaced, not used.
-        storage = RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+        storage = RDBStorage(
+            url, engine_kwargs={"pool_pre_ping": True}, skip_table_creation=not make_tables
+        )
     except ImportError as error:
         reason = str(error.__cause__ or error).splitlines()[0]
         raise UserError(
@@ -56,31 +75,16 @@ def open_database(url: str) -> "RDBStorage":
     return storage
 
 
-def register_study(
-    url: str, name: str, direction: Literal["maximize", "minimize"], *, new: bool
-) -> None:
-    """Make the study in the database, or see that it is there: never join another's by its name.
+def check_name_is_free(url: str, name: str) -> None:
+    """Refuse a new study's name that the database holds already.
 
     Raises:
-        UserError: a new study's name is taken, or a known study is missing.
+        UserError: it does.
     """
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = open_database(url)
-    try:
-        if new:
-            optuna.create_study(study_name=name, storage=storage, direction=direction)
-        else:
-            optuna.load_study(study_name=name, storage=storage)
-    except optuna.exceptions.DuplicatedStudyError:
+    if name in optuna.get_all_study_names(open_database(url)):
         raise UserError(
             f"The database {url!r} holds a study {name!r} already; choose another --name."
-        ) from None
-    except KeyError:
-        raise UserError(
-            f"The database {url!r} holds no study {name!r}; give the one that does with --storage."
-        ) from None
+        )
 
 
 def _connect_patiently(
@@ -117,29 +121,60 @@ def open_storage(url: str) -> optuna.storages.BaseStorage:
     A crash in the middle of a write leaves half a line, after which every later write would fail;
     it is cut off first. The caller holds the study's lock, so a lock of the file itself is stale.
     """
-    if not url.startswith("journal://"):
+    if not url.startswith(_JOURNAL):
         return open_database(url)
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
-
-    path = Path(url.removeprefix("journal://"))
+    path = Path(url.removeprefix(_JOURNAL))
     Path(f"{path}.lock").unlink(missing_ok=True)
     if path.exists():
         with path.open("rb+") as file:
             text = file.read()
             file.truncate(text.rfind(b"\n") + 1)
             os.fsync(file.fileno())
-    return JournalStorage(JournalFileBackend(str(path)))
+    return _open_journal(path)
+
+
+def read_trials(url: str, name: str) -> list[FrozenTrial]:
+    """Return the trials of a study without any write: nothing is made or repaired."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if not exists(url):
+        return []
+    try:
+        opened = read_storage(url)
+        return optuna.load_study(study_name=name, storage=opened).get_trials(deepcopy=False)
+    except KeyError:  # described, but not begun
+        return []
 
 
 def read_storage(url: str) -> optuna.storages.BaseStorage:
-    """Open a study's storage to read, leaving alone what its driver may be writing."""
-    if not url.startswith("journal://"):
-        return open_database(url)
+    """Open a study's storage to read, leaving alone what its driver may be writing.
+
+    Raises:
+        UserError: the journal cannot be read, or the database does not answer.
+    """
+    if not url.startswith(_JOURNAL):
+        return open_database(url, make_tables=False)
+    return _open_journal(Path(url.removeprefix(_JOURNAL)))
+
+
+def exists(url: str) -> bool:
+    """Return whether the file of a journal or of a SQLite database is there; else True."""
+    path = Path(url.removeprefix(_JOURNAL)) if url.startswith(_JOURNAL) else database_path(url)
+    return path is None or path.exists()
+
+
+def _open_journal(path: Path) -> optuna.storages.BaseStorage:
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    return JournalStorage(JournalFileBackend(url.removeprefix("journal://")))
+    try:
+        return JournalStorage(JournalFileBackend(str(path)))
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 - Optuna replays whatever the file holds
+        raise UserError(
+            f"The study's journal {path} is damaged ({first_line(error)}); restore it from a copy, "
+            "or start again under another --name."
+        ) from None
 
 
 def open_study(
@@ -147,13 +182,69 @@ def open_study(
     name: str,
     direction: Literal["maximize", "minimize"],
     pruner: optuna.pruners.BasePruner,
+    *,
+    identity: str,
+    recorded: RecordedTrials = NOTHING_RECORDED,
 ) -> optuna.Study:
-    """Open the study `name`, new or known."""
+    """Open the study `name`, new or known.
+
+    Args:
+        url: of its storage.
+        name: of the study.
+        direction: of its objective.
+        pruner: judges its trials.
+        identity: tells it from others of that name.
+        recorded: trials that it must hold.
+
+    Raises:
+        UserError: the storage holds another study, or not all of this one.
+    """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna.create_study(
-        study_name=name,
-        storage=open_storage(url),
-        direction=direction,
-        pruner=pruner,
-        load_if_exists=True,
+    where = url.removeprefix(_JOURNAL)
+    if not exists(url):
+        check_history([], recorded, where)
+    opened = open_storage(url)
+    try:
+        known = optuna.load_study(study_name=name, storage=opened)
+        owner, trials = known.user_attrs.get(IDENTITY), known.get_trials(deepcopy=False)
+    except KeyError:
+        others = optuna.get_all_study_names(opened) if url.startswith(_JOURNAL) else []
+        owner, trials = (others or [None])[0], []
+    if owner not in (None, identity) or (owner is None and trials):
+        raise UserError(
+            f"{where} holds another study ({owner or name!r}), not the {name!r} of this folder; "
+            "restore it from a copy, or start again under another --name."
+        )
+    check_history(trials, recorded, where)
+    study = optuna.create_study(
+        study_name=name, storage=opened, direction=direction, pruner=pruner, load_if_exists=True
     )
+    if owner is None:
+        study.set_user_attr(IDENTITY, identity)
+    return study
+
+
+def check_history(trials: Sequence[FrozenTrial], recorded: RecordedTrials, where: str) -> None:
+    """Refuse a storage that has lost trials: they would be run again over their MLflow runs.
+
+    Args:
+        trials: of the study, as its storage has them.
+        recorded: trials as the record has them.
+        where: the storage, for the message.
+
+    Raises:
+        UserError: a recorded trial is missing, or has not ended as recorded.
+    """
+    states = {trial.number: _RECORDED.get(trial.state, "running") for trial in trials}
+    lost = [number for number in recorded.started if number not in states]
+    for number, state in recorded.ended.items():
+        open_still = states.get(number) == "running" and number in recorded.unsettled
+        if states.get(number) != state and not open_still:
+            lost.append(number)
+    if lost:
+        shown = ", ".join(f"{number:04d}" for number in sorted(set(lost))[:5])
+        more = " ..." if len(set(lost)) > 5 else ""
+        raise UserError(
+            f"{where} does not hold all of the study: MLflow's record knows more of trials {shown}"
+            f"{more}; restore it from a copy, or start again under another --name."
+        )

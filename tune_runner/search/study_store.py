@@ -16,7 +16,7 @@ from diffrec.config.families import training_of
 from search_spaces.domains import Choice, IntUniform, LogUniform, PlainDomain, coordinate_name
 from search_spaces.space import SearchSpace
 from search_spaces.variants import VARIANT, is_searched, variants_of
-from tune_runner.events import FinalState, TrialRecord
+from tune_runner.events import FinalState, RecordedTrials, TrialRecord
 from tune_runner.schema import CONFIRM, ERROR, NAME, POINT, RETRY_OF, ROLE, SEED, trial_name
 from tune_runner.search import storage
 from tune_runner.search.confirmation import by_point, winner_and_rival
@@ -278,8 +278,16 @@ def _label(domain: PlainDomain, value: Any) -> Any:
     return domain.labels[domain.values.index(value)] if isinstance(domain, Choice) else value
 
 
-def open_study_store(session: "StudySession") -> "StudyStore":
-    """Open the study, new or known, and queue its grid."""
+def open_study_store(session: "StudySession", recorded: RecordedTrials) -> "StudyStore":
+    """Open the study, new or known, and queue its grid.
+
+    Args:
+        session: the study.
+        recorded: trials that it must hold.
+
+    Raises:
+        UserError: its storage has lost some, or holds another study.
+    """
     from tune_runner.search.pruners import make_pruner
     from tune_runner.search.samplers import make_sampler
 
@@ -291,7 +299,12 @@ def open_study_store(session: "StudySession") -> "StudyStore":
         plan.pruner, max_epochs=training.max_epochs, eval_every=training.eval_every
     )
     study = storage.open_study(
-        config.storage or session.folder.storage_url, config.name, space.objective.direction, pruner
+        config.storage or session.folder.storage_url,
+        config.name,
+        space.objective.direction,
+        pruner,
+        identity=session.folder.identity(),
+        recorded=recorded,
     )
     # A seed that moves on with the study: one that goes on must not draw its first points again.
     study.sampler = make_sampler(plan.sampler, config.seed + len(study.get_trials(deepcopy=False)))

@@ -1,6 +1,7 @@
 """One study as the user asked for it; the command line fills this in. No engine is imported."""
 
 import math
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,13 @@ SAMPLERS = STRATEGIES
 
 _DIGITS = 20
 """Of a refused number that are shown."""
+
+
+_UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
+"""Unicode's categories of control characters, surrogates, and separators of lines."""
+
+NAME_BYTES = 255
+"""Longest name of a folder that file systems take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +137,7 @@ class StudyConfig:
                 f"--gpus-per-trial must be 0 or more and finite, but got {self.request.gpus:g}; "
                 "give another."
             )
-        if not self.name or Path(self.name).name != self.name or self.name.startswith("."):
-            raise UserError(
-                f"A study's name must be a plain folder name, but got {self.name!r}; "
-                "leave out slashes and leading dots."
-            )
+        check_name(self.name)
 
     def checkpoints_of(self, folder: Path) -> str:
         """Return where the trials keep their checkpoints (`tune_runner.checkpoints.store`).
@@ -243,3 +247,27 @@ def preset_sources(space: SearchSpace, dataset: str) -> list[str]:
 def _brief(value: int) -> str:
     text = str(value)
     return text if len(text) <= _DIGITS else f"{text[:_DIGITS]}..."
+
+
+def check_name(name: str) -> None:
+    """Refuse a study's name that cannot be a folder, or that a terminal or MLflow cannot show.
+
+    Raises:
+        UserError: it has slashes, control characters or bytes that are no UTF-8, begins with a
+            dot, or is too long.
+    """
+    if not name or Path(name).name != name or name.startswith("."):
+        raise UserError(
+            f"A study's name must be a plain folder name, but got {name!r}; "
+            "leave out slashes and leading dots."
+        )
+    if any(unicodedata.category(sign) in _UNPRINTABLE for sign in name):
+        raise UserError(
+            f"A study's name must hold no control characters, line breaks or bytes that are not "
+            f"UTF-8, but got {name!r}; leave them out."
+        )
+    if len(name.encode()) > NAME_BYTES:
+        raise UserError(
+            f"A study's name must have {NAME_BYTES} bytes at most, since its folder bears it, but "
+            f"{name[:20]!r}... has {len(name.encode())}; choose a shorter --name."
+        )

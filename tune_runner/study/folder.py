@@ -3,8 +3,11 @@
 import fcntl
 import json
 import os
+import shlex
+import shutil
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +15,8 @@ from diffrec.errors import UserError, did_you_mean
 
 SUMMARY = "study.json"
 IDENTITY = "study.id"
+LOCK = "driver.lock"
+_FILES = (SUMMARY, IDENTITY, LOCK, "study.log", "tracking.jsonl", "tracking.mark")
 
 
 class StudyFolder:
@@ -19,7 +24,9 @@ class StudyFolder:
 
     def __init__(self, runs_dir: Path, name: str) -> None:
         self.path = runs_dir.resolve() / name
+        self._runs_dir, self._name = runs_dir, name
         self._lock: int | None = None
+        self._made: list[Path] = []
 
     @property
     def storage_url(self) -> str:
@@ -65,15 +72,57 @@ class StudyFolder:
                 f"{self.path / SUMMARY} is damaged ({error}); restore it from a copy."
             ) from None
 
+    @property
+    def resume_command(self) -> str:
+        """Command that resumes the study, quoted for a shell."""
+        name = shlex.quote(self._name)
+        resume = f"--resume={name}" if self._name.startswith("-") else f"--resume {name}"
+        runs = str(self._runs_dir)
+        where = "" if runs == "runs" else f" --runs-dir {shlex.quote(runs)}"
+        return f"python -m tune_runner {resume}{where}"
+
     def identity(self) -> str:
-        """Return what tells the study from others of its name; "" if an older version began it."""
+        """Return what tells the study from others of its name; "" if its folder is not here."""
         path = self.path / IDENTITY
         return path.read_text().strip() if path.exists() else ""
 
     def begin(self) -> None:
-        """Give a new study its identity."""
-        if not self.exists() and not self.identity():
+        """Give a new study its identity, and see that a known one has it still.
+
+        Raises:
+            UserError: the file that holds it is gone.
+        """
+        if not self.exists():
             (self.path / IDENTITY).write_text(f"{uuid.uuid4().hex}\n")
+        elif not self.identity():
+            raise UserError(
+                f"{self.path / IDENTITY} is missing, which tells study {self._name!r} from others "
+                "of its name; restore it from a copy, or choose another --name."
+            )
+
+    def is_gone(self) -> bool:
+        """Say whether the folder that this driver has locked was removed or replaced."""
+        if self._lock is None:
+            return not self.path.exists()
+        try:
+            there = (self.path / LOCK).stat()
+        except OSError:
+            return True
+        held = os.fstat(self._lock)
+        return (there.st_dev, there.st_ino) != (held.st_dev, held.st_ino)
+
+    def discard(self) -> None:
+        """Remove the folder of a study that did not begin, and the folders made for it."""
+        if self.path in self._made:
+            shutil.rmtree(self.path, ignore_errors=True)
+        else:
+            for path in (self.path / name for name in _FILES):
+                path.unlink(missing_ok=True)
+            for folder in (self.checkpoints, self.ray):
+                shutil.rmtree(folder, ignore_errors=True)
+        for folder in self._made:
+            with suppress(OSError):  # another study's folder lies in it
+                folder.rmdir()
 
     def write(self, summary: Mapping[str, Any]) -> None:
         """Keep what the study is, whole or not at all."""
@@ -87,9 +136,10 @@ class StudyFolder:
         Raises:
             UserError: another driver is at work, or the folder cannot be written.
         """
+        self._made = [p for p in (self.path, *self.path.parents) if not p.exists()]
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(self.path / "driver.lock", os.O_RDWR | os.O_CREAT, 0o644)
+            self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
             raise UserError(
                 f"The study's folder {self.path} cannot be written ({error.strerror}); "

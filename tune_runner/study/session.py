@@ -62,5 +62,6 @@ def check_unchanged(folder: StudyFolder, new: Mapping[str, Any], *, resume: bool
         )
     if not resume:
         raise UserError(
-            f"Study {name!r} exists already; go on with --resume {name}, or choose another --name."
+            f"Study {name!r} exists already; choose another --name, or go on with: "
+            f"{folder.resume_command}"
         )

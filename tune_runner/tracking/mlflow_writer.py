@@ -10,13 +10,11 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
-from mlflow.entities import Metric, Param, RunTag
-from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
+from mlflow.entities import Metric, Param, Run, RunTag, ViewType
 
 from tune_runner import schema
+from tune_runner.tracking.database import active_experiment, open_store
 from tune_runner.tracking.outbox import Message
 
 _BATCH = 1000
@@ -29,25 +27,22 @@ _SESSIONS = 100
 _OF_THE_START = ("command",)
 """Tags that `--resume` leaves as they are: they say how to make the study again."""
 
-_EXPERIMENT_KIND = "mlflow.experimentKind"
-"""Tag by which MLflow's pages choose what to show: of a study its runs, not traces of agents."""
-
 
 class MlflowWriter:
     """Writes one study: a parent run, a child for each trial."""
 
-    def __init__(self, uri: str, study: str, identity: str = "") -> None:
-        """Connect.
+    def __init__(self, uri: str, study: str, identity: str) -> None:
+        """Connect, and see that the store takes a record.
 
         Args:
             uri: of the tracking server or database.
             study: its name.
-            identity: tells it from others of that name; empty for one that an older version began.
+            identity: tells it from others of that name; filters use it alone, since MLflow has no
+                way to quote a name with quotes in it.
         """
-        self._study = study
-        self._identity = {schema.STUDY_ID: identity} if identity else {}
-        self._client = MlflowClient(uri)
-        self._experiment = _experiment(self._client, uri)
+        self._study, self._identity = study, identity
+        self._client = open_store(uri)
+        self._experiment = active_experiment(self._client, uri)
         self._parent = ""
         self._runs: dict[int, str] = {}
         self._epochs: dict[int, int] = {}
@@ -60,17 +55,33 @@ class MlflowWriter:
             "close": self._close,
         }
 
+    def has_study(self) -> bool:
+        """Return whether the store holds the study's run."""
+        self._parent = self._parent or self._find("study")
+        return bool(self._parent)
+
+    def trial_states(self) -> dict[int, str]:
+        """Return the state of each trial that the store holds, by number."""
+        return {
+            int(run.data.tags[schema.TRIAL_NUMBER]): run.data.tags[schema.STATE]
+            for run in self._search("trial")
+        }
+
     def apply(self, messages: list[Message]) -> None:
         """Send the messages in order, metrics of one trial together."""
         self._pending.clear()  # of an attempt that failed: its messages come again
-        self._parent = self._parent or self._find("study")
+        self.has_study()
         for message in messages:
             self._handlers[message["what"]](message)
         for trial in list(self._pending):
             self._flush(trial)
 
     def _begin_study(self, message: Message) -> None:
-        tags = {**message["tags"], schema.STATE: "running"} | self._identity
+        tags = {
+            **message["tags"],
+            schema.STATE: "running",
+            schema.STUDY_ID: self._identity,
+        }
         if not self._parent:
             run = self._client.create_run(
                 self._experiment, _millis(message), run_name=self._study, tags=tags
@@ -142,7 +153,7 @@ class MlflowWriter:
             schema.STUDY: self._study,
             schema.TRIAL_NUMBER: str(trial),
             schema.VARIANT: message["variant"],
-            **self._identity,
+            schema.STUDY_ID: self._identity,
         }
         if message.get("commit"):
             tags[schema.COMMIT] = message["commit"]
@@ -190,11 +201,7 @@ class MlflowWriter:
     def _close(self, message: Message) -> None:
         for trial in list(self._pending):
             self._flush(trial)
-        running = (
-            f"tags.`{schema.PARENT}` = '{self._parent}' and tags.{schema.KIND} = 'trial' "
-            "and attributes.status = 'RUNNING'"
-        )
-        for run in self._client.search_runs([self._experiment], running, max_results=5000):
+        for run in self._search("trial", "attributes.status = 'RUNNING'"):
             own, tags = run.info.run_id, run.data.tags
             if own != self._run(int(tags[schema.TRIAL_NUMBER])):
                 # A server that made it too late for us to hear; we made another meanwhile.
@@ -221,7 +228,7 @@ class MlflowWriter:
     def _run(self, trial: int) -> str:
         """Return the run of a trial; an empty string before it was begun."""
         if trial not in self._runs:
-            found = self._find("trial", f" and tags.{schema.TRIAL_NUMBER} = '{trial}'")
+            found = self._find("trial", f"tags.{schema.TRIAL_NUMBER} = '{trial}'")
             if not found:
                 return ""
             self._runs[trial] = found
@@ -238,35 +245,33 @@ class MlflowWriter:
         self._client.log_batch(run, tags=[RunTag(k, str(v)[:_TAG_LENGTH]) for k, v in tags.items()])
 
     def _find(self, kind: str, condition: str = "") -> str:
-        tags = f"tags.{schema.STUDY} = '{self._study}' and tags.{schema.KIND} = '{kind}'"
-        for key, value in self._identity.items():
-            tags += f" and tags.{key} = '{value}'"
-        found = self._client.search_runs([self._experiment], tags + condition, max_results=10)
-        # Of two (see _close) the one that was written to.
-        best = max(found, key=lambda run: len(run.data.metrics), default=None)
-        return best.info.run_id if best is not None else ""
+        """Return the id of a run of the study; "" if there is none.
 
+        One that was deleted in MLflow's pages is restored: the study still writes to it.
+        """
+        for view in (ViewType.ACTIVE_ONLY, ViewType.DELETED_ONLY):
+            # Of two (see _close) the one that was written to.
+            found = self._search(kind, condition, view)
+            best = max(found, key=lambda run: len(run.data.metrics), default=None)
+            if best is not None:
+                if view == ViewType.DELETED_ONLY:
+                    self._client.restore_run(best.info.run_id)
+                return best.info.run_id
+        return ""
 
-def _experiment(client: MlflowClient, uri: str) -> str:
-    """Return the experiment's id; a new one in a local database keeps its files beside it."""
-    found = client.get_experiment_by_name(schema.EXPERIMENT)
-    if found is not None:
-        return found.experiment_id
-    place = None
-    if uri.startswith("sqlite:"):
-        database = Path(urlparse(uri).path.removeprefix("/")).resolve()
-        place = (database.parent / "mlruns" / schema.EXPERIMENT).as_uri()
-    try:
-        return client.create_experiment(
-            schema.EXPERIMENT,
-            artifact_location=place,
-            tags={_EXPERIMENT_KIND: "custom_model_development"},
-        )
-    except MlflowException:  # another study was faster
-        found = client.get_experiment_by_name(schema.EXPERIMENT)
-        if found is None:
-            raise
-        return found.experiment_id
+    def _search(
+        self, kind: str, condition: str = "", view: int = ViewType.ACTIVE_ONLY
+    ) -> list[Run]:
+        """Return the study's runs of a kind that fulfil a condition."""
+        own = f"tags.{schema.STUDY_ID} = '{self._identity}' and tags.{schema.KIND} = '{kind}'"
+        query = f"{own} and {condition}" if condition else own
+        found, token = [], None
+        while True:
+            page = self._client.search_runs([self._experiment], query, view, 1000, None, token)
+            found += page
+            token = page.token
+            if not token:
+                return found
 
 
 def _metrics(metrics: Mapping[str, float], time: int, step: int) -> list[Metric]:

@@ -7,9 +7,12 @@ one sends what the mark does not cover yet. Every message may be sent twice with
 import errno
 import json
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from tune_runner.events import RecordedTrials
 
 Message = dict[str, Any]
 
@@ -20,6 +23,7 @@ class Outbox:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._mark = path.with_suffix(".mark")
+        self._lock = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("ab+", buffering=0)
         self._cut_torn_line()
@@ -31,15 +35,16 @@ class Outbox:
             OSError: the disk is full; nothing of the message is left behind.
         """
         line = json.dumps(message).encode() + b"\n"
-        start = self._file.seek(0, os.SEEK_END)
-        try:
-            written = self._file.write(line)
-            if written != len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
-        except OSError:
-            self._file.truncate(start)
-            raise
-        return start + len(line)
+        with self._lock:  # the thread that watches the cluster may end the study
+            start = self._file.seek(0, os.SEEK_END)
+            try:
+                written = self._file.write(line)
+                if written != len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
+            except OSError:
+                self._file.truncate(start)
+                raise
+            return start + len(line)
 
     def delivered(self) -> int:
         """Return up to where the messages were delivered."""
@@ -61,6 +66,26 @@ class Outbox:
             file.seek(start)
             for line in file:
                 yield json.loads(line), (start := start + len(line))
+
+    def recorded_trials(self) -> RecordedTrials:
+        """Return what drivers have recorded of trials, delivered or not."""
+        started: set[int] = set()
+        ended: dict[int, str] = {}
+        unsettled: set[int] = set()
+        last_end: int | None = None
+        for message, _ in self.messages():
+            what = message["what"]
+            if what == "start":
+                started.add(message["trial"])
+                ended.pop(message["trial"], None)
+            elif what == "end":
+                last_end = int(message["trial"])
+                ended[last_end] = message["state"]
+            elif what == "study" and last_end is not None:  # of the driver before
+                unsettled.add(last_end)
+        if last_end is not None:
+            unsettled.add(last_end)
+        return RecordedTrials(frozenset(started), ended, frozenset(unsettled))
 
     def close(self) -> None:
         """Close the file."""

@@ -3,7 +3,6 @@
 Offered to `diffrec` as an entry point (pyproject.toml), since `diffrec` knows no MLflow.
 """
 
-import logging
 import os
 import re
 from collections.abc import Iterator
@@ -17,6 +16,8 @@ from tune_runner import schema
 from tune_runner.checkpoints.locations import STATE, study_location, trial_location
 from tune_runner.checkpoints.store import download, list_trials
 from tune_runner.study.folder import StudyFolder
+from tune_runner.tracking.database import quiet_mlflow
+from tune_runner.tracking_uri import check_tracking_uri, database_path, default_tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -34,24 +35,23 @@ def find_run(name: str) -> TrackedRun:
     Raises:
         UserError: there is no such run, or its checkpoint was not kept.
     """
-    uri = schema.default_tracking_uri()
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+    uri = default_tracking_uri()
+    check_tracking_uri(uri)
+    database = database_path(uri)
+    if database is not None and not database.exists():
         raise UserError(
-            f"No MLflow database at {uri.removeprefix('sqlite:///')}; run this where the study "
-            "ran, or set MLFLOW_TRACKING_URI."
+            f"No MLflow database at {database}; run this where the study ran, or set "
+            "MLFLOW_TRACKING_URI."
         )
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    from mlflow.tracking import MlflowClient
-
-    client = MlflowClient(uri)
+    client = _connect(uri)
     run = _get(client, name) if _ID.fullmatch(name) else _study(client, name)
     kind = run.data.tags.get(schema.KIND)
     if kind not in ("trial", "study"):
         raise UserError(f"MLflow run {name} is no trial or study of ours; give the id of one.")
     parent = run if kind == "study" else _get(client, run.data.tags[schema.PARENT])
     tags = parent.data.tags
-    path = Path(tags.get(schema.FOLDER, ""))
+    path = (Path() if database is None else database.parent) / tags.get(schema.FOLDER, "")
     folder = StudyFolder(path.parent, path.name)
     settings = folder.read()["settings"]
     url = settings.get("checkpoints")
@@ -73,6 +73,13 @@ def find_run(name: str) -> TrackedRun:
         "protocol": tags["protocol"],
     }
     return TrackedRun(checkpoint, dataset, None if data_dir is None else Path(data_dir))
+
+
+def _connect(uri: str) -> "MlflowClient":
+    from mlflow.tracking import MlflowClient
+
+    quiet_mlflow()
+    return MlflowClient(uri)
 
 
 def _get(client: "MlflowClient", run_id: str) -> "Run":
@@ -114,7 +121,7 @@ def _best(folder: StudyFolder, store: str | None) -> int:
     if not kept:
         raise UserError(
             f"Study {folder.path.name!r} has no trained model in {where}; run it, or go on with "
-            f"`python -m tune_runner --resume {folder.path.name}`."
+            f"`{folder.resume_command}`."
         )
     if len(kept) > 1:
         raise UserError(

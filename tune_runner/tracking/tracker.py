@@ -4,14 +4,19 @@ Messages go to the outbox first (disk), then to the thread. While MLflow is away
 again, and the study goes on; what is left at the end is sent when the study is taken up again.
 """
 
-import logging
 import queue
+import shlex
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
-from typing import Any, Protocol
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol
 
+from diffrec.command_line import first_line, outside_fault
+from diffrec.credentials import without_password
+from diffrec.errors import UserError
 from tune_runner import schema
 from tune_runner.events import StudyCallback, TrialRecord, TrialReport, TrialResult
 from tune_runner.resources.allocation import ClusterResources
@@ -20,10 +25,14 @@ from tune_runner.study import config, provenance
 from tune_runner.study.folder import to_json
 from tune_runner.study.session import StudySession
 from tune_runner.tracking.outbox import Message, Outbox
+from tune_runner.tracking_uri import database_path, path_beside
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from tune_runner.tracking.mlflow_writer import MlflowWriter
 
 _PATIENCE_SECONDS = 30.0
+_RETRY_SECONDS = 2.0
+_BATCH = 100
 _GATHER_SECONDS = 0.5
 """How long messages are gathered, so that many metrics make one request."""
 
@@ -31,32 +40,57 @@ _GATHER_SECONDS = 0.5
 class Writer(Protocol):
     """Applies messages to a tracking server; each may come twice."""
 
+    def has_study(self) -> bool:
+        """Return whether the server holds the study's run."""
+        ...
+
     def apply(self, messages: list[Message]) -> None:
         """Send the messages, in order; raise if the server does not take them."""
 
 
 class Tracker(StudyCallback):
-    """An observer of the study that writes down all it sees."""
+    """Callback that records all it sees."""
 
-    def __init__(self, outbox: Outbox, make_writer: Callable[[], Writer]) -> None:
-        self._outbox, self._make_writer = outbox, make_writer
+    def __init__(self, outbox: Outbox, writer: Writer) -> None:
+        self._outbox, self._writer = outbox, writer
         self._queue: queue.Queue[tuple[Message, int] | None] = queue.Queue()
         self._known: dict[int, int] = {}
         self._commit = ""
         self._thread = threading.Thread(target=self._loop, name="mlflow-writer", daemon=True)
         self._stop = threading.Event()
+        self._recorded = self._sent = 0
+        """Messages since the start, and those of them that MLflow has taken."""
         self.problem: str | None = None
+        """Why MLflow takes nothing at present; None if it does."""
 
     def start(self, study: Mapping[str, Any]) -> None:
-        """Begin, with what an earlier driver left unsent."""
+        """Send the study, and before it what an earlier driver left unsent; start the thread.
+
+        A server that does not know the study (its database was lost, or is another one) is sent all
+        that was ever recorded.
+
+        Raises:
+            UserError: MLflow does not take it.
+        """
         self._commit = study.get("tags", {}).get(COMMIT, "")
         for message, _ in self._outbox.messages():
             if message["what"] == "metrics":
                 last = max(map(int, message["epochs"]))
                 self._known[message["trial"]] = max(self._known.get(message["trial"], 0), last)
-        for entry in self._outbox.messages(self._outbox.delivered()):
-            self._queue.put(entry)
-        self._put("study", **study)
+        try:
+            begin = self._outbox.delivered() if self._writer.has_study() else 0
+            self._outbox.append({"what": "study", "time": time.time(), **study})
+            for batch in _batches(self._outbox.messages(begin)):
+                self._send(batch)
+        except Exception as error:
+            self._outbox.close()
+            if outside_fault(error) is None:
+                raise
+            raise UserError(
+                f"MLflow does not take the study's record ({first_line(error)}); mend that, or set "
+                "MLFLOW_TRACKING_URI to another store."
+            ) from error
+        self._sent = 0
         self._thread.start()
 
     def on_trial_start(self, trial: TrialRecord) -> None:
@@ -94,26 +128,39 @@ class Tracker(StudyCallback):
         )
 
     def close(self, state: StudyState, patience_seconds: float = _PATIENCE_SECONDS) -> int:
-        """Write down the study's end and wait for the last message; return how many are unsent."""
+        """Record the study's end and wait for the last message; return how many are unsent.
+
+        Args:
+            state: of the study.
+            patience_seconds: how long to wait while MLflow takes nothing.
+        """
         try:
             self._put("close", state=state)
         except OSError as error:  # a full disk; the next driver will write the end
             self.problem = str(error)
         self._queue.put(None)
-        self._thread.join(patience_seconds)
+        with suppress(KeyboardInterrupt):  # what is unsent is kept
+            self._wait(patience_seconds)
         self._stop.set()
         self._thread.join(1.0)
-        unsent = sum(1 for _ in self._outbox.messages(self._outbox.delivered()))
         if not self._thread.is_alive():
             self._outbox.close()
-        return unsent
+        return self._recorded - self._sent
+
+    def _wait(self, patience_seconds: float) -> None:
+        """Wait until the thread ends, or has sent nothing for a while."""
+        sent, deadline = self._sent, time.monotonic() + patience_seconds
+        while self._thread.is_alive() and time.monotonic() < deadline:
+            self._thread.join(0.1)
+            if self._sent != sent:
+                sent, deadline = self._sent, time.monotonic() + patience_seconds
 
     def _put(self, what: str, **content: Any) -> None:
         message = {"what": what, "time": time.time(), **content}
         self._queue.put((message, self._outbox.append(message)))
+        self._recorded += 1
 
     def _loop(self) -> None:
-        writer: Writer | None = None
         closing = False
         while not closing and not self._stop.is_set():
             entries = [self._queue.get()]
@@ -124,46 +171,78 @@ class Tracker(StudyCallback):
                 except queue.Empty:
                     break
             closing = entries[-1] is None
-            batch = [entry for entry in entries if entry is not None]
-            if not batch:
-                continue
-            while not self._stop.is_set():
-                try:
-                    writer = writer or self._make_writer()
-                    writer.apply([message for message, _ in batch])
-                except Exception as error:  # noqa: BLE001 - whatever it is, the study goes on
-                    self.problem = str(error).splitlines()[0] if str(error) else repr(error)
-                    logger.debug("MLflow does not answer: %s", self.problem)
-                    self._stop.wait(2.0)
-                    continue
-                self.problem = None
-                self._mark_delivered(batch[-1][1])
-                break
+            for batch in _batches(entry for entry in entries if entry is not None):
+                self._send_patiently(batch)
 
-    def _mark_delivered(self, end: int) -> None:
+    def _send_patiently(self, batch: Sequence[tuple[Message, int]]) -> None:
+        """Send until MLflow takes it, or the tracker is closed."""
+        while not self._stop.is_set():
+            try:
+                self._send(batch)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the study goes on
+                self.problem = first_line(error)
+                self._stop.wait(_RETRY_SECONDS)
+                continue
+            return
+
+    def _send(self, batch: Sequence[tuple[Message, int]]) -> None:
+        self._writer.apply([message for message, _ in batch])
+        self.problem = None
+        self._sent += len(batch)
         try:
-            self._outbox.mark_delivered(end)
+            self._outbox.mark_delivered(batch[-1][1])
         except OSError as error:  # a full disk; the next driver sends it again, without harm
             self.problem = str(error)
 
 
-def open_tracker(session: StudySession, cluster: ClusterResources) -> Tracker:
-    """Begin to tell MLflow; the connection is made in the tracker's own thread."""
-    name, uri, identity = session.config.name, session.uri, session.folder.identity()
+def _batches(
+    entries: Iterable[tuple[Message, int]],
+) -> Iterator[tuple[tuple[Message, int], ...]]:
+    """Yield runs of entries, each short enough to show that MLflow takes something."""
+    remaining = iter(entries)
+    while batch := tuple(islice(remaining, _BATCH)):
+        yield batch
 
-    def connect() -> Any:
-        from tune_runner.tracking.mlflow_writer import MlflowWriter
 
-        return MlflowWriter(uri, name, identity)
+def open_writer(session: StudySession) -> "MlflowWriter":
+    """Return a writer whose store is proved to take the study.
 
-    tracker = Tracker(Outbox(session.folder.outbox), connect)
+    Raises:
+        UserError: it does not.
+    """
+    from tune_runner.tracking.mlflow_writer import MlflowWriter
+
+    try:
+        return MlflowWriter(session.uri, session.config.name, session.folder.identity())
+    except Exception as error:
+        if isinstance(error, UserError) or outside_fault(error) is None:
+            raise
+        uri = without_password(session.uri)
+        if "out-of-date database schema" in str(error):
+            raise UserError(
+                f"MLflow's database {uri} has the tables of another version, or only some of them; "
+                f"keep a copy and run: mlflow db upgrade {shlex.quote(uri)}"
+            ) from error
+        raise UserError(
+            f"MLflow cannot keep the study's record in {uri} ({first_line(error)}); mend that, or "
+            "set MLFLOW_TRACKING_URI to another store."
+        ) from error
+
+
+def open_tracker(session: StudySession, cluster: ClusterResources, writer: Writer) -> Tracker:
+    """Record the study's begin with `writer`; return the tracker that records the rest.
+
+    Raises:
+        UserError: MLflow does not take it.
+    """
+    tracker = Tracker(Outbox(session.folder.outbox), writer)
     commit = provenance.git_commit()
     space, dataset, plan = session.space, session.dataset, session.plan
     tags = {
         schema.KIND: "study",
-        schema.STUDY: name,
+        schema.STUDY: session.config.name,
         schema.SPACE: space.name,
-        schema.FOLDER: str(session.folder.path),
+        schema.FOLDER: path_beside(database_path(session.uri), session.folder.path),
         schema.OBJECTIVE: space.objective.name,
         schema.DIRECTION: space.objective.direction,
         "question": space.question,

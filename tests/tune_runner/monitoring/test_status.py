@@ -26,7 +26,7 @@ def begun(tmp_path, rates):
                 "dataset": {"name": "embedded"},
             }
         )
-        study = open_study(folder.storage_url, "begun", "maximize", NopPruner())
+        study = open_study(folder.storage_url, "begun", "maximize", NopPruner(), identity="s")
         store = StudyStore(study, rates, StudyPlan("grid", "none", (1, 2), 4))
         store.enqueue_grid()
         numbers = [store.ask().number for _ in range(3)]
@@ -66,5 +66,7 @@ def test_a_running_study_shows_its_trials_and_is_left_alone(begun, capsys):
 
 def test_a_study_that_was_described_but_not_begun(tmp_path, rates, capsys, begun):
     (begun.path / "study.log").unlink()
+    there = set(begun.path.iterdir())
     assert "0 of 4" in ask(begun, capsys)
+    assert set(begun.path.iterdir()) == there  # reading makes nothing
     json.loads((begun.path / "study.json").read_text())

@@ -21,7 +21,9 @@ def run(store, value_of):
 
 
 def ledger_of(tmp_path, space, budget):
-    study = open_study(f"journal://{tmp_path / 'log'}", "s", "maximize", ThresholdPruner(lower=0.5))
+    study = open_study(
+        f"journal://{tmp_path / 'log'}", "s", "maximize", ThresholdPruner(lower=0.5), identity="s"
+    )
     return StudyStore(study, space, budget), study
 
 

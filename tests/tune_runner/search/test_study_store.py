@@ -18,7 +18,7 @@ def open_ledger(tmp_path, rates):
 
     def opened(space=rates, trials=4, seeds=(1, 2), *, sampled=False, pruner=None):
         url = f"journal://{tmp_path / 'study.log'}"
-        study = open_study(url, "s", "maximize", pruner or NopPruner())
+        study = open_study(url, "s", "maximize", pruner or NopPruner(), identity="s")
         study.sampler = RandomSampler(seed=0)
         store = StudyStore(
             study, space, StudyPlan("random" if sampled else "grid", "none", seeds, trials)

@@ -1,8 +1,12 @@
 """A study's folder has one driver, and knows whether it is still the same study."""
 
+import shlex
+from pathlib import Path
+
 import pytest
 
 from diffrec.errors import UserError
+from tune_runner.cli.arguments import parser
 from tune_runner.study.folder import StudyFolder, json_diff
 
 
@@ -43,11 +47,48 @@ def test_a_study_keeps_its_identity_and_one_of_its_name_elsewhere_has_another(tm
     with folders[0]:
         folders[0].begin()
     assert folders[0].identity() == first
-    older = StudyFolder(tmp_path, "older")
-    with older:
-        older.write({})
-        older.begin()  # begun by a version that gave none: MLflow knows it without
-    assert older.identity() == ""
+    (folders[0].path / "study.id").unlink()
+    with pytest.raises(UserError, match=r"study.id is missing.*restore it from a copy"):
+        folders[0].begin()
+
+
+@pytest.mark.parametrize("name", ["plain", 'it\'s "here" $(x) %d \\ 😀', "-x", "--list", "*"])
+def test_the_resume_command_survives_a_shell(name, tmp_path):
+    said = StudyFolder(Path("some where's"), name).resume_command
+    python, *arguments = shlex.split(said)
+    assert python == "python"
+    args = parser().parse_args(arguments[2:])
+    assert (args.resume, args.runs_dir) == (name, "some where's")
+
+
+def test_a_study_that_did_not_begin_leaves_nothing(tmp_path):
+    (tmp_path / "own.txt").touch()
+    folder = StudyFolder(tmp_path / "new" / "runs", "s")
+    with folder:
+        folder.begin()
+        folder.write({})
+        folder.discard()
+    assert [path.name for path in tmp_path.iterdir()] == ["own.txt"]
+
+    mine = tmp_path / "runs" / "s"
+    mine.mkdir(parents=True)
+    (mine / "notes.txt").touch()
+    folder = StudyFolder(tmp_path / "runs", "s")
+    with folder:
+        folder.begin()
+        folder.write({})
+        folder.discard()
+    assert [path.name for path in mine.iterdir()] == ["notes.txt"]
+
+
+def test_a_driver_sees_that_its_folder_was_removed_or_replaced(tmp_path):
+    folder = StudyFolder(tmp_path, "s")
+    with folder:
+        assert not folder.is_gone()
+        folder.path.rename(tmp_path / "elsewhere")
+        assert folder.is_gone()
+        with StudyFolder(tmp_path, "s"):
+            assert folder.is_gone()
 
 
 def test_differences_name_the_place():

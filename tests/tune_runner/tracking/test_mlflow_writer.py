@@ -45,11 +45,11 @@ def runs(mlflow_database):
     for study in ("s", "other"):
         for message in messages[:1]:
             message["tags"]["study"] = study
-        writer = MlflowWriter(mlflow_database, study)
+        writer = MlflowWriter(mlflow_database, study, study)
         writer.apply(messages)
         writer.apply(messages)
     messages[0]["tags"]["study"] = "s"
-    MlflowWriter(mlflow_database, "s").apply(messages)
+    MlflowWriter(mlflow_database, "s", "s").apply(messages)
     client = MlflowClient(mlflow_database)
     experiment = client.get_experiment_by_name("diffrec").experiment_id
     found = client.search_runs([experiment], "tags.study = 's'", max_results=100)
@@ -110,7 +110,7 @@ def torn(mlflow_database, request):
     study = request.node.name
 
     def tell(*messages):
-        MlflowWriter(mlflow_database, study).apply(list(messages))
+        MlflowWriter(mlflow_database, study, study).apply(list(messages))
         client = MlflowClient(mlflow_database)
         experiment = client.get_experiment_by_name("diffrec").experiment_id
         where = f"tags.study = '{study}' and tags.kind = 'trial'"

@@ -1,10 +1,12 @@
 """MLflow may be away, late, or told twice: nothing is lost and nothing is doubled."""
 
 import threading
+import time
 
 import pytest
 
-from tune_runner.events import TrialRecord, TrialReport, TrialResult
+from diffrec.errors import UserError
+from tune_runner.events import RecordedTrials, TrialRecord, TrialReport, TrialResult
 from tune_runner.tracking.outbox import Outbox
 from tune_runner.tracking.tracker import Tracker
 
@@ -23,6 +25,9 @@ class Server:
             raise ConnectionError("Connection refused")
         self.taken += messages
 
+    def has_study(self):
+        return "study" in self.kinds()
+
     def kinds(self):
         return [message["what"] for message in self.taken]
 
@@ -34,7 +39,7 @@ def server():
 
 @pytest.fixture
 def tracker(tmp_path, server):
-    return Tracker(Outbox(tmp_path / "tracking.jsonl"), lambda: server)
+    return Tracker(Outbox(tmp_path / "tracking.jsonl"), server)
 
 
 def tell(tracker, epochs=(1, 2)):
@@ -62,8 +67,8 @@ def test_repeated_epochs_are_told_once(tracker, server):
 
 
 def test_an_outage_delays_the_record_and_not_the_study(tracker, server):
-    server.away.set()
     tracker.start({})
+    server.away.set()
     tell(tracker)
     threading.Timer(0.8, server.away.clear).start()
     assert tracker.close("complete", patience_seconds=20) == 0
@@ -71,18 +76,83 @@ def test_an_outage_delays_the_record_and_not_the_study(tracker, server):
 
 
 def test_what_was_never_taken_is_sent_by_the_next_driver(tmp_path, tracker, server):
-    server.away.set()
     tracker.start({})
+    server.away.set()
     tell(tracker)
-    assert tracker.close("interrupted", patience_seconds=0.1) == 6
+    assert tracker.close("interrupted", patience_seconds=0.1) == 5
     assert tracker.problem == "Connection refused"
     server.away.clear()
-    later = Tracker(Outbox(tmp_path / "tracking.jsonl"), lambda: server)
+    later = Tracker(Outbox(tmp_path / "tracking.jsonl"), server)
     later.start({})
     tell(later)
     assert later.close("complete") == 0
     assert server.kinds().count("metrics") == 2
     assert server.kinds()[-1] == "close"
+
+
+def test_a_study_does_not_begin_without_a_record(tmp_path, tracker, server):
+    server.away.set()
+    with pytest.raises(UserError, match=r"does not take the study.s record .Connection refused"):
+        tracker.start({})
+
+
+def test_a_fault_of_our_own_keeps_its_traceback(tmp_path):
+    class Broken(Server):
+        def apply(self, messages):
+            raise TypeError("ours")
+
+    with pytest.raises(TypeError, match="ours"):
+        Tracker(Outbox(tmp_path / "tracking.jsonl"), Broken()).start({})
+
+
+def test_a_server_that_lost_the_study_is_sent_all_of_it(tmp_path, tracker, server):
+    tracker.start({})
+    tell(tracker)
+    assert tracker.close("interrupted") == 0
+    server.taken.clear()  # another database
+    later = Tracker(Outbox(tmp_path / "tracking.jsonl"), server)
+    later.start({})
+    assert later.close("complete") == 0
+    first = ["study", "start", "metrics", "metrics", "end", "close"]
+    assert server.kinds() == [*first, "study", "close"]
+
+
+def test_a_slow_server_is_waited_for_as_long_as_it_takes_something(tmp_path):
+    class Slow(Server):
+        def apply(self, messages):
+            time.sleep(0.05)
+            super().apply(messages)
+
+    slow = Slow()
+    tracker = Tracker(Outbox(tmp_path / "tracking.jsonl"), slow)
+    tracker.start({})
+    for _ in range(500):  # five times the patience, and each batch within it
+        tell(tracker, epochs=())
+    assert tracker.close("complete", patience_seconds=0.4) == 0
+    assert len(slow.taken) == 1002
+
+
+def test_what_drivers_recorded_of_trials_is_known(tmp_path, server):
+    box = Outbox(tmp_path / "tracking.jsonl")
+
+    def say(what, *trials, **content):
+        for trial in trials:
+            box.append({"what": what, "trial": trial, **content})
+
+    say("study", None)
+    say("start", 0, 1, 2, 3)
+    say("end", 0, 1, state="complete")
+    say("study", None)  # the driver was killed: the study may not know the end of 1
+    say("start", 1, 2, 3)
+    say("end", 2, state="pruned")
+    recorded = box.recorded_trials()
+    assert recorded == RecordedTrials(
+        frozenset(range(4)), {0: "complete", 2: "pruned"}, frozenset({1, 2})
+    )
+    both = recorded.with_states({0: "complete", 3: "running", 4: "failed"})
+    assert both.started == frozenset(range(5))
+    assert both.ended == {0: "complete", 2: "pruned", 4: "failed"}
+    box.close()
 
 
 def test_a_torn_line_is_cut_and_a_wrong_mark_sends_all_again(tmp_path):

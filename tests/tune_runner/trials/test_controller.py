@@ -37,7 +37,9 @@ class Diary(StudyCallback):
 @pytest.fixture
 def stage(tmp_path, rates):
     """A controller over a journal, its study and its diary."""
-    study = open_study(f"journal://{tmp_path / 'log'}", "s", "maximize", ThresholdPruner(lower=0.0))
+    study = open_study(
+        f"journal://{tmp_path / 'log'}", "s", "maximize", ThresholdPruner(lower=0.0), identity="s"
+    )
     store = StudyStore(study, rates, StudyPlan("grid", "none", (1, 2), 4))
     store.enqueue_grid()
     diary = Diary()

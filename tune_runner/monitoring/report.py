@@ -1,0 +1,41 @@
+"""Has `analysis` print and save a study's report: a package above this one, so a process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO
+
+
+def print_report(study: str, runs_dir: str, tracking_uri: str) -> bool:
+    """Print a study's table and save its report; return False if that failed.
+
+    The package is found beside this one, without the working directory first in the path: a user's
+    own `analysis.py` there must not run in place of ours.
+    """
+    packages = Path(__file__).parents[2]
+    if not (packages / "analysis" / "__main__.py").exists():
+        return True
+    sys.stdout.flush()
+    piped = not _is_file(sys.stdout)
+    path = os.pathsep.join(filter(None, [str(packages), os.environ.get("PYTHONPATH")]))
+    encoding = {"PYTHONIOENCODING": "utf-8:backslashreplace"} if piped else {}
+    made = subprocess.run(
+        [sys.executable, "-P", "-m", "analysis", "--runs-dir", runs_dir, "--", study],
+        env=os.environ | {"MLFLOW_TRACKING_URI": tracking_uri, "PYTHONPATH": path} | encoding,
+        stdout=subprocess.PIPE if piped else None,
+        encoding="utf-8",
+        check=False,
+    )
+    if piped:
+        sys.stdout.write(made.stdout)
+    return made.returncode == 0
+
+
+def _is_file(stream: IO[str]) -> bool:
+    """Return whether a process of our own could write to it, too."""
+    try:
+        stream.fileno()
+    except OSError:  # io.UnsupportedOperation is one
+        return False
+    return True

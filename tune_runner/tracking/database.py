@@ -1,0 +1,152 @@
+"""MLflow's store before a study writes to it: made whole, reachable, its experiment active.
+
+A kill while MLflow makes the schema of a new SQLite file would leave half of it, which no later
+command could use, so the file is made beside its place and moved there when it is whole.
+"""
+
+import fcntl
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from diffrec.credentials import without_password
+from diffrec.errors import UserError
+from tune_runner import schema
+from tune_runner.tracking_uri import (
+    artifact_location,
+    check_tracking_uri,
+    database_path,
+    database_url,
+    update_artifact_locations,
+)
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+_EXPERIMENT_KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Tag by which MLflow's pages choose what to show: of a study its runs, not traces of agents."""
+
+_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433, "http": 80, "https": 443}
+_CONNECT_SECONDS = 5.0
+_ATTEMPTS = 3
+
+
+def open_store(uri: str) -> "MlflowClient":
+    """Return a client of the store at `uri`, whose database is made if there is none.
+
+    Raises:
+        UserError: MLflow keeps no record there, or nothing answers.
+    """
+    check_tracking_uri(uri)
+    path = database_path(uri)
+    if path is None:
+        _check_listening(uri)
+    else:
+        make_database(path)
+        update_artifact_locations(path)
+    from mlflow.store.db import utils
+    from mlflow.tracking import MlflowClient
+
+    utils.MAX_RETRY_COUNT = _ATTEMPTS  # its ten attempts take 100 seconds; the tracker repeats, too
+    quiet_mlflow()
+    return MlflowClient(uri)
+
+
+def quiet_mlflow() -> None:
+    """Keep MLflow from printing tracebacks: its errors are raised, too, and told in a sentence."""
+    logging.getLogger("mlflow").setLevel(logging.CRITICAL)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def active_experiment(client: "MlflowClient", uri: str) -> str:
+    """Return the id of the studies' experiment, which is made or restored if need be.
+
+    A write shows that the store takes any. A local database keeps artifacts beside itself.
+    """
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(schema.EXPERIMENT)
+    if found is None:
+        path = database_path(uri)
+        location = None if path is None else artifact_location(path)
+        try:
+            return client.create_experiment(
+                schema.EXPERIMENT, artifact_location=location, tags=_EXPERIMENT_KIND
+            )
+        except MlflowException:  # another study was faster
+            found = client.get_experiment_by_name(schema.EXPERIMENT)
+            if found is None:
+                raise
+    if found.lifecycle_stage == "deleted":  # in MLflow's pages; it would refuse every run
+        client.restore_experiment(found.experiment_id)
+    for key, value in _EXPERIMENT_KIND.items():
+        client.set_experiment_tag(found.experiment_id, key, value)
+    return found.experiment_id
+
+
+def make_database(path: Path) -> None:
+    """Make MLflow's schema in the SQLite file `path` unless it exists: whole, or not at all.
+
+    Raises:
+        UserError: its folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _folder_lock(path.parent):
+            if not path.exists() or path.stat().st_size == 0:
+                _make_beside(path)
+    except OSError as error:
+        raise UserError(
+            f"MLflow's database {path} cannot be made ({error.strerror}); choose another place "
+            "with MLFLOW_TRACKING_URI."
+        ) from None
+
+
+def _make_beside(path: Path) -> None:
+    from mlflow.store.db import utils
+
+    quiet_mlflow()
+    new = path.with_name(f".{path.name}.new")
+    for suffix in ("", "-journal"):  # of a process that was killed
+        path.with_name(f"{new.name}{suffix}").unlink(missing_ok=True)
+    engine = utils.create_sqlalchemy_engine_with_retry(database_url(new))
+    try:
+        utils._initialize_tables(engine)
+    finally:
+        engine.dispose()
+    new.replace(path)
+
+
+@contextmanager
+def _folder_lock(folder: Path) -> Iterator[None]:
+    """Hold a folder against other studies that begin here; the lock ends with the process."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _check_listening(uri: str) -> None:
+    """Refuse a host that nothing answers on: MLflow would try for minutes.
+
+    Raises:
+        UserError: nothing does.
+    """
+    parts = urlsplit(uri)
+    try:
+        port = parts.port or _PORTS.get(parts.scheme.partition("+")[0])
+        if parts.hostname and port:
+            socket.create_connection((parts.hostname, port), _CONNECT_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"MLflow's store {without_password(uri)} does not answer ({error}); start it, or "
+            "correct MLFLOW_TRACKING_URI."
+        ) from None

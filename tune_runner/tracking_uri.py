@@ -1,0 +1,129 @@
+"""URI of MLflow's store: which kinds are taken; path of a local database to its URL and back."""
+
+import os
+import re
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from diffrec.credentials import without_password
+from diffrec.errors import UserError
+from tune_runner.schema import EXPERIMENT
+
+DATABASE = "mlflow.db"
+"""Name of the database in the working directory, which a bare `mlflow ui` opens, too."""
+
+_SPECIAL = re.compile(r"[#?%]")
+"""Characters of a path that have a meaning in a URL. SQLAlchemy decodes them, MLflow does not."""
+
+
+def default_tracking_uri() -> str:
+    """Return `MLFLOW_TRACKING_URI`, or the URL of the database that `mlflow ui` opens here."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or database_url(Path(DATABASE))
+
+
+def database_url(path: Path) -> str:
+    """Return the SQLite URL of a file.
+
+    A path with `#`, `?` or `%` in it is written relative to the working directory, since MLflow and
+    SQLAlchemy would read percent codes in different ways.
+
+    Raises:
+        UserError: even so there is one of these in it.
+    """
+    whole = str(path.absolute())
+    if not _SPECIAL.search(whole):
+        return f"sqlite:///{whole}"
+    relative = os.path.relpath(whole)
+    if _SPECIAL.search(relative):
+        raise UserError(
+            f"MLflow's database cannot be named by a path with #, ? or %, but got {whole!r}; give "
+            "the command from its folder."
+        )
+    return f"sqlite:///{relative}"
+
+
+def database_path(uri: str) -> Path | None:
+    """Return the file of a SQLite URL as an absolute path; None for a server or another database.
+
+    Inverse of `database_url`.
+
+    Raises:
+        UserError: the URL is malformed, or its database would end with the process.
+    """
+    if not uri.startswith("sqlite"):
+        return None
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(uri)
+    except (ArgumentError, ValueError):
+        url = None
+    name = None if url is None or url.host else url.database
+    if not name or name == ":memory:" or name.startswith("file:"):
+        raise UserError(
+            f"A SQLite database is given as sqlite:/// and the path of a file, but got {uri!r}; "
+            f"for one in this folder: sqlite:///{DATABASE}."
+        )
+    return Path(name).absolute()
+
+
+def check_tracking_uri(uri: str) -> None:
+    """Refuse what MLflow cannot keep a record in.
+
+    Raises:
+        UserError: it is a folder, or a malformed SQLite URL.
+    """
+    if uri.startswith("sqlite"):
+        database_path(uri)
+    elif uri.startswith("file:") or ("://" not in uri and uri != "databricks"):
+        raise UserError(
+            "MLFLOW_TRACKING_URI must be a database or a server, since MLflow no longer writes to "
+            f"folders, but got {without_password(uri)!r}; for a file: sqlite:///{DATABASE}."
+        )
+
+
+def artifact_location(database: Path) -> str:
+    """Return the URI of the folder in which a local database keeps the experiment's files."""
+    return (database.resolve().parent / "mlruns" / EXPERIMENT).as_uri()
+
+
+def update_artifact_locations(database: Path) -> None:
+    """Point MLflow to the artifacts beside a database that was moved or copied with them.
+
+    MLflow keeps absolute paths, and has no call to change them. A database that cannot be written,
+    or is not MLflow's, stays as it is.
+    """
+    with suppress(sqlite3.Error), closing(sqlite3.connect(database, timeout=20)) as connection:
+        row = connection.execute(
+            "SELECT experiment_id, artifact_location FROM experiments WHERE name = ?",
+            (EXPERIMENT,),
+        ).fetchone()
+        new, folder = artifact_location(database), database.parent / "mlruns" / EXPERIMENT
+        if row is None or row[1] == new or not row[1].endswith(f"/mlruns/{EXPERIMENT}"):
+            return
+        experiment, old = row
+        if not folder.is_dir() and Path(unquote(urlsplit(old).path)).is_dir():
+            return  # moved without them
+        with connection:
+            connection.execute(
+                "UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?",
+                (new, experiment),
+            )
+            connection.execute(
+                "UPDATE runs SET artifact_uri = ? || substr(artifact_uri, ?) "
+                "WHERE experiment_id = ? AND substr(artifact_uri, 1, ?) = ?",
+                (new, len(old) + 1, experiment, len(old) + 1, f"{old}/"),
+            )
+
+
+def path_beside(database: Path | None, path: Path) -> str:
+    """Return a path as it is recorded: relative to a local database's folder if it lies there.
+
+    So a project that is moved or copied as a whole finds its own files.
+    """
+    if database is not None and path.resolve().is_relative_to(database.resolve().parent):
+        return str(path.resolve().relative_to(database.resolve().parent))
+    return str(path)
