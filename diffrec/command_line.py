@@ -164,7 +164,16 @@ def _complain(said: str) -> None:
     sys.stderr.write(f"error: {without_secrets(' '.join(said.split()))}\n")
 
 
-def first_line(error: Exception) -> str:
-    """Return the first line of what an error says, or its type if it says nothing."""
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, or its type if it says nothing.
+
+    Of a database error it is what the database said: SQLAlchemy and MLflow put hints before it.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        said = getattr(cause, "orig", None)
+        if isinstance(said, BaseException):
+            return first_line(said)
+        cause = cause.__cause__
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

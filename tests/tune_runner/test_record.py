@@ -22,7 +22,7 @@ from tune_runner.tracking_uri import database_path
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 PLANT = """
-CREATE TRIGGER planted BEFORE INSERT ON metrics BEGIN SELECT RAISE(ABORT, 'planted'); END
+CREATE TRIGGER planted BEFORE UPDATE ON runs BEGIN SELECT RAISE(ABORT, 'planted'); END
 """
 
 
@@ -49,8 +49,7 @@ def test_an_incomplete_record_has_a_reason_an_exit_code_and_a_way_on(
     try:
         assert run_study(config, backend=FakeEngine()) == exit_codes.RECORD_INCOMPLETE
         said = capsys.readouterr()
-        assert "MLflow    does not answer ((sqlite3.IntegrityError) planted)" in said.out
-        assert "(sqlite3.IntegrityError) planted), so there is no report" in said.out
+        assert "(planted), so there is no report" in said.out
         assert said.out.splitlines()[-1].endswith("python -m tune_runner --resume recorded")
         assert "Traceback" not in said.out + said.err
         assert tables == []

@@ -127,12 +127,12 @@ class Tracker(StudyCallback):
             artifacts=dict(end.artifacts),
         )
 
-    def close(self, state: StudyState, patience_seconds: float = _PATIENCE_SECONDS) -> int:
+    def close(self, state: StudyState, patience_seconds: float | None = None) -> int:
         """Record the study's end and wait for the last message; return how many are unsent.
 
         Args:
             state: of the study.
-            patience_seconds: how long to wait while MLflow takes nothing.
+            patience_seconds: how long to wait while MLflow takes nothing; None: half a minute.
         """
         try:
             self._put("close", state=state)
@@ -140,7 +140,7 @@ class Tracker(StudyCallback):
             self.problem = str(error)
         self._queue.put(None)
         with suppress(KeyboardInterrupt):  # what is unsent is kept
-            self._wait(patience_seconds)
+            self._wait(_PATIENCE_SECONDS if patience_seconds is None else patience_seconds)
         self._stop.set()
         self._thread.join(1.0)
         if not self._thread.is_alive():
