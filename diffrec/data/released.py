@@ -44,6 +44,11 @@ def list_file(name: str) -> str:
     return f"{name}_list.npy"
 
 
+def times_file(name: str) -> str:
+    """Return the file name of the timestamps of the list `name`, which `prepare` writes."""
+    return f"{name}_timestamps.npy"
+
+
 def holds_dataset(folder: Path) -> bool:
     """Return whether `folder` looks like a dataset: it has a train list."""
     return (folder / list_file("train")).is_file()

@@ -9,7 +9,7 @@ import numpy as np
 
 import diffrec
 from diffrec.data.idmaps import ITEM_IDS_FILE, USER_IDS_FILE
-from diffrec.data.released import EMBEDDINGS_FILE, LIST_NAMES, list_file
+from diffrec.data.released import EMBEDDINGS_FILE, LIST_NAMES, list_file, times_file
 from diffrec.errors import UserError
 from diffrec.files import filled_folder
 from diffrec.preparation.events import Events, read_events
@@ -105,11 +105,6 @@ def _known_files() -> list[str]:
     for name in LIST_NAMES:
         names += [list_file(name), times_file(name)]
     return names
-
-
-def times_file(name: str) -> str:
-    """Return the file name of the timestamps of the list `name`."""
-    return f"{name}_timestamps.npy"
 
 
 def _fingerprint(source: Path) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from diffrec.data.interactions import Dataset, Interactions
-from diffrec.data.released import LIST_NAMES, read_lists, read_released
+from diffrec.data.npy import read_npy
+from diffrec.data.released import LIST_NAMES, read_lists, read_released, times_file
 from diffrec.data.sources import EMBEDDED_NAME, find_folder, load_dataset
 from diffrec.errors import UserError
-from diffrec.preparation.affinity import ENDS, OrderEvidence, item_affinity, time_order
+from diffrec.preparation.affinity import item_affinity, list_seams
 from diffrec.preparation.manifest import Vouched, check_manifest
 from diffrec.preparation.survey import (
     ListSurvey,
@@ -20,14 +21,14 @@ from diffrec.preparation.survey import (
     survey_lists,
     taste_fit,
 )
+from diffrec.preparation.time_order import OrderEvidence, order_by_items, order_by_timestamps
 
 _VERDICTS = {
     "in order": "valid lies before test in time",
     "exchanged": "valid and test are EXCHANGED: test lies between train and valid in time, so "
     "whoever tunes on valid tunes on the future of test; use --protocol chronological",
-    "undecided": "no sign that valid and test are exchanged, nor proof of their order",
+    "undecided": "undecided: this does not tell whether valid or test lies earlier in time",
 }
-
 
 _SPARSE = 1000
 """Largest id of a faulty dataset that is surveyed all the same, in rows."""
@@ -83,7 +84,7 @@ def check_dataset(name: str, data_dir: Path | None = None) -> DatasetReport:
         ):
             raise
         return replace(_surveyed(name, pairs, str(refusal)), manifest=manifest)
-    return replace(_report(name, pairs), manifest=manifest)
+    return replace(_report(name, pairs, _read_times(folder, pairs)), manifest=manifest)
 
 
 def check_loaded(dataset: Dataset) -> DatasetReport:
@@ -129,18 +130,66 @@ def _manifest_line(manifest: Vouched) -> str:
 
 
 def _order_lines(order: OrderEvidence) -> list[str]:
-    lines = ["Affinity at the seams (EASE weight x 1000; high where items follow each other)"]
-    lines += [f"  {seam:<24}{value:8.2f}" for seam, value in order.seams.items()]
-    lines += [
-        f"  valid -> test minus test -> valid, {ENDS} items at each end: {order.difference:.2f} "
-        f"[{order.low:.2f}, {order.high:.2f}], 99 % bootstrap over {order.users} users, "
-        f"{order.items} items",
-        f"Verdict: {_VERDICTS[order.verdict]}",
-    ]
+    lines = ["Affinity where lists meet (EASE weight x 1000; high where items follow each other)"]
+    lines += [f"  {name:<24}{value:8.2f}" for name, value in (order.seams or {}).items()]
+    if order.earlier_valid is not None:
+        lines.append(
+            f"Time order by timestamps: valid is earlier than test for {order.earlier_valid:.1%} "
+            f"of {order.users} users"
+        )
+    elif order.score is None:
+        lines.append(f"Time order by items: only {order.users} users can be compared")
+    else:
+        signs = ", ".join(f"{name} {value:+.1f}" for name, value in (order.signs or {}).items())
+        lines.append(
+            f"Time order by items: {order.score:+.3f}, where train histories cut alike give "
+            f"{order.score_in_order:+.3f} in order and {order.score_exchanged:+.3f} exchanged; "
+            f"standard error {order.standard_error:.3f}, {order.users} users ({signs} standard "
+            "errors)"
+        )
+    lines.append(f"Verdict: {_VERDICTS[order.verdict]} (error rate {_rate(order.error_rate)})")
     return lines
 
 
-def _report(name: str, pairs: dict[str, np.ndarray]) -> DatasetReport:
+def _rate(error: float) -> str:
+    return "below 0.1 %" if error < 0.001 else f"{error:.1%}"
+
+
+def _read_times(folder: Path, pairs: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:
+    """Return the timestamps of valid and test; None where the folder has none.
+
+    Raises:
+        UserError: they are not one number for each row.
+    """
+    paths = {name: folder / times_file(name) for name in ("valid", "test")}
+    if not all(path.is_file() for path in paths.values()):
+        return None
+    times = {name: read_npy(path) for name, path in paths.items()}
+    for name, array in times.items():
+        if array.shape != (len(pairs[name]),) or array.dtype.kind not in "iuf":
+            raise UserError(
+                f"{paths[name]} must hold a number for each of the {len(pairs[name])} rows of its "
+                f"list, but holds {array.dtype} of shape {array.shape}; remove it, or prepare the "
+                "dataset again."
+            )
+    return times
+
+
+def _order(
+    affinity: np.ndarray,
+    cut: tuple[Interactions, ...],
+    pairs: dict[str, np.ndarray],
+    times: dict[str, np.ndarray] | None,
+) -> OrderEvidence:
+    if times is not None and any(len(np.unique(array)) > 1 for array in times.values()):
+        lists = {name: (pairs[name][:, 0], array) for name, array in times.items()}
+        return order_by_timestamps(lists, list_seams(affinity, *cut))
+    return order_by_items(affinity, *cut)
+
+
+def _report(
+    name: str, pairs: dict[str, np.ndarray], times: dict[str, np.ndarray] | None = None
+) -> DatasetReport:
     num_users = 1 + max(int(rows[:, 0].max()) for rows in pairs.values() if len(rows))
     num_items = 1 + max(int(rows[:, 1].max()) for rows in pairs.values() if len(rows))
     parts = tuple(Interactions.from_pairs(pairs[part], num_users, num_items) for part in LIST_NAMES)
@@ -152,7 +201,7 @@ def _report(name: str, pairs: dict[str, np.ndarray]) -> DatasetReport:
         surveyed.common,
         surveyed.skew,
         fit=taste_fit(affinity, dict(zip(LIST_NAMES, cut, strict=True))),
-        order=time_order(affinity, *cut),
+        order=_order(affinity, cut, pairs, times),
     )
 
 

@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 
 from diffrec.data import Dataset, Interactions, SyntheticConfig, generate, load_dataset
+from diffrec.errors import UserError
 from diffrec.preparation import affinity as module
-from diffrec.preparation.affinity import item_affinity, time_order
+from diffrec.preparation.affinity import item_affinity
 from diffrec.preparation.report import check_dataset, check_loaded
+from diffrec.preparation.time_order import order_by_items
 from real_data import real_data_dir, require_real_data
 
 NUM_USERS, LENGTH = 400, 30
@@ -26,7 +28,7 @@ def cut(items: np.ndarray, start: int, stop: int) -> Interactions:
 
 def verdict(train: Interactions, valid: Interactions, test: Interactions) -> str:
     affinity, parts = item_affinity((train, valid, test))
-    return time_order(affinity, *parts).verdict
+    return order_by_items(affinity, *parts).verdict
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ def test_users_without_a_held_out_row_have_no_say():
     valid = Interactions.from_pairs([[0, 2]], 2, 3)
     test = Interactions.from_pairs([[1, 2]], 2, 3)
     affinity, parts = item_affinity((train, valid, test))
-    evidence = time_order(affinity, *parts)
+    evidence = order_by_items(affinity, *parts)
     assert (evidence.users, evidence.verdict) == (0, "undecided")
 
 
@@ -98,3 +100,71 @@ def test_under_the_chronological_protocol_they_are_in_order():
     order = check_loaded(dataset).order
     assert order is not None
     assert order.verdict == "in order"
+
+
+@pytest.mark.parametrize("exchange", [False, True])
+def test_the_verdict_names_its_error_rate_and_holds_to_it(exchange, lists):
+    train, valid, test = lists
+    pair = (test, valid) if exchange else (valid, test)
+    affinity, cut_lists = item_affinity((train, *pair))
+    evidence = order_by_items(affinity, *cut_lists)
+    assert evidence.verdict == ("exchanged" if exchange else "in order")
+    assert evidence.error_rate < 0.01
+    assert evidence.score_in_order == -evidence.score_exchanged > 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_where_the_train_histories_show_no_order_nothing_is_said(seed):
+    items = np.random.default_rng(seed).permuted(walks(), axis=1)
+    lists = (cut(items, 0, 20), cut(items, 20, 24), cut(items, 24, 30))
+    assert verdict(*lists) == "undecided"
+
+
+def test_lists_of_one_item_are_told_by_the_direction_of_other_histories():
+    items = walks()
+    lists = (cut(items, 0, 28), cut(items, 28, 29), cut(items, 29, 30))
+    assert verdict(*lists) == "in order"
+    assert verdict(lists[0], lists[2], lists[1]) == "exchanged"
+
+
+@pytest.mark.parametrize("exchange", [False, True])
+def test_timestamps_decide_where_there_are_any(exchange, tmp_path):
+    items = np.random.default_rng(3).permuted(walks(), axis=1)  # the items say nothing
+    bounds = {"train": (0, 20), "valid": (20, 24), "test": (24, 30)}
+    if exchange:
+        bounds["valid"], bounds["test"] = bounds["test"], bounds["valid"]
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    for name, (start, stop) in bounds.items():
+        pairs = np.stack(
+            [np.repeat(np.arange(NUM_USERS), stop - start), items[:, start:stop].ravel()], axis=1
+        )
+        _, first = np.unique(pairs, axis=0, return_index=True)
+        np.save(folder / f"{name}_list.npy", pairs[np.sort(first)])
+        times = np.tile(np.arange(start, stop), NUM_USERS)
+        np.save(folder / f"{name}_timestamps.npy", times[np.sort(first)])
+    drop_overlap(folder)
+    order = check_dataset("shop", tmp_path).order
+    assert order is not None
+    assert (order.basis, order.verdict) == ("timestamps", "exchanged" if exchange else "in order")
+    assert order.earlier_valid == (0.0 if exchange else 1.0)
+
+
+def drop_overlap(folder):
+    """Remove held-out rows that an earlier list has: a walk meets an item twice."""
+    seen = set()
+    for name in ("train", "valid", "test"):
+        pairs = np.load(folder / f"{name}_list.npy")
+        times = np.load(folder / f"{name}_timestamps.npy")
+        fresh = np.array([tuple(pair) not in seen for pair in pairs.tolist()])
+        seen |= set(map(tuple, pairs.tolist()))
+        np.save(folder / f"{name}_list.npy", pairs[fresh])
+        np.save(folder / f"{name}_timestamps.npy", times[fresh])
+
+
+def test_timestamps_that_do_not_fit_the_lists_are_refused(tmp_path):
+    for name, rows in (("train", [[0, 0]]), ("valid", [[0, 1]]), ("test", [[0, 2]])):
+        np.save(tmp_path / f"{name}_list.npy", np.array(rows))
+        np.save(tmp_path / f"{name}_timestamps.npy", np.arange(2))
+    with pytest.raises(UserError, match="a number for each of the 1 rows"):
+        check_dataset(tmp_path.name, tmp_path.parent)
