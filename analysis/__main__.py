@@ -1,4 +1,4 @@
-"""`python -m analysis STUDY`."""
+"""Entry point of `python -m analysis STUDY`."""
 
 import sys
 

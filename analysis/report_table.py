@@ -1,17 +1,22 @@
-"""A table of a report, whatever it is about: one form, written as Markdown, LaTeX and CSV."""
+"""Tables of a report, whatever they show: one form, written as Markdown, LaTeX and CSV.
+
+Names come from users. In Markdown and LaTeX their special characters are escaped; in CSV a cell
+that a spreadsheet would run as a formula is marked as text (`csv_cell`).
+"""
 
 import csv
 import io
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class ReportTable:
-    """Rows of text under a heading. What follows a line break in a cell belongs to it, smaller."""
+    """Rows of text under a heading. Further lines of a cell are shown smaller, below the first."""
 
     name: str
-    """Of its files."""
+    """File name of the table, without its ending."""
 
     heading: str
     head: tuple[str, ...]
@@ -19,55 +24,93 @@ class ReportTable:
     note: str = ""
 
 
-def sheet_markdown(sheet: ReportTable) -> str:
-    """Return the sheet as a section of a Markdown document."""
-    lines = [
-        f"## {sheet.heading}\n",
-        "| " + " | ".join(sheet.head) + " |",
-        "|---|" + "---:|" * (len(sheet.head) - 1),
+def to_markdown(table: ReportTable) -> str:
+    """Return the table as a section of a Markdown document."""
+    note = f"\n{markdown_text(table.note)}" if table.note else ""
+    rows = markdown_rows(table.head, table.rows)
+    return "\n".join([f"## {markdown_text(table.heading)}\n", *rows, note]) + "\n"
+
+
+def markdown_rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a Markdown table of plain texts, the first column left-aligned."""
+    return markdown_lines(head, (map(markdown_text, row) for row in rows))
+
+
+def markdown_lines(head: Sequence[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    """Return the lines of a Markdown table whose cells are Markdown already."""
+    return [
+        "| " + " | ".join(map(markdown_text, head)) + " |",
+        "|---|" + "---:|" * (len(head) - 1),
+        *("| " + " | ".join(row) + " |" for row in rows),
     ]
-    lines += ["| " + " | ".join(_one_line(text) for text in row) + " |" for row in sheet.rows]
-    return "\n".join([*lines, f"\n{sheet.note}" if sheet.note else ""]) + "\n"
 
 
-def sheet_csv(sheet: ReportTable) -> str:
-    """Return the sheet as CSV; what stands smaller in a cell has a column of its own."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+def markdown_text(text: str) -> str:
+    """Return text in one line that Markdown shows as it is: no markup, no table cell, no HTML."""
+    flat = " ".join(text.split())
+    flat = re.sub(r"([\\`*\[\]<>|~&])", r"\\\1", flat)
+    # Within a word an underscore is none of Markdown's signs.
+    return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", flat)
+
+
+def to_csv(table: ReportTable) -> str:
+    """Return the table as CSV; further lines of a cell have columns of their own."""
     depth = [
-        max((row[i].count("\n") for row in sheet.rows), default=0) for i, _ in enumerate(sheet.head)
+        max((row[i].count("\n") for row in table.rows), default=0) for i in range(len(table.head))
     ]
-    names = zip(sheet.head, depth, strict=True)
-    writer.writerow([f"{name} ({i + 1})" if i else name for name, n in names for i in range(n + 1)])
-    for row in sheet.rows:
+    names = zip(table.head, depth, strict=True)
+    head = [f"{name} ({i + 1})" if i else name for name, n in names for i in range(n + 1)]
+    rows: list[list[str]] = []
+    for row in table.rows:
         texts: list[str] = []
         for cell, n in zip(row, depth, strict=True):
             parts = cell.split("\n")
             texts += [*parts, *[""] * (n + 1 - len(parts))]
-        writer.writerow(texts)
+        rows.append(texts)
+    return csv_text([head, *rows])
+
+
+def csv_text(rows: Iterable[Iterable[str]]) -> str:
+    """Return rows of texts as CSV for people: no cell is run as a formula."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(map(csv_cell, row) for row in rows)
     return text.getvalue()
 
 
-def sheet_latex(sheet: ReportTable) -> str:
-    """Return the sheet for a paper (booktabs)."""
-    return latex_tabular(sheet.heading, sheet.head, sheet.rows)
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?\s?%?")
+
+
+def csv_cell(text: str) -> str:
+    """Return a cell that a spreadsheet shows and never runs.
+
+    A cell that begins with `= + - @ '` or a control character and is no number gets one `'` before
+    it, which spreadsheets read as "text"; taking one leading `'` away gives the value back.
+    """
+    risky = text[:1] in ("=", "+", "-", "@", "'") or (text[:1] != "" and ord(text[0]) < 32)
+    return f"'{text}" if risky and not _NUMBER.fullmatch(text) else text
+
+
+def to_latex(table: ReportTable) -> str:
+    """Return the table for a paper (booktabs)."""
+    return latex_tabular(table.heading, table.head, table.rows)
 
 
 def latex_tabular(comment: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a booktabs table of texts."""
+    """Return a booktabs table of texts, under a comment of one line."""
     lines = [
-        f"% {comment}; needs booktabs",
+        f"% {_one_line(comment)}; needs booktabs",
         f"\\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
         "\\toprule",
         " & ".join(map(_latex, head)) + r" \\",
         "\\midrule",
-        *(" & ".join(_latex(_one_line(text)) for text in row) + r" \\" for row in rows),
+        *(" & ".join(map(_latex, row)) + r" \\" for row in rows),
     ]
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}"]) + "\n"
 
 
 def _one_line(text: str) -> str:
-    return text.replace("\n", " ").replace("|", "/")
+    """Return a text without line breaks or other control characters."""
+    return "".join(sign if sign.isprintable() else " " for sign in " ".join(text.split()))
 
 
 _LATEX = {
@@ -86,4 +129,4 @@ _LATEX = {
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(sign, sign) for sign in text)
+    return "".join(_LATEX.get(sign, sign) for sign in _one_line(text))

@@ -1,7 +1,7 @@
-"""An ablation as an object: every cell against the control, every level against its reference.
+"""Ablation results: every cell against the control, every level against its reference.
 
-All comparisons are paired: the same seed stands on both sides, so what a seed does to all cells
-alike drops out. A family of comparisons shares one error rate (Holm).
+All comparisons are paired by seed, so an effect that a seed has on all cells cancels. The tests of
+one family share one error rate (Holm).
 """
 
 import math
@@ -10,38 +10,69 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from analysis.comparisons.statistics import LEVEL, Estimate, bootstrap, estimates, holm
-from analysis.study.labels import named_value, value_label
+from analysis.comparisons.statistics import (
+    LEVEL,
+    MARGIN,
+    POWER,
+    Estimate,
+    bootstrap,
+    detectable_difference,
+    equivalence_p,
+    estimates,
+    holm,
+)
+from analysis.study.labels import named_value, signed, value_label
 from analysis.study.model import Cell, Study
 
-Verdict = Literal["better", "worse", "within noise", "unknown"]
+Verdict = Literal["better", "worse", "within noise", "the same", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A difference to a reference, in the metric's own unit."""
+    """Paired difference to a reference, in the metric's own unit, with its verdict."""
 
     label: str
     reference: str
     estimate: Estimate
     adjusted_p: float
+    """Holm's p value of "there is no difference"."""
+
     relative: float
-    """The mean difference as a share of the reference's mean over the same seeds."""
+    """Mean difference as a share of the reference's mean over the same seeds."""
 
     verdict: Verdict
     factor: str = ""
-    """The parameter, of a main effect."""
+    """Name of the parameter, if this is a main effect or a slope."""
 
     bootstrapped: tuple[float, float] = (math.nan, math.nan)
-    """The bootstrap's interval, where there are seeds enough for one."""
+    """Bootstrap interval; NaN with too few values."""
 
     averaged: tuple[int, int] = (1, 1)
-    """How many pairs of cells are averaged within a seed, and of how many that there are."""
+    """Number of pairs of cells averaged within a seed, and number of pairs that exist."""
+
+    margin: float = math.nan
+    """Difference below which both count as equivalent, in the metric's unit; NaN: not tested."""
+
+    equivalence_p: float = math.nan
+    """Holm's p value of "the difference is at least the margin" (TOST)."""
+
+    tests: int = 1
+    """Number of tests in the family."""
+
+    @property
+    def is_equivalent(self) -> bool:
+        """True if the difference is shown to be smaller than the margin."""
+        return self.equivalence_p <= 1 - LEVEL
+
+    @property
+    def detectable(self) -> float:
+        """Smallest difference that these values would have shown with probability `POWER`."""
+        return detectable_difference(self.estimate, self.tests)
 
 
 @dataclass(frozen=True, slots=True)
 class PairedSample:
-    """Paired values, before they are judged."""
+    """Paired values of one comparison, before they are tested."""
 
     label: str
     reference: str
@@ -49,6 +80,8 @@ class PairedSample:
     theirs: tuple[float, ...]
     factor: str = ""
     averaged: tuple[int, int] = (1, 1)
+    margin: float = math.nan
+    """Margin of equivalence; NaN: `MARGIN` of the reference's mean."""
 
 
 def against_control(study: Study, metric: str) -> list[Comparison]:
@@ -87,55 +120,91 @@ def main_effects(study: Study, metric: str) -> list[Comparison]:
     return compare_family([pairs for pairs in found if pairs.ours])
 
 
+def compare_family(found: Sequence[PairedSample]) -> list[Comparison]:
+    """Return the comparisons of one family: estimates, Holm's p values, verdicts."""
+    if not found:
+        return []
+    samples = [[a - b for a, b in zip(p.ours, p.theirs, strict=True)] for p in found]
+    bases = [sum(p.theirs) / len(p.theirs) if p.theirs else math.nan for p in found]
+    margins = [
+        MARGIN * abs(base) if math.isnan(p.margin) else p.margin
+        for p, base in zip(found, bases, strict=True)
+    ]
+    tested = estimates(samples)
+    # What cannot be judged is no test, and must not cost the others.
+    adjusted = holm([e.p if e.can_be_judged else math.nan for e in tested])
+    equivalent = holm(equivalence_p(tested, margins))
+    tests = sum(e.can_be_judged for e in tested)
+    return [
+        Comparison(
+            pairs.label,
+            pairs.reference,
+            estimate,
+            float(adjusted[i]),
+            estimate.mean / bases[i] if bases[i] else math.nan,
+            _verdict(estimate, float(adjusted[i])),
+            pairs.factor,
+            bootstrap(samples[i]),
+            pairs.averaged,
+            margins[i],
+            float(equivalent[i]),
+            tests,
+        )
+        for i, (pairs, estimate) in enumerate(zip(found, tested, strict=True))
+    ]
+
+
+def is_judged(found: Sequence[Comparison]) -> bool:
+    """Return whether any comparison of a family has a verdict."""
+    return any(c.verdict != "unknown" for c in found)
+
+
+def shows_difference(comparison: Comparison) -> bool:
+    """Return whether a difference was shown."""
+    return comparison.verdict in ("better", "worse")
+
+
 def verdict_sentence(comparison: Comparison, metric: str) -> str:
-    """Return a comparison in words."""
+    """Return a comparison in words; empty if it has no verdict."""
     e, c = comparison.estimate, comparison
-    if not e.is_known:
-        seeds = "one seed" if e.n == 1 else "no seed"
-        return f"{c.label} against {c.reference}: {seeds} in common, so nothing can be said."
+    if c.verdict == "unknown":
+        return ""
+    if c.verdict == "the same":
+        return f"{c.label} and {c.reference} gave the same {metric} on each of {e.n} seeds."
     share = "" if math.isnan(c.relative) else f"{c.relative:+.1%}, "
-    size = f"{e.mean:+.4f} {metric} ({share}{LEVEL:.0%} interval {_interval(e)})"
+    mean, low, high = signed(e.mean, e.low, e.high)
+    size = f"{mean} {metric} ({share}{LEVEL:.0%} interval {low} to {high})"
     if c.verdict == "within noise":
-        return f"{c.label} differs from {c.reference} within noise: {size}, p = {c.adjusted_p:.2f}."
+        return (
+            f"{c.label} differs from {c.reference} within noise: {size}, {p_text(c.adjusted_p)}; "
+            f"{noise_clause(c)}."
+        )
     return f"{c.label} is {c.verdict} than {c.reference}: {size}, {p_text(c.adjusted_p)}."
+
+
+def noise_clause(comparison: Comparison) -> str:
+    """Return what "within noise" means here: equivalent, or what could have been shown."""
+    if comparison.is_equivalent:
+        return f"equivalent within {MARGIN:.0%}"
+    size = signed(comparison.detectable)[0].lstrip("+")
+    return f"not shown to be equivalent, and only differences from about {size} on could be shown"
 
 
 def p_text(p: float) -> str:
     """Return a p value; a very small one only as such."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2f}" if p > 0.1 else f"p = {p:.3f}"
 
 
-def _interval(estimate: Estimate) -> str:
-    return f"{estimate.low:+.4f} to {estimate.high:+.4f}"
-
-
-def compare_family(found: Sequence[PairedSample]) -> list[Comparison]:
-    """Return the comparisons of one family: estimates, Holm's p values, verdicts."""
-    samples = [[a - b for a, b in zip(p.ours, p.theirs, strict=True)] for p in found]
-    judged = estimates(samples)
-    adjusted = holm([estimate.p for estimate in judged]) if judged else []
-    made = []
-    for pairs, sample, estimate, p in zip(found, samples, judged, adjusted, strict=True):
-        base = sum(pairs.theirs) / len(pairs.theirs) if pairs.theirs else float("nan")
-        relative = estimate.mean / base if base else float("nan")
-        made.append(
-            Comparison(
-                pairs.label,
-                pairs.reference,
-                estimate,
-                float(p),
-                relative,
-                _verdict(estimate, float(p)),
-                pairs.factor,
-                bootstrap(sample),
-                pairs.averaged,
-            )
-        )
-    return made
+DETECTABLE_NOTE = (
+    f"Detectable: the smallest difference that would have been shown with {POWER:.0%} probability. "
+    f"Equivalent: shown to be smaller than {MARGIN:.0%} of the reference (TOST, Holm)."
+)
 
 
 def _verdict(estimate: Estimate, adjusted_p: float) -> Verdict:
-    if not estimate.is_known:
+    if estimate.is_same:
+        return "the same"
+    if not estimate.can_be_judged:
         return "unknown"
     if adjusted_p > 1 - LEVEL:
         return "within noise"
@@ -160,9 +229,9 @@ def average(
 ) -> PairedSample:
     """Return the pairs of values by seed, averaged over the groups of cells that `found` holds.
 
-    Every seed has to average the same groups, else their effects would mix into the noise. So
-    where a trial is missing the largest balanced part stands: the seeds and groups, all with all,
-    that keep the most pairs; of equal ones that with more seeds.
+    Every seed has to average the same groups, or their effects would mix into the noise. If a
+    trial is missing, the largest balanced part is used: the seeds and groups, all with all, that
+    keep the most pairs; of equal ones the one with more seeds.
     """
     there = {group: values for group, values in found.items() if values}
     best: tuple[list[int], list[str]] = ([], [])

@@ -1,4 +1,4 @@
-"""Do factors act together? The difference that one makes, compared across the levels of another.
+"""Interactions of factors: the difference that one makes, compared across levels of another.
 
 For levels a of A and b of B, with references a0 and b0: (a, b) - (a0, b) - (a, b0) + (a0, b0),
 within each seed. Zero means that the two add up. Its noise is that of four cells, twice that of a

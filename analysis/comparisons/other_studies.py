@@ -1,9 +1,9 @@
-"""Other studies beside this one: cells that both have, compared; cells of theirs that we lack.
+"""Comparison with other studies: cells that both have, and variants that this study lacks.
 
-Two cells match when they are of one variant and agree on every parameter that either study varies,
-as it was resolved where it was not searched. On one dataset they are paired by seed and tested, one
-family for each other study. Across datasets or protocols nothing is tested: the numbers stand side
-by side, and the row says so.
+Two cells match if they are of one variant and agree on every parameter that either study varies,
+taken from the resolved configuration if it was not searched. On one dataset they are paired by seed
+and tested, one family for each other study. Across datasets or protocols nothing is tested: the
+numbers stand side by side, and the row says so.
 """
 
 import math
@@ -11,32 +11,43 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from analysis.comparisons.ablation import Comparison, PairedSample, compare_family, paired
-from analysis.comparisons.literature import compare_cell_to_reported
+from analysis.comparisons.ablation import (
+    DETECTABLE_NOTE,
+    Comparison,
+    PairedSample,
+    compare_family,
+    paired,
+    shows_difference,
+)
+from analysis.comparisons.literature import (
+    ReportedComparison,
+    compare_cell_to_reported,
+    compare_to_reported,
+)
 from analysis.comparisons.patience import (
     PatienceEffect,
     patience_effects_beside,
     patience_sentences,
-    patience_sheet,
+    patience_table,
 )
 from analysis.comparisons.table import COMPARISON_HEAD, comparison_cells
 from analysis.report_table import ReportTable
-from analysis.study.labels import short_path, value_label
+from analysis.study.labels import NONE, hashable, short_path, value_label
 from analysis.study.metrics import TEST_METRICS, title
 from analysis.study.model import Cell, Study
 
 _IGNORED = ("seed",)
 _VARIANT = "variant"
 _UNKNOWN = object()
-"""A setting that was neither searched nor recorded; it is taken to be the same."""
+"""Setting that was neither searched nor recorded; it is taken to be the same."""
 
 _SHOWN = 3
-"""Differences of configuration named in a row."""
+"""Number of differing settings named in a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A cell of ours, one of theirs, and their comparison; None across datasets."""
+    """Pair of matching cells, ours and theirs, with their comparison; None across datasets."""
 
     ours: Cell
     theirs: Cell
@@ -44,14 +55,47 @@ class Match:
     comparison: Comparison | None
 
 
+@dataclass(frozen=True, slots=True)
+class StudyBeside:
+    """Another study beside this one, everything about the two computed once."""
+
+    study: Study
+    """The other study."""
+
+    matches: tuple[Match, ...]
+    added: tuple[tuple[Cell, Comparison | None], ...]
+    """Best cell of each variant that this study lacks, against this study's control."""
+
+    patience: tuple[PatienceEffect, ...]
+    """Effect of patience, for matching cells that differ in nothing else."""
+
+    added_literature: tuple[tuple[ReportedComparison, ...], ...]
+    """Reported values of each added cell."""
+
+    literature: tuple[ReportedComparison, ...]
+    """Reported values of the cells that stand for the other study's variants."""
+
+
+def study_beside(study: Study, other: Study, metric: str) -> StudyBeside:
+    """Return everything that another study adds to this one."""
+    matches = shared_cells(study, other, metric)
+    patience: list[PatienceEffect] = []
+    if is_comparable(study, other):
+        patience = patience_effects_beside(((m.ours, m.theirs) for m in matches), study)
+    added = rows_we_lack(study, other, metric)
+    reported = tuple(tuple(compare_cell_to_reported(other, cell)) for cell, _ in added)
+    literature = tuple(compare_to_reported(other))
+    return StudyBeside(other, tuple(matches), tuple(added), tuple(patience), reported, literature)
+
+
 def is_comparable(study: Study, other: Study) -> bool:
-    """Whether both studies scored the same interactions."""
+    """Return whether both studies scored the same interactions."""
     keys = ("dataset", "dataset_sha256", "protocol")
     return all(study.tags.get(key) == other.tags.get(key) for key in keys)
 
 
 def shared_cells(study: Study, other: Study, metric: str) -> list[Match]:
-    """Return every two matching cells; of a sampled study only each variant's best stands."""
+    """Return every two matching cells; a sampled study takes part with each variant's best."""
     pairs = [
         (ours, theirs)
         for ours in _standing(study)
@@ -73,7 +117,7 @@ def rows_we_lack(study: Study, other: Study, metric: str) -> list[tuple[Cell, Co
     Without a control our best by validation stands for us.
     """
     own = {cell.variant for cell in study.cells}
-    lacking = [cell for cell in other.leaders() if cell.variant not in own]
+    lacking = [cell for cell in other.best_per_variant() if cell.variant not in own]
     base = study.control or next(iter(study.ranked()), None)
     if base is None or not is_comparable(study, other):
         return [(cell, None) for cell in lacking]
@@ -84,10 +128,14 @@ def rows_we_lack(study: Study, other: Study, metric: str) -> list[tuple[Cell, Co
     return list(zip(lacking, compare_family(found), strict=True))
 
 
-def against_sentences(study: Study, other: Study, metric: str, name: str) -> list[str]:
-    """Return what the other study adds, in words."""
-    said = []
-    matches = shared_cells(study, other, metric)
+def sentences_beside(beside: StudyBeside, name: str) -> list[str]:
+    """Return what the other study adds, in words.
+
+    Args:
+        beside: the other study.
+        name: heading of the metric.
+    """
+    said, other, matches = [], beside.study, beside.matches
     tested = [m.comparison for m in matches if m.comparison is not None]
     if tested:
         counts = {v: sum(c.verdict == v for c in tested) for v in ("better", "worse")}
@@ -101,9 +149,9 @@ def against_sentences(study: Study, other: Study, metric: str, name: str) -> lis
             f"Beside {other.name}: {len(matches)} shared cells, but on other data "
             f"({other.dataset}, {other.tags.get('protocol', 'unknown')} split), so none is tested."
         )
-    said += patience_sentences(_waiting(study, other, matches))
-    for cell, comparison in rows_we_lack(study, other, metric):
-        if comparison is not None and comparison.verdict in ("better", "worse"):
+    said += patience_sentences(beside.patience)
+    for cell, comparison in beside.added:
+        if comparison is not None and shows_difference(comparison):
             e = comparison.estimate
             said.append(
                 f"{cell.variant} of {other.name} is {comparison.verdict} than "
@@ -112,9 +160,10 @@ def against_sentences(study: Study, other: Study, metric: str, name: str) -> lis
     return said or [f"Beside {other.name}: it shares no cell and adds no variant with a result."]
 
 
-def against_sheets(study: Study, other: Study, metric: str, name: str) -> Iterator[ReportTable]:
+def tables_beside(beside: StudyBeside, metric: str, name: str) -> Iterator[ReportTable]:
     """Yield the tables of the other study: shared cells, and variants that we lack."""
-    where, matches = f"{other.name} ({other.dataset})", shared_cells(study, other, metric)
+    other = beside.study
+    where = f"{other.name} ({other.dataset})"
     head = ("cell here", "cell there", "what differs", f"{name} here", "there", *COMPARISON_HEAD)
     rows = [
         (
@@ -125,53 +174,49 @@ def against_sheets(study: Study, other: Study, metric: str, name: str) -> Iterat
             _spread(match.theirs, metric),
             *comparison_cells(match.comparison),
         )
-        for match in matches
+        for match in beside.matches
     ]
     if rows:
-        note = "Difference: here minus there, paired by seed; 95 % Student interval, Holm."
+        note = (
+            "Difference: here minus there, paired by seed; 95 % Student interval, Holm. "
+            f"{DETECTABLE_NOTE}"
+        )
         yield ReportTable(f"shared_{other.name}", f"Shared with {where}", head, tuple(rows), note)
-    waited = patience_sheet(_waiting(study, other, matches), other.name)
+    waited = patience_table(beside.patience, other.name)
     if waited is not None:
         yield waited
-    lacking = [
+    added = [
         (
             f"{cell.variant}\n{cell.label}" if len(cell.params) > 1 else cell.label,
             *(_spread(cell, key) for key in TEST_METRICS),
-            _reported(other, cell, metric),
+            _reported(reported, metric),
             str(cell.num_seeds),
             *comparison_cells(comparison),
         )
-        for cell, comparison in rows_we_lack(study, other, metric)
+        for (cell, comparison), reported in zip(beside.added, beside.added_literature, strict=True)
     ]
-    if lacking:
+    if added:
         names = (*map(title, TEST_METRICS), f"{name} reported")
         head = ("best of each variant", *names, "n", *COMPARISON_HEAD)
         note = (
-            f"Difference in {name} to this study's control, or to its best where it has none. "
+            f"Difference in {name} to this study's control, or to its best if it has none. "
             "Reported: by the literature, ours less that; ! marks one outside our 95 % interval."
         )
-        yield ReportTable(f"rows_{other.name}", f"Beside them, {where}", head, tuple(lacking), note)
+        yield ReportTable(f"rows_{other.name}", f"Beside them, {where}", head, tuple(added), note)
 
 
-def _reported(study: Study, cell: Cell, metric: str) -> str:
-    """Return what the literature reports of a cell's metric, a line for each source."""
-    rows = [row for row in compare_cell_to_reported(study, cell) if f"test/{row.metric}" == metric]
-    said = (f"{row.difference:+.4f}{'!' if row.exceeds else ''}" for row in rows)
+def _reported(reported: Sequence[ReportedComparison], metric: str) -> str:
+    """Return what the literature reports for a metric, a line for each source."""
+    rows = [row for row in reported if f"test/{row.metric}" == metric]
     return "\n".join(
-        f"{row.reported.source} {row.theirs:.4f} ({gap})"
-        for row, gap in zip(rows, said, strict=True)
+        f"{row.reported.source} {row.theirs:.4f} "
+        f"({row.difference:+.4f}{'!' if row.exceeds else ''})"
+        for row in rows
     )
 
 
-def _waiting(study: Study, other: Study, matches: Sequence[Match]) -> list[PatienceEffect]:
-    """Return what patience is worth where it alone differs between two matching cells."""
-    if not is_comparable(study, other):
-        return []
-    return patience_effects_beside(((m.ours, m.theirs) for m in matches), study)
-
-
 def _standing(study: Study) -> list[Cell]:
-    cells = study.leaders() if study.is_sampled else study.cells
+    cells = study.best_per_variant() if study.is_sampled else study.cells
     return [cell for cell in cells if cell.count("complete")]
 
 
@@ -184,16 +229,15 @@ def _match(study: Study, other: Study, ours: Cell, theirs: Cell) -> bool:
 
 
 def _setting(cell: Cell, path: str) -> Any:
-    """Return a parameter's value: as it was searched, else as it was resolved."""
+    """Return a parameter's value: the searched one, else the resolved one."""
     params, config = dict(cell.params), cell.trials[0].config
     if path not in params and not config:
         return _UNKNOWN
-    value = params[path] if path in params else config.get(path)
-    return tuple(value) if isinstance(value, list) else value
+    return hashable(params[path] if path in params else config.get(path))
 
 
 def _differs(ours: Cell, theirs: Cell) -> str:
-    """Return where configurations and code differ; says so where they were not recorded."""
+    """Return where configurations and code differ, or that they were not recorded."""
     here, there = ours.trials[0].config, theirs.trials[0].config
     if not here or not there:
         return "not recorded"
@@ -210,5 +254,5 @@ def _differs(ours: Cell, theirs: Cell) -> str:
 def _spread(cell: Cell, metric: str) -> str:
     mean, deviation = cell.mean(metric), cell.deviation(metric)
     if math.isnan(mean):
-        return "–"
+        return NONE
     return f"{mean:.4f}" + ("" if math.isnan(deviation) else f"\n±{deviation:.4f}")

@@ -1,4 +1,4 @@
-"""What waiting longer is worth, beside the reproduction report's claim of +32.9 %."""
+"""Effect of a longer patience, beside the reproduction report's claim of +32.9 %."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 from analysis.comparisons.statistics import LEVEL, Estimate, estimates
 from analysis.report_table import ReportTable
-from analysis.study.labels import label_of
+from analysis.study.labels import NONE, label_of
 from analysis.study.metrics import TEST_METRICS
 from analysis.study.model import SEED, Cell, Study
 
@@ -25,17 +25,22 @@ class PatienceEffect:
     short: int
     long: int
     change: Estimate
-    """A share of the value at the short patience, over paired seeds."""
+    """Change as a share of the value at the short patience, over paired seeds."""
 
     claimable: bool
-    """Whether the claim is about this: ML-1M clean as published, 20 against 200. The report does
-    not say of which variant it is."""
+    """True if the claim is about this: ML-1M clean as published, 20 against 200. The report does
+    not name the variant."""
 
     code: tuple[str, str]
-    """What trained the short and the long one."""
+    """Commits that trained the short and the long runs."""
 
     is_beginning: bool
-    """Whether each short run is the beginning of its long one, to the bit."""
+    """True if each short run is the beginning of its long one, to the bit."""
+
+    @property
+    def is_same(self) -> bool:
+        """True if no run trained any longer: the four metrics are equal on every seed."""
+        return self.change.is_zero
 
 
 def patience_effects(study: Study) -> list[PatienceEffect]:
@@ -50,7 +55,7 @@ def patience_effects(study: Study) -> list[PatienceEffect]:
     for label, cells in groups.items():
         by_patience = {dict(cell.params)[PATH]: cell for cell in cells}
         if len(by_patience) > 1:
-            found.append(_waiting(label, by_patience, study))
+            found.append(_effect(label, by_patience, study))
     return found
 
 
@@ -68,27 +73,33 @@ def patience_effects_beside(
         cells = {p: cell for cell in (one, other) if (p := _patience(cell)) is not None}
         if len(cells) == 2 and _but_patience(one) == _but_patience(other):
             label = one.label if len(one.params) > 1 else one.variant
-            effect = _waiting(label, cells, study)
+            effect = _effect(label, cells, study)
             if effect.change.n:  # else they have no seed in common
                 found.append(effect)
     return found
 
 
 def patience_sentences(found: Sequence[PatienceEffect]) -> list[str]:
-    """Return what waiting changed, and what the report says where it speaks of the same."""
+    """Return what a longer patience changed, beside the report's claim where it applies."""
     said = []
     for one in found:
         e = one.change
-        line = (
-            f"Patience {one.long} instead of {one.short} epochs changed {one.label}'s four "
-            f"test metrics by {e.mean:+.1%} on average"
-        )
-        line += f" ({LEVEL:.0%} interval {e.low:+.1%} to {e.high:+.1%})" if e.is_known else ""
+        seeds = "the one seed" if e.n == 1 else f"each of {e.n} seeds"
+        line = f"Patience {one.long} instead of {one.short} epochs "
+        if one.is_same:
+            line += (
+                f"gave the same runs of {one.label}: on {seeds} the four test metrics are equal, "
+                "so no run was stopped by the shorter patience before its best epoch"
+            )
+        else:
+            line += f"changed {one.label}'s four test metrics by {e.mean:+.1%}"
+            line += " on average" if e.n > 1 else " on the one seed"
+            line += f" ({LEVEL:.0%} interval {e.low:+.1%} to {e.high:+.1%})" if e.is_known else ""
         if one.claimable:
             where = "inside" if e.is_known and e.low <= CLAIM <= e.high else "outside"
             sure = f", {where} our interval" if e.is_known else ""
             line += f"; the reproduction report says {CLAIM:+.1%} of no named variant{sure}"
-        if one.is_beginning:
+        if one.is_beginning and not one.is_same:
             line += "; on validation the shorter runs are the longer ones' beginnings to the bit"
         if one.code[0] != one.code[1]:
             short, long = (code or "unrecorded" for code in one.code)
@@ -97,21 +108,21 @@ def patience_sentences(found: Sequence[PatienceEffect]) -> list[str]:
     return said
 
 
-def patience_sheet(found: Sequence[PatienceEffect], beside: str = "") -> ReportTable | None:
-    """Return the effect of patience as a table; None where patience did not differ.
+def patience_table(found: Sequence[PatienceEffect], beside: str = "") -> ReportTable | None:
+    """Return the effect of patience as a table; None if patience did not differ.
 
     Args:
         found: a row each.
-        beside: name of the other study, where the two levels are of two studies.
+        beside: name of the other study, if the two levels come from two studies.
     """
     rows = [
         (
             w.label,
             f"{w.short} → {w.long}",
-            f"{w.change.mean:+.1%}" if w.change.n else "–",
-            f"{w.change.low:+.1%} to {w.change.high:+.1%}" if w.change.is_known else "–",
+            f"{w.change.mean:+.1%}" if w.change.n else NONE,
+            _interval(w),
             str(w.change.n),
-            f"{CLAIM:+.1%}" if w.claimable else "–",
+            f"{CLAIM:+.1%}" if w.claimable else NONE,
         )
         for w in found
     ]
@@ -120,10 +131,17 @@ def patience_sheet(found: Sequence[PatienceEffect], beside: str = "") -> ReportT
     name, where = (f"patience_{beside}", f", with {beside}") if beside else ("patience", "")
     head = ("variant", "patience", "mean change", "95 % interval", "seeds", "report")
     note = "Mean over the four test metrics of the relative change, within each seed."
-    return ReportTable(name, f"What is waiting worth{where}?", head, tuple(rows), note)
+    return ReportTable(name, f"What does a longer patience change{where}?", head, tuple(rows), note)
 
 
-def _waiting(label: str, cells: Mapping[int, Cell], study: Study) -> PatienceEffect:
+def _interval(effect: PatienceEffect) -> str:
+    e = effect.change
+    if effect.is_same:
+        return "the same runs"
+    return f"{e.low:+.1%} to {e.high:+.1%}" if e.is_known else NONE
+
+
+def _effect(label: str, cells: Mapping[int, Cell], study: Study) -> PatienceEffect:
     """Compare the shortest patience of `cells` with the longest."""
     few, many = min(cells), max(cells)
     short, long = cells[few], cells[many]
@@ -135,7 +153,7 @@ def _waiting(label: str, cells: Mapping[int, Cell], study: Study) -> PatienceEff
 
 
 def _is_beginning(short: Cell, long: Cell, metric: str) -> bool:
-    """Whether on every seed that both have, the long run went through all of the short one's."""
+    """Return whether every short run is the start of its long one, to the bit, on all seeds."""
     curves = [
         {t.seed: t.curves.get(metric, {}) for t in cell.trials if t.state == "complete"}
         for cell in (short, long)

@@ -1,30 +1,39 @@
-"""Would other users say the same? Every cell against the control, paired by user.
+"""Comparison user by user: every cell against the control, paired by user.
 
-Seeds answer whether another training run would come out so; users, whether other people would be
+Seeds show whether another training run would come out so; users show whether other people would be
 served so by the models that were trained. Both are needed to call a difference real: with thousands
-of users a difference between two single models is soon beyond chance, though the next seed may turn
-it round.
+of users a difference between two single models is soon beyond chance, though the next seed may
+reverse it.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 
-from analysis.comparisons.ablation import Comparison, PairedSample, against_control, compare_family
-from analysis.comparisons.table import comparison_sheet
+from analysis.comparisons.ablation import (
+    DETECTABLE_NOTE,
+    Comparison,
+    PairedSample,
+    compare_family,
+    shows_difference,
+)
+from analysis.comparisons.table import comparison_table
 from analysis.report_table import ReportTable
-from analysis.study.metrics import METRIC
+from analysis.study.labels import list_some
 from analysis.study.model import Cell, Study
 
 _NOTE = (
     "Differences in R@20 on test of each user, averaged over the seeds that both cells have, then "
     "paired by user. p: Holm's correction within this table, Student's intervals. "
-    "The models are taken as they are: whether other training runs agree is what the seeds say."
+    "This holds for these trained models; whether other training runs agree, the seeds show. "
+    f"{DETECTABLE_NOTE}"
 )
 
 
 def by_user(study: Study) -> list[Comparison]:
     """Return every other cell's difference to the control, paired by user.
 
-    Empty without a control, or where the trials kept nothing of single users.
+    Empty without a control, or if the trials recorded no single users.
     """
     control = study.control
     if control is None:
@@ -34,20 +43,24 @@ def by_user(study: Study) -> list[Comparison]:
     return compare_family([pairs for pairs in found if pairs is not None])
 
 
-def users_sheet(study: Study) -> ReportTable | None:
-    """Return the comparisons as a table; None where there are none."""
-    return comparison_sheet(
-        "users", "Against the control, user by user", by_user(study), _NOTE, unit="users"
+def users_table(found: Sequence[Comparison]) -> ReportTable | None:
+    """Return the comparisons of `by_user` as a table; None if there are none."""
+    return comparison_table(
+        "users", "Against the control, user by user", found, _NOTE, unit="users"
     )
 
 
-def users_sentence(study: Study) -> str:
-    """Return how users and seeds agree; empty where the trials kept nothing of single users."""
-    found = by_user(study)
+def users_sentence(found: Sequence[Comparison], by_seed: Sequence[Comparison]) -> str:
+    """Return how users and seeds agree; empty without comparisons by user.
+
+    Args:
+        found: comparisons of `by_user`.
+        by_seed: the same cells compared seed by seed.
+    """
     if not found:
         return ""
-    seeds = {one.label: one.verdict for one in against_control(study, METRIC)}
-    clear = [one for one in found if one.verdict in ("better", "worse")]
+    seeds = {one.label: one.verdict for one in by_seed}
+    clear = [one for one in found if shows_difference(one)]
     alone = [one.label for one in clear if seeds.get(one.label) != one.verdict]
     said = (
         f"User by user (up to {max(one.estimate.n for one in found):,} users, averaged over seeds) "
@@ -55,10 +68,9 @@ def users_sentence(study: Study) -> str:
     )
     if not alone:
         return f"{said}, and the seeds agree." if clear else f"{said}."
-    which = ", ".join(alone[:3]) + (f" and {len(alone) - 3} more" if len(alone) > 3 else "")
     return (
-        f"{said}; of {which} the seeds do not say so: true of these trained models, not shown of "
-        "the next."
+        f"{said}; for {list_some(alone)} the seeds do not show it: it holds for these trained "
+        "models, and is not shown for the next training run."
     )
 
 

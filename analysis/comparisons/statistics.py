@@ -1,18 +1,20 @@
-"""How sure one may be with three to five seeds: paired Student intervals, Holm's correction.
+"""Statistics for three to five seeds: paired Student intervals, Holm's correction, equivalence.
 
 A percentile bootstrap of three differences covers far less than it says, and a sign-flip test of
 three pairs can never fall below p = 0.25; Student's t is exact for normal differences at every n
 (`tests/analysis/comparisons/test_statistics.py` measures all of this). So verdicts rest on
-Student's t. A bootstrap is offered beside it from `BOOTSTRAP_SEEDS` seeds on, where it covers;
-below that it would only look like evidence. It resamples what is paired: seeds or, where trials
-kept them, users (`analysis.comparisons.per_user`), of whom there are enough however few the
-seeds.
+Student's t. A bootstrap is offered beside it from `BOOTSTRAP_SEEDS` values on, where it covers;
+below that it would only look like evidence. It resamples the paired unit: seeds or, if trials
+recorded them, users (`analysis.comparisons.per_user`), who are many however few the seeds.
+
+Hand-written because scipy has neither Holm's correction nor a studentized bootstrap, and
+statsmodels would be a dependency for a few lines.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,43 +22,79 @@ from numpy.typing import NDArray
 LEVEL = 0.95
 """Coverage of every interval; 1 - LEVEL is the error rate of every family of tests."""
 
+POWER = 0.8
+"""Probability with which a difference of the smallest detectable size would have been shown."""
+
+MARGIN = 0.02
+"""Largest relative difference that counts as none in a test of equivalence."""
+
+DISTINCT = 3
+"""Fewest distinct differences on which a verdict may rest: ties have no spread to judge by."""
+
 BOOTSTRAP_SEEDS = 5
 """Fewest paired values for which a bootstrap interval is given."""
 
+_DIGITS = 12
+"""Decimals beyond which two values count as equal: they differ by rounding only."""
+
+_QUANTILES = 2_000
+"""Points of the deviation's distribution that the power is averaged over."""
+
 _DRAWS = 4_000
 _CHUNK = 2_000_000
-"""Values drawn at a time: of thousands of users all draws at once would take hundreds of MB."""
+"""Values drawn at a time: for thousands of users all draws at once would take hundreds of MB."""
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A mean over seeds with its interval, and the p value of "it is zero"; NaN where unknown."""
+    """Mean of a sample with its interval and the p value of "it is zero"; NaN where unknown."""
 
     n: int
     mean: float
     low: float
     high: float
     p: float
+    deviation: float = math.nan
+    """Sample standard deviation."""
+
+    distinct: int = 0
+    """Number of distinct values in the sample."""
 
     @property
     def is_known(self) -> bool:
-        """Whether there were seeds enough for an interval: two."""
+        """True if there is an interval: two values or more that are not all equal."""
         return not math.isnan(self.p)
+
+    @property
+    def is_same(self) -> bool:
+        """True if two or more differences are all exactly zero: both sides gave the same values."""
+        return self.n > 1 and self.is_zero
+
+    @property
+    def is_zero(self) -> bool:
+        """True if every value is exactly zero, but for rounding."""
+        return self.distinct == 1 and round(self.mean, _DIGITS) == 0
+
+    @property
+    def can_be_judged(self) -> bool:
+        """True if a verdict may rest on it: an interval, and enough distinct differences."""
+        return self.is_known and self.distinct >= DISTINCT
 
 
 def student(mean: Array, deviation: Array, n: Array) -> tuple[Array, Array, Array]:
-    """Return low, high and p of means with sample deviations of n values each, elementwise."""
+    """Return low, high and p of means with sample deviations of n values each, elementwise.
+
+    NaN for fewer than two values, and for values that are all equal: no spread, no interval.
+    """
     from scipy import stats
 
-    known = n > 1
+    known = (n > 1) & (deviation > 0)
     freedom = np.where(known, n - 1, 1)
     error = np.where(known, deviation / np.sqrt(np.maximum(n, 1)), np.nan)
     half = stats.t.ppf(0.5 + LEVEL / 2, freedom) * error
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.where((error == 0) & (mean == 0), 0.0, np.abs(mean) / error)
-    p = np.where(known, 2 * stats.t.sf(t, freedom), np.nan)
+    p = np.where(known, 2 * stats.t.sf(np.abs(mean) / error, freedom), np.nan)
     return mean - half, mean + half, p
 
 
@@ -64,9 +102,19 @@ def estimates(samples: Sequence[Sequence[float]]) -> list[Estimate]:
     """Return the estimate of each sample's mean; an empty sample has none."""
     n = np.array([len(sample) for sample in samples], dtype=float)
     mean = np.array([np.mean(sample) if len(sample) else np.nan for sample in samples])
-    deviation = np.array([np.std(s, ddof=1) if len(s) > 1 else np.nan for s in samples])
-    rows = zip(n, mean, *student(mean, deviation, n), strict=True)
-    return [Estimate(int(k), float(m), float(a), float(b), float(p)) for k, m, a, b, p in rows]
+    # Of equal differences rounding can leave a deviation of 1e-19, and so p = 0.
+    distinct = [len({round(float(value), _DIGITS) for value in sample}) for sample in samples]
+    deviation = np.array(
+        [
+            math.nan if len(s) < 2 else 0.0 if k == 1 else np.std(s, ddof=1)
+            for s, k in zip(samples, distinct, strict=True)
+        ]
+    )
+    rows = zip(n, mean, *student(mean, deviation, n), deviation, distinct, strict=True)
+    return [
+        Estimate(int(k), float(m), float(a), float(b), float(p), float(d), same)
+        for k, m, a, b, p, d, same in rows
+    ]
 
 
 def holm(p: Sequence[float] | Array) -> Array:
@@ -82,22 +130,60 @@ def holm(p: Sequence[float] | Array) -> Array:
     return out
 
 
-def bootstrap(sample: Sequence[float]) -> tuple[float, float]:
-    """Return the studentized bootstrap interval of the mean; NaN below `BOOTSTRAP_SEEDS` values.
+def equivalence_p(found: Sequence[Estimate], margins: Sequence[float]) -> Array:
+    """Return the p value of "the mean is at least `margin` from zero" for each estimate.
 
-    Each draw's mean is put in units of its own standard error (Efron and Tibshirani 1993, chapter
-    12.5), since the plain percentile interval is too narrow at such sizes. The draws are the same
-    for the same number of values.
+    Two one-sided tests (TOST; Schuirmann 1987): small means equivalent to zero within the margin.
+    NaN where the estimate cannot be judged or there is no margin.
     """
-    if len(sample) < BOOTSTRAP_SEEDS:
-        return math.nan, math.nan
-    return _bootstrap(tuple(sample))
+    from scipy import stats
+
+    mean, deviation = (
+        np.array([getattr(e, name) for e in found]) for name in ("mean", "deviation")
+    )
+    n, margin = np.array([e.n for e in found], dtype=float), np.array(margins, dtype=float)
+    judged = np.array([e.can_be_judged for e in found], dtype=bool) & (margin > 0)
+    error = np.where(judged, deviation / np.sqrt(np.maximum(n, 1)), np.nan)
+    return stats.t.sf((margin - np.abs(mean)) / error, np.where(judged, n - 1, 1))
 
 
-@lru_cache(maxsize=512)
-def _bootstrap(sample: tuple[float, ...]) -> tuple[float, float]:
-    """Return it; once, since a report has the same comparison in a table and in a sentence."""
+def detectable_difference(estimate: Estimate, tests: int) -> float:
+    """Return the smallest true difference that would have been shown with probability `POWER`.
+
+    From the sample's own spread and size, as for a noncentral t, at the error rate that the first
+    of Holm's `tests` steps allows. NaN where the estimate cannot be judged.
+    """
+    if not estimate.can_be_judged:
+        return math.nan
+    from scipy import optimize, special, stats
+
+    freedom = estimate.n - 1
+    critical = float(stats.t.isf((1 - LEVEL) / 2 / max(tests, 1), freedom))
+    # scipy's noncentral t is NaN in places; the mean over the deviation's quantiles is not.
+    middles = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
+    bound = critical * np.sqrt(stats.chi2.ppf(middles, freedom) / freedom)
+
+    def lacking(shift: float) -> float:
+        shown = special.ndtr(shift - bound) + special.ndtr(-shift - bound)
+        return float(shown.mean()) - POWER
+
+    high = critical + 3.0
+    while lacking(high) < 0:
+        high *= 2
+    shift: Any = optimize.brentq(lacking, 0.0, high, xtol=1e-4)
+    return float(shift) * estimate.deviation / math.sqrt(estimate.n)
+
+
+def bootstrap(sample: Sequence[float]) -> tuple[float, float]:
+    """Return the studentized bootstrap interval of the mean.
+
+    NaN below `BOOTSTRAP_SEEDS` values, and for values that are all equal. Each draw's mean is put
+    in units of its own standard error (Efron and Tibshirani 1993, chapter 12.5), since the plain
+    percentile interval is too narrow at such sizes. The draws depend on the number of values only.
+    """
     n = len(sample)
+    if n < BOOTSTRAP_SEEDS or len({round(float(x), _DIGITS) for x in sample}) == 1:
+        return math.nan, math.nan
     values = np.asarray(sample, dtype=float)
     mean, error = values.mean(), values.std(ddof=1) / math.sqrt(n)
     rng, chunk = np.random.default_rng(n), max(1, min(_DRAWS, _CHUNK // n))
@@ -105,10 +191,7 @@ def _bootstrap(sample: tuple[float, ...]) -> tuple[float, float]:
     for first in range(0, _DRAWS, chunk):
         draws = values[rng.integers(0, n, (min(chunk, _DRAWS - first), n))]
         spread = draws.std(axis=1, ddof=1) / math.sqrt(n)
-        kept = spread > 0  # a draw of one value only says nothing
-        parts.append((draws.mean(axis=1)[kept] - mean) / spread[kept])
-    t = np.concatenate(parts)
-    if error == 0 or not len(t):
-        return float(mean), float(mean)
-    below, above = np.quantile(t, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
+        varied = spread > 0  # a draw of one value only says nothing
+        parts.append((draws.mean(axis=1)[varied] - mean) / spread[varied])
+    below, above = np.quantile(np.concatenate(parts), [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
     return float(mean - above * error), float(mean - below * error)

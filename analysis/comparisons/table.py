@@ -1,45 +1,59 @@
-"""Comparisons as a table: the difference, its intervals, the corrected p value and the verdict."""
+"""Comparisons as a table: difference, intervals, corrected p value, detectable size, verdict."""
 
 import math
 from collections.abc import Sequence
 
 from analysis.comparisons.ablation import Comparison, p_text
+from analysis.comparisons.statistics import MARGIN
 from analysis.report_table import ReportTable
-from analysis.study.labels import signed
+from analysis.study.labels import NONE, signed
 
-COMPARISON_HEAD = ("difference", "95 % interval", "p (Holm)", "seeds", "verdict")
-_NONE = "–"
+COMPARISON_HEAD = ("difference", "95 % interval", "p (Holm)", "detectable", "seeds", "verdict")
 
 
 def comparison_cells(comparison: Comparison | None) -> tuple[str, ...]:
-    """Return the texts under `COMPARISON_HEAD`; None is two studies on different data."""
+    """Return the texts under `COMPARISON_HEAD`; None stands for two studies on different data."""
     if comparison is None:
-        return (_NONE, _NONE, _NONE, _NONE, "other data")
+        return (*(NONE,) * (len(COMPARISON_HEAD) - 1), "other data")
     e = comparison.estimate
     mean, low, high = signed(e.mean, e.low, e.high)
-    size = mean if e.n else _NONE
+    size = mean if e.n else NONE
     if not math.isnan(comparison.relative):
         size += f"\n{comparison.relative:+.1%}"
-    kept, of = comparison.averaged
-    seeds = str(e.n) if kept == of else f"{e.n}\n{kept} of {of} pairs"
-    if not e.is_known:
-        return (size, _NONE, _NONE, seeds, comparison.verdict)
+    used, of = comparison.averaged
+    seeds = str(e.n) if used == of else f"{e.n}\n{used} of {of} pairs"
+    if not e.can_be_judged:
+        return (size, NONE, NONE, NONE, seeds, verdict_text(comparison))
     return (
         size,
         f"{low} to {high}",
         p_text(comparison.adjusted_p).removeprefix("p = ").removeprefix("p "),
+        signed(comparison.detectable)[0].lstrip("+"),
         seeds,
-        comparison.verdict,
+        verdict_text(comparison),
     )
 
 
-def comparison_sheet(
+def verdict_text(comparison: Comparison) -> str:
+    """Return the verdict, with equivalence on a second line or the reason why there is none."""
+    if comparison.verdict == "within noise" and comparison.is_equivalent:
+        return f"within noise\nequivalent (±{MARGIN:.0%})"
+    if comparison.verdict == "the same":
+        return "the same values"
+    if comparison.verdict != "unknown":
+        return comparison.verdict
+    n = comparison.estimate.n
+    few = {0: "no seed in common", 1: "one seed", 2: "two seeds"}
+    return few.get(n, "too few distinct differences")
+
+
+def comparison_table(
     name: str, heading: str, found: Sequence[Comparison], note: str, *, unit: str = "seeds"
 ) -> ReportTable | None:
     """Return a family of comparisons as a table; None for an empty one.
 
-    A bootstrap column stands beside Student's interval where any has seeds enough for one. `unit`
-    is what is paired.
+    A bootstrap column stands beside Student's interval if any comparison has values enough for
+    one. `unit` is what is paired.
     """
     if not found:
         return None
@@ -51,8 +65,8 @@ def comparison_sheet(
     for comparison in found:
         row = [comparison.label, comparison.reference, *comparison_cells(comparison)]
         if resampled:
-            mean, bounds = comparison.estimate.mean, comparison.bootstrapped
-            _, low, high = signed(mean, *bounds)
-            row.insert(4, _NONE if math.isnan(bounds[0]) else f"{low} to {high}")
+            _, low, high = signed(comparison.estimate.mean, *comparison.bootstrapped)
+            known = not math.isnan(comparison.bootstrapped[0])
+            row.insert(4, f"{low} to {high}" if known else NONE)
         rows.append(tuple(row))
     return ReportTable(name, heading, tuple(head), tuple(rows), note)

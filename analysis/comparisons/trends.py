@@ -1,9 +1,9 @@
-"""Is more of it better or worse? The slope of the metric over a factor that is a number.
+"""Slope of the metric over a numeric factor: is more of it better or worse?
 
 Within each seed one slope is fitted to all groups of cells that differ in nothing but the factor,
-each with a level of its own: a group with a wide range says more of it than one with a narrow one.
-The test is of the mean slope over seeds. A cell in which another parameter has no meaning (one
-cluster has no method) belongs to every group. A slope says nothing of a bend.
+each group with a level of its own; a group with a wide range weighs more than one with a narrow
+one. The mean slope over seeds is tested. A cell in which another parameter is inactive (one
+cluster has no method) belongs to every group. A slope does not describe a bend.
 """
 
 from collections.abc import Mapping
@@ -11,12 +11,19 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
-from analysis.comparisons.ablation import Comparison, PairedSample, average, compare_family
-from analysis.study.labels import signed
+from analysis.comparisons.ablation import (
+    Comparison,
+    PairedSample,
+    average,
+    compare_family,
+    noise_clause,
+)
+from analysis.comparisons.statistics import MARGIN
+from analysis.study.labels import is_number, signed
 from analysis.study.model import Study
 
 _FEWEST = 3
-"""Levels below which a slope is no more than a difference."""
+"""Fewest levels for a slope; with fewer it is no more than a difference."""
 
 
 def trends(study: Study, metric: str) -> list[Comparison]:
@@ -27,23 +34,30 @@ def trends(study: Study, metric: str) -> list[Comparison]:
 
 
 def trend_sentence(comparison: Comparison, name: str) -> str:
-    """Return a slope in words."""
+    """Return a slope in words; empty if it has no verdict."""
     e, factor = comparison.estimate, comparison.factor
-    if not e.is_known:
-        return f"More {factor}: too few seeds to say whether it is better or worse."
+    if comparison.verdict == "unknown":
+        return ""
+    if comparison.verdict == "the same":
+        return f"More {factor} changes nothing: {name} is the same at every level on each seed."
     mean, low, high = signed(e.mean, e.low, e.high, least=5)
     size = f"{mean} {name} per unit (95 % interval {low} to {high})"
     if comparison.verdict == "within noise":
-        return f"More {factor} changes nothing beyond noise: {size}, of {comparison.label}."
+        return (
+            f"More {factor} changes nothing beyond noise: {size}, of {comparison.label}; "
+            f"{noise_clause(comparison)}."
+        )
     return f"More {factor} is {comparison.verdict}: {size}, of {comparison.label}."
 
 
 def _slopes(study: Study, metric: str, path: str) -> PairedSample:
+    """Return the slope of each seed, equivalent to none if the whole range changes `MARGIN`."""
     found: dict[str, dict[int, tuple[float, float]]] = {}
-    levels: set[float] = set()
+    levels, results = set[float](), list[float]()
     for i, cells in enumerate(_groups(study, path)):
         values = {level: cell.by_seed(metric) for level, cell in cells.items()}
         levels |= set(values)
+        results += [value for of_level in values.values() for value in of_level.values()]
         # A seed that lacks a level would be fitted to another line than its neighbours.
         whole = set.intersection(*(set(of_level) for of_level in values.values()))
         found[str(i)] = {
@@ -54,7 +68,9 @@ def _slopes(study: Study, metric: str, path: str) -> PairedSample:
     label = f"{factor}, {min(levels):g} to {max(levels):g}" if levels else factor
     both = average(found, label, "slope 0", factor)
     slopes = tuple(xy / xx for xy, xx in zip(both.ours, both.theirs, strict=True))
-    return replace(both, ours=slopes, theirs=(0.0,) * len(slopes))
+    span = max(levels) - min(levels) if levels else 0.0
+    margin = MARGIN * abs(fmean(results)) / span if span and results else 0.0
+    return replace(both, ours=slopes, theirs=(0.0,) * len(slopes), margin=margin)
 
 
 def _moments(values: Mapping[float, float]) -> tuple[float, float]:
@@ -65,7 +81,7 @@ def _moments(values: Mapping[float, float]) -> tuple[float, float]:
 
 
 def _groups(study: Study, path: str) -> list[Mapping[float, Any]]:
-    """Return cells by level, those together that differ in nothing else that has a meaning."""
+    """Return cells by level, grouped so that no other active parameter differs within a group."""
     others = [{k: v for k, v in c.params if k != path} for c in study.cells]
     whole = {repr(sorted(o.items())): o for o in others if len(o) == max(map(len, others))}
     found: list[Mapping[float, Any]] = []
@@ -82,4 +98,4 @@ def _groups(study: Study, path: str) -> list[Mapping[float, Any]]:
 
 def _is_number(study: Study, path: str) -> bool:
     values = [dict(cell.params)[path] for cell in study.cells if path in dict(cell.params)]
-    return all(type(value) in (int, float) for value in values)
+    return all(map(is_number, values))

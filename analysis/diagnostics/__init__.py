@@ -1,4 +1,4 @@
-"""What a study cost, what pruning did, which parameters mattered, how weights moved.
+"""Diagnostics of a study: cost, pruning, importance of parameters, movement of weights.
 
 Begin with `cost`. No figure and no page here.
 """

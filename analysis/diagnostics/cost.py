@@ -1,17 +1,18 @@
-"""What a study cost: seconds as recorded, shares of the node, energy and CO2e by a stated model.
+"""Cost of a study: seconds as recorded, shares of the node, energy and CO2e by a stated model.
 
 energy [kWh] = hours x watts / 1000, emissions [kg CO2e] = energy x intensity. A trial is charged
 the cores and GPU shares that it held, for as long as it ran; what no trial held is the node's idle
 part and is charged to none. The shares of the trials and the idle part sum to the node's total. A
 pause between two runs of a study belongs to neither. Power is the model's unless the trials
 recorded what the machine measured (`cost/joules`). Intensity and GPU power are the reproduction
-report's, so that its own estimate (1,000 h, 173.6 kg) comes out of the same formula.
+report's: 1,000 h at 280 W are 173.6 kg by the same formula, as it says.
 """
 
 import math
 from dataclasses import dataclass
 
 from analysis.report_table import ReportTable
+from analysis.study.labels import NONE
 from analysis.study.model import Study, Trial, values_of
 from tune_runner.schema import (
     COST_CORE_SECONDS,
@@ -23,9 +24,7 @@ from tune_runner.schema import (
 )
 
 REPORT_WATTS = 280.0
-"""Power of the report's GPU under load; ours of a whole GPU, where none was measured."""
-
-REPORT_HOURS = 1_000.0
+"""Assumed draw of a whole GPU under load, if none was measured: the reproduction report's."""
 
 CPU_CORE_WATTS = 10.0
 """Assumed draw of one busy CPU core with its share of memory and board."""
@@ -55,7 +54,7 @@ def kg_co2e(kwh: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class TrialCost:
-    """What one trial held of the machine."""
+    """Part of the machine that one trial held."""
 
     number: int
     state: str
@@ -80,30 +79,30 @@ class TrialCost:
 
 @dataclass(frozen=True, slots=True)
 class StudyCost:
-    """The shares of a study's trials, and the node they ran on."""
+    """Costs of a study's trials, and of the node they ran on."""
 
-    shares: tuple[TrialCost, ...]
+    trials: tuple[TrialCost, ...]
     node_core_hours: float
-    """Cores that there were times the time from the first trial's start to the last one's end; NaN
-    where either is not recorded, or where more was held than was recorded."""
+    """Cores of the node times the hours from the first trial's start to the last one's end; NaN if
+    either is not recorded, or if more was held than was recorded."""
 
     node_gpu_hours: float = 0.0
-    """The same of its GPUs."""
+    """GPUs of the node times the same hours."""
 
     @property
     def seconds(self) -> float:
-        """Seconds of all trials, those that ran side by side counted each."""
-        return sum(share.seconds for share in self.shares)
+        """Seconds of all trials; those that ran side by side are each counted."""
+        return sum(share.seconds for share in self.trials)
 
     @property
     def core_hours(self) -> float:
         """Core hours that trials held."""
-        return sum(share.core_hours for share in self.shares)
+        return sum(share.core_hours for share in self.trials)
 
     @property
     def gpu_hours(self) -> float:
         """GPU-share hours that trials held."""
-        return sum(share.gpu_hours for share in self.shares)
+        return sum(share.gpu_hours for share in self.trials)
 
     @property
     def idle_core_hours(self) -> float:
@@ -118,7 +117,7 @@ class StudyCost:
     @property
     def kwh(self) -> float:
         """Energy of the trials, without the idle part."""
-        return sum(share.kwh for share in self.shares)
+        return sum(share.kwh for share in self.trials)
 
     @property
     def idle_kwh(self) -> float:
@@ -128,18 +127,18 @@ class StudyCost:
 
     @property
     def is_measured(self) -> bool:
-        """Whether every trial's energy was measured."""
-        return bool(self.shares) and not any(math.isnan(share.joules) for share in self.shares)
+        """True if every trial's energy was measured."""
+        return bool(self.trials) and not any(math.isnan(share.joules) for share in self.trials)
 
     def sentence(self) -> str:
         """Return the cost in words, the model included."""
-        measured = sum(not math.isnan(share.joules) for share in self.shares)
+        measured = sum(not math.isnan(share.joules) for share in self.trials)
         power = (
             "as the machine measured it"
             if self.is_measured
             else f"at an assumed {CPU_CORE_WATTS:g} W per busy core and {REPORT_WATTS:g} W per GPU"
         )
-        if 0 < measured < len(self.shares):
+        if 0 < measured < len(self.trials):
             power = f"as the machine measured it of {measured} trials, of the others {power}"
         elif not measured:
             power += " (power was not measured)"
@@ -167,13 +166,13 @@ class StudyCost:
 
 
 def trial_seconds(trial: Trial) -> float:
-    """Return a trial's seconds: as recorded, else its run's duration; NaN if it is not over."""
+    """Return a trial's seconds: as recorded, else its run's duration; NaN if it has not ended."""
     recorded = trial.metrics.get(COST_SECONDS, math.nan)
     return trial.end - trial.start if math.isnan(recorded) else recorded
 
 
 def study_cost(study: Study) -> StudyCost:
-    """Return the cost of all trials that have ended, whatever became of them."""
+    """Return the cost of all trials that have ended, in whatever state."""
     trials = [t for t in all_trials(study) if not math.isnan(trial_seconds(t))]
     shares = tuple(map(_share, trials))
     starts, ends = [t.start for t in trials], [t.end for t in trials]
@@ -187,22 +186,24 @@ def study_cost(study: Study) -> StudyCost:
 
 def all_trials(study: Study) -> list[Trial]:
     """Return every trial that was ever run: of the search, superseded ones, and confirmations."""
-    return sorted((*study.trials, *study.superseded, *study.confirming), key=lambda t: t.number)
+    return sorted(
+        (*study.trials, *study.superseded, *study.confirmation_trials), key=lambda t: t.number
+    )
 
 
 def _share(trial: Trial) -> TrialCost:
-    """Return what a trial held, as told; by an older version only how much, and at its end."""
-    told, seconds = trial.metrics, trial_seconds(trial)
-    cores = told.get(COST_CORE_SECONDS, seconds * told.get(COST_CPUS, 1.0))
-    gpus = told.get(COST_GPU_SECONDS, seconds * told.get(COST_GPUS, 0.0))
-    joules = told.get(COST_JOULES, math.nan)
+    """Return what a trial held as it recorded it; one core and no GPU by default."""
+    recorded, seconds = trial.metrics, trial_seconds(trial)
+    cores = recorded.get(COST_CORE_SECONDS, seconds * recorded.get(COST_CPUS, 1.0))
+    gpus = recorded.get(COST_GPU_SECONDS, seconds * recorded.get(COST_GPUS, 0.0))
+    joules = recorded.get(COST_JOULES, math.nan)
     return TrialCost(trial.number, trial.state, seconds, cores / 3600, gpus / 3600, joules)
 
 
 def _driven(study: Study, start: float, end: float) -> float:
-    """Return the seconds between two times in which a driver was at work.
+    """Return the seconds between two times in which a driver was running.
 
-    Where that was not recorded, or a driver was killed, a pause counts as well.
+    If that was not recorded, or a driver was killed, pauses count as well.
     """
     if not study.sessions or any(math.isnan(last) for _, last in study.sessions):
         return end - start
@@ -211,45 +212,33 @@ def _driven(study: Study, start: float, end: float) -> float:
 
 
 def _resources(study: Study) -> tuple[float, float]:
-    """Return the cores and GPUs that there were; NaN where they changed, or nobody recorded them.
-
-    Studies of older versions recorded the cores of the driver's machine only.
-    """
+    """Return the cores and GPUs of the cluster; NaN if they changed or were not recorded."""
     found = {
         (float(held.get("cpus") or math.nan), float(held.get("gpus") or 0.0))
-        for held in (each.get("cluster", each) for each in study.environments)
+        for held in (each.get("cluster", {}) for each in study.environments)
     }
     return found.pop() if len(found) == 1 else (math.nan, math.nan)
 
 
-def cost_sheet(study: Study) -> ReportTable:
-    """Return the cost by state, the node's idle part, and the report's estimate as a check."""
-    cost = study_cost(study)
+def cost_table(cost: StudyCost) -> ReportTable:
+    """Return the cost by state, and the node's idle part."""
     rows = []
-    for state in dict.fromkeys(share.state for share in cost.shares):
-        part = StudyCost(tuple(s for s in cost.shares if s.state == state), math.nan)
-        rows.append(_row(f"{state} ({len(part.shares)})", part, part.kwh))
-    rows.append(_row(f"trials together ({len(cost.shares)})", cost, cost.kwh))
+    for state in dict.fromkeys(share.state for share in cost.trials):
+        part = StudyCost(tuple(s for s in cost.trials if s.state == state), math.nan)
+        rows.append(_row(f"{state} ({len(part.trials)})", part, part.kwh))
+    rows.append(_row(f"trials together ({len(cost.trials)})", cost, cost.kwh))
     if not math.isnan(cost.node_core_hours):
         idle, node = cost.idle_core_hours, cost.node_core_hours
         rows.append(_hours("idle", idle, cost.idle_gpu_hours, cost.idle_kwh))
         rows.append(_hours("node", node, cost.node_gpu_hours, cost.kwh + cost.idle_kwh))
-    check = kilowatt_hours(REPORT_HOURS, REPORT_WATTS)
-    rows.append(
-        ("check: report", f"{REPORT_HOURS:g}", "–", f"{REPORT_HOURS:g}", *_energy(check, 1))
-    )
-    note = (
-        f"{cost.sentence()} The check is the reproduction report's own estimate: "
-        f"{REPORT_HOURS:,.0f} h at {REPORT_WATTS:g} W and {KG_PER_KWH:g} kg/kWh, 173.6 kg."
-    )
-    return ReportTable("cost", "Cost", _HEAD, tuple(rows), note)
+    return ReportTable("cost", "Cost", _HEAD, tuple(rows), cost.sentence())
 
 
-def trial_cost_sheet(study: Study) -> ReportTable:
+def trial_cost_table(study: Study, cost: StudyCost) -> ReportTable:
     """Return the cost of each trial that has ended; the rows sum to the study's trials."""
     trials = {trial.number: trial for trial in all_trials(study)}
     rows = []
-    for share in study_cost(study).shares:
+    for share in cost.trials:
         trial = trials[share.number]
         held = (share.seconds / 3600, share.core_hours, share.gpu_hours)
         numbers = [f"{value:.9g}" for value in (*held, share.kwh, kg_co2e(share.kwh))]
@@ -266,7 +255,7 @@ def _row(name: str, cost: StudyCost, kwh: float) -> tuple[str, ...]:
 
 
 def _hours(name: str, core_hours: float, gpu_hours: float, kwh: float) -> tuple[str, ...]:
-    return (name, "–", f"{core_hours:.3f}", f"{gpu_hours:.3f}", *_energy(kwh))
+    return (name, NONE, f"{core_hours:.3f}", f"{gpu_hours:.3f}", *_energy(kwh))
 
 
 def _energy(kwh: float, digits: int = 4) -> tuple[str, str]:

@@ -1,10 +1,13 @@
-"""Which parameter mattered? First-order functional ANOVA of a random forest, and of the seed.
+"""Importance of parameters: first-order functional ANOVA of a random forest, seed included.
 
 A forest learns the objective from the parameters of the complete trials. V is the variance of its
-prediction where every parameter is drawn on its own from the values that were tried; a parameter's
-share is the part of V that its average effect explains (Hutter et al. 2014, first order only). What
-the shares leave to 1 is joint effects. The seed is a parameter too: its share is luck. Where the
-forest foretells trials badly that it has not seen (`explained`), the shares mean little.
+prediction if every parameter is drawn independently from the values that were tried; a parameter's
+share is the part of V that its average effect explains (Hutter et al. 2014, first order only). The
+remainder to 1 is joint effects. The seed is a parameter too: its share is luck. If the forest
+predicts unseen trials badly (`explained`), the shares mean little.
+
+Hand-written because Optuna's fANOVA drops conditional parameters, and `analysis` may not import
+Optuna.
 """
 
 import math
@@ -15,19 +18,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.study.labels import is_number
 from analysis.study.model import SEED, Study, Trial
 
 _FEWEST = 10
 _TREES = 100
 _POINTS = 200
-"""Points, or somewhat more, that an average effect is taken over."""
+"""Fewest points that an average effect is taken over."""
 
 _MOST_VALUES = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Importance:
-    """Shares by parameter, the largest first, and how much to believe them."""
+    """Shares of variance by parameter, the largest first, and the fit of the forest."""
 
     shares: tuple[tuple[str, float], ...]
     explained: float
@@ -36,7 +40,7 @@ class Importance:
 
 def importance(study: Study) -> Importance | None:
     """Return the shares; None with fewer than ten complete trials or nothing that varies."""
-    trials = [t for t in study.different if not math.isnan(t.result(study.best_objective))]
+    trials = [t for t in study.distinct_trials if not math.isnan(t.result(study.best_objective))]
     paths = [path for path in (*study.paths, SEED) if len(_values(trials, path)) > 1]
     y = np.array([trial.result(study.best_objective) for trial in trials])
     if len(trials) < _FEWEST or not paths or y.std() == 0:
@@ -71,20 +75,20 @@ def _average_effect(
         middles = (np.arange(_MOST_VALUES) + 0.5) / _MOST_VALUES
         values = np.quantile(part, middles, axis=0, method="inverted_cdf")
         counts = np.ones(_MOST_VALUES)
-    asked = np.repeat(cloud[None], len(values), axis=0)
-    asked[:, :, place] = values[:, None]
-    means = forest.predict(asked.reshape(-1, cloud.shape[1])).reshape(len(values), -1).mean(axis=1)
+    points = np.repeat(cloud[None], len(values), axis=0)
+    points[:, :, place] = values[:, None]
+    means = forest.predict(points.reshape(-1, cloud.shape[1])).reshape(len(values), -1).mean(axis=1)
     mean = np.average(means, weights=counts)
     return float(np.average((means - mean) ** 2, weights=counts))
 
 
 def _columns(values: Sequence[Any]) -> NDArray[np.float64]:
-    """Return a parameter for a forest: its number, else a column for every level.
+    """Return a parameter as columns for a forest: its number, else one column for every level.
 
-    Where a number has no meaning, a column says so.
+    A numeric parameter that is inactive in some trials has a second column that says so.
     """
     missing = np.array([[value is None] for value in values], dtype=float)
-    if all(value is None or type(value) in (int, float) for value in values):
+    if all(value is None or is_number(value) for value in values):
         known = np.array([[0.0 if value is None else float(value)] for value in values])
         return np.hstack([known, missing]) if missing.any() else known
     levels = list(dict.fromkeys(map(repr, values)))

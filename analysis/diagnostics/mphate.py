@@ -1,4 +1,4 @@
-"""How do units move together over time? The multislice kernel of M-PHATE, embedded in two axes.
+"""M-PHATE: how units move together over time, by a multislice kernel embedded in two axes.
 
 A slice is an epoch, a unit what has a value in every slice. Within a slice units are near by an
 alpha-decaying kernel with an adaptive bandwidth; between slices a unit is near to itself by a

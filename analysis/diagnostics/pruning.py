@@ -1,21 +1,23 @@
-"""What pruning did, and whether it was safe: where trials were given up, and what it saved."""
+"""Effects of pruning: where trials were stopped, what it saved, and whether it was safe."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 from analysis.report_table import ReportTable
+from analysis.study.labels import NONE, number_text
 from analysis.study.model import Study, Trial, values_of
 
 
 @dataclass(frozen=True, slots=True)
 class RankStability:
-    """How well the order of trials after some epochs foretells their order at the end."""
+    """Agreement of the order of trials after some epochs with their order at the end."""
 
     epoch: int
     correlation: float
-    """Spearman's, of the best value so far with the best at the end."""
+    """Spearman's correlation of the best value so far with the best at the end."""
 
     winner_place: float
     """Share of the trials that were ahead of the later winner at that epoch."""
@@ -23,16 +25,24 @@ class RankStability:
     trials: int
 
 
-def early_and_final(study: Study) -> list[RankStability]:
+@dataclass(frozen=True, slots=True)
+class SavedEpochs:
+    """Epochs that a pruned trial ran, and those that a full one would have run."""
+
+    trial: Trial
+    ran: int
+    full: float
+
+
+def rank_stability(study: Study) -> list[RankStability]:
     """Return the rank correlation at every epoch that all complete trials have validated.
 
-    An epoch after which all are equal has none.
-
-    A trial that has stopped early keeps its best value: that is what a pruner would compare with.
+    Epochs at which all values are equal are left out. A trial that has stopped early keeps its best
+    value: that is what a pruner would compare with.
     """
     from scipy import stats
 
-    done = [t for t in study.different if t.curves.get(study.objective)]
+    done = [t for t in study.distinct_trials if t.curves.get(study.objective)]
     if len(done) < 3:
         return []
     first = max(min(trial.curves[study.objective]) for trial in done)
@@ -53,9 +63,8 @@ def early_and_final(study: Study) -> list[RankStability]:
     return found
 
 
-def safety_sentence(study: Study) -> str:
+def safety_sentence(found: Sequence[RankStability]) -> str:
     """Return from which epoch on a pruner that keeps the better half would keep the winner."""
-    found = early_and_final(study)
     if not found:
         return ""
     safe = found[-1].epoch
@@ -74,43 +83,42 @@ def safety_sentence(study: Study) -> str:
     )
 
 
-def saved_epochs(study: Study) -> list[tuple[Trial, int, float]]:
+def saved_epochs(study: Study) -> list[SavedEpochs]:
     """Return each pruned trial with the epochs it ran and those that a full one would have run.
 
-    A full trial is taken to run as long as the median of the complete ones; none is known to have
-    run shorter than it did.
+    A full trial is taken to run as long as the median of the complete ones, and no shorter than the
+    pruned trial did.
     """
     lengths = [_last_epoch(t) for t in study.trials if t.state == "complete" and _last_epoch(t)]
     if not lengths:
         return []
     typical = float(median(lengths))
     pruned = [t for t in study.trials if t.state == "pruned" and _ran(t)]
-    return [(trial, _ran(trial), max(typical, float(_ran(trial)))) for trial in pruned]
+    return [SavedEpochs(t, _ran(t), max(typical, float(_ran(t)))) for t in pruned]
 
 
-def saved_sentence(study: Study) -> str:
-    """Return what pruning has saved; empty where nothing was pruned."""
-    found = saved_epochs(study)
+def saved_sentence(study: Study, found: Sequence[SavedEpochs]) -> str:
+    """Return what pruning has saved; empty if nothing was pruned."""
     if not found:
         return ""
-    saved = sum(full - ran for _, ran, full in found)
+    saved = sum(one.full - one.ran for one in found)
     all_ran = sum(_ran(trial) or _last_epoch(trial) for trial in study.trials)
     return (
-        f"Pruning gave up {len(found)} trials and saved about {saved:.0f} epochs, "
+        f"Pruning stopped {len(found)} trials and saved about {saved:.0f} epochs, "
         f"{saved / (saved + all_ran):.0%} of what the study would have run (a full trial is taken "
         "to run as long as the median of the complete ones)."
     )
 
 
-def pruned_sheet(study: Study) -> ReportTable | None:
-    """Return the pruned trials with the epoch, and what the others had reached at that epoch."""
+def pruned_table(study: Study) -> ReportTable | None:
+    """Return the pruned trials with their last epoch, and the others' value at that epoch."""
     pruned = [trial for trial in study.trials if trial.state == "pruned"]
     if not pruned:
         return None
     rows = [_pruned_row(study, trial) for trial in pruned]
     head = ("trial", "cell", "seed", "pruned at epoch", "value there", "others there", "difference")
     note = (
-        f"{study.objective}, best so far. Others: the control's trial of the same seed where it "
+        f"{study.objective}, best so far. Others: the control's trial of the same seed if it "
         "reached that epoch, else the median of the complete trials that did. Pruned trials are no "
         "results; this comparison is at their last epoch only."
     )
@@ -129,15 +137,14 @@ def _pruned_row(study: Study, trial: Trial) -> tuple[str, ...]:
         others = [v for v in (_reached(study, t, epoch) for t in rest) if not math.isnan(v)]
         who = f"median of {len(others)}"
     base = median(others) if others else math.nan
-    known = not math.isnan(value - base)
     return (
         f"{trial.number:04d}",
         values_of(study, tuple(trial.params.items())) if study.is_sampled else trial.label,
-        "–" if trial.seed is None else str(trial.seed),
-        str(epoch or "–"),
-        "–" if math.isnan(value) else f"{value:.4f}",
-        f"{base:.4f}\n{who}" if others else "–",
-        f"{value - base:+.4f}" if known else "–",
+        NONE if trial.seed is None else str(trial.seed),
+        str(epoch or NONE),
+        number_text(value),
+        f"{base:.4f}\n{who}" if others else NONE,
+        number_text(value - base, "+.4f"),
     )
 
 

@@ -1,18 +1,18 @@
-"""Every figure of a report by name: what draws it, what its bars and marks are, what it needs.
+"""Figures of a report by name: what draws each, what its bars and marks are, what it needs.
 
-A figure takes the study and those beside it (`--against`) and returns None where the study has
-nothing for it. Matplotlib is imported when one is drawn.
+A figure is drawn from `Results` alone; None if the study has nothing for it. Matplotlib is imported
+when one is drawn. Begin with `FIGURES`; colours and fonts are in `style`.
 """
 
 import difflib
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.figures import comparing, searching, training, weights
-from analysis.figures.drawing import INK, PAPER, to_png, to_svg
-from analysis.study.model import Study
+from analysis.figures import comparisons, search, training, weights
+from analysis.figures.style import INK, PAPER, PLAIN, to_png, to_svg
+from analysis.results import Results
 from diffrec.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,14 +23,14 @@ __all__ = ["FIGURES", "INK", "PAPER", "FigureSpec", "draw_all", "draw_one", "to_
 
 @dataclass(frozen=True, slots=True)
 class FigureSpec:
-    """One figure: its function, and what a reader must know of it."""
+    """Figure: its function, and what a reader must know about it."""
 
-    draw: Callable[[Study, Sequence[Study]], "Figure | None"]
+    draw: Callable[[Results], "Figure | None"]
     caption: str
-    """What bars, marks and colours are."""
+    """Explanation of bars, marks and colours."""
 
     needs: str
-    """What a study must have for it, to end the sentence `this figure needs …`."""
+    """Requirement, to end the sentence `this figure needs …`."""
 
 
 _STUDENT = "bars: 95 % Student interval over the seeds, not corrected for their number"
@@ -38,29 +38,29 @@ _GRID = "a grid of one or two factors, one of them a number"
 
 FIGURES: Mapping[str, FigureSpec] = {
     "against_control": FigureSpec(
-        comparing.against_the_control,
+        comparisons.against_the_control,
         "Mean difference to the control, paired by seed. Bars: 95 % Student interval. Coloured "
         "where the difference stands after Holm's correction, grey within noise.",
         "a control cell and another cell with a seed in common",
     ),
     "by_number": FigureSpec(
-        comparing.by_number,
+        comparisons.by_number,
         "Mean over seeds; bars: sample standard deviation over seeds. Lines are shifted sideways "
         "a little so that bars do not hide each other.",
         _GRID,
     ),
     "divergence": FigureSpec(
-        comparing.divergence,
+        comparisons.divergence,
         f"Mean of the changes within each seed, at the same number; {_STUDENT}.",
         "a grid of a number and a method",
     ),
     "improvement": FigureSpec(
-        comparing.improvement,
+        comparisons.improvement,
         f"Change within each seed, mean over seeds; {_STUDENT}.",
         "a control cell and another cell with a seed in common",
     ),
     "reproduction": FigureSpec(
-        comparing.reproduction,
+        comparisons.reproduction,
         "Ours less the reported value, as per cent of the reported one. Bars: 95 % Student "
         "interval of ours, none for one seed; the literature gives none. Zero is agreement.",
         "a variant and dataset that the literature reports, on the published split",
@@ -85,24 +85,24 @@ FIGURES: Mapping[str, FigureSpec] = {
         "validation values by epoch",
     ),
     "best_so_far": FigureSpec(
-        searching.best_so_far,
+        search.best_so_far,
         "The best epoch of every complete trial, in the order in which they ended.",
         "two complete trials",
     ),
     "parallel": FigureSpec(
-        searching.parallel,
+        search.parallel,
         "A line for each trial, a dot for each of its values. Without a dot on an axis it passes "
-        "over a parameter that has no meaning for it; the last axis is the validation value.",
+        "over a parameter that is inactive for it; the last axis is the validation value.",
         "two complete trials and two parameters that vary",
     ),
     "importance": FigureSpec(
-        searching.important,
-        "First-order fANOVA of a random forest. The seed's bar (grey) is luck; what the bars leave "
-        "to 1 is joint effects. Little is meant where the forest foretells unseen trials badly.",
+        search.important,
+        "First-order fANOVA of a random forest. The seed's bar (grey) is luck; the remainder to 1 "
+        "is joint effects. If the forest predicts unseen trials badly, the bars mean little.",
         "ten complete trials and a parameter that varies",
     ),
     "slices": FigureSpec(
-        searching.slices,
+        search.slices,
         "A mark for each complete trial, whatever its other parameters.",
         "two complete trials and a parameter that varies",
     ),
@@ -136,15 +136,15 @@ FIGURES: Mapping[str, FigureSpec] = {
 }
 
 
-def draw_all(study: Study, others: Sequence[Study] = ()) -> dict[str, "Figure"]:
+def draw_all(results: Results) -> dict[str, "Figure"]:
     """Return every figure that the study has something for.
 
-    One that cannot be drawn is said so on standard error; it must not cost the page.
+    One that cannot be drawn is named on standard error, and costs no other and not the page.
     """
     drawn: dict[str, Figure] = {}
     for name in FIGURES:
         try:
-            figure = _draw(name, study, others)
+            figure = _draw(name, results)
         except Exception as error:  # noqa: BLE001 - whatever it is, the others stand
             sys.stderr.write(f"note: figure {name} failed ({type(error).__name__}: {error})\n")
             continue
@@ -153,34 +153,31 @@ def draw_all(study: Study, others: Sequence[Study] = ()) -> dict[str, "Figure"]:
     return drawn
 
 
-def _draw(name: str, study: Study, others: Sequence[Study]) -> "Figure | None":
-    """Draw a figure; matplotlib would take a name with two dollars for a formula."""
-    shown = (_without_formulas(one) for one in (study, *others))
-    return FIGURES[name].draw(next(shown), tuple(shown))
+def _draw(name: str, results: Results) -> "Figure | None":
+    """Draw a figure; a name with two dollars is no formula."""
+    import matplotlib as mpl
+
+    with mpl.rc_context(PLAIN):
+        return FIGURES[name].draw(results)
 
 
-def _without_formulas(study: Study) -> Study:
-    tags = {**study.tags, "dataset": study.dataset.replace("$", r"\$")}
-    return replace(study, name=study.name.replace("$", r"\$"), tags=tags)
-
-
-def draw_one(name: str, study: Study, others: Sequence[Study] = ()) -> "Figure":
+def draw_one(name: str, results: Results) -> "Figure":
     """Return one figure.
 
     Raises:
         UserError: the study has nothing for it.
     """
-    figure = _draw(name, study, others)
+    figure = _draw(name, results)
     if figure is None:
         raise UserError(
-            f"Figure {name!r} needs {FIGURES[name].needs}, and study {study.name!r} has none; "
-            "without --figure the report draws all that there are."
+            f"Figure {name!r} needs {FIGURES[name].needs}, and study {results.study.name!r} has "
+            "none; without --figure the report draws all that there are."
         )
     return figure
 
 
 def check_name(name: str) -> None:
-    """Refuse a figure that there is none of.
+    """Refuse an unknown figure.
 
     Raises:
         UserError: no figure of that name.

@@ -1,4 +1,4 @@
-"""Figures of training: curves, what pruning saw and saved, what time went into."""
+"""Figures of training: curves, pruning, seconds and the use of workers."""
 
 import math
 from statistics import fmean
@@ -6,18 +6,16 @@ from typing import TYPE_CHECKING
 
 from analysis.comparisons.literature import reported_seconds
 from analysis.diagnostics.cost import all_trials, trial_seconds
-from analysis.diagnostics.pruning import early_and_final, saved_epochs
-from analysis.figures.comparing import Studies
-from analysis.figures.drawing import COLOURS, GREY, INK, Colouring, legend, legend_below, single
+from analysis.figures.style import COLOURS, GREY, INK, Colouring, legend, legend_below, single
+from analysis.results import Results
 from analysis.study.metrics import METRIC, title
-from analysis.study.model import Study
 from tune_runner.schema import EPOCH_SECONDS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDE = 5.0
-"""Times the least value from which on an axis of seconds is a log scale."""
+"""Ratio of largest to smallest value from which on an axis of seconds is logarithmic."""
 
 _QUICK = 0.1
 """Seconds of an epoch below which all are shown in milliseconds."""
@@ -31,8 +29,9 @@ _STATES = {
 }
 
 
-def learning_curves(study: Study, _: Studies) -> "Figure | None":
+def learning_curves(results: Results) -> "Figure | None":
     """Draw the objective of every trial over its epochs."""
+    study = results.study
     colouring, drawn = Colouring(study), set[str]()
     figure, axes = single(
         "How did the trials learn, and which were given up?",
@@ -61,9 +60,9 @@ def learning_curves(study: Study, _: Studies) -> "Figure | None":
     return figure
 
 
-def early_final(study: Study, _: Studies) -> "Figure | None":
-    """Draw how well early validation foretells the final order."""
-    found = early_and_final(study)
+def early_final(results: Results) -> "Figure | None":
+    """Draw how well early validation predicts the final order."""
+    found = results.ranks
     if not found:
         return None
     figure, axes = single(
@@ -82,20 +81,19 @@ def early_final(study: Study, _: Studies) -> "Figure | None":
     return figure
 
 
-def pruning_saved(study: Study, _: Studies) -> "Figure | None":
+def pruning_saved(results: Results) -> "Figure | None":
     """Draw the epochs that pruned trials ran and those that they were spared."""
-    found = saved_epochs(study)
+    found = sorted(results.saved, key=lambda one: one.ran)
     if not found:
         return None
-    found.sort(key=lambda row: row[1])
     figure, axes = single(
         "How much compute did pruning save?",
         "training epochs",
         "pruned trials",
         height=min(2.0 + 0.12 * len(found), 6.0),
     )
-    y, ran = range(len(found)), [row[1] for row in found]
-    spared = [full - n for _, n, full in found]
+    y, ran = range(len(found)), [one.ran for one in found]
+    spared = [one.full - one.ran for one in found]
     axes.barh(y, ran, color=COLOURS[0], label=f"run ({sum(ran)})")
     axes.barh(y, spared, left=ran, color=COLOURS[5], alpha=0.5, label=f"saved ({sum(spared):.0f})")
     axes.set_yticks([])
@@ -103,8 +101,9 @@ def pruning_saved(study: Study, _: Studies) -> "Figure | None":
     return figure
 
 
-def seconds_per_epoch(study: Study, _: Studies) -> "Figure | None":
+def seconds_per_epoch(results: Results) -> "Figure | None":
     """Draw the seconds of a training epoch for each variant, beside the report's."""
+    study = results.study
     groups: dict[str, list[float]] = {}
     several = len({cell.variant for cell in study.cells}) > 1
     colouring = Colouring(study)
@@ -158,8 +157,9 @@ def _plain_tick(value: float, _: object) -> str:
     return f"{value:g}" if lead in (1, 2, 5) else ""
 
 
-def against_cost(study: Study, _: Studies) -> "Figure | None":
+def against_cost(results: Results) -> "Figure | None":
     """Draw accuracy against the minutes that a trial took."""
+    study = results.study
     colouring, drawn = Colouring(study), set[str]()
     accuracy = f"{title(METRIC)} (test)"
     figure, axes = single("What does accuracy cost?", "minutes per trial", accuracy)
@@ -179,8 +179,9 @@ def against_cost(study: Study, _: Studies) -> "Figure | None":
     return figure
 
 
-def timeline(study: Study, _: Studies) -> "Figure | None":
+def timeline(results: Results) -> "Figure | None":
     """Draw when each trial ran, in as many lanes as ran side by side."""
+    study = results.study
     timed = [t for t in all_trials(study) if not math.isnan(t.end - t.start)]
     if len(timed) < 2:
         return None

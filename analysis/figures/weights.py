@@ -1,12 +1,12 @@
-"""Figures of learned weights: against age, and how their rows moved in training."""
+"""Figures of learned weights: against age, and their movement in training."""
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from analysis.diagnostics.mphate import embed
-from analysis.figures.comparing import Studies
-from analysis.figures.drawing import COLOURS, GREY, INK, legend_below, name_panel, panels, write
+from analysis.figures.style import COLOURS, GREY, INK, legend_below, name_panel, panels, write
+from analysis.results import Results
 from analysis.study.model import Study, Trial
 from analysis.study.weight_trajectory import Trajectory
 
@@ -14,21 +14,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST = 4
-"""Panels of a figure."""
+"""Most panels of a figure."""
 
 _MOST_NAMED = 12
-"""Lines of a panel that have their number beside them."""
+"""Most lines of a panel that have their number beside them."""
 
 _WIDTH, _HEIGHT = 0.16, 0.07
-"""Of a number beside its line, as shares of what the lines' ends span."""
+"""Size of a number beside its line, as shares of the span of the lines' ends."""
 
 _HALF_LIFE = 5.0
 _LINEAR_ITEMS, _LINEAR_LEAST = 50, 0.1
-"""The linear curve depends on the length of a history: drawn for one of this many items."""
+"""Length of the history that the linear curve is drawn for, and its smallest weight."""
 
 
-def weight_by_age(study: Study, _: Studies) -> "Figure | None":
+def weight_by_age(results: Results) -> "Figure | None":
     """Draw the learned weight against an interaction's age, early to late, and the static ones."""
+    study = results.study
     shown = [(name, w) for name, w in _learned(study) if w.is_by_age][:_MOST]
     if not shown:
         return None
@@ -66,8 +67,9 @@ def weight_by_age(study: Study, _: Studies) -> "Figure | None":
     return figure
 
 
-def mphate_panels(study: Study, _: Studies) -> "Figure | None":
+def mphate_panels(results: Results) -> "Figure | None":
     """Draw how the rows of W moved together over training, a panel for each variant."""
+    study = results.study
     shown = [(n, w) for n, w in _learned(study) if len(w.epochs) > 4 and w.units[0].shape[1] > 2]
     if not shown:
         return None
@@ -119,7 +121,7 @@ def _learned(study: Study) -> list[tuple[str, Trajectory]]:
 
 
 def _apart(ends: np.ndarray) -> list[int]:
-    """Return which units are named: the first, the last, and whatever lies clear of those named."""
+    """Return the units to name: the first, the last, and those that lie clear of them."""
     span = np.ptp(ends, axis=0)
     places = ends / np.where(span > 0, span, 1)
     few = np.linspace(0, len(ends) - 1, min(len(ends), _MOST_NAMED)).round().astype(int).tolist()
@@ -133,7 +135,7 @@ def _apart(ends: np.ndarray) -> list[int]:
 
 
 def _early_to_late() -> Any:
-    """Blue to orange through grey: to be told apart by every eye, on light and on dark."""
+    """Return a colour map from blue to orange, readable for every eye on light and dark."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("time", [COLOURS[5], "#9a9a9a", COLOURS[1]])

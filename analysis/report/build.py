@@ -1,4 +1,4 @@
-"""From a study's name to what is printed, saved and put on its MLflow run."""
+"""Building of a report: read the study, analyse it, print, save, put it on its MLflow run."""
 
 import sys
 import textwrap
@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.diagnostics.cost import trial_cost_sheet
+from analysis.diagnostics.cost import trial_cost_table
 from analysis.report import files, summary_formats
-from analysis.report.content import Findings, find
+from analysis.report.content import ReportContent, report_content
 from analysis.report.summary import state_sentence
-from analysis.report_table import sheet_csv, sheet_latex, sheet_markdown
+from analysis.report_table import markdown_text, to_csv, to_latex, to_markdown
+from analysis.results import Results, analyse
 from analysis.study import mlflow_reader
 from analysis.study.model import Study
 from diffrec.errors import UserError
@@ -31,14 +32,15 @@ def report_study(
     """
     client = mlflow_reader.connect(uri)
     study, others = _read(client, name, against, runs_dir)
-    found = find(study, others)
-    _show(found)
+    results = analyse(study, others)
+    content = report_content(results)
+    _show(content)
     folder = files.report_folder(runs_dir, name)
-    texts = _texts(found)
+    texts = _texts(results, content)
     files.clear(folder)
     files.write_files(folder, texts)  # first: a figure that fails must not cost the table
     if with_figures:
-        files.write_files(folder, _drawn(found, others))
+        files.write_files(folder, _drawn(results, content, uri))
     files.log_folder(client, study.run_id, folder, instead=True)
     files.describe_run(client, study.run_id, texts["report.md"])
     sys.stdout.write(f"report    {folder / ('index.html' if with_figures else 'report.md')}\n")
@@ -59,14 +61,9 @@ def draw_figure(
     figures.check_name(figure)
     client = mlflow_reader.connect(uri)
     study, others = _read(client, name, against, runs_dir)
-    drawn = figures.draw_one(figure, study, others)
+    drawn = figures.draw_one(figure, analyse(study, others))
     folder = files.report_folder(runs_dir, name)
-    svg = (
-        figures.to_svg(drawn, figure)
-        .replace(figures.INK, "#000000")
-        .replace(figures.PAPER, "#ffffff")
-    )
-    drawings = {f"figures/{figure}.svg": svg, f"figures/{figure}.png": figures.to_png(drawn)}
+    drawings = _image_files(figure, figures.to_svg(drawn, figure), figures.to_png(drawn))
     files.write_files(folder, drawings)
     files.log_folder(client, study.run_id, folder)
     sys.stdout.write("".join(f"{folder / path}\n" for path in drawings))
@@ -100,46 +97,55 @@ def _read_one(client: "MlflowClient", name: str, runs_dir: Path) -> Study:
     return mlflow_reader.read_study(client, name, StudyFolder(runs_dir, name).identity())
 
 
-def _texts(found: Findings) -> dict[str, str]:
-    table, answer = found.table, "".join(f"- {line}\n" for line in found.sentences)
-    sheets = "\n".join(sheet_markdown(sheet) for sheet in found.sheets)
-    markdown = summary_formats.markdown_table(table)
-    files = {
-        "table.md": markdown,
-        "table.csv": summary_formats.csv_table(table),
-        "table.tex": summary_formats.latex_table(table),
-        "report.md": f"{markdown}\n## What was found\n\n{answer}\n{sheets}",
+def _texts(results: Results, content: ReportContent) -> dict[str, str]:
+    """Return the report's text files by path."""
+    summary = content.summary
+    lines = "".join(f"- {markdown_text(line)}\n" for line in content.sentences)
+    sections = "\n".join(map(to_markdown, content.tables))
+    table = summary_formats.markdown_table(summary, content.sentences[0])
+    texts = {
+        "table.md": summary_formats.markdown_table(summary),
+        "table.csv": summary_formats.csv_table(summary),
+        "table.tex": summary_formats.latex_table(summary),
+        "report.md": f"{table}\n## What was found\n\n{lines}\n{sections}",
+        # For hundreds of trials: a file to sort, not a table to read.
+        "tables/cost_by_trial.csv": to_csv(trial_cost_table(results.study, results.cost)),
     }
-    # Of hundreds of trials: a file to sort, not a table to read.
-    files["tables/cost_by_trial.csv"] = sheet_csv(trial_cost_sheet(found.table.study))
-    for sheet in found.sheets:
-        files[f"tables/{sheet.name}.csv"] = sheet_csv(sheet)
-        files[f"tables/{sheet.name}.tex"] = sheet_latex(sheet)
-    return files
+    for one in content.tables:
+        name = files.safe_name(one.name)
+        texts[f"tables/{name}.csv"] = to_csv(one)
+        texts[f"tables/{name}.tex"] = to_latex(one)
+    return texts
 
 
-def _drawn(found: Findings, others: Sequence[Study]) -> dict[str, str | bytes]:
+def _drawn(results: Results, content: ReportContent, uri: str) -> dict[str, str | bytes]:
     """Return the page and its figures; plots are imported only once the table is safe."""
     from analysis import figures
     from analysis.report.page import page
 
-    drawn = figures.draw_all(found.table.study, others)
+    drawn = figures.draw_all(results)
     svg = {name: figures.to_svg(figure, name) for name, figure in drawn.items()}
-    files: dict[str, str | bytes] = {"index.html": page(found, svg)}
+    made: dict[str, str | bytes] = {"index.html": page(content, svg, uri)}
     for name, figure in drawn.items():
-        files[f"figures/{name}.svg"] = (
-            svg[name].replace(figures.INK, "#000000").replace(figures.PAPER, "#ffffff")
-        )
-        files[f"figures/{name}.png"] = figures.to_png(figure)
-    return files
+        made |= _image_files(name, svg[name], figures.to_png(figure))
+    return made
 
 
-def _show(found: Findings) -> None:
-    """Print the table and the answer: drawn for a terminal, plain for a pipe."""
-    table, study = found.table, found.table.study
-    heading = f"{study.name} on {study.dataset}: {study.question}"
-    sys.stdout.write(textwrap.fill(heading, summary_formats.NARROW) + "\n")
+def _image_files(name: str, svg: str, png: bytes) -> dict[str, str | bytes]:
+    """Return a figure's files by path, in black on white."""
+    from analysis.figures import INK, PAPER
+
+    black = svg.replace(INK, "#000000").replace(PAPER, "#ffffff")
+    return {f"figures/{name}.svg": black, f"figures/{name}.png": png}
+
+
+def _show(content: ReportContent) -> None:
+    """Print the answer and the table: drawn for a terminal, plain for a pipe."""
+    table, study = content.summary, content.summary.study
     width = summary_formats.NARROW
+    heading = f"{study.name} on {study.dataset}: {study.question}"
+    sys.stdout.write(textwrap.fill(heading, width) + "\n\n")
+    sys.stdout.write(textwrap.fill(content.sentences[0], width) + "\n")
     if sys.stdout.isatty():
         from rich.console import Console
 
@@ -151,5 +157,5 @@ def _show(found: Findings) -> None:
         sys.stdout.write(
             f"\n{summary_formats.plain_table(table)}\n\n{summary_formats.notes_text(table)}\n"
         )
-    said = [textwrap.fill(f"- {s}", width, subsequent_indent="  ") for s in found.sentences]
+    said = [textwrap.fill(f"- {s}", width, subsequent_indent="  ") for s in content.sentences[1:]]
     sys.stdout.write("\n" + "\n".join(said) + "\n")

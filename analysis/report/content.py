@@ -1,99 +1,108 @@
-"""All that a report says of a study: its table, the answer in sentences, and every other table."""
+"""Content of a report: the table of cells, the sentences, and every other table."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from analysis.comparisons.ablation import against_control, main_effects
-from analysis.comparisons.confirmation import confirmation_sheet
-from analysis.comparisons.factor_interactions import interactions
-from analysis.comparisons.literature import SOURCES, compare_to_reported
-from analysis.comparisons.other_studies import against_sentences, against_sheets
-from analysis.comparisons.patience import patience_effects, patience_sheet
-from analysis.comparisons.per_user import users_sheet
-from analysis.comparisons.table import comparison_sheet
-from analysis.comparisons.trends import trends
-from analysis.diagnostics.cost import all_trials, cost_sheet
-from analysis.diagnostics.pruning import pruned_sheet
-from analysis.report.conclusions import answers
-from analysis.report.summary import Table, make_table
+from analysis.comparisons.ablation import DETECTABLE_NOTE, Comparison, is_judged
+from analysis.comparisons.confirmation import confirmation_table
+from analysis.comparisons.literature import SOURCES, ReportedComparison
+from analysis.comparisons.other_studies import tables_beside
+from analysis.comparisons.patience import patience_table
+from analysis.comparisons.per_user import users_table
+from analysis.comparisons.table import comparison_table
+from analysis.diagnostics.cost import all_trials, cost_table
+from analysis.diagnostics.pruning import pruned_table
+from analysis.report.conclusions import sentences
+from analysis.report.summary import SummaryTable, summary_table
 from analysis.report_table import ReportTable
-from analysis.study.labels import label_of
+from analysis.results import Results
+from analysis.study.labels import NONE, label_of
 from analysis.study.metrics import METRIC, title
 from analysis.study.model import Study
 
+_NAME = title(METRIC)
+
 _PAIRED = (
-    f"Differences in {title(METRIC)} on test, paired by seed. p: Holm's correction within this "
+    f"Differences in {_NAME} on test, paired by seed. p: Holm's correction within this "
     "table. Interval: Student's, of that row alone, so one beside zero may still be within noise."
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
-    """What a report is made of."""
+class ReportContent:
+    """Everything that a report shows, as text."""
 
-    table: Table
+    summary: SummaryTable
     sentences: tuple[str, ...]
-    sheets: tuple[ReportTable, ...]
+    """Conclusions; the first is the answer to the study's question."""
+
+    tables: tuple[ReportTable, ...]
 
 
-def find(study: Study, others: Sequence[Study] = ()) -> Findings:
-    """Return what the study says, alone and beside others."""
-    name = title(METRIC)
-    said = answers(study)
-    for other in others:
-        said += against_sentences(study, other, METRIC, name)
-    sheets = [sheet for sheet in _sheets(study, others) if sheet is not None]
-    return Findings(make_table(study), tuple(said), tuple(sheets))
+def report_content(results: Results) -> ReportContent:
+    """Return what the results say, formatted."""
+    return ReportContent(summary_table(results), tuple(sentences(results)), tables(results))
 
 
-def _sheets(study: Study, others: Sequence[Study]) -> Iterator[ReportTable | None]:
-    name = title(METRIC)
-    yield confirmation_sheet(study, METRIC, name)
-    yield comparison_sheet(
+def tables(results: Results) -> tuple[ReportTable, ...]:
+    """Return every table but that of the cells; without empty ones."""
+    return tuple(table for table in _tables(results) if table is not None)
+
+
+def _tables(results: Results) -> Iterator[ReportTable | None]:
+    study = results.study
+    yield confirmation_table(study, METRIC, _NAME)
+    yield comparison_table(
         "control",
         "Against the control, seed by seed",
-        against_control(study, METRIC),
-        _PAIRED,
+        results.control,
+        f"{_PAIRED} {DETECTABLE_NOTE}",
     )
-    yield users_sheet(study)
-    yield comparison_sheet(
+    yield users_table(results.users)
+    yield comparison_table(
         "effects",
         "Each factor, all else equal",
-        main_effects(study, METRIC),
-        f"{_PAIRED} A level's cells are averaged within a seed, those only that have a partner; "
-        "where a trial is missing, the largest part in which every seed has every pair.",
+        _judged(results.effects),
+        f"{_PAIRED} A level's cells are averaged within a seed, only those that have a partner; "
+        "if a trial is missing, the largest part in which every seed has every pair.",
     )
-    yield comparison_sheet(
+    yield comparison_table(
         "trends",
         "Is more of it better?",
-        trends(study, METRIC),
-        f"Slope of {name} per unit of the number, fitted within each seed, all else equal.",
+        _judged(results.trends),
+        f"Slope of {_NAME} per unit of the number, fitted within each seed, all else equal.",
     )
-    yield comparison_sheet(
+    yield comparison_table(
         "interactions",
         "Do factors act together?",
-        interactions(study, METRIC),
+        _judged(results.interactions),
         f"{_PAIRED} Zero: what both change together is the sum of what each changes alone.",
     )
-    yield patience_sheet(patience_effects(study))
-    yield literature_sheet(study)
-    for other in others:
-        yield from against_sheets(study, other, METRIC, name)
-    yield pruned_sheet(study)
-    yield failed_sheet(study)
-    yield cost_sheet(study)
+    yield patience_table(results.patience)
+    yield literature_table(results.literature)
+    for beside in results.others:
+        yield from tables_beside(beside, METRIC, _NAME)
+    yield pruned_table(study)
+    yield failed_table(study)
+    yield cost_table(results.cost)
 
 
-def literature_sheet(study: Study) -> ReportTable | None:
-    """Return our values beside the reported ones, with the difference and what it is worth."""
-    words = {True: "yes", False: "no", None: "one seed"}
-    found = list(compare_to_reported(study))
+def _judged(found: Sequence[Comparison]) -> Sequence[Comparison]:
+    """Return a family of tests; nothing of one that has no verdict, for want of seeds."""
+    return found if is_judged(found) else ()
+
+
+def literature_table(found: Sequence[ReportedComparison]) -> ReportTable | None:
+    """Return our values beside the reported ones, with the difference; None without any."""
+    if not found:
+        return None
+    words = {True: "yes", False: "no", None: NONE}
     rows = [
         (
             f"{row.cell.variant}{row.elsewhere}",
             title(f"test/{row.metric}"),
             f"{row.ours.mean:.4f}",
-            f"{row.ours.low:.4f} to {row.ours.high:.4f}" if row.ours.is_known else "–",
+            f"{row.ours.low:.4f} to {row.ours.high:.4f}" if row.ours.is_known else NONE,
             f"{row.theirs:.4f}",
             f"{row.difference:+.4f}\n{row.difference / row.theirs:+.1%}",
             words[row.exceeds],
@@ -114,15 +123,11 @@ def literature_sheet(study: Study) -> ReportTable | None:
     sources = dict.fromkeys(row.reported.source for row in found)
     said = "; ".join(f"{source}: {SOURCES[source]}" for source in sources)
     note = f"Interval: Student's over our seeds; the literature reports none. {said}."
-    return (
-        ReportTable("literature", "Beside the literature", head, tuple(rows), note)
-        if rows
-        else None
-    )
+    return ReportTable("literature", "Beside the literature", head, tuple(rows), note)
 
 
-def failed_sheet(study: Study) -> ReportTable | None:
-    """Return the failed trials and why; they stand in no mean."""
+def failed_table(study: Study) -> ReportTable | None:
+    """Return the failed trials and why they failed; they are in no mean."""
     again = {
         trial.retry_of: f" (run again as {trial.number:04d})"
         for trial in all_trials(study)
@@ -132,7 +137,7 @@ def failed_sheet(study: Study) -> ReportTable | None:
         (
             f"{trial.number:04d}",
             label_of(tuple(trial.params.items())),
-            "–" if trial.seed is None else str(trial.seed),
+            NONE if trial.seed is None else str(trial.seed),
             (trial.error or "not recorded") + again.get(trial.number, ""),
         )
         for trial in all_trials(study)

@@ -1,12 +1,15 @@
-"""Where a report's files go: a folder of the study, and the study's MLflow run."""
+"""Files of a report: a folder of the study, and artifacts of the study's MLflow run."""
 
+import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffrec.errors import UserError
+from diffrec.files import atomic_write
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -15,12 +18,17 @@ ARTIFACTS = "report"
 """Folder of the report among the run's artifacts."""
 
 _PARTS = ("figures", "tables")
-"""Folders of a report in which one may hold what the next does not."""
+"""Folders of a report that are emptied first: the next report may have fewer files."""
 
 _PAGE = "index.html"
 
 _NOTE_LENGTH = 4_500
-"""Characters of a description; MLflow refuses a tag above 5,000 (8,000 in newer stores)."""
+"""Most characters of a description; MLflow refuses a tag above 5,000 (8,000 in newer stores)."""
+
+
+def safe_name(name: str) -> str:
+    """Return a file name for a table: other studies' names may hold any character."""
+    return re.sub(r"[^\w.-]", "_", name)[:120]
 
 
 def report_folder(runs_dir: Path, study: str) -> Path:
@@ -30,29 +38,21 @@ def report_folder(runs_dir: Path, study: str) -> Path:
         UserError: it cannot be made.
     """
     folder = runs_dir / study / "report"
-    try:
+    with _refusing(folder, "made"):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"The folder {folder} cannot be made ({error.strerror}); choose another --runs-dir."
-        ) from None
     return folder
 
 
 def clear(folder: Path) -> None:
-    """Remove what an earlier report of the study left: none of it may pass for this one's.
+    """Remove the files of an earlier report of the study, so that none passes for this one's.
 
     Raises:
         UserError: it cannot be removed.
     """
-    try:
+    with _refusing(folder, "written"):
         for part in filter(Path.is_dir, (folder / part for part in _PARTS)):
             shutil.rmtree(part)
         (folder / _PAGE).unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"The folder {folder} cannot be written ({error.strerror}); choose another --runs-dir."
-        ) from None
 
 
 def write_files(folder: Path, files: Mapping[str, str] | Mapping[str, str | bytes]) -> None:
@@ -61,52 +61,38 @@ def write_files(folder: Path, files: Mapping[str, str] | Mapping[str, str | byte
     Raises:
         UserError: the folder cannot be written.
     """
-    try:
+    with _refusing(folder, "written"):
         for name, content in files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content.encode() if isinstance(content, str) else content)
-    except OSError as error:
-        raise UserError(
-            f"The folder {folder} cannot be written ({error.strerror}); choose another --runs-dir."
-        ) from None
+            atomic_write(path, content)
 
 
 def describe_run(client: "MlflowClient", run_id: str, markdown: str) -> None:
     """Make the report's text the description that MLflow shows of the study's run."""
-    from mlflow.exceptions import MlflowException
-
     if len(markdown) > _NOTE_LENGTH:
-        kept = markdown[:_NOTE_LENGTH].rsplit("\n", 1)[0]
-        markdown = f"{kept}\n\n… the rest is in the artifact report/report.md"
-    try:
+        start = markdown[:_NOTE_LENGTH].rsplit("\n", 1)[0]
+        markdown = f"{start}\n\n… the rest is in the artifact report/report.md"
+    with _noting("the description"):
         client.set_tag(run_id, "mlflow.note.content", markdown)
-    except (MlflowException, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        sys.stderr.write(f"note: MLflow did not take the description ({reason})\n")
 
 
 def log_folder(client: "MlflowClient", run_id: str, folder: Path, *, instead: bool = False) -> None:
     """Put the folder's files on the study's run; say so if MLflow does not take them.
 
     Args:
-        client: of the tracking server.
+        client: client of the tracking server.
         run_id: the study's run.
-        folder: the report's.
-        instead: whether they take the place of what an earlier report left there.
+        folder: the report's folder.
+        instead: whether they replace the files of an earlier report.
     """
-    from mlflow.exceptions import MlflowException
-
-    try:
+    with _noting("the report", f"; it is in {folder}"):
         if instead:
-            _forget(client, run_id)
+            _remove_earlier(client, run_id)
         client.log_artifacts(run_id, str(folder), ARTIFACTS)
-    except (MlflowException, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        sys.stderr.write(f"note: MLflow did not take the report ({reason}); it is in {folder}\n")
 
 
-def _forget(client: "MlflowClient", run_id: str) -> None:
+def _remove_earlier(client: "MlflowClient", run_id: str) -> None:
     """Remove the parts of an earlier report from the run."""
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
@@ -116,3 +102,26 @@ def _forget(client: "MlflowClient", run_id: str) -> None:
         store = get_artifact_repository(str(client.get_run(run_id).info.artifact_uri))
         for path in stale:
             store.delete_artifacts(path)
+
+
+@contextmanager
+def _refusing(folder: Path, what: str) -> Iterator[None]:
+    """Turn an error of the file system into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"The folder {folder} cannot be {what} ({error.strerror}); choose another --runs-dir."
+        ) from None
+
+
+@contextmanager
+def _noting(what: str, where: str = "") -> Iterator[None]:
+    """Note on standard error that MLflow did not take something; the report itself is saved."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except (MlflowException, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        sys.stderr.write(f"note: MLflow did not take {what} ({reason}){where}\n")

@@ -1,113 +1,217 @@
-"""The report as one page that works offline: the question, the answer, tables, figures."""
+"""Page of a report: one HTML file that works offline, filled from `page.html.jinja`."""
 
-import html
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from importlib.resources import files
+from urllib.parse import urlsplit
+
+import jinja2
+from markupsafe import Markup
 
 from analysis.figures import FIGURES, INK, PAPER
-from analysis.report.content import Findings
-from analysis.report.summary import Table
+from analysis.report.content import ReportContent
+from analysis.report.summary import SummaryTable
 from analysis.report.summary_formats import reported_rows
-from analysis.report_table import ReportTable
+from analysis.study.labels import NONE
 from analysis.study.metrics import title
+from analysis.study.model import Cell, Study
 
 _FACTS = ("dataset", "protocol", "dataset_sha256", "embeddings_source", "sampler", "pruner")
 _HOW = ("command", "git_commit", "git_dirty", "preset_source", "root_seed")
 
+_LOCAL_UI = "http://127.0.0.1:5000"
+"""Address of `mlflow ui` on this machine."""
 
-def page(findings: Findings, drawings: Mapping[str, str]) -> str:
-    """Return the whole page, `drawings` being SVG by figure name: no script, no request."""
-    study = findings.table.study
-    style = files("analysis.report").joinpath("page.css").read_text(encoding="utf-8")
-    said = "".join(f"<li>{_text(line)}</li>" for line in findings.sentences)
-    figures = "".join(_figure(name, svg) for name, svg in drawings.items())
-    parts = [
-        f"<header><h1>{_text(study.name)}</h1><p class=question>{_text(study.question)}</p>"
-        f"{_where(study.tags)}</header>",
-        f"<section><h2>What was found</h2><ul>{said}</ul></section>",
-        f"<section><h2>The cells</h2>{_cells(findings.table)}{_notes(findings.table)}</section>",
-        f"<section class=figures>{figures}</section>",
-        *map(_sheet, findings.sheets),
-        f"<section><h2>How it was made</h2>{_facts(study.tags)}</section>",
+_WORDS = 40
+"""Characters from which on a cell is a sentence and may wrap."""
+
+_MOST_LINKS = 12
+"""Most runs of a cell that are linked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Link to a run in MLflow."""
+
+    text: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class HtmlCell:
+    """Cell of a table: its text, smaller lines below it, its class, and links."""
+
+    text: str
+    more: tuple[str, ...] = ()
+    kind: str = ""
+    verdict: str = ""
+    """Verdict of the row, shown in its first cell on a phone, where the last column is far away."""
+
+    links: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HtmlRow:
+    """Row of a table; `kind` is its class."""
+
+    cells: tuple[HtmlCell, ...]
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HtmlTable:
+    """Table of the page with its heading and the notes below it."""
+
+    id: str
+    heading: str
+    head: tuple[str, ...]
+    rows: tuple[HtmlRow, ...]
+    notes: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class HtmlFigure:
+    """Figure of the page: its drawing as trusted SVG, and its caption."""
+
+    name: str
+    svg: Markup
+    caption: str
+
+
+def page(content: ReportContent, drawings: Mapping[str, str], tracking_uri: str = "") -> str:
+    """Return the whole page: no script, no request.
+
+    Args:
+        content: the report's text and tables.
+        drawings: SVG by figure name.
+        tracking_uri: of the study's MLflow; cells then link to their runs.
+    """
+    study, package = content.summary.study, files("analysis.report")
+    cells = _summary(content.summary, tracking_uri)
+    tables = [
+        HtmlTable(
+            f"table-{i}",
+            one.heading,
+            one.head,
+            tuple(_rows(one.rows, one.head)),
+            tuple(filter(None, [one.note])),
+        )
+        for i, one in enumerate(content.tables)
     ]
-    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-    return (
-        f'<!doctype html>\n<html lang="en"><head>{head}<title>{_text(study.name)}</title>'
-        f"<style>\n{style}</style></head>\n<body><main>\n"
-        + "\n".join(parts)
-        + "\n</main></body></html>\n"
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    template = environment.from_string((package / "page.html.jinja").read_text(encoding="utf-8"))
+    return template.render(
+        name=study.name,
+        question=study.question,
+        where=_where(study.tags),
+        style=Markup((package / "page.css").read_text(encoding="utf-8")),
+        sentences=content.sentences,
+        contents=list(_contents(content, tables, bool(drawings))),
+        cells=cells,
+        figures=[_figure(name, svg) for name, svg in drawings.items()],
+        tables=tables,
+        facts=[(name, study.tags[name]) for name in (*_FACTS, *_HOW) if study.tags.get(name)],
     )
+
+
+def run_url(tracking_uri: str, experiment: str, run: str) -> str:
+    """Return the address of a run's page; a database's runs are shown by `mlflow ui` here."""
+    parts = urlsplit(tracking_uri)
+    base = _LOCAL_UI
+    if parts.scheme in ("http", "https"):  # without the user and password that it may hold
+        host = parts.hostname or ""
+        host = f"[{host}]" if ":" in host else host
+        base = f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}"
+        base += parts.path.rstrip("/")
+    return f"{base}/#/experiments/{experiment}/runs/{run}"
+
+
+def _contents(
+    content: ReportContent, tables: Sequence[HtmlTable], has_figures: bool
+) -> Iterator[dict[str, str]]:
+    if content.sentences[2:]:
+        yield {"id": "found", "heading": "What was found"}
+    yield {"id": "cells", "heading": "The cells"}
+    if has_figures:
+        yield {"id": "figures", "heading": "Figures"}
+    for one in tables:
+        yield {"id": one.id, "heading": one.heading}
+    yield {"id": "made", "heading": "How it was made"}
 
 
 def _where(tags: Mapping[str, str]) -> str:
     shown = [f"{tags.get('dataset', 'unknown')}, {tags.get('protocol', 'unknown')} split"]
     shown += [f"{name} {tags[name]}" for name in ("sampler", "pruner") if tags.get(name)]
-    return f"<p class=note>{_text(' · '.join(shown))}</p>"
+    return " · ".join(shown)
 
 
-def _figure(name: str, svg: str) -> str:
+def _figure(name: str, svg: str) -> HtmlFigure:
     drawing = svg[svg.index("<svg") :].replace(INK, "currentColor").replace(PAPER, "var(--paper)")
     # Ids are per drawing; in one page they must not meet.
     drawing = drawing.replace('id="', f'id="{name}-').replace("url(#", f"url(#{name}-")
     drawing = drawing.replace('href="#', f'href="#{name}-')
-    return f"<figure>{drawing}<figcaption>{_text(FIGURES[name].caption)}</figcaption></figure>"
+    return HtmlFigure(name, Markup(drawing), FIGURES[name].caption)
 
 
-def _cells(table: Table) -> str:
-    head = [table.label_name, *map(title, table.metrics), "n", "pruned", "failed"]
-    rows, quoted = [], set[int]()
+def _summary(table: SummaryTable, tracking_uri: str) -> HtmlTable:
+    """Return the table of cells, each with links to its runs."""
+    head = (table.label_name, *map(title, table.metrics), "n", "pruned", "failed")
+    link = partial(_links, table.study, tracking_uri)
+    rows: list[HtmlRow] = []
+    linked = False
     for cell, label, reported in zip(table.rows, table.labels, table.reported, strict=True):
         values = []
         for metric in table.metrics:
             mean, spread = cell.mean(metric), cell.deviation(metric)
-            shown = "–" if mean != mean else f"{mean:.4f}"
+            shown = NONE if mean != mean else f"{mean:.4f}"
             values.append(shown if spread != spread else f"{shown}\n±{spread:.4f}")
         counts = [str(n) for n in (cell.num_seeds, cell.count("pruned"), cell.count("failed"))]
-        rows.append([f"{label}\ncontrol" if cell.is_control else label, *values, *counts])
-        theirs = [[*texts, "", "", ""] for texts in reported_rows(table, reported, "\n")]
-        quoted |= {len(rows) + i for i in range(len(theirs))}
-        rows += theirs
-    return _table(head, rows, quoted)
+        links = link(cell)
+        linked |= bool(links)
+        first = HtmlCell(
+            label, ("control",) if cell.is_control else (), _cell(label).kind, links=links
+        )
+        rows.append(HtmlRow((first, *map(_cell, (*values, *counts)))))
+        rows += [
+            HtmlRow(tuple(map(_cell, (*texts, "", "", ""))), "reported")
+            for texts in reported_rows(table, reported, "\n")
+        ]
+    notes = [note for note in table.notes if not note.startswith("*")]
+    if linked:
+        notes.append(_link_note(tracking_uri))
+    return HtmlTable("cells", "The cells", head, tuple(rows), tuple(notes))
 
 
-def _notes(table: Table) -> str:
-    notes = (note for note in table.notes if not note.startswith("*"))
-    return "".join(f"<p class=note>{_text(note)}</p>" for note in notes)
-
-
-def _sheet(sheet: ReportTable) -> str:
-    note = f"<p class=note>{_text(sheet.note)}</p>" if sheet.note else ""
-    return (
-        f"<section><h2>{_text(sheet.heading)}</h2>{_table(sheet.head, sheet.rows)}{note}</section>"
+def _links(study: Study, tracking_uri: str, cell: Cell) -> tuple[Link, ...]:
+    """Return a link to each run of a cell, named by its seed."""
+    if not tracking_uri or not study.experiment_id:
+        return ()
+    return tuple(
+        Link(
+            f"run {trial.number:04d}" if trial.seed is None else f"seed {trial.seed}",
+            run_url(tracking_uri, study.experiment_id, trial.run_id),
+        )
+        for trial in cell.trials[:_MOST_LINKS]
+        if trial.run_id
     )
 
 
-def _facts(tags: Mapping[str, str]) -> str:
-    known = [name for name in (*_FACTS, *_HOW) if tags.get(name)]
-    rows = "".join(f"<dt>{_text(n)}</dt><dd>{_text(tags[n])}</dd>" for n in known)
-    return f"<dl>{rows}</dl>"
+def _link_note(tracking_uri: str) -> str:
+    if urlsplit(tracking_uri).scheme in ("http", "https"):
+        return "A seed's link opens its run in MLflow."
+    return f"A seed's link opens its run in MLflow, while `mlflow ui` serves {_LOCAL_UI}."
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], quoted: Collection[int] = ()) -> str:
-    """Return a table; the rows numbered in `quoted` are others' values, not ours."""
-    top = "".join(f"<th>{_text(name)}</th>" for name in head)
-    kinds = (" class=reported" if i in quoted else "" for i in range(len(rows)))
-    body = "".join(
-        f"<tr{kind}>{''.join(map(_cell, row))}</tr>" for kind, row in zip(kinds, rows, strict=True)
-    )
-    return (
-        f"<div class=wide><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+def _rows(rows: Sequence[Sequence[str]], head: Collection[str]) -> Iterator[HtmlRow]:
+    judged = "verdict" in head
+    for row in rows:
+        first, *others = map(_cell, row)
+        verdict = others[-1].text if judged and others else ""
+        yield HtmlRow((HtmlCell(first.text, first.more, first.kind, verdict), *others))
 
 
-def _cell(text: str) -> str:
+def _cell(text: str) -> HtmlCell:
     first, *more = text.split("\n")
-    kind = f" class={first}" if first in ("better", "worse") else ""
-    # Sentences may wrap; numbers and names stand in one line.
-    kind = kind or (" class=words" if len(text) > 40 else "")
-    small = "".join(f" <small>{_text(line)}</small>" for line in more)
-    return f"<td{kind}>{_text(first)}{small}</td>"
-
-
-def _text(text: str) -> str:
-    return html.escape(text)
+    kind = first if first in ("better", "worse") else "words" if len(text) > _WORDS else ""
+    return HtmlCell(first, tuple(more), kind)

@@ -1,26 +1,23 @@
-"""The table of a study: a row for each cell, means and spreads over seeds, and what is missing."""
+"""Table of a study's cells: means and deviations over seeds, and what is missing."""
 
 import math
 from dataclasses import dataclass
 
-from analysis.comparisons.literature import (
-    ReportedComparison,
-    compare_cell_to_reported,
-    representatives,
-)
+from analysis.comparisons.literature import ReportedComparison
+from analysis.results import Results
 from analysis.study.metrics import TEST_METRICS
 from analysis.study.model import Cell, Study, cell_name, values_of
 
 _FEW = 6
-"""Pruned cells that are named one by one."""
+"""Most pruned cells that are named one by one."""
 
 TOP = 10
-"""Rows of a sampler study's table; more where it has more variants than that."""
+"""Rows of a sampled study's table; more if it has more variants than that."""
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """Rows, columns, and the sentences that belong under them."""
+class SummaryTable:
+    """Rows and columns of the table of cells, and the sentences under it."""
 
     study: Study
     rows: tuple[Cell, ...]
@@ -29,14 +26,15 @@ class Table:
     metrics: tuple[str, ...]
     notes: tuple[str, ...]
     reported: tuple[tuple[ReportedComparison, ...], ...]
-    """For each row, what the literature reports of it."""
+    """Values that the literature reports, for each row."""
 
 
-def make_table(study: Study) -> Table:
-    """Return the study's table: cells in grid order or, of a sampler's study, the best ten.
+def summary_table(results: Results) -> SummaryTable:
+    """Return the table: cells in grid order or, for a sampled study, the best ten points.
 
     Every variant that was sampled has a row, its best point, however far below the ten it lies.
     """
+    study = results.study
     metrics = (*TEST_METRICS, study.best_objective)
     if study.is_sampled:
         rows = tuple(_top(study))
@@ -47,16 +45,13 @@ def make_table(study: Study) -> Table:
         labels = tuple(cell.label for cell in rows)
         name = "·".join(map(study.name_of, study.paths))
         name = name if 0 < len(name) <= max(map(len, labels), default=0) else "cell"
-    standing = representatives(study)
-    reported = tuple(
-        tuple(compare_cell_to_reported(study, c)) if c in standing else () for c in rows
-    )
+    reported = tuple(tuple(r for r in results.literature if r.cell is cell) for cell in rows)
     notes = [*_notes(study, rows, labels), *_literature_notes(reported)]
-    return Table(study, rows, labels, name, metrics, tuple(notes), reported)
+    return SummaryTable(study, rows, labels, name, metrics, tuple(notes), reported)
 
 
 def state_sentence(study: Study) -> str:
-    """Return how many trials have a result, and what became of the others."""
+    """Return how many trials have a result, and the states of the others."""
     complete, planned = study.count("complete"), study.planned
     states = ("running", "interrupted", "pruned", "failed")
     counts = {state: study.count(state) for state in states}
@@ -69,7 +64,7 @@ def state_sentence(study: Study) -> str:
 
 
 def selection_sentence(study: Study) -> str:
-    """Return what was selected on, and what the test metrics are."""
+    """Return what trials were selected by, and what the test columns are."""
     most = "highest" if study.maximize else "lowest"
     return (
         f"Selection was on validation: stopping, pruning and ranking saw only {study.objective} "
@@ -128,7 +123,7 @@ def _literature_notes(reported: tuple[tuple[ReportedComparison, ...], ...]) -> l
 
 
 def _top(study: Study) -> list[Cell]:
-    best, leaders = study.ranked(), study.leaders()
+    best, leaders = study.ranked(), study.best_per_variant()
     others = [cell for cell in best if cell not in leaders]
     kept = leaders + others[: max(0, TOP - len(leaders))]
     return [cell for cell in best if cell in kept]

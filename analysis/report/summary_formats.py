@@ -1,7 +1,5 @@
-"""A study's table as text: for a terminal, for a pipe, as Markdown and as CSV."""
+"""Text forms of the table of cells: for a terminal, for a pipe, Markdown, LaTeX and CSV."""
 
-import csv
-import io
 import json
 import math
 import textwrap
@@ -10,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analysis.comparisons.literature import ReportedComparison
-from analysis.report.summary import Table
-from analysis.report_table import latex_tabular
+from analysis.report.summary import SummaryTable
+from analysis.report_table import csv_text, latex_tabular, markdown_lines, markdown_text
+from analysis.study.labels import NONE
 from analysis.study.metrics import title
 from analysis.study.model import Cell
 
@@ -19,12 +18,11 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 NARROW = 80
-_NONE = "–"
 _BESIDE = 17
-"""Columns that `0.1234 ± 0.0012` and its gap take."""
+"""Characters that `0.1234 ± 0.0012` and its gap take."""
 
 
-def rich_table(table: Table, width: int) -> "RichTable":
+def rich_table(table: SummaryTable, width: int) -> "RichTable":
     """Return the table for a terminal of `width` columns."""
     from rich import box
     from rich.table import Table as RichTable
@@ -39,7 +37,7 @@ def rich_table(table: Table, width: int) -> "RichTable":
     return made
 
 
-def plain_table(table: Table, width: int = NARROW) -> str:
+def plain_table(table: SummaryTable, width: int = NARROW) -> str:
     """Return the table as aligned text, a row in two lines where it would be too wide."""
     head, rows = _texts(table, width)
     split = [[text.split("\n") for text in row] for row in (head, *(r.texts for r in rows))]
@@ -60,35 +58,33 @@ def plain_table(table: Table, width: int = NARROW) -> str:
     return "\n".join(lines)
 
 
-def notes_text(table: Table, width: int = NARROW) -> str:
+def notes_text(table: SummaryTable, width: int = NARROW) -> str:
     """Return the sentences under the table."""
     return "\n".join(textwrap.fill(note, width, subsequent_indent="  ") for note in table.notes)
 
 
-def markdown_table(table: Table) -> str:
-    """Return the table with its heading and notes as Markdown."""
+def markdown_table(table: SummaryTable, answer: str = "") -> str:
+    """Return the table with its heading and notes as Markdown, the answer first if given."""
     study = table.study
-    names = [table.label_name, *map(title, table.metrics), "n", "pruned", "failed", "pruned at"]
-    lines = [
-        f"# {study.name}",
-        f"\n{study.question}" if study.question else "",
-        f"Dataset {study.dataset}, {study.tags.get('protocol', 'unknown')} split.\n",
-        "| " + " | ".join(names) + " |",
-        "|---|" + "---:|" * (len(names) - 1),
-    ]
+    head = [table.label_name, *map(title, table.metrics), "n", "pruned", "failed", "pruned at"]
+    where = f"Dataset {study.dataset}, {study.tags.get('protocol', 'unknown')} split."
+    rows: list[list[str]] = []
     for cell, label, reported in zip(table.rows, table.labels, table.reported, strict=True):
-        label = label.replace("|", "/")
-        shown = f"**{label}** (control)" if cell.is_control else label
-        epochs = ", ".join(map(str, cell.pruned_epochs())) or _NONE
+        shown = markdown_text(label)
+        epochs = ", ".join(map(str, cell.pruned_epochs())) or NONE
         values = [_value(cell, metric, " ± ") for metric in table.metrics]
-        lines.append("| " + " | ".join([shown, *values, *_counts(cell, "0"), epochs]) + " |")
+        shown = f"**{shown}** (control)" if cell.is_control else shown
+        rows.append([shown, *values, *_counts(cell, "0"), epochs])
         for name, *texts in reported_rows(table, reported, " "):
-            lines.append(f"| *{name.strip()}* | " + " | ".join(texts) + " | | | | |")
-    notes = [f"- {note.strip()}" for note in table.notes if not note.startswith("*")]
-    return "\n".join([*lines, "", *notes]) + "\n"
+            rows.append([f"*{markdown_text(name)}*", *texts, "", "", "", ""])
+    notes = [f"- {markdown_text(note)}" for note in table.notes if not note.startswith("*")]
+    parts = [f"# {markdown_text(study.name)}", markdown_text(study.question)]
+    parts += [f"**{markdown_text(answer)}**" if answer else "", markdown_text(where)]
+    parts += ["\n".join(markdown_lines(head, rows)), "\n".join(notes)]
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def latex_table(table: Table) -> str:
+def latex_table(table: SummaryTable) -> str:
     """Return the table for a paper (booktabs)."""
     head = [table.label_name, *map(title, table.metrics), "n"]
     rows = []
@@ -101,32 +97,31 @@ def latex_table(table: Table) -> str:
     return latex_tabular(f"{name}: mean and sample standard deviation over n seeds", head, rows)
 
 
-def csv_table(table: Table) -> str:
+def csv_table(table: SummaryTable) -> str:
     """Return the table as CSV: a column for each parameter; numbers at full precision.
 
-    Where the literature reports a row's variant, three columns for each of its sources and metrics:
+    If the literature reports a row's variant, there are three columns for each source and metric:
     its value, ours minus it, and whether it lies outside our 95 % interval.
     """
-    paths, text = table.study.paths, io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    paths = table.study.paths
     columns = [f"{metric} {what}" for metric in table.metrics for what in ("mean", "sd")]
-    rows = [{_column(row): row for row in reported} for reported in table.reported]
-    beside = list(dict.fromkeys(column for row in rows for column in row))
+    by_column = [{_column(row): row for row in reported} for reported in table.reported]
+    beside = list(dict.fromkeys(column for row in by_column for column in row))
     counts = ["complete", "pruned", "failed", "pruned_at"]
     whats = ("{}", "minus {}", "outside by {}")
     theirs = [f"{metric} {what.format(source)}" for source, metric in beside for what in whats]
-    writer.writerow([*paths, "control", *columns, *counts, *theirs])
-    for cell, reported in zip(table.rows, rows, strict=True):
+    rows = [[*paths, "control", *columns, *counts, *theirs]]
+    for cell, reported in zip(table.rows, by_column, strict=True):
         params = dict(cell.params)
         given = [_csv(params[path]) if path in params else "" for path in paths]
         values = [v for m in table.metrics for v in (cell.mean(m), cell.deviation(m))]
         numbers = ["" if math.isnan(value) else repr(value) for value in values]
         epochs = " ".join(map(str, cell.pruned_epochs()))
-        control = str(cell.is_control).lower()
-        theirs = [text for column in beside for text in _csv_reported(reported.get(column))]
         trials = [str(cell.count(state)) for state in counts[:-1]]
-        writer.writerow([*given, control, *numbers, *trials, epochs, *theirs])
-    return text.getvalue()
+        quoted = [text for column in beside for text in _csv_reported(reported.get(column))]
+        control = str(cell.is_control).lower()
+        rows.append([*given, control, *numbers, *trials, epochs, *quoted])
+    return csv_text(rows)
 
 
 def _column(row: ReportedComparison) -> tuple[str, str]:
@@ -141,9 +136,9 @@ def _csv_reported(row: ReportedComparison | None) -> tuple[str, str, str]:
 
 
 def reported_rows(
-    table: Table, reported: Sequence[ReportedComparison], between: str
+    table: SummaryTable, reported: Sequence[ReportedComparison], between: str
 ) -> list[list[str]]:
-    """Return a row for each source: its values, and how far ours are from them."""
+    """Return a row for each source: its values, and our distance from them."""
     sources: dict[str, dict[str, ReportedComparison]] = {}
     for row in reported:
         source = f"{row.reported.source} {row.reported.model}"
@@ -171,8 +166,8 @@ class _Row:
     is_reported: bool = False
 
 
-def _texts(table: Table, width: int) -> tuple[list[str], list[_Row]]:
-    """Return heading and rows; a deviation goes under its mean where there is no room beside."""
+def _texts(table: SummaryTable, width: int) -> tuple[list[str], list[_Row]]:
+    """Return heading and rows; a deviation goes below its mean if there is no room beside it."""
     widest = max(map(len, [*table.labels, table.label_name]), default=0) + 2
     beside = widest + _BESIDE * len(table.metrics) + 20 <= width
     head = [table.label_name, *(title(m).replace(" ", "\n") for m in table.metrics)]
@@ -183,7 +178,7 @@ def _texts(table: Table, width: int) -> tuple[list[str], list[_Row]]:
     for cell, label, reported in zip(table.rows, table.labels, table.reported, strict=True):
         name = label + (" *" if cell.is_control else "")
         values = [_value(cell, metric, " ± " if beside else "\n±") for metric in table.metrics]
-        counts = [str(_number(cell, state) or _NONE) for state in states]
+        counts = [str(_number(cell, state) or NONE) for state in states]
         rows.append(_Row([name, *values, *counts], is_control=cell.is_control))
         theirs = reported_rows(table, reported, " " if beside else "\n")
         rows += [_Row([*texts, *("" for _ in states)], is_reported=True) for texts in theirs]
@@ -193,7 +188,7 @@ def _texts(table: Table, width: int) -> tuple[list[str], list[_Row]]:
 def _value(cell: Cell, metric: str, between: str) -> str:
     mean, deviation = cell.mean(metric), cell.deviation(metric)
     if math.isnan(mean):
-        return _NONE
+        return NONE
     spread = f"{deviation:.4f}".removeprefix("0")  # a column narrower: labels need it
     return f"{mean:.4f}" + ("" if math.isnan(deviation) else f"{between}{spread}")
 

@@ -1,8 +1,11 @@
-"""How parameters and cells are called where people read: short, and never a bare number."""
+"""Names of parameters, values and cells where people read them: short, never a bare number."""
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
+
+NONE = "–"
+"""Text of a cell in which nothing is known."""
 
 
 def value_label(value: Any) -> str:
@@ -14,6 +17,27 @@ def value_label(value: Any) -> str:
     return str(value)
 
 
+def is_number(value: Any) -> TypeGuard[int | float]:
+    """Return whether a value is a number; a truth value is none."""
+    return type(value) in (int, float)
+
+
+def hashable(value: Any) -> Any:
+    """Return a value that can be a key or be compared: a list as a tuple."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def number_text(value: float, spec: str = ".4f") -> str:
+    """Return a number in a format, or `NONE` for NaN."""
+    return NONE if math.isnan(value) else format(value, spec)
+
+
+def list_some(names: Sequence[str], most: int = 3) -> str:
+    """Return the first names with a count of the others: `a, b, c and 4 more`."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def signed(*values: float, least: int = 4) -> list[str]:
     """Return numbers of one kind with their sign, decimals enough for two digits of the largest."""
     size = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
@@ -22,12 +46,12 @@ def signed(*values: float, least: int = 4) -> list[str]:
 
 
 def short_path(path: str) -> str:
-    """Return a parameter's own name: `num_clusters` of `autoencoder.num_clusters`."""
+    """Return a parameter's last name: `num_clusters` for `autoencoder.num_clusters`."""
     return path.rsplit(".", 1)[-1]
 
 
 def short_paths(paths: Sequence[str]) -> dict[str, str]:
-    """Return each parameter's shortest name that none of the others has: its own or the whole."""
+    """Return each parameter's last name, or its whole path where two end alike."""
     own = [short_path(path) for path in paths]
     return {
         path: name if own.count(name) == 1 else path for path, name in zip(paths, own, strict=True)
@@ -35,12 +59,12 @@ def short_paths(paths: Sequence[str]) -> dict[str, str]:
 
 
 def named_value(path: str, value: Any, name: str | None = None) -> str:
-    """Return a value with what it counts: `1 cluster`, `3 steps`, `patience 20`.
+    """Return a value with its name: `1 cluster`, `3 steps`, `patience 20`.
 
     Args:
         path: the parameter.
-        value: of it.
-        name: what the parameter is called; None: its own name, without the part it belongs to.
+        value: its value.
+        name: the name to use; None: the parameter's last name.
     """
     name = name or short_path(path)
     if not name.startswith("num_") or isinstance(value, bool) or not isinstance(value, int):
@@ -50,9 +74,9 @@ def named_value(path: str, value: Any, name: str | None = None) -> str:
 
 
 def label_of(params: Sequence[tuple[str, Any]], between: str = "·") -> str:
-    """Return a parameter set such as `kmeans·3`; what has no meaning there is left out.
+    """Return a parameter set such as `kmeans·3`; inactive parameters are left out.
 
-    Where no word is among the values, each says what it counts: `1 cluster`.
+    If no value is a word, each is given its name: `1 cluster`.
     """
     if not params:
         return "published"

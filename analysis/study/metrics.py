@@ -1,10 +1,10 @@
-"""The test metrics that a report is about, and their headings."""
+"""Test metrics of a report, and their headings."""
 
 TEST_METRICS = ("test/recall@10", "test/recall@20", "test/ndcg@10", "test/ndcg@20")
 
 
 METRIC = "test/recall@20"
-"""The test metric that comparisons and figures are about."""
+"""Test metric that comparisons and figures use."""
 
 
 def title(metric: str) -> str:

@@ -1,4 +1,4 @@
-"""Reads a study from MLflow; the only module here that does. MLflow is imported when asked."""
+"""Read a study from MLflow: the only module of `analysis` that does. MLflow is imported late."""
 
 import difflib
 import itertools
@@ -52,10 +52,10 @@ def connect(uri: str) -> "MlflowClient":
 
 
 def read_study(client: "MlflowClient", name: str, identity: str = "") -> Study:
-    """Return the study `name`; of several the one of that identity, else the newest.
+    """Return the study `name`; of several the one with that identity, else the newest.
 
     Raises:
-        UserError: there is none of that name.
+        UserError: there is no study of that name, or MLflow does not answer.
     """
     from mlflow.exceptions import MlflowException
 
@@ -88,9 +88,10 @@ def read_study(client: "MlflowClient", name: str, identity: str = "") -> Study:
         space=_artifact(client, run_id, schema.SPACE_FILE),
         trials=tuple(trial for trial in standing if not trial.role),
         run_id=run_id,
+        experiment_id=experiment.experiment_id,
         superseded=tuple(trial for trial in trials if trial.number in again),
         environments=tuple(_environments(client, run_id)),
-        confirming=tuple(trial for trial in standing if trial.role),
+        confirmation_trials=tuple(trial for trial in standing if trial.role),
         start=_seconds(parent.info.start_time),
         end=_seconds(parent.info.end_time),
         sessions=_sessions(parent.data.tags.get(schema.SESSIONS, "[]")),
@@ -98,7 +99,7 @@ def read_study(client: "MlflowClient", name: str, identity: str = "") -> Study:
 
 
 def _one_of(name: str, parents: Sequence["Run"], identity: str) -> "Run | None":
-    """Return the study's run; where several bear the name and none is meant, say which it is."""
+    """Return the study's run; if several have the name, say on standard error which it is."""
     named = [run for run in parents if run.data.tags.get(schema.STUDY) == name]
     meant = [run for run in named if run.data.tags.get(schema.STUDY_ID, "") == identity]
     newest = max(meant or named, key=lambda run: run.info.start_time, default=None)
@@ -146,9 +147,9 @@ def with_weights(client: "MlflowClient", study: Study) -> Study:
 
 
 def with_users(client: "MlflowClient", study: Study) -> Study:
-    """Return the study with what its complete trials kept of single users.
+    """Return the study with the single users' results that its complete trials recorded.
 
-    Nothing is read where no cell is the control, since nothing would be compared.
+    Nothing is read without a control, since nothing would be compared.
     """
     if study.control is None:
         return study
@@ -185,7 +186,7 @@ def _runs(client: "MlflowClient", experiment: str, condition: str) -> Iterator["
 
 
 def _trial(run: "Run", commits: str) -> Trial:
-    """Return the trial of a run; `commits` are its study's, where its own were not recorded."""
+    """Return the trial of a run; `commits` are the study's, used if it recorded none."""
     tags = run.data.tags
     params = {path: parse(text) for path, text in run.data.params.items()}
     seed = params.pop(SEED, None)
@@ -215,7 +216,7 @@ def _state(run: "Run") -> str:
 
 
 def parse(text: str) -> Any:
-    """Return the value that a parameter's text stands for: JSON, else the text itself."""
+    """Return the value of a parameter's text: JSON, else the text itself."""
     try:
         return json.loads(text)
     except ValueError:
@@ -242,7 +243,7 @@ def _environments(client: "MlflowClient", run_id: str) -> Iterator[dict[str, Any
 
 
 def _artifact(client: "MlflowClient", run_id: str, name: str) -> dict[str, Any]:
-    """Return a JSON artifact; empty where it is missing, since tables can do without."""
+    """Return a JSON artifact; empty if it is missing: tables can do without."""
     from mlflow.exceptions import MlflowException
 
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""A study as it was recorded: trials, and the cells that they are replicates of. No engine here."""
+"""Study as it was recorded: its trials, and the cells that they are replicates of."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,11 +16,11 @@ Params = tuple[tuple[str, Any], ...]
 
 @dataclass(frozen=True)
 class Trial:
-    """One parameter set with one seed, and what became of it."""
+    """Parameter set with one seed, its state and its values."""
 
     number: int
     state: str
-    """`running`, `interrupted`, `complete`, `pruned` or `failed`."""
+    """State: `running`, `interrupted`, `complete`, `pruned` or `failed`."""
 
     params: Mapping[str, Any]
     """The searched parameters, without the seed."""
@@ -39,13 +39,13 @@ class Trial:
     end: float = math.nan
     run_id: str = ""
     commits: tuple[str, ...] = ()
-    """Whose code trained it: several where a stopped trial went on with another."""
+    """Commits whose code trained it: several if it was resumed with other code."""
 
     role: str = ""
-    """Empty in the search; `confirm` for a winner or its rival on a fresh seed."""
+    """Role: empty in the search, `confirm` for a winner or its rival on a fresh seed."""
 
     curves: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
-    """Metric to epoch to value; filled for a report only."""
+    """Values by metric and epoch; filled for a report only."""
 
     weights: Trajectory | None = None
     """Learned weights by epoch; filled for a report only."""
@@ -54,21 +54,21 @@ class Trial:
     """Test recall@20 of single users by their number; filled for a report only."""
 
     config: Mapping[str, Any] = field(default_factory=dict)
-    """The resolved configuration by dotted path; filled where studies are compared."""
+    """Resolved configuration by dotted path; filled if studies are compared."""
 
     @property
     def label(self) -> str:
-        """The values of the parameters, for people."""
+        """Values of the parameters, for people."""
         return label_of(tuple(self.params.items()))
 
     def result(self, metric: str) -> float:
-        """Return what stands as the trial's result; NaN unless it ran to its end."""
+        """Return the trial's result in a metric; NaN unless it is complete."""
         return self.metrics.get(metric, math.nan) if self.state == "complete" else math.nan
 
 
 @dataclass(frozen=True)
 class Cell:
-    """All replicates of one parameter set."""
+    """Replicates of one parameter set, over seeds."""
 
     params: Params
     trials: tuple[Trial, ...]
@@ -76,26 +76,26 @@ class Cell:
 
     @property
     def label(self) -> str:
-        """The values of the parameters, for people."""
+        """Values of the parameters, for people."""
         return label_of(self.params)
 
     @property
     def variant(self) -> str:
-        """The variant that the cell's trials are of."""
+        """Variant of the cell's trials."""
         return self.trials[0].variant
 
     @property
     def code(self) -> str:
-        """The commits that trained its trials, shortened; empty where none was recorded."""
+        """Commits that trained its trials, shortened; empty if none was recorded."""
         return ", ".join(dict.fromkeys(_short(c) for trial in self.trials for c in trial.commits))
 
     def count(self, state: str) -> int:
-        """Return how many trials ended so."""
+        """Return how many trials are in a state."""
         return sum(trial.state == state for trial in self.trials)
 
     @property
     def num_seeds(self) -> int:
-        """With how many seeds it has run to its end; a seed that ran twice is one."""
+        """Number of seeds with a complete trial; a seed that ran twice counts once."""
         return len({trial.seed for trial in self.trials if trial.state == "complete"})
 
     def pruned_epochs(self) -> list[int]:
@@ -120,51 +120,54 @@ class Cell:
 
 @dataclass(frozen=True)
 class Study:
-    """What was asked, with what, and every trial."""
+    """Study: its question, its settings and every trial."""
 
     name: str
     tags: Mapping[str, str]
     space: Mapping[str, Any]
-    """The resolved space as JSON values; empty if it was not recorded."""
+    """Resolved space as JSON values; empty if it was not recorded."""
 
     trials: tuple[Trial, ...]
-    """Without those that were run again under another number."""
+    """Trials of the search, without those that were run again under another number."""
 
     run_id: str = ""
+    experiment_id: str = ""
+    """MLflow experiment that holds the runs."""
+
     superseded: tuple[Trial, ...] = ()
-    """Trials that failed and were run again under another number: they cost, and are no results."""
+    """Trials that failed and were run again under another number: counted as cost only."""
 
     environments: tuple[Mapping[str, Any], ...] = ()
-    """What it ran on and with: the first one, and any other that it went on in."""
+    """Environments that it ran in: the first one, and any other that it was resumed in."""
 
-    confirming: tuple[Trial, ...] = ()
-    """Trials on fresh seeds, apart from the search: no table and no ranking holds them."""
+    confirmation_trials: tuple[Trial, ...] = ()
+    """Trials on fresh seeds, apart from the search: in no table of cells and no ranking."""
 
     start: float = math.nan
     """Seconds since the epoch, of the study's run; NaN if not recorded."""
 
     end: float = math.nan
     sessions: tuple[tuple[float, float], ...] = ()
-    """When a driver was at work, (start, end) each; NaN for the end of one that was killed."""
+    """Times (start, end) of each driver, in seconds since the epoch; end NaN if it was killed."""
 
     @property
     def question(self) -> str:
-        """What the study asks."""
+        """Question that the study asks."""
         return self.tags.get("question", "")
 
     @property
     def objective(self) -> str:
-        """The validation metric selected by."""
+        """Validation metric that trials are selected by."""
         return self.tags.get("objective", "valid/recall@20")
 
     @property
     def best_objective(self) -> str:
-        """The objective in the best epoch of a trial."""
+        """Metric name of the objective in the best epoch of a trial."""
         return f"best/{self.objective}"
 
     @property
     def maximize(self) -> bool:
-        """Whether more of the objective is better."""
+        """True if more of the objective is better."""
         return self.tags.get("direction", "maximize") != "minimize"
 
     @property
@@ -174,18 +177,18 @@ class Study:
 
     @property
     def is_sampled(self) -> bool:
-        """Whether points were drawn by a sampler, so that cells are not a grid."""
+        """True if points were drawn by a sampler, so that cells are not a grid."""
         return self.tags.get("sampler", "grid") != "grid"
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
-        """The cells of the search in grid order."""
+        """Cells of the search in grid order."""
         return self._cells_of(self.trials)
 
     @cached_property
-    def confirmed(self) -> tuple[Cell, ...]:
-        """The cells that were run again on fresh seeds, with those seeds only."""
-        return self._cells_of(self.confirming)
+    def confirmation_cells(self) -> tuple[Cell, ...]:
+        """Cells that were run again on fresh seeds, with those seeds only."""
+        return self._cells_of(self.confirmation_trials)
 
     def _cells_of(self, given: Sequence[Trial]) -> tuple[Cell, ...]:
         groups: dict[str, list[Trial]] = {}
@@ -200,32 +203,32 @@ class Study:
 
     @property
     def control(self) -> Cell | None:
-        """The cell that the others are compared with, if the space names one."""
+        """Cell that the others are compared with, if the space names one."""
         return next((cell for cell in self.cells if cell.is_control), None)
 
     @property
     def paths(self) -> list[str]:
-        """The searched parameters."""
+        """Paths of the searched parameters."""
         return self._paths(dict.fromkeys(p for t in self.trials for p in t.params))
 
     @property
     def planned(self) -> int:
-        """How many trials the study is to hold, those that are run again not counted twice."""
+        """Number of trials planned; one that is run again counts once."""
         plan = self.space.get("plan") or {}
         return max(len(self.trials), int(plan.get("trials") or 0))
 
     @cached_property
     def names(self) -> dict[str, str]:
-        """What each searched parameter is called; no two alike."""
+        """Name of each searched parameter; no two alike."""
         return short_paths(self.paths)
 
     def name_of(self, path: str) -> str:
-        """Return what a parameter is called."""
+        """Return a parameter's name."""
         return self.names.get(path, path)
 
     @property
-    def different(self) -> list[Trial]:
-        """The complete trials; of those with the same parameters and seed the first one."""
+    def distinct_trials(self) -> list[Trial]:
+        """Complete trials; of several with the same parameters and seed the first one."""
         found: dict[str, Trial] = {}
         for trial in self.trials:
             if trial.state == "complete":
@@ -242,7 +245,7 @@ class Study:
         found = [cell for cell in self.cells if not math.isnan(cell.mean(key))]
         return sorted(found, key=lambda cell: (sign * cell.mean(key), cell.trials[0].number))
 
-    def leaders(self) -> list[Cell]:
+    def best_per_variant(self) -> list[Cell]:
         """Return each variant's best cell by validation, the best variant first."""
         of_variant: dict[str, Cell] = {}
         for cell in self.ranked():
@@ -259,7 +262,7 @@ class Study:
         return control is not None and dict(control) == params
 
     def _grid_position(self, params: Mapping[str, Any]) -> list[tuple[int, float, str]]:
-        """A parameter without a meaning comes first, listed values as listed, numbers by size."""
+        """Return a sort key: inactive first, listed values as listed, numbers by size."""
         domains = self.space.get("domains", {})
         position: list[tuple[int, float, str]] = []
         for path in self.paths:
@@ -277,13 +280,13 @@ class Study:
 
 
 def _short(commit: str) -> str:
-    """Return a commit's name for people; what was changed and not committed stays visible."""
+    """Return a short commit that still says whether code was changed and not committed."""
     name, changed, _ = commit.partition("-")
     return name[:7] + changed + ("dirty" if changed else "")
 
 
 def cell_name(study: Study, cell: Cell) -> str:
-    """Return what a cell is called in a sentence: its values or, of a sampled one, its trial."""
+    """Return a cell's name in a sentence: its values or, in a sampled study, its trial."""
     return f"trial {cell.trials[0].number:04d}" if study.is_sampled else cell.label
 
 

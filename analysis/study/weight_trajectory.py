@@ -10,28 +10,28 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Trajectory:
-    """W at some epochs: a row for each diffusion step (or one for all), a column for each place."""
+    """Weights W at some epochs: a row per diffusion step (or one for all), a column per place."""
 
     weighting: str
-    """`learned_recency` or `learned_steps`."""
+    """Weighting: `learned_recency` or `learned_steps`."""
 
     epochs: tuple[int, ...]
     places: tuple[float, ...]
     """Ages in items since the user's last interaction, or places in the loss history."""
 
     values: NDArray[np.float64]
-    """(epochs, rows, places)."""
+    """Weights, shape (epochs, rows, places)."""
 
     @property
     def is_by_age(self) -> bool:
-        """Whether a place is an age, so that a weight says how much an old interaction counts."""
+        """True if a place is an age, so that a weight says how much an old interaction counts."""
         return self.weighting == "learned_recency"
 
     @property
     def units(self) -> tuple[NDArray[np.float64], str, tuple[float, ...]]:
-        """Return what moves, (epochs, units, features), what a unit is, and each one's number.
+        """Return the units that move, (epochs, units, features), a unit's name, and their numbers.
 
-        The diffusion steps where each has a row, else the places of the only row.
+        Units are the diffusion steps if each has a row, else the places of the only row.
         """
         if self.values.shape[1] > 1:
             return self.values, "diffusion step", tuple(range(self.values.shape[1]))

@@ -45,7 +45,7 @@ class Store:
         for seed in seeds:
             for i, (method, count) in enumerate(cells):
                 value = 0.17 + 0.002 * seed + 0.0003 * ((i * 7 + seed * 3) % 5)
-                value += (effect or {}).get((method, count), 0.0)
+                value += (effect or {}).get((method, count), 0.0) * (1 + 0.01 * seed)
                 self.trial(
                     parent,
                     number,
@@ -75,7 +75,7 @@ class Store:
         }
         run = self.client.create_run(self.experiment, run_name=name, tags=tags).info.run_id
         self.client.log_text(run, json.dumps(SPACE if space is None else space), "space.json")
-        self.client.log_text(run, json.dumps({"cpus": 2}), "environment.json")
+        self.client.log_text(run, json.dumps({"cluster": {"cpus": 2}}), "environment.json")
         return run
 
     def trial(

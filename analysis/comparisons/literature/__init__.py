@@ -1,4 +1,4 @@
-"""What the papers reported, beside what we measured: facts as data, each with its source.
+"""Values that papers reported, beside what we measured: facts as data, each with its source.
 
 Sources (`reported_results.csv`, `reported_seconds_per_epoch.csv`):
 
@@ -28,14 +28,14 @@ SAME_AS = {
     "L-DiffRec+learned_steps": ("LT-DiffRec+LTW",),
     "RecencyEASE": ("EASE+exponential recency",),
 }
-"""Other names that a variant of ours is reported under."""
+"""Names under which a variant of ours is reported elsewhere."""
 
 METRICS = ("recall@10", "recall@20", "ndcg@10", "ndcg@20")
 
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """One reported row."""
+    """Row of reported values, one per metric."""
 
     source: str
     dataset: str
@@ -46,7 +46,7 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class ReportedComparison:
-    """Our value of a metric beside a reported one."""
+    """Value of ours beside a reported one, for one metric."""
 
     cell: Cell
     reported: Reported
@@ -61,12 +61,12 @@ class ReportedComparison:
 
     @property
     def elsewhere(self) -> str:
-        """The name that the source has for our variant, in words to append; empty if the same."""
+        """Name that the source has for our variant, in words to append; empty if the same."""
         return "" if self.reported.model == self.cell.variant else f" of its {self.reported.model}"
 
     @property
     def exceeds(self) -> bool | None:
-        """Whether theirs lies outside our interval; None where we have one seed."""
+        """True if theirs lies outside our interval; None if we have no interval."""
         if not self.ours.is_known:
             return None
         return not self.ours.low <= self.theirs <= self.ours.high
@@ -116,8 +116,11 @@ def representatives(study: Study) -> list[Cell]:
     """Return the cell that stands for each variant: the control, else the best by validation."""
     control = study.control
     if control is None or not control.count("complete"):
-        return study.leaders()
-    return [control, *(cell for cell in study.leaders() if cell.variant != control.variant)]
+        return study.best_per_variant()
+    return [
+        control,
+        *(cell for cell in study.best_per_variant() if cell.variant != control.variant),
+    ]
 
 
 @cache

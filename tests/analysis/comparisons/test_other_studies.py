@@ -8,22 +8,36 @@ import pytest
 from analysis.comparisons.confirmation import (
     confirmation,
     confirmation_sentence,
-    confirmation_sheet,
+    confirmation_table,
 )
 from analysis.comparisons.other_studies import (
-    against_sentences,
-    against_sheets,
     rows_we_lack,
+    sentences_beside,
     shared_cells,
+    study_beside,
+    tables_beside,
 )
-from analysis.comparisons.patience import patience_effects, patience_sentences, patience_sheet
+from analysis.comparisons.patience import patience_effects, patience_sentences, patience_table
 from analysis.diagnostics.importance import importance
-from analysis.figures.comparing import improvement, reproduction
-from analysis.report_table import ReportTable, sheet_csv, sheet_latex, sheet_markdown
+from analysis.figures.comparisons import improvement, reproduction
+from analysis.report_table import ReportTable, to_csv, to_latex, to_markdown
+from analysis.results import analyse
 from analysis.study.metrics import TEST_METRICS
 from analysis.study.model import Study, Trial
 
 METRIC = "test/recall@20"
+
+
+def against_sentences(study, other, metric, name):
+    """What the other study adds, in words."""
+    return sentences_beside(study_beside(study, other, metric), name)
+
+
+def against_sheets(study, other, metric, name):
+    """The tables of the other study."""
+    return tables_beside(study_beside(study, other, metric), metric, name)
+
+
 DATA = {"dataset": "ml-1m_clean", "dataset_sha256": "a", "protocol": "published"}
 
 
@@ -36,11 +50,13 @@ def trials(cells, variant="DiffRec", seeds=3, role=""):
             dict(params),
             seed,
             dict(params).get("variant", variant),
-            dict.fromkeys((*TEST_METRICS, "best/valid/recall@20"), value + seed * 0.001 + jitter),
+            dict.fromkeys(
+                (*TEST_METRICS, "best/valid/recall@20"), value * (1 + jitter) + seed * 0.001
+            ),
             role=role,
         )
         for number, (params, value) in enumerate(cells.items())
-        for seed, jitter in zip(range(seeds), (0.0, 0.0001, -0.0001, 0.0002, 0.0), strict=False)
+        for seed, jitter in zip(range(seeds), (0.0, 0.001, -0.001, 0.002, -0.002), strict=False)
     )
 
 
@@ -94,15 +110,15 @@ def test_variants_that_we_lack_are_set_beside_our_best():
 def test_confirmation_asks_fresh_seeds_only():
     searched = trials({(("rate", 1.0),): 0.2, (("rate", 2.0),): 0.19, (("rate", 3.0),): 0.1})
     fresh = trials({(("rate", 1.0),): 0.12, (("rate", 2.0),): 0.15}, role="confirm")
-    one = Study("s", {"sampler": "tpe"}, {}, searched, confirming=fresh)
+    one = Study("s", {"sampler": "tpe"}, {}, searched, confirmation_trials=fresh)
     found = confirmation(one, METRIC)
     assert found.winner.label == "rate 1"
     assert found.comparison.verdict == "worse"
-    assert "refuted" in confirmation_sentence(one, METRIC, "R@20")
-    first = confirmation_sheet(one, METRIC, "R@20").rows[0]
+    assert "refuted" in confirmation_sentence(one, found, "R@20")
+    first = confirmation_table(one, METRIC, "R@20").rows[0]
     assert first[:4] == ("rate 1", "0.2010", "0.1210", "-0.0800")
     assert confirmation(Study("s", {}, {}, searched), METRIC) is None
-    assert confirmation_sentence(Study("s", {}, {}, searched), METRIC, "R@20") == ""
+    assert confirmation_sentence(Study("s", {}, {}, searched), None, "R@20") == ""
 
 
 def test_patience_is_set_beside_the_reports_claim_only_where_it_speaks_of_the_same():
@@ -121,7 +137,7 @@ def test_patience_is_set_beside_the_reports_claim_only_where_it_speaks_of_the_sa
         patience_effects(study("p", cells, tags={"protocol": "chronological"}))
     )
     assert "report says" not in other
-    assert patience_sheet(patience_effects(study("p", {(("rate", 1.0),): 0.1}))) is None
+    assert patience_table(patience_effects(study("p", {(("rate", 1.0),): 0.1}))) is None
 
 
 @pytest.mark.parametrize(
@@ -215,7 +231,7 @@ def test_panels_of_one_dataset_are_told_apart_and_no_two_names_look_alike():
         return replace(found, trials=tuple(replace(t, config=config) for t in found.trials))
 
     short, long = of_patience("a", 20, variants[:5]), of_patience("b", 200, variants[4:])
-    drawn = improvement(short, [long])
+    drawn = improvement(analyse(short, [long]))
     headings = [axes.get_title(loc="left") for axes in drawn.axes]
     assert headings == ["ml-1m_clean, patience 20", "ml-1m_clean, patience 200"]
     looks = {}
@@ -226,7 +242,7 @@ def test_panels_of_one_dataset_are_told_apart_and_no_two_names_look_alike():
     assert set(looks) == set(variants)
     assert len(set(looks.values())) == len(variants)
     (first, second) = improvement(
-        of_patience("a", None, ["V"]), [of_patience("b", None, ["V"])]
+        analyse(of_patience("a", None, ["V"]), [of_patience("b", None, ["V"])])
     ).axes
     assert [first.get_title(loc="left"), second.get_title(loc="left")] == [
         "ml-1m_clean, a",
@@ -237,7 +253,7 @@ def test_panels_of_one_dataset_are_told_apart_and_no_two_names_look_alike():
 def test_studies_of_one_dataset_have_a_panel_each_beside_the_literature():
     ours = study("ours", {(("variant", "DiffRec"),): 0.15})
     theirs = study("theirs", {(("variant", "DiffRec"),): 0.20})
-    alone, both = reproduction(ours, []), reproduction(ours, [theirs])
+    alone, both = reproduction(analyse(ours)), reproduction(analyse(ours, [theirs]))
     heights = [
         [bar.get_height() for bars in axes.containers if hasattr(bars, "patches") for bar in bars]
         for axes in (alone.axes[0], both.axes[0], both.axes[2])
@@ -270,7 +286,7 @@ def test_importance_finds_what_matters_and_gives_luck_its_share():
 
 def test_a_sheet_is_the_same_rows_in_every_form():
     sheet = ReportTable("x", "What?", ("a_b", "c"), (("one\nsmaller", "10 %"),), "A note.")
-    assert "| one smaller | 10 % |" in sheet_markdown(sheet)
-    assert sheet_csv(sheet) == "a_b,a_b (2),c\none,smaller,10 %\n"
-    assert r"one smaller & 10 \% \\" in sheet_latex(sheet)
-    assert r"a\_b & c \\" in sheet_latex(sheet)
+    assert "| one smaller | 10 % |" in to_markdown(sheet)
+    assert to_csv(sheet) == "a_b,a_b (2),c\none,smaller,10 %\n"
+    assert r"one smaller & 10 \% \\" in to_latex(sheet)
+    assert r"a\_b & c \\" in to_latex(sheet)

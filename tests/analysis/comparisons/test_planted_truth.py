@@ -16,7 +16,8 @@ from analysis.comparisons.confirmation import confirmation, confirmation_sentenc
 from analysis.comparisons.factor_interactions import interactions
 from analysis.comparisons.statistics import BOOTSTRAP_SEEDS, bootstrap
 from analysis.comparisons.trends import trend_sentence, trends
-from analysis.report.conclusions import answers
+from analysis.report.conclusions import sentences
+from analysis.results import analyse
 from analysis.study.model import Study, Trial
 
 METRIC = "test/recall@20"
@@ -161,18 +162,22 @@ def test_a_winner_without_a_result_on_fresh_seeds_is_not_called_confirmed():
     rng = np.random.default_rng(4)
     whole = searched(rng, 0.03)
     best = dict(whole.ranked()[0].params)
-    of_others = [t for t in whole.confirming if t.params != best]
-    partly = replace(whole, confirming=tuple(of_others))
+    of_others = [t for t in whole.confirmation_trials if t.params != best]
+    partly = replace(whole, confirmation_trials=tuple(of_others))
     assert confirmation(partly, METRIC) is None
-    assert "nothing is confirmed" in confirmation_sentence(partly, METRIC, "R@20")
-    assert "it is a candidate until fresh seeds confirm it" in answers(partly)[0]
-    assert "it is a candidate" not in answers(whole)[0]
+    assert "nothing is confirmed" in confirmation_sentence(partly, None, "R@20")
+    assert "it is a candidate until fresh seeds confirm it" in sentences(analyse(partly))[1]
+    assert "it is a candidate" not in sentences(analyse(whole))[1]
 
 
 def test_how_often_all_families_together_are_wrong_is_said():
-    found = [sentence for sentence in answers(planted_results()) if "families of tests" in sentence]
+    found = [
+        sentence
+        for sentence in sentences(analyse(planted_results()))
+        if "families of tests" in sentence
+    ]
     assert "These are 4 families of tests by seed" in found[0]
-    assert "up to 19% would show one somewhere" in found[0]
+    assert "up to 20% would show one somewhere" in found[0]
 
 
 def planted_results():
@@ -199,7 +204,7 @@ def searched(rng, better, seeds=5):
             metrics = {METRIC: value, "best/valid/recall@20": value}
             params, number = dict(trial.params), len(trials) + len(again)
             again.append(Trial(number, "complete", params, seed, "D", metrics, role="confirm"))
-    return Study("s", {"sampler": "tpe"}, {}, tuple(trials), confirming=tuple(again))
+    return Study("s", {"sampler": "tpe"}, {}, tuple(trials), confirmation_trials=tuple(again))
 
 
 def test_the_luckiest_of_equals_is_seldom_confirmed_and_a_better_one_is():
@@ -210,4 +215,4 @@ def test_the_luckiest_of_equals_is_seldom_confirmed_and_a_better_one_is():
     found = confirmation(better, METRIC)
     assert dict(found.winner.params) == {"rate": 0.0}
     assert found.comparison.verdict == "better"
-    assert "the winner is confirmed" in confirmation_sentence(better, METRIC, "R@20")
+    assert "the winner is confirmed" in confirmation_sentence(better, found, "R@20")

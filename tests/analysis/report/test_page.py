@@ -9,8 +9,9 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 from analysis import figures
-from analysis.report.content import find
+from analysis.report.content import report_content
 from analysis.report.page import page
+from analysis.results import analyse
 from analysis.study.model import Study, Trial
 
 
@@ -49,13 +50,13 @@ def study():
 
 @pytest.fixture(scope="module")
 def drawn(study):
-    return figures.draw_all(study)
+    return figures.draw_all(analyse(study))
 
 
 @pytest.fixture(scope="module")
 def text(study, drawn):
     drawings = {name: figures.to_svg(figure, name) for name, figure in drawn.items()}
-    return page(find(study), drawings)
+    return page(report_content(analyse(study)), drawings)
 
 
 def test_page_requests_nothing(text):
@@ -112,15 +113,15 @@ def test_every_figure_asks_a_question_and_names_its_axes(drawn):
 
 
 def test_drawings_are_the_same_text_for_the_same_study(study):
-    first, second = (figures.draw_one("best_so_far", study) for _ in range(2))
+    first, second = (figures.draw_one("best_so_far", analyse(study)) for _ in range(2))
     assert figures.to_svg(first, "x") == figures.to_svg(second, "x")
 
 
 def test_a_study_without_curves_or_control_still_has_a_page():
     trial = Trial(0, "complete", {}, 1, "DiffRec", {"best/valid/recall@20": 0.1})
     lone = Study("lone", {}, {}, (trial,))
-    assert "lone" in page(find(lone), {})
-    assert figures.draw_all(lone) == {}
+    assert "lone" in page(report_content(analyse(lone)), {})
+    assert figures.draw_all(analyse(lone)) == {}
 
 
 @pytest.mark.parametrize("least", [2.0, 0.0064])  # of a CPU, of a GPU
@@ -132,7 +133,7 @@ def test_seconds_per_epoch_has_ticks_with_names_whatever_their_range(study, spre
         for t in study.trials
     )
     found = replace(study, trials=trials, tags={"dataset": "own"})
-    figure = figures.draw_one("seconds_per_epoch", found)
+    figure = figures.draw_one("seconds_per_epoch", analyse(found))
     (axes,) = figure.axes
     figure.canvas.draw()
     low, high = axes.get_xlim()

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from analysis import figures
+from analysis.results import analyse
 from analysis.study import mlflow_reader
 from analysis.study.model import Study, Trial
 from analysis.study.weight_trajectory import from_record
@@ -55,7 +56,7 @@ def test_units_are_the_diffusion_steps_or_the_places_of_the_only_row():
 
 
 def test_weight_against_age_shows_early_late_and_static_curves():
-    figure = figures.draw_one("weight_by_age", study())
+    figure = figures.draw_one("weight_by_age", analyse(study()))
     (axes,) = figure.axes
     names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert names[:2] == ["learned, at the start", "learned, at the end"]
@@ -65,12 +66,12 @@ def test_weight_against_age_shows_early_late_and_static_curves():
 
 
 def test_mphate_draws_a_line_for_each_row_and_time_as_colour():
-    figure = figures.draw_one("mphate", study(weighting="learned_steps", rows=5))
+    figure = figures.draw_one("mphate", analyse(study(weighting="learned_steps", rows=5)))
     panel, bar = figure.axes
     assert len(panel.lines) == 5
     assert bar.get_ylabel() == "training epoch"
-    assert figures.draw_all(study(weighting="learned_steps", rows=5)).keys() >= {"mphate"}
-    assert figures.FIGURES["weight_by_age"].draw(study(weighting="learned_steps"), ()) is None
+    assert figures.draw_all(analyse(study(weighting="learned_steps", rows=5))).keys() >= {"mphate"}
+    assert figures.FIGURES["weight_by_age"].draw(analyse(study(weighting="learned_steps"))) is None
 
 
 def test_weights_are_read_from_the_trial_that_recorded_them(store):

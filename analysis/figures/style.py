@@ -1,4 +1,4 @@
-"""How every figure is drawn: one ink, one palette, a question as title.
+"""Style of every figure: one ink, one palette, a question as title.
 
 Text and axes are drawn in one ink that the page replaces by its own text colour, so that the same
 drawing is readable in light and dark. Colours are Okabe and Ito's, for every eye.
@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from analysis.study.labels import named_value, short_path
+from analysis.study.labels import is_number, named_value, short_path
 from analysis.study.model import Cell, Study
 
 if TYPE_CHECKING:
@@ -20,19 +20,22 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKS = "osD^vP"
 GREY = "#8a8a8a"
 INK = "#010203"
-"""Replaced by `currentColor` in the page."""
+"""Colour of text and axes; the page replaces it by `currentColor`."""
 
 PAPER = "#fdfeff"
-"""Of halos; replaced by the page's background."""
+"""Colour of halos; the page replaces it by its background."""
 
 WIDTH = 5.2
-"""Inches; a page of 400 px still shows the text at its size."""
+"""Width in inches; a page of 400 px still shows the text at its size."""
 
 _HANDLE_INCHES, _LETTER_INCHES = 0.5, 0.065
-"""Of a legend's entry at its size of type: its mark with the gaps, and a letter of its name."""
+"""Width of a legend's entry: its mark with the gaps, and each letter of its name."""
 
 _NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-"""Nothing in a drawing that changes from day to day, and no address of anybody."""
+"""Metadata of an SVG, all left out: nothing that changes from day to day, no address."""
+
+PLAIN: Any = {"text.parse_math": False}
+"""Texts are names, never formulas."""
 
 _STYLE: Any = {
     **dict.fromkeys(
@@ -80,7 +83,7 @@ def write(axes: "Axes", x: float, y: float, text: str, **how: Any) -> None:
 
 
 def name_panel(axes: "Axes", name: str) -> None:
-    """Say what a panel of several is about."""
+    """Set a panel's title."""
     axes.set_title(name, loc="left", fontsize=9.5, color=INK)
 
 
@@ -119,20 +122,23 @@ def to_svg(figure: "Figure", name: str) -> str:
     import matplotlib as mpl
 
     text = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+    with mpl.rc_context({**PLAIN, "svg.fonttype": "none", "svg.hashsalt": name}):
         figure.savefig(text, format="svg", transparent=True, metadata=_NO_METADATA)
     return text.getvalue()
 
 
 def to_png(figure: "Figure") -> bytes:
     """Return the figure as PNG on white, for slides."""
+    import matplotlib as mpl
+
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=200, facecolor="white")
+    with mpl.rc_context(PLAIN):
+        figure.savefig(content, format="png", dpi=200, facecolor="white")
     return content.getvalue()
 
 
 class Colouring:
-    """Gives cells the colour and mark of their group: the first factor of two to six levels."""
+    """Colours and marks of cells, by group: the first factor with two to six levels."""
 
     def __init__(self, study: Study) -> None:
         self._path = next((p for p in study.paths if 2 <= self._levels(study, p) <= 6), None)
@@ -174,7 +180,7 @@ class Colouring:
 
 def _as_number(value: Any) -> float:
     """Return what a level is sorted by; words keep their order."""
-    return float(value) if type(value) in (int, float) else 0.0
+    return float(value) if is_number(value) else 0.0
 
 
 def interval_bars(

@@ -1,20 +1,15 @@
-"""Figures that compare: with the control, across metrics and datasets, with the literature."""
+"""Figures of comparisons: with the control, across metrics and datasets, with the literature."""
 
 import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from analysis.comparisons.ablation import against_control, paired
-from analysis.comparisons.literature import (
-    METRICS,
-    SOURCES,
-    ReportedComparison,
-    compare_to_reported,
-)
+from analysis.comparisons.ablation import paired
+from analysis.comparisons.literature import METRICS, SOURCES, ReportedComparison
 from analysis.comparisons.patience import PATH
 from analysis.comparisons.statistics import Estimate, estimates
-from analysis.figures.drawing import (
+from analysis.figures.style import (
     COLOURS,
     GREY,
     INK,
@@ -27,7 +22,8 @@ from analysis.figures.drawing import (
     panels,
     single,
 )
-from analysis.study.labels import value_label
+from analysis.results import Results
+from analysis.study.labels import hashable, is_number, value_label
 from analysis.study.metrics import METRIC, TEST_METRICS, title
 from analysis.study.model import Cell, Study, cell_name
 
@@ -37,14 +33,13 @@ if TYPE_CHECKING:
 
 _MOST_BARS = 9
 _HATCHES = ("", "////", "....")
-"""A name beyond the colours has one of them again, and a pattern."""
-
-Studies = Sequence[Study]
+"""Patterns of bars: a name beyond the colours has a colour again, with the next pattern."""
 
 
-def against_the_control(study: Study, _: Studies) -> "Figure | None":
+def against_the_control(results: Results) -> "Figure | None":
     """Draw every cell's difference to the control with its interval."""
-    found = [c for c in against_control(study, METRIC) if c.estimate.n]
+    study = results.study
+    found = [c for c in results.control if c.estimate.n]
     if not found or study.control is None or len(found) > 60:
         return None
     figure, axes = single(
@@ -67,9 +62,9 @@ def against_the_control(study: Study, _: Studies) -> "Figure | None":
     return figure
 
 
-def improvement(study: Study, others: Studies) -> "Figure | None":
+def improvement(results: Results) -> "Figure | None":
     """Draw the change over the baseline in per cent, per metric, a panel for each study."""
-    studies = (s for s in (study, *others) if s.control is not None and _rivals(s))
+    studies = (s for s in results.studies if s.control is not None and _rivals(s))
     shown = [s for s in studies if s.control is not None and s.control.count("complete")]
     if not shown:
         return None
@@ -90,12 +85,12 @@ def improvement(study: Study, others: Studies) -> "Figure | None":
     return figure
 
 
-def reproduction(study: Study, others: Studies) -> "Figure | None":
+def reproduction(results: Results) -> "Figure | None":
     """Draw our values as per cent of the literature's, a panel for each study and source."""
     found: dict[str, list[ReportedComparison]] = {}
-    shown = (study, *others)
-    for one, heading in zip(shown, _headings(shown), strict=True):
-        for row in compare_to_reported(one):
+    reported = (results.literature, *(beside.literature for beside in results.others))
+    for rows, heading in zip(reported, _headings(results.studies), strict=True):
+        for row in rows:
             if row.reported.source in ("paper", "report"):
                 key = f"{heading}: {SOURCES[row.reported.source].split(',')[0]}"
                 found.setdefault(key, []).append(row)
@@ -108,7 +103,7 @@ def reproduction(study: Study, others: Studies) -> "Figure | None":
         there = list(dict.fromkeys(row.reported.model for row in rows))
         for i, name in enumerate(there):
             of_name = {r.metric: r for r in rows if r.reported.model == name}
-            gaps = [_gap(of_name[m]) if m in of_name else _NONE for m in METRICS]
+            gaps = [_gap(of_name[m]) if m in of_name else _UNKNOWN for m in METRICS]
             _bars(panel, gaps, i, len(there), name, names.index(name))
         _per_cent(panel, "ours less theirs (%)")
         name_panel(panel, key)
@@ -116,8 +111,9 @@ def reproduction(study: Study, others: Studies) -> "Figure | None":
     return figure
 
 
-def by_number(study: Study, _: Studies) -> "Figure | None":
+def by_number(results: Results) -> "Figure | None":
     """Draw the metric against a factor that is a number, a line for each level of another."""
+    study = results.study
     path, other = _number_and_other(study)
     if path is None:
         return None
@@ -148,13 +144,14 @@ def by_number(study: Study, _: Studies) -> "Figure | None":
     return figure
 
 
-def divergence(study: Study, _: Studies) -> "Figure | None":
+def divergence(results: Results) -> "Figure | None":
     """Draw each method's change against the reference method at the same number."""
+    study = results.study
     path, other = _number_and_other(study)
     if path is None or other is None:
         return None
-    cells = {tuple(_plain(dict(c.params).get(p)) for p in (path, other)): c for c in study.cells}
-    control = {p: _plain(v) for p, v in study.control.params} if study.control else {}
+    cells = {tuple(hashable(dict(c.params).get(p)) for p in (path, other)): c for c in study.cells}
+    control = {p: hashable(v) for p, v in study.control.params} if study.control else {}
     methods = list(dict.fromkeys(method for _, method in cells if method is not None))
     base = control.get(other, methods[0] if methods else None)
     counts = [n for n in dict.fromkeys(n for n, _ in cells) if (n, base) in cells]
@@ -169,7 +166,9 @@ def divergence(study: Study, _: Studies) -> "Figure | None":
     )
     for i, method in enumerate(methods):
         changes = [
-            _relative(cells[n, method], cells[n, base], METRIC) if (n, method) in cells else _NONE
+            _relative(cells[n, method], cells[n, base], METRIC)
+            if (n, method) in cells
+            else _UNKNOWN
             for n in counts
         ]
         _bars(axes, changes, i, len(methods), value_label(method), i)
@@ -179,18 +178,18 @@ def divergence(study: Study, _: Studies) -> "Figure | None":
     return figure
 
 
-_NONE = Estimate(0, math.nan, math.nan, math.nan, math.nan)
+_UNKNOWN = Estimate(0, math.nan, math.nan, math.nan, math.nan)
 
 
 def _rivals(study: Study) -> list[Cell]:
-    """Return what is compared with the control: each variant's best, else the best cells."""
+    """Return the cells compared with the control: each variant's best, else the best cells."""
     several = len({cell.variant for cell in study.cells if cell.variant}) > 1  # "": refused points
-    cells = study.leaders() if several else study.ranked()
+    cells = study.best_per_variant() if several else study.ranked()
     return [cell for cell in cells if not cell.is_control][:_MOST_BARS]
 
 
-def _headings(shown: Studies) -> list[str]:
-    """Return each study's dataset, and where another has the same, what tells the two apart."""
+def _headings(shown: Sequence[Study]) -> list[str]:
+    """Return each study's dataset, with what tells it apart if another has the same."""
     found = []
     for one in shown:
         alike = [s for s in shown if s.dataset == one.dataset]
@@ -248,17 +247,15 @@ def _per_cent(axes: "Axes", name: str) -> None:
 
 def _number_and_other(study: Study) -> tuple[str | None, str | None]:
     """Return the factor that is a number and the one beside it, of a grid of at most two."""
-    numeric = [path for path in study.paths if _is_number(study, path)]
+    numeric = [path for path in study.paths if _is_numeric_factor(study, path)]
     if not numeric or study.is_sampled or len(study.paths) > 2:
         return None, None
     path = next((p for p in numeric if "clusters" in p), numeric[0])
     return path, next((p for p in study.paths if p != path), None)
 
 
-def _is_number(study: Study, path: str) -> bool:
-    return 2 <= len(_values(study, path)) <= 12 and all(
-        type(value) in (int, float) for value in _values(study, path)
-    )
+def _is_numeric_factor(study: Study, path: str) -> bool:
+    return 2 <= len(_values(study, path)) <= 12 and all(map(is_number, _values(study, path)))
 
 
 def _is_evenly_spaced(study: Study, path: str) -> bool:
@@ -267,9 +264,4 @@ def _is_evenly_spaced(study: Study, path: str) -> bool:
 
 
 def _values(study: Study, path: str) -> set[Any]:
-    return {_plain(dict(cell.params).get(path)) for cell in study.cells} - {None}
-
-
-def _plain(value: Any) -> Any:
-    """Return a value that can be a key."""
-    return tuple(value) if isinstance(value, list) else value
+    return {hashable(dict(cell.params).get(path)) for cell in study.cells} - {None}

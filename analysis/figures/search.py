@@ -1,14 +1,13 @@
-"""Figures of a search: how soon it found, where it looked, what mattered."""
+"""Figures of a search: progress, values tried, importance of parameters."""
 
 import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.diagnostics.importance import importance
-from analysis.figures.comparing import Studies
-from analysis.figures.drawing import COLOURS, GREY, INK, legend, legend_below, panels, single, write
-from analysis.study.labels import value_label
+from analysis.figures.style import COLOURS, GREY, INK, legend, legend_below, panels, single, write
+from analysis.results import Results
+from analysis.study.labels import is_number, value_label
 from analysis.study.metrics import title
 from analysis.study.model import Study, Trial
 
@@ -19,14 +18,15 @@ if TYPE_CHECKING:
 _MOST_AXES = 10
 
 _LETTERS = 60
-"""That fit side by side along an axis."""
+"""Letters that fit side by side along an axis."""
 
 _UPRIGHT = 6
-"""Letters of a word that stands upright under a panel; longer ones are slanted."""
+"""Most letters of a word that stands upright under a panel; longer ones are slanted."""
 
 
-def best_so_far(study: Study, _: Studies) -> "Figure | None":
+def best_so_far(results: Results) -> "Figure | None":
     """Draw the best value of the trials that have ended, in their order."""
+    study = results.study
     key = study.best_objective
     done = [t for t in study.trials if not math.isnan(t.result(key))]
     done.sort(key=lambda trial: trial.end)
@@ -47,11 +47,12 @@ def best_so_far(study: Study, _: Studies) -> "Figure | None":
     return figure
 
 
-def parallel(study: Study, _: Studies) -> "Figure | None":
+def parallel(results: Results) -> "Figure | None":
     """Draw every trial as a line over its parameters, the best in colour.
 
     The axes lie on each other, not side by side: so there is room for what their values are called.
     """
+    study = results.study
     paths = _varied(study)[:_MOST_AXES]
     done = [t for t in study.trials if not math.isnan(t.result(study.best_objective))]
     if len(paths) < 2 or len(done) < 2:
@@ -88,9 +89,9 @@ def parallel(study: Study, _: Studies) -> "Figure | None":
     return figure
 
 
-def important(study: Study, _: Studies) -> "Figure | None":
+def important(results: Results) -> "Figure | None":
     """Draw how much of the objective's variance each parameter explains alone."""
-    found = importance(study)
+    found = results.importance
     if found is None:
         return None
     shares = list(reversed(found.shares))
@@ -109,8 +110,9 @@ def important(study: Study, _: Studies) -> "Figure | None":
     return figure
 
 
-def slices(study: Study, _: Studies) -> "Figure | None":
+def slices(results: Results) -> "Figure | None":
     """Draw the objective against each parameter."""
+    study = results.study
     paths = _varied(study)[:_MOST_AXES]
     done = [t for t in study.trials if not math.isnan(t.result(study.best_objective))]
     if not paths or len(done) < 2:
@@ -167,7 +169,7 @@ class _Axis:
     def __init__(self, study: Study, path: str) -> None:
         self.path, self.name = path, study.name_of(path)
         given = [t.params[path] for t in study.trials if t.params.get(path) is not None]
-        self.is_number = all(type(value) in (int, float) for value in given)
+        self.is_number = all(map(is_number, given))
         self._levels = list(dict.fromkeys(map(value_label, given)))
         domain = study.space.get("domains", {}).get(path, {})
         positive = self.is_number and min(given) > 0
@@ -177,11 +179,11 @@ class _Axis:
 
     @property
     def letters(self) -> int:
-        """Of its longest word; 0 for numbers."""
+        """Letters of its longest word; 0 for numbers."""
         return 0 if self.is_number else max(map(len, self._levels))
 
     def at(self, value: Any) -> float:
-        """Return a value's place; NaN where the parameter has no meaning."""
+        """Return a value's position; NaN if the parameter is inactive."""
         if value is None:
             return math.nan
         if not self.is_number:
@@ -190,7 +192,7 @@ class _Axis:
         return (self._scale(value) - self._low) / span if span else 0.5
 
     def ticks(self) -> tuple[list[float], list[str]]:
-        """Return where labels stand and what they say."""
+        """Return positions and texts of the tick labels."""
         if not self.is_number:
             return [i / max(len(self._levels) - 1, 1) for i in range(len(self._levels))], (
                 self._levels
