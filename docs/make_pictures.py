@@ -20,7 +20,10 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PICTURE = REPOSITORY / "docs" / "figures" / "overview.png"
 COMMAND = "python -m tune_runner --space clustering_ablation"
 WIDTH, HEIGHT = 1500, 860
-"""Size of the picture in CSS pixels; it is stored at twice that, with 128 colours."""
+"""Size of the picture in CSS pixels; it is stored at 1.6 times that, with 256 colours."""
+
+_COLUMNS, _TABLE_LINES, _ANSWER_LINES = 92, 13, 15
+_FIGURE = "by_number"
 
 _PAGE = """<!doctype html><meta charset="utf-8"><style>
 body {{ margin: 0; background: #e8eaed; font-family: "DejaVu Sans", sans-serif; }}
@@ -29,14 +32,18 @@ body {{ margin: 0; background: #e8eaed; font-family: "DejaVu Sans", sans-serif; 
 .bar {{ height: 26px; background: #3a3f47; color: #cfd3d9; font-size: 12px; line-height: 26px;
   text-align: center; }}
 .terminal {{ left: 24px; top: 24px; width: 712px; height: 812px; background: #14171c; }}
-.report {{ left: 760px; top: 24px; width: 716px; height: 812px; }}
+.report {{ left: 760px; top: 24px; width: 716px; height: 440px; }}
+.figure {{ left: 760px; top: 488px; width: 716px; height: 348px; }}
+.figure img {{ display: block; margin: 6px auto; height: 306px; }}
 pre {{ margin: 12px 14px; color: #d7dae0; font: 12px/1.34 "DejaVu Sans Mono", monospace; }}
 b {{ color: #8fd18f; font-weight: normal; }}
-iframe {{ border: 0; width: 1023px; height: 1123px; transform: scale(.7); transform-origin: 0 0; }}
+iframe {{ border: 0; width: 1023px; height: 600px; transform: scale(.7); transform-origin: 0 0; }}
 </style>
 <div class="window terminal"><div class="bar">terminal</div><pre>{terminal}</pre></div>
 <div class="window report"><div class="bar">{name}/report/index.html</div>
-<iframe src="{report}"></iframe></div>"""
+<iframe src="{report}/index.html"></iframe></div>
+<div class="window figure"><div class="bar">{name}/report/figures/{figure}.svg</div>
+<img src="{report}/figures/{figure}.svg"></div>"""
 
 
 def main() -> int:
@@ -56,12 +63,17 @@ def main() -> int:
         else:
             text = args.output.read_text(encoding="utf-8")
         page = folder / "page.html"
-        report = (study.resolve() / "report" / "index.html").as_uri()
-        terminal = _terminal(text)
-        page.write_text(_PAGE.format(terminal=terminal, report=report, name=study.name))
+        study = study.resolve()
+        parts = {
+            "terminal": _terminal(text, study.parent.parent),
+            "report": (study / "report").as_uri(),
+            "name": study.name,
+            "figure": _FIGURE,
+        }
+        page.write_text(_PAGE.format(**parts), encoding="utf-8")
         _shoot(chromium, page, folder / "shot.png")
         shot = Image.open(folder / "shot.png").convert("RGB")
-        shot.quantize(128, dither=Image.Dither.NONE).save(PICTURE, optimize=True)
+        shot.quantize(256, dither=Image.Dither.NONE).save(PICTURE, optimize=True)
     sys.stdout.write(f"{PICTURE}: {PICTURE.stat().st_size // 1024} KiB\n")
     return 0
 
@@ -80,15 +92,22 @@ def _run(folder: Path) -> tuple[str, Path]:
     return done.stdout, folder / "runs" / "clusters"
 
 
-def _terminal(text: str, rows: int = 47, columns: int = 92) -> str:
-    """Return the beginning and the end of a command's output as HTML, `rows` lines in all."""
-    lines = [line[:columns] for line in text.replace("\r", "").splitlines()]
+def _terminal(text: str, folder: Path) -> str:
+    """Return the telling parts of a command's output as HTML: start, trials, table, answers."""
+    lines = text.replace("\r", "").replace(str(folder), "/home/you").splitlines()
     trials = [i for i, line in enumerate(lines) if line.startswith("[")]
-    first, last = (trials[0], trials[-1]) if trials else (len(lines) // 2, len(lines) // 2)
-    end = lines[last:]
-    begin = lines[: max(first + 4, 0)]
-    shown = [*begin, "...", *end][:rows]
-    body = "\n".join(html.escape(line) for line in shown)
+    head = next(i for i, line in enumerate(lines) if line.startswith("cell "))
+    answers = next(i for i, line in enumerate(lines) if line.startswith("- "))
+    parts = [
+        *lines[: trials[0] + 4],
+        "...",
+        lines[trials[-1]],
+        "",
+        *lines[head : head + _TABLE_LINES],
+        "...",
+        *lines[answers : answers + _ANSWER_LINES],
+    ]
+    body = "\n".join(html.escape(line[:_COLUMNS]) for line in parts)
     return f"<b>$ {COMMAND}</b>\n{body}"
 
 
