@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from diffrec.config.forecasting import ForecastTaskConfig
+from diffrec.data.decay import half_life_weights
 from diffrec.data.interactions import Interactions
 from diffrec.errors import UserError
 
@@ -148,7 +149,7 @@ def _newest(
     """Return the `lengths` interactions up to and with the places `ends`, weighted by age."""
     indptr, places = _windows(ends - lengths + 1, lengths)
     ages = np.repeat(ends, lengths) - places
-    weights = (0.5 ** (ages / task.past_half_life)).astype(np.float32)
+    weights = half_life_weights(ages, task.past_half_life).astype(np.float32)
     return WeightedRows(indptr, indices[places].astype(np.int64), weights)
 
 
@@ -156,7 +157,7 @@ def _future(indptr: np.ndarray, items: np.ndarray, task: ForecastTaskConfig) -> 
     """Return the future with discounted weights that sum to one in each row."""
     lengths = np.diff(indptr)
     waits = np.arange(len(items)) - np.repeat(indptr[:-1], lengths)
-    weights = 0.5 ** (waits / task.future_half_life)
+    weights = half_life_weights(waits, task.future_half_life)
     rows = np.repeat(np.arange(len(lengths)), lengths)
     weights /= np.bincount(rows, weights, minlength=len(lengths))[rows]
     return WeightedRows(indptr, items.astype(np.int64), weights.astype(np.float32))

@@ -1,12 +1,13 @@
-"""L-DiffRec's compression: an encoder per cluster of items, a decoder back to the items.
+"""L-DiffRec's autoencoder: one encoder per cluster of items, and a decoder back to the items.
 
-Items keep their own order at both ends (the released code ranks in cluster order and maps back):
-each encoder reads its cluster's columns, each decoder's output is put back in place.
+Inputs and outputs keep the dataset's item order (the released code ranks in cluster order and maps
+back): each encoder reads its cluster's columns, each decoder's output returns to those columns.
 
 Source: Wang et al., "Diffusion Recommender Model", SIGIR 2023, section 3.5; Liang et al. 2018 for
 the multinomial likelihood.
 """
 
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -40,7 +41,7 @@ class ClusteredAutoencoder(nn.Module):
     """Encoders per cluster, one Gaussian latent shared in proportion to the clusters' sizes.
 
     The encoder ends in its activation, as released: with tanh, mean and log-variance lie in
-    (-1, 1). Empty clusters have no part in the model.
+    (-1, 1). Empty clusters have no encoder.
     """
 
     cluster_ids: Tensor
@@ -74,31 +75,30 @@ class ClusteredAutoencoder(nn.Module):
             encoder(part).chunk(2, dim=-1)
             for encoder, part in zip(self.encoders, self._split(dropped), strict=True)
         ]
-        # float32 from here on, whatever the products were made in
+        # float32 from here on, whatever the products' precision
         mu = torch.cat([mu for mu, _ in parts], dim=-1).float()
         log_variance = torch.cat([log_variance for _, log_variance in parts], dim=-1).float()
         latent = mu
         if self.training and self.variational:
             latent = mu + (log_variance / 2).exp() * self.noise(mu)
-        kl = -0.5 * (1 + log_variance - mu.square() - log_variance.exp()).sum(dim=-1).mean()
-        return Encoded(latent, kl, dropped)
+        return Encoded(latent, gaussian_kl(mu, log_variance), dropped)
 
     def first_layers(self) -> Tensor:
-        """Return the encoders' first products by item, (num_items, sum of their units).
+        """Return the encoders' first layers as one matrix, (num_items, sum of their units).
 
         An item's row holds its weights in its own cluster's encoder and zeros for the others, so
-        that a sparse history times this matrix is all the encoders' first product at once.
+        that a sparse history times this matrix gives the first products of all encoders at once.
         """
-        firsts = [_first(encoder).weight for encoder in self.encoders]
-        made = firsts[0].new_zeros(len(self.columns), sum(len(weight) for weight in firsts))
-        of_cluster, units = self.columns.split(self.cluster_sizes), 0
-        for items, weight in zip(of_cluster, firsts, strict=True):
-            made[items, units : units + len(weight)] = weight.T
+        weights = [_first(encoder).weight for encoder in self.encoders]
+        matrix = weights[0].new_zeros(len(self.columns), sum(len(weight) for weight in weights))
+        units = 0
+        for items, weight in zip(self.columns.split(self.cluster_sizes), weights, strict=True):
+            matrix[items, units : units + len(weight)] = weight.T
             units += len(weight)
-        return made
+        return matrix
 
     def latent_of(self, products: Tensor) -> Tensor:
-        """Return the latent, (batch, latent_dim), of histories @ `first_layers`, at rest."""
+        """Return the latent mean, (batch, latent_dim), of histories @ `first_layers`."""
         sizes = [_first(encoder).out_features for encoder in self.encoders]
         parts = []
         for encoder, part in zip(self.encoders, products.split(sizes, dim=-1), strict=True):
@@ -121,38 +121,33 @@ class ClusteredAutoencoder(nn.Module):
         return x_0[:, self.columns].split(self.cluster_sizes, dim=-1)
 
     def _build_encoders(self, config: AutoencoderConfig) -> nn.ModuleList:
-        hidden = [
-            split_units(dim, self.cluster_sizes, "encoder_hidden_dims")
-            for dim in config.encoder_hidden_dims
-        ]
+        hidden = self._split_dims(config.encoder_hidden_dims, "encoder_hidden_dims")
+        activation = _ACTIVATIONS[config.activation]
         return nn.ModuleList(
-            _mlp([size, *(h[i] for h in hidden), 2 * latent], config.activation, at_end=True)
-            for i, (size, latent) in enumerate(
-                zip(self.cluster_sizes, self.latent_dims, strict=True)
+            mlp([size, *dims, 2 * latent], activation, at_end=True)
+            for size, *dims, latent in zip(
+                self.cluster_sizes, *hidden, self.latent_dims, strict=True
             )
         )
 
     def _build_decoders(self, config: AutoencoderConfig, num_items: int) -> nn.ModuleList:
         if not config.decoder_per_cluster or len(self.cluster_sizes) == 1:
-            sizes = [config.latent_dim, *config.decoder_hidden_dims, num_items]
-            return nn.ModuleList([_mlp(sizes, config.activation)])
-        hidden = [
-            split_units(dim, self.cluster_sizes, "decoder_hidden_dims")
-            for dim in config.decoder_hidden_dims
-        ]
-        return nn.ModuleList(
-            _mlp([latent, *(h[i] for h in hidden), size], config.activation)
-            for i, (size, latent) in enumerate(
-                zip(self.cluster_sizes, self.latent_dims, strict=True)
-            )
-        )
+            all_sizes = [(config.latent_dim, *config.decoder_hidden_dims, num_items)]
+        else:
+            hidden = self._split_dims(config.decoder_hidden_dims, "decoder_hidden_dims")
+            all_sizes = zip(self.latent_dims, *hidden, self.cluster_sizes, strict=True)
+        activation = _ACTIVATIONS[config.activation]
+        return nn.ModuleList(mlp(sizes, activation) for sizes in all_sizes)
+
+    def _split_dims(self, dims: Sequence[int], name: str) -> list[list[int]]:
+        return [split_units(dim, self.cluster_sizes, name) for dim in dims]
 
 
 def split_units(units: int, sizes: list[int], name: str) -> list[int]:
     """Split `units` in proportion to `sizes`: at least 1 each, the last takes the rest.
 
     Raises:
-        UserError: nothing is left for the last one.
+        UserError: no unit is left for the last one.
     """
     total = sum(sizes)
     shares = [max(1, size * units // total) for size in sizes[:-1]]
@@ -170,15 +165,40 @@ def multinomial_nll(scores: Tensor, x_0: Tensor) -> Tensor:
     return -(F.log_softmax(scores.float(), dim=-1) * x_0).sum(dim=-1).mean()
 
 
+def gaussian_kl(mu: Tensor, log_variance: Tensor) -> Tensor:
+    """Return the mean over rows of KL(N(mu, exp(log_variance)) || N(0, 1)), a scalar.
+
+    Both arguments have shape (batch, latent_dim). Source: Kingma and Welling 2014, appendix B.
+    """
+    return -0.5 * (1 + log_variance - mu.square() - log_variance.exp()).sum(dim=-1).mean()
+
+
+def mlp(
+    sizes: Sequence[int],
+    activation: type[nn.Module],
+    *,
+    at_end: bool = False,
+    initialise: Callable[[nn.Linear], None] | None = None,
+) -> nn.Sequential:
+    """Return linear layers between `sizes` with activations between them.
+
+    Args:
+        sizes: units of every layer, input and output included.
+        activation: class of the activations.
+        at_end: whether one follows the last layer, too.
+        initialise: called on each layer as soon as it is made; None keeps torch's own weights.
+    """
+    layers: list[nn.Module] = []
+    for num_in, num_out in pairwise(sizes):
+        layer = nn.Linear(num_in, num_out)
+        if initialise is not None:
+            initialise(layer)
+        layers += [layer, activation()]
+    return nn.Sequential(*(layers if at_end else layers[:-1]))
+
+
 def _first(encoder: nn.Module) -> nn.Linear:
     assert isinstance(encoder, nn.Sequential)
     layer = encoder[0]
     assert isinstance(layer, nn.Linear)
     return layer
-
-
-def _mlp(sizes: list[int], activation: str, *, at_end: bool = False) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for a, b in pairwise(sizes):
-        layers += [nn.Linear(a, b), _ACTIVATIONS[activation]()]
-    return nn.Sequential(*(layers if at_end else layers[:-1]))

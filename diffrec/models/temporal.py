@@ -1,12 +1,13 @@
-"""How much each interaction counts, by its place in the user's history.
+"""Weights of interactions by their place in the user's history.
 
 Source: Wang et al., "Diffusion Recommender Model", SIGIR 2023, section 3.6 (linear). Exponential
-recency and asking with weights a network that was trained without them: docs/science/deviations.md.
+weights, and weighted queries to a network trained without weights: docs/science/deviations.md.
 """
 
 import numpy as np
 
 from diffrec.config import TemporalConfig
+from diffrec.data.decay import half_life_weights
 from diffrec.data.interactions import Interactions
 
 
@@ -28,7 +29,7 @@ def interaction_weights(config: TemporalConfig, history: Interactions) -> np.nda
         weights = config.weight_min + place * (config.weight_max - config.weight_min)
     else:
         assert config.half_life is not None
-        weights = 0.5 ** (history.ages() / config.half_life)
+        weights = half_life_weights(history.ages(), config.half_life)
     if config.keep_norm:
         weights = keep_norm(weights, history)
     return weights.astype(np.float32)

@@ -1,4 +1,4 @@
-"""What a trained network is asked with: a batch of histories, weighted, in the form it needs."""
+"""Batches of weighted user histories, as dense rows or as the factor of a sparse product."""
 
 from collections.abc import Sequence
 
@@ -12,18 +12,18 @@ from diffrec.runtime.devices import rows_on, to_device
 
 
 class WeightedHistory:
-    """Histories of a batch and the weights of their interactions, as each step sees them."""
+    """Histories of a batch with the weights of their interactions at each diffusion step."""
 
     def __init__(
         self, rows: Interactions, weights: Sequence[Tensor | None], device: torch.device
     ) -> None:
-        """Take what is to be asked.
+        """Copy the histories to the network's device.
 
         Args:
             rows: histories, one row per user.
-            weights: of each interaction, (nnz,), or None for ones; a single entry for all steps, or
-                one for each.
-            device: where the network is.
+            weights: weight of each interaction, (nnz,), or None for ones; a single entry for all
+                steps, or one for each.
+            device: device of the network.
         """
         self._rows, self._weights, self._device = rows, weights, device
         self._items = to_device(rows.indices.astype(np.int64), device)
@@ -32,15 +32,20 @@ class WeightedHistory:
 
     @property
     def differs_by_step(self) -> bool:
-        """Whether steps have weights of their own."""
+        """True if each step has its own weights."""
         return len(self._weights) > 1
 
     def at(self, step: int) -> Tensor | None:
-        """Return the weights that a step (-1: the chain's first) sees, (nnz,), or None for ones."""
+        """Return a step's weights (-1: the chain's first step), (nnz,), or None for ones."""
         return self._weights[step] if self.differs_by_step else self._weights[0]
 
     def times(self, matrix: Tensor, step: int) -> Tensor:
-        """Return histories @ matrix, from (num_items, width) to (batch, width), never dense."""
+        """Return histories @ matrix, (batch, width), without dense histories.
+
+        Args:
+            matrix: float32, (num_items, width).
+            step: the diffusion step whose weights apply; -1 for the chain's first.
+        """
         return F.embedding_bag(
             self._items, matrix, self._starts, mode="sum", per_sample_weights=self.at(step)
         )
@@ -54,3 +59,10 @@ class WeightedHistory:
             self._cells = to_device(rows.users() * rows.num_items + rows.indices, self._device)
         flat = weights.new_zeros(rows.num_users * rows.num_items)
         return flat.index_put((self._cells,), weights).view(rows.num_users, rows.num_items)
+
+
+def weighted_sums(rows: Interactions, weights: np.ndarray | None, matrix: Tensor) -> Tensor:
+    """Return rows @ matrix, (num_users, width), for weights of shape (nnz,); None means ones."""
+    device = matrix.device
+    on_device = None if weights is None else to_device(weights, device)
+    return WeightedHistory(rows, [on_device], device).times(matrix, -1)

@@ -1,13 +1,12 @@
 """Recommenders solved in one pass: popularity, ItemKNN, EASE, each with what it needs in buffers.
 
-Asked with weights 0.5 ** (age / half_life), ItemKNN and EASE know what the user did lately. No
+Queried with weights 0.5 ** (age / half_life), ItemKNN and EASE know what the user did lately. No
 rescaling to the norm of the binary history is needed: scores are linear in it, rankings unchanged.
 """
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from diffrec.config.baselines import (
     ClosedFormConfig,
@@ -16,9 +15,11 @@ from diffrec.config.baselines import (
     ItemKNNConfig,
     PopularityConfig,
 )
+from diffrec.data.decay import half_life_weights
 from diffrec.data.interactions import Interactions
 from diffrec.models.baselines import gram
 from diffrec.models.baselines.directed_ridge import DirectedRidge
+from diffrec.models.weighted_history import weighted_sums
 
 
 class Popularity(nn.Module):
@@ -31,7 +32,7 @@ class Popularity(nn.Module):
         self.register_buffer("counts", torch.zeros(num_items))
 
     def fit(self, train: Interactions) -> None:
-        """Count."""
+        """Count the interactions of each item."""
         counts = np.bincount(train.indices, minlength=train.num_items).astype(np.float32)
         self.counts.copy_(torch.from_numpy(counts))
 
@@ -58,7 +59,7 @@ class ItemKNN(nn.Module):
         self.register_buffer("similarities", torch.zeros(shape))
 
     def fit(self, train: Interactions) -> None:
-        """Find each item's nearest."""
+        """Compute each item's nearest neighbours."""
         found = gram.nearest_items(train, self.neighbours.shape[1], self.config.shrinkage)
         self.neighbours.copy_(torch.from_numpy(found[0]))
         self.similarities.copy_(torch.from_numpy(found[1]))
@@ -66,9 +67,9 @@ class ItemKNN(nn.Module):
     def scores(self, history: Interactions, users: np.ndarray) -> Tensor:
         """Return a score per item, shape (len(users), num_items)."""
         rows = history.select_users(users)
-        asked = gram.weighted_csr(rows, recency_weights(rows, self.config.half_life))
+        query = gram.weighted_csr(rows, recency_weights(rows, self.config.half_life))
         scores = gram.score_neighbours(
-            asked, self.neighbours.cpu().numpy(), self.similarities.cpu().numpy()
+            query, self.neighbours.cpu().numpy(), self.similarities.cpu().numpy()
         )
         return torch.from_numpy(scores).to(self.neighbours.device)
 
@@ -88,7 +89,7 @@ class EASE(nn.Module):
         self.register_buffer("weights", torch.zeros(num_items, num_items))
 
     def fit(self, train: Interactions) -> None:
-        """Solve, in float64."""
+        """Solve for B in float64."""
         weights = gram.ease_weights(train, self.config.regularization, self.weights.device)
         self.weights.copy_(weights)
 
@@ -96,15 +97,7 @@ class EASE(nn.Module):
     def scores(self, history: Interactions, users: np.ndarray) -> Tensor:
         """Return a score per item, shape (len(users), num_items)."""
         rows = history.select_users(users)
-        weights = recency_weights(rows, self.config.half_life)
-        device = self.weights.device
-        return F.embedding_bag(
-            torch.from_numpy(rows.indices.astype(np.int64)).to(device),
-            self.weights,
-            torch.from_numpy(rows.indptr[:-1].copy()).to(device),
-            mode="sum",
-            per_sample_weights=None if weights is None else torch.from_numpy(weights).to(device),
-        )
+        return weighted_sums(rows, recency_weights(rows, self.config.half_life), self.weights)
 
 
 ClosedForm = Popularity | ItemKNN | EASE | DirectedRidge
@@ -129,4 +122,4 @@ def recency_weights(history: Interactions, half_life: float | None) -> np.ndarra
     """Return 0.5 ** (age / half_life) per interaction, shape (nnz,), float32; None means ones."""
     if half_life is None:
         return None
-    return (0.5 ** (history.ages() / half_life)).astype(np.float32)
+    return half_life_weights(history.ages(), half_life).astype(np.float32)

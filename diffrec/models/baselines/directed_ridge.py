@@ -20,12 +20,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from diffrec.config.baselines import DirectedRidgeConfig
+from diffrec.data.decay import half_life_weights
 from diffrec.data.interactions import Interactions
 from diffrec.errors import UserError
-from diffrec.runtime.memory import free_memory
+from diffrec.models.baselines.gram import require_memory
+from diffrec.models.weighted_history import weighted_sums
 
 _CELLS_PER_BLOCK = 2**25
 """Cells of the past-to-future sums made at a time: 256 MiB in float64."""
@@ -78,32 +79,14 @@ class DirectedRidge(nn.Module):
         """Return a score per item, shape (len(users), num_items)."""
         rows = history.select_users(users)
         ages = rows.ages()
-        weights = np.where(
-            ages < self.config.past_items, 0.5 ** (ages / self.config.past_half_life), 0.0
-        )
-        device = self.weights.device
-        return F.embedding_bag(
-            torch.from_numpy(rows.indices.astype(np.int64)).to(device),
-            self.weights,
-            torch.from_numpy(rows.indptr[:-1].copy()).to(device),
-            mode="sum",
-            per_sample_weights=torch.from_numpy(weights.astype(np.float32)).to(device),
-        )
-
-
-def bytes_for_directed_ridge(num_items: int) -> int:
-    """Return the peak bytes of solving: the Gram matrix and its transpose in float64, and B."""
-    return num_items**2 * (8 + 8 + 4)
+        weights = half_life_weights(ages, self.config.past_half_life)
+        weights = np.where(ages < self.config.past_items, weights, 0.0).astype(np.float32)
+        return weighted_sums(rows, weights, self.weights)
 
 
 def _require_memory(num_items: int, device: torch.device) -> None:
-    needed, free = bytes_for_directed_ridge(num_items), free_memory(device)
-    if needed > free:
-        raise UserError(
-            f"DirectedRidge needs {needed / 2**30:.1f} GiB for its dense matrices of {num_items} x "
-            f"{num_items} items, but {free / 2**30:.1f} GiB are free; use a machine with more "
-            "memory, or F-DiffRec, whose memory grows with the items and not with their square."
-        )
+    less = "F-DiffRec, whose memory grows with the items and not with their square"
+    require_memory(num_items, device, model="DirectedRidge", instead=less)
 
 
 class _Distance(NamedTuple):

@@ -1,4 +1,4 @@
-"""What item-to-item models have in common: the Gram matrix X'X of train, and what becomes of it."""
+"""Gram matrix X'X of the train interactions, and the item-to-item models computed from it."""
 
 import numpy as np
 import torch
@@ -20,19 +20,23 @@ def weighted_csr(history: Interactions, weights: np.ndarray | None) -> csr_array
     return csr_array((weights, history.indices, history.indptr), shape=shape)
 
 
-def bytes_for_ease(num_items: int) -> int:
-    """Return the peak bytes of solving EASE: Gram matrix and inverse in float64, the float32 B."""
-    return num_items**2 * (8 + 8 + 4)
+def require_memory(
+    num_items: int,
+    device: torch.device | None = None,
+    *,
+    model: str = "EASE",
+    instead: str = "ItemKNN, which keeps only each item's nearest",
+) -> None:
+    """Raise UserError if a dense item-to-item model does not fit into the device's free memory.
 
-
-def require_memory(num_items: int, device: torch.device | None = None) -> None:
-    """Refuse an EASE whose dense matrices would not fit into what is free on `device`."""
-    needed, free = bytes_for_ease(num_items), free_memory(device or torch.device("cpu"))
+    Solving takes the Gram matrix and its inverse in float64, and B in float32, at once.
+    """
+    needed, free = num_items**2 * (8 + 8 + 4), free_memory(device or torch.device("cpu"))
     if needed > free:
         raise UserError(
-            f"EASE needs {needed / 2**30:.1f} GiB for its dense matrices of {num_items} x "
+            f"{model} needs {needed / 2**30:.1f} GiB for its dense matrices of {num_items} x "
             f"{num_items} items, but {free / 2**30:.1f} GiB are free; use a machine with more "
-            "memory, or ItemKNN, which keeps only each item's nearest."
+            f"memory, or {instead}."
         )
 
 
@@ -44,7 +48,7 @@ def ease_weights(
     X = train.to_csr(np.float64)
     gram = torch.from_numpy((X.T @ X).toarray()).to(device or "cpu")
     gram.diagonal().add_(regularization)
-    # The matrix is symmetric and positive definite: Cholesky takes half of an LU's work.
+    # symmetric and positive definite: Cholesky needs half the operations of an LU
     P = torch.cholesky_inverse(torch.linalg.cholesky(gram, out=gram))
     del gram
     P /= -P.diagonal().clone()  # by column: B_ij = -P_ij / P_jj
@@ -78,12 +82,12 @@ def nearest_items(
 
 
 def score_neighbours(
-    asked: csr_array, neighbours: np.ndarray, similarities: np.ndarray
+    query: csr_array, neighbours: np.ndarray, similarities: np.ndarray
 ) -> np.ndarray:
-    """Return dense float32 scores: row u, item i has the sum over i's neighbours j of asked_uj."""
+    """Return dense float32 scores: row u, item i has the sum over i's neighbours j of query_uj."""
     num_items, width = neighbours.shape
     starts = np.arange(num_items + 1) * width
     matrix = csr_array(
         (similarities.ravel(), neighbours.ravel(), starts), shape=(num_items, num_items)
     )
-    return np.asarray((asked @ matrix.T).toarray(), dtype=np.float32)
+    return np.asarray((query @ matrix.T).toarray(), dtype=np.float32)

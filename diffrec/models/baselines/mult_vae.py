@@ -3,8 +3,6 @@
 Source: Liang et al., "Variational Autoencoders for Collaborative Filtering", WWW 2018.
 """
 
-from itertools import pairwise
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -12,7 +10,7 @@ from torch.nn import functional as F
 
 from diffrec.config.baselines import MultVAEConfig
 from diffrec.data.interactions import Interactions
-from diffrec.models.autoencoder import multinomial_nll
+from diffrec.models.autoencoder import gaussian_kl, mlp, multinomial_nll
 from diffrec.models.dropout import Dropout
 from diffrec.runtime.devices import rows_on
 
@@ -28,8 +26,9 @@ class MultVAE(nn.Module):
         self.config, self.num_items = config, num_items
         inward = [num_items, *config.hidden_dims]
         self.dropout = Dropout(config.dropout)
-        self.encoder = _mlp([*inward, 2 * config.latent_dim])
-        self.decoder = _mlp([config.latent_dim, *reversed(inward)])
+        self.encoder = mlp([*inward, 2 * config.latent_dim], nn.Tanh, initialise=_initialise)
+        outward = [config.latent_dim, *reversed(inward)]
+        self.decoder = mlp(outward, nn.Tanh, initialise=_initialise)
         self.register_buffer("batches_seen", torch.zeros((), dtype=torch.long))
 
     def training_weights(self, history: Interactions) -> tuple[None, None]:
@@ -37,17 +36,17 @@ class MultVAE(nn.Module):
         return None, None
 
     def training_loss(self, x_0: Tensor, target: Tensor, epoch: int | Tensor) -> Tensor:
-        """Return the negative evidence lower bound of a batch, its KL term weighed, a scalar.
+        """Return the negative evidence lower bound of a batch, its KL term weighted, a scalar.
 
         Args:
             x_0: histories, shape (batch, num_items).
-            target: what they are compared with, same shape.
+            target: vectors to reconstruct, same shape.
             epoch: zero-based epoch; the KL weight rises by batches and does not need it.
         """
         self.batches_seen += 1
         mu, log_variance = self._encode(self.dropout(F.normalize(x_0)))
         latent = mu + (log_variance / 2).exp() * torch.randn_like(mu)
-        kl = -0.5 * (1 + log_variance - mu.square() - log_variance.exp()).sum(dim=-1).mean()
+        kl = gaussian_kl(mu, log_variance)
         return multinomial_nll(self.decoder(latent), target) + self._kl_weight() * kl
 
     @torch.no_grad()
@@ -58,7 +57,7 @@ class MultVAE(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are."""
+        """Device of the parameters."""
         return self.batches_seen.device
 
     def _encode(self, x_0: Tensor) -> tuple[Tensor, ...]:
@@ -69,12 +68,6 @@ class MultVAE(nn.Module):
         return highest * (self.batches_seen / rise).clamp(max=1) if rise else highest
 
 
-def _mlp(sizes: list[int]) -> nn.Sequential:
-    """Return linear layers with tanh between them, Xavier-normal, biases of deviation 0.001."""
-    layers: list[nn.Module] = []
-    for num_in, num_out in pairwise(sizes):
-        linear = nn.Linear(num_in, num_out)
-        nn.init.xavier_normal_(linear.weight)
-        nn.init.trunc_normal_(linear.bias, std=0.001)
-        layers += [linear, nn.Tanh()]
-    return nn.Sequential(*layers[:-1])
+def _initialise(layer: nn.Linear) -> None:
+    nn.init.xavier_normal_(layer.weight)
+    nn.init.trunc_normal_(layer.bias, std=0.001)
