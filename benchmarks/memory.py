@@ -85,7 +85,7 @@ def _trained_and_resumed(
         del run
         gc.collect()
         resumed = TrainingRun(config, split, device=device)
-        resumed.load_state_dict(*read_state(saved))
+        resumed.load_state_dict(read_state(saved))
         clock.note("another run goes on from that")
     resumed.next_epoch()
     clock.note("and trains")

@@ -87,7 +87,7 @@ class FakeRun:
         names = ("epoch", "finished", "best_epoch", "best_metrics")
         return {name: getattr(self, name) for name in names}
 
-    def load_state_dict(self, state, done):
+    def load_state_dict(self, state):
         for name, value in state.items():
             setattr(self, name, value)
 

@@ -21,7 +21,7 @@ Denoise = Callable[[Tensor, Tensor], Tensor]
 """f_theta: (x_t of shape (batch, dim), t of shape (batch,)) -> (batch, dim); may overwrite x_t."""
 
 Draw = Callable[[Tensor], Tensor]
-"""Standard normal noise of the shape, type and device of what it is given."""
+"""Function that returns standard normal noise like its argument (shape, dtype, device)."""
 
 
 class DiffusionLoss(NamedTuple):
@@ -72,7 +72,7 @@ class GaussianProcess(nn.Module):
         a, b = buffers["posterior_coef_x_t"], buffers["posterior_coef_x_0"]
         if self.prediction_target == "epsilon":  # x_0_from_epsilon, put into the posterior's mean
             a, b = b / np.sqrt(alpha_bar) + a, -b * np.sqrt(1 / alpha_bar - 1)
-        # the host's own numbers: asking a GPU for its buffers would stall it
+        # numbers on the host: reading the buffers from a GPU would stall it
         self._linear_steps = (a.tolist(), b.tolist())
         steps = self.num_inference_noise_steps
         self._history_share = math.sqrt(alpha_bar[steps - 1]) if steps else 1.0
@@ -117,11 +117,11 @@ class GaussianProcess(nn.Module):
         Args:
             denoise: the network.
             x_0: vectors to noise, shape (batch, dim).
-            target: what x_0_hat is compared with, shape (batch, dim); the same as x_0 except where
-                temporal weights touch only one of the two.
+            target: what x_0_hat is compared with, shape (batch, dim); equal to x_0 unless temporal
+                weights apply to only one of the two.
             t: zero-based steps, shape (batch,).
             noise: standard normal, shape (batch, dim); the x_0 target overwrites it with x_t.
-            wants_x_0_hat: whether the estimate of x_0 is wanted too; a matrix more is kept for it.
+            wants_x_0_hat: whether to return the estimate of x_0, too: one more matrix.
         """
         weight = self.loss_weight[t].to(x_0.dtype)
         if self.prediction_target == "x_0":
@@ -129,19 +129,19 @@ class GaussianProcess(nn.Module):
             x_t = noise.add_(self._at(self.alpha_bar.sqrt(), t, x_0) * x_0)  # q_sample, in place
             output = denoise(x_t, t).to(x_0.dtype)
             if wants_x_0_hat:
-                return DiffusionLoss(weight * _mean_square_error(output, target), output)
+                return DiffusionLoss(weight * _mean_square(output - target), output)
             return DiffusionLoss(weight * _mean_square(output.sub_(target)), None)
         x_t = self.q_sample(x_0, t, noise)
         output = denoise(x_t.clone(), t).to(x_0.dtype)
         x_0_hat = self.x_0_from_epsilon(x_t, t, output)
-        loss = weight * _mean_square_error(output, noise)
+        loss = weight * _mean_square(output - noise)
         if not self._uniform:  # at t = 0 the bound has a likelihood of x_0 instead
-            loss = torch.where(t == 0, _mean_square_error(x_0_hat, target) / 2, loss)
+            loss = torch.where(t == 0, _mean_square(x_0_hat - target) / 2, loss)
         return DiffusionLoss(loss, x_0_hat if wants_x_0_hat else None)
 
     @property
     def draws_when_scoring(self) -> bool:
-        """Whether a reverse chain, or its start, draws noise."""
+        """True if the reverse chain, or its start, draws noise."""
         return self.stochastic_sampling or self.num_inference_noise_steps > 0
 
     def noise_history(self, x_0: Tensor, draw: Draw = torch.randn_like) -> Tensor:
@@ -149,7 +149,7 @@ class GaussianProcess(nn.Module):
 
         Args:
             x_0: histories, shape (batch, dim).
-            draw: where the noise comes from.
+            draw: source of the noise.
         """
         if self.num_inference_noise_steps == 0:
             return x_0
@@ -170,12 +170,11 @@ class GaussianProcess(nn.Module):
 
         Args:
             denoise: the network.
-            x_t: where the chain starts, shape (batch, dim).
-            history: step -> the history as that step sees it, shape (batch, dim), where steps
-                differ (a W with a row per step). x_t is s_t times the history plus what network and
-                noise have added, s_t = a_{t+1} ... a_{T-1} (`linear_steps`); that share of it is
-                exchanged before step t looks at x_t.
-            draw: where the noise of stochastic sampling comes from.
+            x_t: start of the chain, shape (batch, dim).
+            history: step -> the weighted history at that step, shape (batch, dim), if steps differ
+                (a W with a row per step). x_t contains s_t times the history,
+                s_t = a_{t+1} ... a_{T-1} (`linear_steps`); this part is replaced before step t.
+            draw: source of the noise of stochastic sampling.
         """
         seen = None if history is None else history(self.num_steps - 1)
         left = 1.0
@@ -229,18 +228,13 @@ def elbo_weights(beta: np.ndarray, prediction_target: str) -> np.ndarray:
     return weights
 
 
-def _mean_square_error(output: Tensor, target: Tensor) -> Tensor:
-    """Return the mean of the squared differences of each row, shape (batch,)."""
-    return _mean_square(output - target)
-
-
 def _mean_square(difference: Tensor) -> Tensor:
     """Return the mean square of each row, shape (batch,)."""
     return _MeanSquare.apply(difference)  # type: ignore[return-value]
 
 
 class _MeanSquare(torch.autograd.Function):
-    """Keeps nothing but its input, and makes no second matrix on the way, as torch's losses do."""
+    """Mean square that saves its input alone; torch's losses allocate a second matrix."""
 
     generate_vmap_rule = True
 

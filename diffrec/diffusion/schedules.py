@@ -46,7 +46,7 @@ def binomial_schedule(num_steps: int) -> np.ndarray:
 
 
 def betas(config: DiffusionConfig) -> np.ndarray:
-    """Return the variances that `config` asks for, the first pinned where it says so.
+    """Return the variances that `config` asks for, the first pinned if it says so.
 
     Without noise (noise_scale = 0) nothing is pinned: there is no first variance to protect.
     """

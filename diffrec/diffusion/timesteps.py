@@ -1,4 +1,4 @@
-"""How training draws its steps t: uniformly, or where the loss is large.
+"""Samplers of the training step t: uniform, or in proportion to the loss.
 
 Source: Nichol and Dhariwal, "Improved Denoising Diffusion Probabilistic Models", 2021 (section
 3.3), as used by DiffRec.
@@ -22,7 +22,7 @@ class Timesteps(NamedTuple):
 
 
 class UniformTimestepSampler(nn.Module):
-    """Every step with probability 1 / T."""
+    """Sampler that draws every step with probability 1 / T."""
 
     _device_anchor: Tensor
 
@@ -38,14 +38,14 @@ class UniformTimestepSampler(nn.Module):
         return Timesteps(t, torch.ones(batch_size, dtype=torch.float64, device=device))
 
     def update(self, t: Tensor, loss: Tensor) -> None:
-        """Uniform sampling learns nothing from the losses."""
+        """Do nothing: uniform sampling does not depend on the losses."""
 
 
 class ImportanceTimestepSampler(nn.Module):
-    """Sample t with p_t proportional to the RMS of the last ten losses seen at t.
+    """Sampler of t with p_t proportional to the RMS of the last ten losses seen at t.
 
     Uniform until every step has ten losses. Dividing the loss by T * p_t keeps its expectation
-    unchanged. The memory is in `state_dict`.
+    unchanged. The remembered losses are in `state_dict`.
     """
 
     history: Tensor
@@ -58,7 +58,7 @@ class ImportanceTimestepSampler(nn.Module):
         self.register_buffer("seen", torch.zeros(num_steps, dtype=torch.long))
 
     def weighted_history(self) -> Tensor:
-        """Return the remembered losses as they count, shape (num_steps, window)."""
+        """Return the remembered losses, weighted if weights are learned, (num_steps, window)."""
         return self.history
 
     def probabilities(self) -> Tensor:
@@ -67,7 +67,7 @@ class ImportanceTimestepSampler(nn.Module):
         rms = self.weighted_history().square().mean(dim=1).sqrt()
         total = rms.sum()
         weighted = (1 - UNIFORM_SHARE) * rms / total + UNIFORM_SHARE * uniform
-        # one expression for both phases: asking `if` here would stall a GPU at every batch
+        # one expression for both phases: an `if` here would stall a GPU at every batch
         warm = (self.seen.min() >= self.window) & (total > 0)
         return torch.where(warm, weighted, uniform)
 
@@ -79,14 +79,14 @@ class ImportanceTimestepSampler(nn.Module):
 
     @torch.no_grad()
     def update(self, t: Tensor, loss: Tensor) -> None:
-        """Remember the losses, shape (batch,), seen at steps t; the newest ten of each survive."""
+        """Add the losses at steps t, both (batch,), to the memory: the newest ten of each step."""
         order = torch.argsort(t, stable=True)
         t, loss = t[order], loss[order].to(self.history.dtype)
         group = torch.zeros_like(self.seen).index_add_(0, t, torch.ones_like(t))
         rank = torch.arange(len(t), device=t.device) - (group.cumsum(0) - group)[t]
         slot = (self.seen[t] + rank) % self.window
-        # Older losses of the group would land on a slot that a newer one needs: send them to a
-        # spare row instead of selecting, which would make the shape depend on the data.
+        # Older losses of a group would overwrite newer ones: they are written to a spare row.
+        # Selecting instead would make the shape depend on the data.
         newest = rank >= group[t] - self.window
         padded = torch.cat([self.history, self.history[:1]])
         padded[torch.where(newest, t, self.num_steps), slot] = loss
@@ -95,24 +95,24 @@ class ImportanceTimestepSampler(nn.Module):
 
 
 def draw(p: Tensor, batch_size: int) -> Tensor:
-    """Draw steps with probabilities p, shape (num_steps,); uniformly where they are no numbers.
+    """Draw steps with probabilities p, shape (num_steps,); uniformly if any is not finite.
 
-    A loss that is not finite is remembered here before the epoch's end can say so, and a GPU
-    would not survive the question.
+    A loss that is not finite is reported at the end of the epoch; until then multinomial would
+    abort the GPU's context.
     """
     p = torch.where(p.isfinite().all(), p, torch.ones_like(p))
     return torch.multinomial(p, batch_size, replacement=True)
 
 
 class LearnedTimestepSampler(ImportanceTimestepSampler):
-    """Importance sampling with a learned say for every step and remembered loss.
+    """Importance sampler with a learned weight for every step and remembered loss.
 
-    W, shape (num_steps, window), multiplies the losses: W[t, j] the j-th newest seen at t. It is
-    positive, starts at ones and is taught through 1 / p_t, by which the loss is divided. Without
-    `per_step` one row, (1, window), serves every step.
+    W, shape (num_steps, window), multiplies the losses: W[t, j] the j-th newest at t. It is
+    positive, starts at ones and has its gradient through 1 / p_t, by which the loss is divided.
+    Without `per_step` all steps share one row, (1, window).
 
     Source: the reproduction study's learned temporal weighting (its section 4.3), with a gradient
-    that arrives.
+    that reaches W.
     """
 
     def __init__(self, num_steps: int, window: int = WINDOW, *, per_step: bool = True) -> None:
@@ -125,7 +125,7 @@ class LearnedTimestepSampler(ImportanceTimestepSampler):
         return self.log_weights.exp()
 
     def check_collapse(self) -> str | None:
-        """Return a sentence where W has left all the sampling to one step, else None."""
+        """Return a warning if W gives almost all the sampling to one step, else None."""
         with torch.no_grad():
             share, step = self.probabilities().max(dim=0)
         if self.num_steps == 1 or float(share) <= COLLAPSED_SHARE:
@@ -136,7 +136,7 @@ class LearnedTimestepSampler(ImportanceTimestepSampler):
         )
 
     def weighted_history(self) -> Tensor:
-        """Return W * losses, kept where each loss is stored; ones where nothing is yet."""
+        """Return W * losses in the places of the losses; ones in place of losses not seen yet."""
         slot = torch.arange(self.window, device=self.seen.device)
         newness = (self.seen[:, None] - 1 - slot) % self.window
         # an unseen loss is zero, and the gradient of sqrt at zero is not a number

@@ -1,4 +1,4 @@
-"""Ready-made recommendations, of any system, as a ranking that our metrics can judge."""
+"""Ready-made recommendation lists of any system, as a ranking for our metrics."""
 
 from dataclasses import dataclass
 
@@ -12,10 +12,10 @@ class RankedLists:
     """Recommendations as an array, one row per user of the dataset."""
 
     ranking: np.ndarray
-    """int64 (num_users, longest list): best first, -1 after a list's end."""
+    """int64 (num_users, longest list): best item first, -1 after a list's end."""
 
     users: int
-    """Users with a list."""
+    """Number of users with a list."""
 
 
 def ranked_lists(
@@ -24,10 +24,10 @@ def ranked_lists(
     """Return the lists, each sorted by `order` (rank: the lowest first; negate scores).
 
     Args:
-        users: int64 (n,): our user numbers.
-        items: int64 (n,): our item numbers.
-        order: (n,): what to sort a user's items by.
-        num_users: of the dataset.
+        users: user ids, int64 (n,).
+        items: item ids, int64 (n,).
+        order: sort key of each row, (n,).
+        num_users: number of users in the dataset.
 
     Raises:
         UserError: an item is recommended twice to a user.

@@ -1,4 +1,4 @@
-"""Recall, precision, NDCG and MRR at many K at once, on arrays.
+"""Recall, precision, NDCG and MRR at many K at once; ours, to compute them on the GPU per user.
 
 All are averaged over the users with a non-empty target. The released code averages over all users
 and counts the others as zero; on data in which everyone has a target the two agree.
@@ -16,8 +16,8 @@ from diffrec.runtime.devices import to_device
 KS = (10, 20, 50, 100)
 
 FLAGS_AT_A_TIME = (2**22, 2**28)
-"""Users by items that hits are looked up in at a time, a byte each: on a CPU about what its cache
-holds, on a GPU more than are scored at a time."""
+"""Cells (users x items) of the hit table at a time on a CPU and a GPU, one byte each: a CPU's cache
+holds about as many, a GPU scores fewer at a time."""
 
 
 def ranking_metrics(
@@ -31,7 +31,7 @@ def ranking_metrics(
 
     Args:
         ranking: items from best to worst, shape (num_users, at least max(ks) where there are as
-            many items), -1 where nothing is left to rank.
+            many items), -1 after the last ranked item.
         target: held-out items of the same users.
         ks: cut-offs.
     """
@@ -50,7 +50,7 @@ def user_metrics(
     ideal = np.concatenate(([0.0], np.cumsum(discounts)))
     cuts = np.unique([min(k, width) for k in ks])
     counts = _counts_up_to(cuts, hits)
-    # Added up one after the other, like the ideal: a perfect ranking has exactly 1.
+    # summed in the same order as the ideal: a perfect ranking has exactly 1
     gains = (hits * discounts[:width]).cumsum(axis=1)[:, cuts - 1]
     first = np.where(hits.any(axis=1), hits.argmax(axis=1), width)
     found: dict[str, np.ndarray] = {}
@@ -65,9 +65,9 @@ def user_metrics(
 
 
 def hit_matrix(ranking: np.ndarray | Tensor, target: Interactions) -> np.ndarray:
-    """Return whether each ranked item is a target of its user, shape of `ranking`, bool.
+    """Return True for each ranked item that is a target of its user, in the shape of `ranking`.
 
-    Looked up where the ranking lies.
+    The lookup runs on the device of `ranking`.
     """
     order = torch.as_tensor(ranking)
     hits, num_items = torch.empty_like(order, dtype=torch.bool), max(target.num_items, 1)

@@ -1,4 +1,4 @@
-"""Full ranking: every user, every unseen item, in batches of users sized to memory."""
+"""Full ranking of all unseen items for every user, in batches sized to the free memory."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -15,20 +15,20 @@ from diffrec.runtime.devices import to_device
 from diffrec.runtime.memory import free_memory
 
 SCORES_PER_BATCH = 2**22
-"""Scores held at a time on a CPU, 16 MiB in float32: about what its cache holds."""
+"""Scores computed at a time on a CPU, 16 MiB in float32: about the size of its cache."""
 
 SCORES_PER_GPU_BATCH = 2**26
-"""On a GPU, which idles over small batches."""
+"""Scores computed at a time on a GPU, 256 MiB in float32: small batches leave it idle."""
 
 MIN_ROWS = 64
-"""Users at a time however many items there are: fewer would read all weights for little work."""
+"""Fewest users at a time: with fewer, reading all weights would cost more than the products."""
 
 _SHARE_OF_FREE = 1 / 8
-"""Of the free memory that a batch may take, its scores counted twice (a mask may need a copy)."""
+"""Largest part of the free memory for a batch, scores counted twice (masks may need a copy)."""
 
 
 class Scorer(Protocol):
-    """Anything that scores all items for some users."""
+    """Model that scores all items for given users."""
 
     def scores(self, history: Interactions, users: np.ndarray) -> Tensor:
         """Return a score per item, shape (len(users), num_items)."""
@@ -37,16 +37,16 @@ class Scorer(Protocol):
 
 @runtime_checkable
 class PreparedScorer(Protocol):
-    """A scorer with work that is the same for all users, done once while it is held still."""
+    """Scorer that can cache what the scores of all users share while its weights are fixed."""
 
     def cached_scoring(self) -> AbstractContextManager[None]:
-        """Return the context in which it will be asked many times and not change."""
+        """Return a context for many calls of `scores`, in which no weight changes."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationTask:
-    """What is to be found, and what must not be shown."""
+    """Items to find and items to mask in one evaluation."""
 
     target: Interactions
     """Held-out items."""
@@ -56,7 +56,7 @@ class EvaluationTask:
 
 
 class UserResults(NamedTuple):
-    """Metrics of single users: those who have a target, (n,), and each metric, (n,)."""
+    """Metrics per user: ids of the users with a target, (n,), and each metric, (n,)."""
 
     users: np.ndarray
     values: dict[str, np.ndarray]
@@ -77,27 +77,14 @@ def evaluate(
     """Return the metrics of `model`'s full ranking, averaged over users with a target.
 
     Args:
-        model: what scores; a torch module is put into eval mode for the time.
-        history: what the model is asked with.
+        model: the scorer; a torch module is in eval mode meanwhile.
+        history: interactions that the model is queried with.
         target: held-out items.
         seen: interactions that must not be recommended.
         ks: cut-offs.
     """
-    return evaluate_all(model, history=history, tasks=[EvaluationTask(target, seen)], ks=ks)[0]
-
-
-def evaluate_all(
-    model: Scorer,
-    *,
-    history: Interactions,
-    tasks: Sequence[EvaluationTask],
-    ks: Sequence[int] = KS,
-) -> list[dict[str, float]]:
-    """Return the metrics of each task; every user is scored once for all of them.
-
-    Validation and test, say, differ only in what is masked and what is to be found.
-    """
-    return [found.means() for found in user_results(model, history=history, tasks=tasks, ks=ks)]
+    tasks = [EvaluationTask(target, seen)]
+    return user_results(model, history=history, tasks=tasks, ks=ks)[0].means()
 
 
 def user_results(
@@ -107,14 +94,17 @@ def user_results(
     tasks: Sequence[EvaluationTask],
     ks: Sequence[int] = KS,
 ) -> list[UserResults]:
-    """Return the metrics of each task by user; every user is scored once for all of them."""
+    """Return each task's metrics per user; every user is scored once for all tasks.
+
+    Validation and test, for example, differ only in the masked items and the targets.
+    """
     wanted = [task.target.lengths > 0 for task in tasks]
     parts: list[list[dict[str, np.ndarray]]] = [[] for _ in tasks]
     users = np.flatnonzero(np.any(wanted, axis=0))
     for batch, scores in score_batches(model, history=history, users=users):
         for i, task in enumerate(tasks):
             rows = np.flatnonzero(wanted[i][batch])
-            # `hide` writes into the scores: the last task may have them
+            # `mask_seen` overwrites the scores: only the last task needs no copy
             mine = scores if i == len(tasks) - 1 else scores.clone()
             ranking = top_items(mine, [part.select_users(batch) for part in task.seen], max(ks))
             target = task.target.select_users(batch[rows])
@@ -140,9 +130,9 @@ def rankings(
     users: np.ndarray,
     k: int,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield (users, their top-k items, best first); -1 where fewer than k items are unseen.
+    """Yield (users, their top-k items, best first); -1 if fewer than k items are unseen.
 
-    Nothing of shape (num_users, num_items) is made.
+    No array of shape (num_users, num_items) is allocated.
     """
     for batch, scores in score_batches(model, history=history, users=users):
         top = top_items(scores, [part.select_users(batch) for part in seen], k)
@@ -152,7 +142,7 @@ def rankings(
 def score_batches(
     model: Scorer, *, history: Interactions, users: np.ndarray
 ) -> Iterator[tuple[np.ndarray, Tensor]]:
-    """Yield (users, their scores, (batch, num_items)); the model is in eval mode meanwhile."""
+    """Yield (users, scores of shape (batch, num_items)); the model is in eval mode meanwhile."""
     if len(users) == 0:
         return
     rows = batch_rows(history.num_items, _device(model))
@@ -162,9 +152,9 @@ def score_batches(
 
 
 def top_items(scores: Tensor, seen: Sequence[Interactions], k: int) -> Tensor:
-    """Return the k best unseen items, best first, (batch, k at most); -1 where there are fewer.
+    """Return the k best unseen items, best first, (batch, at most k); -1 if there are fewer.
 
-    `scores` is overwritten where an item has been seen.
+    Scores of seen items are overwritten.
     """
     mask_seen(scores, seen)
     top = scores.topk(min(k, scores.shape[1]), dim=-1)
@@ -172,7 +162,7 @@ def top_items(scores: Tensor, seen: Sequence[Interactions], k: int) -> Tensor:
 
 
 def batch_rows(num_items: int, device: torch.device) -> int:
-    """Return how many users are scored at a time: many, but within what memory is free."""
+    """Return the number of users to score at a time, limited by the free memory."""
     wanted = SCORES_PER_GPU_BATCH if device.type == "cuda" else SCORES_PER_BATCH
     rows = max(MIN_ROWS, wanted // max(num_items, 1))
     fit = int(_SHARE_OF_FREE * free_memory(device)) // (2 * 4 * max(num_items, 1))
@@ -189,7 +179,7 @@ def mask_seen(scores: Tensor, seen: Sequence[Interactions]) -> None:
 
 @contextmanager
 def _eval_mode(model: Scorer) -> Iterator[None]:
-    """Put a module into eval mode, and let the model do once what all users share."""
+    """Put a module into eval mode and let the model cache what all users share."""
     module = model if isinstance(model, torch.nn.Module) else None
     was_training = module is not None and module.training
     if module is not None:

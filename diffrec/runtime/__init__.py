@@ -1,1 +1,1 @@
-"""Devices, memory, precision and seeds. Nothing here knows a model."""
+"""Devices, memory, precision and seeds; independent of every model."""

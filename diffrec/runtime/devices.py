@@ -1,8 +1,7 @@
-"""How arrays of the host get to a device without the host waiting for it.
+"""Copies of host arrays to a device that do not block the host.
 
-A plain copy of ordinary memory makes the host wait until the device has done all that was asked of
-it before. Page-locked memory is copied while both go on. Of sparse rows only what is in them is
-sent; they are spread out where they are used.
+A copy of pageable memory blocks the host until the device has finished all earlier work; one of
+pinned memory runs beside both. Sparse rows are copied as indices and made dense on the device.
 """
 
 import numpy as np
@@ -14,7 +13,7 @@ from diffrec.data.interactions import Interactions
 
 
 def to_device(array: np.ndarray, device: torch.device) -> Tensor:
-    """Return the array's values on `device`; on a CPU its own memory."""
+    """Return the array's values on `device`; on a CPU the tensor shares its memory."""
     tensor = torch.from_numpy(array)
     if device.type != "cuda":
         return tensor.to(device)
@@ -30,8 +29,8 @@ def rows_on(
     """Return `dense_rows` on a device, float32 (len(users), num_items).
 
     Args:
-        device: where they are wanted.
-        interactions: whose rows to take.
+        device: device of the result.
+        interactions: the rows to choose from.
         users: integer user ids, in any order.
         values: a weight for each interaction, (nnz,); ones if left out.
     """
@@ -45,12 +44,12 @@ def rows_on(
 
 
 def scatter_ones(rows: Tensor, cells: Tensor, values: Tensor | None) -> Tensor:
-    """Write into contiguous rows, and return them.
+    """Write `values` at `cells` of contiguous rows; return the rows.
 
     Args:
         rows: zeros, (users, num_items).
-        cells: where in the rows, one after the other, something stands; none twice.
-        values: what, (len(cells),); None for ones.
+        cells: flat indices into the rows, int64, each at most once.
+        values: the values, (len(cells),); None for ones.
     """
     flat = rows.view(-1)
     if values is None:

@@ -1,8 +1,8 @@
-"""How much memory is free, and a C library that keeps what it has.
+"""Free memory of a device, a C library that reuses freed memory, and pages of mapped tensors.
 
-glibc hands blocks of more than 128 KiB back to the system at once, and every fresh block is then
-paid for page by page: on ML-1M's batches this doubles to quadruples the time of element-wise
-operations (benchmarks/allocator.py).
+glibc returns blocks of more than 128 KiB to the system at once, and every fresh block then costs a
+page fault per page: on ML-1M's batches this doubles to quadruples the time of element-wise
+operations (benchmarks/allocator.py). No library sets this from inside a process.
 """
 
 import ctypes
@@ -11,6 +11,7 @@ import platform
 
 import psutil
 import torch
+from torch.utils.weak import WeakIdKeyDictionary
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGEST_ON_HEAP = 32 * 2**20
@@ -18,11 +19,14 @@ _LARGEST_ON_HEAP = 32 * 2**20
 
 _KEPT_FREE = 2**30
 
+_mapped = WeakIdKeyDictionary()
+"""Tensors that `mark_mapped` was called for."""
+
 
 def retain_freed_memory() -> bool:
-    """Keep blocks of up to 32 MiB, and up to 1 GiB in all; return whether the library took it.
+    """Let the C library reuse freed blocks of up to 32 MiB, 1 GiB in all; return whether it does.
 
-    Elsewhere than on glibc nothing is changed. Calling it again does no harm.
+    Does nothing without glibc, and nothing more when called again.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
@@ -32,18 +36,22 @@ def retain_freed_memory() -> bool:
     )
 
 
-def release_pages(mapped: torch.Tensor) -> None:
-    """Give back the pages of a tensor that is mapped from a file, unwritten; its values stay.
+def mark_mapped(tensor: torch.Tensor) -> None:
+    """Note that `tensor` is mapped from a file and unwritten, so its pages may be released."""
+    _mapped[tensor] = True
 
-    They are read from the file again where they are asked for. Elsewhere than on Linux nothing is
-    given back.
+
+def release_pages(tensor: torch.Tensor) -> None:
+    """Release the memory of a mapped tensor; its values are read from the file when next used.
+
+    Does nothing for other tensors (`mark_mapped`), and nothing on other systems than Linux.
     """
-    if platform.system() != "Linux":
+    if platform.system() != "Linux" or tensor not in _mapped:
         return
     page = mmap.PAGESIZE
-    start = -(-mapped.data_ptr() // page) * page
-    length = (mapped.data_ptr() + mapped.nbytes) // page * page - start
-    if length > 0:  # pages that it shares with a neighbour stay
+    start = -(-tensor.data_ptr() // page) * page
+    length = (tensor.data_ptr() + tensor.nbytes) // page * page - start
+    if length > 0:  # pages shared with a neighbour stay
         madvise = ctypes.CDLL(None, use_errno=True).madvise
         madvise(ctypes.c_void_p(start), ctypes.c_size_t(length), mmap.MADV_DONTNEED)
 

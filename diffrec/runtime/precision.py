@@ -1,4 +1,4 @@
-"""Which number format the products of training and of the reverse chain use."""
+"""Floating-point format of the products in training and in the reverse chain."""
 
 import logging
 
@@ -16,8 +16,8 @@ _CPU_FEATURES = ("avx512_bf16", "amx_bf16", "bf16")
 def product_dtype(config: TrainedConfig, device: torch.device) -> torch.dtype | None:
     """Return bfloat16, or None for float32 throughout.
 
-    `auto` takes bfloat16 where the device has it in hardware and its quality was shown to be that
-    of float32 (`is_bf16_validated`); `bf16` is obeyed elsewhere too.
+    `auto` means bfloat16 if the device has it in hardware and its quality was measured to equal
+    that of float32 (`is_bf16_validated`); `bf16` means bfloat16 on every device.
     """
     precision = config.training.precision
     if precision == "auto":
@@ -26,9 +26,9 @@ def product_dtype(config: TrainedConfig, device: torch.device) -> torch.dtype | 
 
 
 def is_bf16_validated(config: TrainedConfig) -> bool:
-    """Return whether bfloat16 was compared with float32 for such models, seed by seed.
+    """Return True for models on which bfloat16 was compared with float32, seed by seed.
 
-    The four published variants as they are published: they predict x_0 and learn no weights
+    These are the four published variants: they predict x_0 and learn no temporal weights
     (benchmarks/precision.py).
     """
     return (
@@ -39,13 +39,13 @@ def is_bf16_validated(config: TrainedConfig) -> bool:
 
 
 def warn_if_emulated(dtype: torch.dtype | None, device: torch.device) -> None:
-    """Say it where `dtype` makes the device slower: emulated, bfloat16 is several times slower."""
+    """Log a warning if the device only emulates `dtype`, which is several times slower."""
     if dtype is not None and not has_native_bf16(device):
         logger.warning("This %s only emulates bfloat16: fp32 would be faster.", device.type)
 
 
 def has_native_bf16(device: torch.device) -> bool:
-    """Return whether the device multiplies bfloat16 in hardware."""
+    """Return True if the device multiplies bfloat16 in hardware."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = torch.cpu.get_capabilities()

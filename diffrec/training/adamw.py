@@ -1,8 +1,8 @@
-"""AdamW that can take a gradient in pieces, so that a wide layer's never exists as a whole.
+"""AdamW that starts quickly and updates in chunks; ours, since `torch.optim.AdamW` does neither.
 
-The update is torch's own fused kernel, asked for through torch's functional form: making a
-`torch.optim.AdamW` imports torch's compiler first, six CPU seconds in every worker
-(benchmarks/startup.py). State and `state_dict` have the form of torch's.
+Making one imports torch's compiler, six CPU seconds in every worker (benchmarks/startup.py), and it
+needs a wide layer's gradient as a whole (benchmarks/memory.py). The update is torch's own fused
+kernel, called in its functional form; `state_dict` has the form of torch's.
 
 Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
 """
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
 
-from diffrec.training.best_state import OnCopied, ignore
+from diffrec.runtime.memory import release_pages
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
@@ -23,15 +23,15 @@ _STEP, _FIRST, _SECOND = "step", "exp_avg", "exp_avg_sq"
 
 
 class AdamW:
-    """Updates parameters, each group at its own rate and decay."""
+    """Optimiser of groups of parameters, each with its own learning rate and weight decay."""
 
     def __init__(self, groups: Sequence[Mapping[str, Any]]) -> None:
-        """Take the groups, each with `params`, `lr` and `weight_decay`."""
+        """Set the groups, each a mapping with `params`, `lr` and `weight_decay`."""
         self.param_groups = [dict(group) for group in groups]
         self.state: dict[Tensor, _Moments] = {}
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
+        """Drop all gradients."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 parameter.grad = None
@@ -46,10 +46,12 @@ class AdamW:
 
     @torch.no_grad()
     def step_in_chunks(self, parameter: Tensor, pieces: Iterable[tuple[slice, Tensor]]) -> None:
-        """Update `parameter` now, by a gradient that comes as (rows, gradient of these rows).
+        """Update `parameter` by a gradient that is computed while it is consumed; one step in all.
 
-        Each piece is used before the next is asked for, so all may come in one buffer. Every row
-        must come once: together they are one step.
+        Args:
+            parameter: a weight of one of the groups.
+            pieces: (rows, gradient of these rows), every row once. A piece is used before the next
+                is requested, so all of them may share one buffer.
         """
         group = next(g for g in self.param_groups if any(p is parameter for p in g["params"]))
         whole = self._moments(parameter)
@@ -63,7 +65,7 @@ class AdamW:
         whole[_STEP] += 1
 
     def state_dict(self) -> dict[str, Any]:
-        """Return moments and groups, parameters by their number; the tensors are not copied."""
+        """Return moments and groups, parameters by index; the tensors are not copied."""
         parameters = self._parameters()
         number = {id(p): i for i, p in enumerate(parameters)}
         groups = [
@@ -73,11 +75,8 @@ class AdamW:
         state = {i: dict(self.state[p]) for i, p in enumerate(parameters) if p in self.state}
         return {"state": state, "param_groups": groups}
 
-    def load_state_dict(self, state: Mapping[str, Any], on_copied: OnCopied = ignore) -> None:
-        """Copy the moments of `state`, also of one that torch's AdamW wrote; groups stay.
-
-        `on_copied` is told of each tensor that is copied.
-        """
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Copy the moments of `state`, which torch's AdamW may have written; groups stay."""
         parameters = self._parameters()
         self.state = {parameters[int(i)]: {} for i in state["state"]}
         for i, moments in state["state"].items():
@@ -85,7 +84,7 @@ class AdamW:
             for name in (_STEP, _FIRST, _SECOND):
                 own = torch.empty_like(moments[name], device=parameter.device)
                 self.state[parameter][name] = own.copy_(moments[name])
-                on_copied(moments[name])
+                release_pages(moments[name])
 
     def _parameters(self) -> list[Tensor]:
         return [p for group in self.param_groups for p in group["params"]]

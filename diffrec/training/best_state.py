@@ -1,54 +1,50 @@
-"""The best-validation weights of a run: in memory, or in a file where they are large.
+"""Best-validation weights of a run: in memory, or in a file if they are large.
 
-A second copy of the largest models' weights would be a quarter of all that training needs. So would
-a checkpoint that is read whole before any of it is used.
+Ours, since for the largest models a second copy of the weights, or a checkpoint that is read whole
+before it is used, would each add a quarter to the memory of training (benchmarks/memory.py).
 """
 
 import mmap
 import tempfile
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from diffrec.runtime.memory import release_pages
+from diffrec.runtime.memory import mark_mapped, release_pages
 
 IN_MEMORY_BYTES = 2**28
-"""States of up to this size are kept in memory."""
+"""Largest state, in bytes, that is copied in memory."""
 
-
-OnCopied = Callable[[Tensor], None]
-"""Told of each tensor of a state that has been copied."""
 
 _mapped: "weakref.WeakSet[mmap.mmap]" = weakref.WeakSet()
-"""Files that somebody reads a kept state from."""
+"""Files from which the tensors of a `BestState` are being read."""
 
 
-def ignore(tensor: Tensor) -> None:
-    """Do nothing: who has a state in memory keeps it."""
+def read_state(path: Path) -> dict[str, Any]:
+    """Return what `torch.save` wrote, on the CPU.
 
-
-def read_state(path: Path) -> tuple[dict[str, Any], OnCopied]:
-    """Return what `torch.save` wrote, on the CPU, and whom to tell what of it has been copied.
-
-    A large file is read as it is used, and what was copied goes: never is all of it in memory.
+    A large file is mapped: `release_pages` on each tensor that has been copied keeps the whole of
+    it from being in memory at once.
 
     Raises:
         RuntimeError, OSError, EOFError, ValueError, UnpicklingError: it cannot be read.
     """
     large = path.stat().st_size > IN_MEMORY_BYTES
     state = torch.load(path, map_location="cpu", weights_only=True, mmap=large)
-    return state, release_pages if large else ignore
+    if large:
+        for tensor in _tensors(state):
+            mark_mapped(tensor)
+    return state
 
 
 class PageReleasingFile:
-    """A file to save to, which lets go of a kept state's pages as soon as they are written.
+    """File to save to that releases the pages of a stored best state once they are written.
 
-    Else all of a large state would be resident in the end, beside the model that it is a copy of.
-    They are still in its file.
+    Otherwise all of a large state would end up in memory, beside the model that it is a copy of.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -67,7 +63,7 @@ class PageReleasingFile:
 
 
 class _Place(NamedTuple):
-    """Where a tensor lies in the file."""
+    """Offset in bytes, type and shape of a tensor in the file."""
 
     start: int
     dtype: torch.dtype
@@ -77,7 +73,7 @@ class _Place(NamedTuple):
 class BestState:
     """One copy of a `state_dict`, replaced whole.
 
-    A large one lies in an unnamed file in the system's temporary folder (TMPDIR), which goes with
+    A large one is in an unnamed file in the system's temporary folder (TMPDIR) that disappears with
     the process.
     """
 
@@ -86,8 +82,8 @@ class BestState:
         self._places: dict[str, _Place] = {}
         self._file: IO[bytes] | None = None
 
-    def store(self, state: Mapping[str, Tensor], on_copied: OnCopied = ignore) -> None:
-        """Copy `state`, telling `on_copied` of each tensor that is copied."""
+    def store(self, state: Mapping[str, Tensor]) -> None:
+        """Copy `state` in place of the last copy."""
         self._places, self._tensors = {}, {}
         if self._file is not None:
             self._file.close()
@@ -95,19 +91,19 @@ class BestState:
         if sum(tensor.nbytes for tensor in state.values()) <= IN_MEMORY_BYTES:
             self._tensors = {name: tensor.clone() for name, tensor in state.items()}
         else:
-            self._write(state, on_copied)
+            self._write(state)
 
     def restore(self, model: nn.Module) -> None:
-        """Put the copy into `model`, a tensor at a time."""
+        """Load the copy into `model`, one tensor at a time."""
         own = model.state_dict()
         assert own.keys() == (self._places or self._tensors).keys()
         for name, mine in own.items():
             mine.copy_(self._read(name) if self._places else self._tensors[name])
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the copy, to be read only; empty where nothing was kept.
+        """Return the copy, for reading only; empty before the first `store`.
 
-        A large one is read as it is used.
+        A large one is mapped from its file.
         """
         if self._file is None:
             return dict(self._tensors)
@@ -120,15 +116,15 @@ class BestState:
             for name, place in self._places.items()
         }
 
-    def _write(self, state: Mapping[str, Tensor], on_copied: OnCopied) -> None:
-        # A new file each time: whoever asked for the last one's tensors may still be reading them.
+    def _write(self, state: Mapping[str, Tensor]) -> None:
+        # A new file each time: the last one's tensors may still be in use.
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the copy
         weakref.finalize(self, self._file.close)
         for name, tensor in state.items():
             self._file.seek(-self._file.tell() % tensor.element_size(), 1)  # as frombuffer asks
             self._places[name] = _Place(self._file.tell(), tensor.dtype, tensor.shape)
             self._file.write(_bytes(tensor.detach().cpu().contiguous()))
-            on_copied(tensor)
+            release_pages(tensor)
         self._file.flush()
 
     def _read(self, name: str) -> Tensor:
@@ -140,6 +136,14 @@ class BestState:
         return found
 
 
+def _tensors(value: object) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from _tensors(part)
+
+
 def _bytes(tensor: Tensor) -> memoryview:
-    """Return the tensor's own memory."""
+    """Return a view of the tensor's memory."""
     return tensor.reshape(-1).view(torch.uint8).numpy().data

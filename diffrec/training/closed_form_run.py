@@ -1,6 +1,6 @@
-"""The run of a model that is solved, not trained: one epoch, finished after it.
+"""Run of a closed-form model: one epoch, in which it is solved.
 
-It has the interface of `TrainingRun`, so that tuning, checkpoints and tables need not know.
+It has the interface of `TrainingRun`, so tuning, checkpoints and tables treat both alike.
 """
 
 import time
@@ -13,7 +13,7 @@ from diffrec.config.baselines import ClosedFormConfig
 from diffrec.data.interactions import TuningSplit
 from diffrec.evaluation.ranking import evaluate
 from diffrec.models.baselines.closed_form import build_closed_form
-from diffrec.training.best_state import OnCopied, ignore
+from diffrec.runtime.memory import release_pages
 from diffrec.training.reports import EpochReport
 
 
@@ -30,7 +30,7 @@ class ClosedFormRun:
 
     @property
     def finished(self) -> bool:
-        """Whether the model has been fitted."""
+        """True once the model has been fitted."""
         return self.epoch == 1
 
     @property
@@ -44,7 +44,7 @@ class ClosedFormRun:
             yield self.next_epoch()
 
     def next_epoch(self) -> EpochReport:
-        """Fit and validate. The loss of a closed form is not computed: it is reported as 0."""
+        """Fit and validate the model; the reported loss is 0, since a closed form has none."""
         assert not self.finished
         started = time.perf_counter()
         self.model.fit(self.split.train)
@@ -56,13 +56,13 @@ class ClosedFormRun:
         return EpochReport(1, 0.0, seconds, self.best_metrics, is_best=True, finished=True)
 
     def restore_best(self) -> None:
-        """Do nothing: there is one state."""
+        """Do nothing: the only state is the best."""
 
     def weight_trajectory(self) -> None:
         """Return None: no weights are learned."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything the run needs to go on; safe for `torch.load(weights_only=True)`."""
+        """Return all that is needed to resume; safe for `torch.load(weights_only=True)`."""
         model = self.model.state_dict()
         return {
             "config": self.config.to_dict(),
@@ -73,20 +73,16 @@ class ClosedFormRun:
             "model": model,
         }
 
-    def load_state_dict(self, state: dict[str, Any], on_copied: OnCopied = ignore) -> None:
-        """Go on from `state`, which must come from a run with the same configuration.
-
-        Args:
-            state: of `state_dict`; copied.
-            on_copied: told of each tensor that is copied (`read_state`).
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Resume from a copy of `state`.
 
         Raises:
-            ValueError: the configurations differ.
+            ValueError: it comes from a run with another configuration.
         """
         if state["config"] != self.config.to_dict():
             raise ValueError("The checkpoint was written with another configuration.")
         self.model.load_state_dict(state["model"])
         for tensor in state["model"].values():
-            on_copied(tensor)
+            release_pages(tensor)
         self.epoch = state["epoch"]
         self.best_metrics = dict(state["best_metrics"])

@@ -22,11 +22,11 @@ from diffrec.evaluation.ranking import evaluate
 from diffrec.models.chunked_linear import ChunkedLinear
 from diffrec.models.forecasting import ForecastingRecommender
 from diffrec.models.recommender import DiffusionRecommender
-from diffrec.runtime.memory import retain_freed_memory
+from diffrec.runtime.memory import release_pages, retain_freed_memory
 from diffrec.runtime.precision import product_dtype, warn_if_emulated
 from diffrec.runtime.seeding import derive_seed, generator
 from diffrec.training.batching import Batch, BatchLoader, inputs_and_targets
-from diffrec.training.best_state import BestState, OnCopied, ignore
+from diffrec.training.best_state import BestState
 from diffrec.training.cuda_graphs import CudaGraphedCall
 from diffrec.training.factory import build_model, build_optimizer
 from diffrec.training.learned_weights import WeightTrajectory, fit_recency_weights, holdout_mask
@@ -169,29 +169,25 @@ class TrainingRun:
             "optimizer": self.optimizer.state_dict(),
         }
 
-    def load_state_dict(self, state: dict[str, Any], on_copied: OnCopied = ignore) -> None:
-        """Go on from `state`, which must come from a run with the same configuration.
-
-        Args:
-            state: of `state_dict`; copied.
-            on_copied: told of each tensor that is copied (`read_state`).
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Resume from a copy of `state`.
 
         Raises:
-            ValueError: the configurations differ.
+            ValueError: it comes from a run with another configuration.
         """
         if type(self.config).from_dict(state["config"]) != self.config:
             raise ValueError("The checkpoint was written with another configuration.")
         self.model.load_state_dict(state["model"])
         for tensor in state["model"].values():
-            on_copied(tensor)
-        self.optimizer.load_state_dict(state["optimizer"], on_copied)
+            release_pages(tensor)
+        self.optimizer.load_state_dict(state["optimizer"])
         self.drop_graph()
         self.epoch, self.finished = state["epoch"], state["finished"]
         self._history = [(int(epoch), float(value)) for epoch, value in state["history"]]
         self.best_metrics = dict(state["best_metrics"])
         if self._trajectory is not None:
             self._trajectory.snapshots = [(int(e), w) for e, w in state["weight_trajectory"]]
-        self._best.store(state["best_state"], on_copied)
+        self._best.store(state["best_state"])
 
     def drop_graph(self) -> None:
         """Let the recorded step go: it is no more needed, or weights or moments lie elsewhere."""

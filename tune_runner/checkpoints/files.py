@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from diffrec.training.best_state import OnCopied, PageReleasingFile, read_state
+from diffrec.training.best_state import PageReleasingFile, read_state
 from tune_runner.checkpoints.store import CheckpointStore
 
 logger = logging.getLogger(__name__)
@@ -21,11 +21,8 @@ def save(place: CheckpointStore, state: dict[str, Any], *, claimed: str) -> None
     place.save(lambda file: torch.save(state, PageReleasingFile(file)), claimed)  # type: ignore[arg-type]
 
 
-def load(place: CheckpointStore) -> tuple[dict[str, Any], OnCopied] | None:
-    """Return the newest state that can be read, on the CPU, and whom to tell what was copied of it.
-
-    None where there is none.
-    """
+def load(place: CheckpointStore) -> dict[str, Any] | None:
+    """Return the newest state that can be read, on the CPU; None if there is none."""
     for path in place.states():
         try:
             return read_state(path)

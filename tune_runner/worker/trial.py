@@ -94,10 +94,9 @@ class WorkerTrial:
         self.run = self._backend.build_run(config, self._data.tuning_split(), device=device)
         self._store = open_store(self._location)
         self._claim = self._store.claim()
-        found = files.load(self._store)
-        if found is not None:
-            state, copied = found
-            self.run.load_state_dict(state["run"], copied)
+        state = files.load(self._store)
+        if state is not None:
+            self.run.load_state_dict(state["run"])
             self._seconds, self._joules = state["seconds"], state.get("joules", math.nan)
             # a checkpoint of an older version tells no more than the time
             held = [self._seconds * each for each in self._resources]

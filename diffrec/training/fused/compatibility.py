@@ -1,4 +1,4 @@
-"""Which trials may be trained as one batched computation; no torch, the driver asks this."""
+"""Decides which trials can be trained as one batched computation; imported without torch."""
 
 import json
 from typing import Any
@@ -43,22 +43,22 @@ _FREE = (
     "training.eval_every",
     "training.patience",
 )
-"""What each trial of a batch may have its own value of; everything else shapes the computation."""
+"""Hyperparameters that may differ within a batch; all others shape the computation."""
 
 _STATIC = ("none", "linear", "exponential")
 
 
 def fusion_key(config: AnyConfig) -> str | None:
-    """Return a key that trials share if they can be trained together; None for one that cannot.
+    """Return a key that is equal for trials that can be trained together; None: trains alone.
 
-    Trials of one key may still differ in the sizes of their clusters, which only the built models
-    know (`FusedRuns.takes`). Baselines are no diffusion recommenders and train alone.
+    Trials with equal keys may still differ in their cluster sizes, which are known once the models
+    are built (`FusedRuns.takes`). Only diffusion recommenders have a key.
     """
     if not isinstance(config, RecommenderConfig):
         return None
     values = config.to_dict()
     temporal = values["temporal"]
-    if temporal["weighting"] in _STATIC:  # weights known before training are only another input
+    if temporal["weighting"] in _STATIC:  # weights known before training are just another input
         temporal["weighting"] = "static"
     inputs = temporal.pop("weigh_training_input")
     temporal["separate_target"] = inputs != temporal.pop("weigh_training_target")

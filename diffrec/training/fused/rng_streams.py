@@ -1,4 +1,4 @@
-"""Several streams of torch's random numbers, each as if it were the only one."""
+"""Independent streams of torch's random numbers; torch.func.vmap has no seed per run."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,25 +7,25 @@ import torch
 
 
 class RngStreams:
-    """A generator of its own for each of several runs, put in the default's place while it draws.
+    """One generator per run, which replaces the device's default generator while the run draws.
 
-    Modules draw from the device's default generator. On a GPU that takes over another's state
-    without copying it, which a recorded step may do too; on a CPU states are copied back and forth.
+    Modules draw from the default generator. On a GPU it takes over another's state without a copy,
+    which works inside a CUDA graph, too; on a CPU the states are copied back and forth.
     """
 
     def __init__(self, device: torch.device, count: int) -> None:
         self._default = default_generator(device)
         self.generators = [torch.Generator(device) for _ in range(count)]
-        """To be registered with what records draws from them."""
+        """Generators to register with a CUDA graph that draws from them."""
 
     def seed(self, seeds: Sequence[int]) -> None:
-        """Begin every stream anew, each from its own seed."""
+        """Restart every stream from its own seed."""
         for generator, seed in zip(self.generators, seeds, strict=True):
             generator.manual_seed(seed)
 
     @contextmanager
     def of(self, k: int) -> Iterator[None]:
-        """Draw from stream `k` within; afterwards the caller's own draws go on as before."""
+        """Draw from stream `k` inside the context; the default generator is restored afterwards."""
         default, own = self._default, self.generators[k]
         if default.device.type == "cuda":
             shared = default.graphsafe_get_state()

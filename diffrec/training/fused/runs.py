@@ -1,9 +1,12 @@
-"""Many training runs as one batched computation, each equal to itself run alone.
+"""Trains many runs as one batched computation, each with the result of training it alone.
 
-The weights of K runs are stacked along a leading dimension and the recommender's own training loss
-is mapped over them, so a layer of K small models is one batched product. Every random draw is made
-for each run from the run's own named seeds, in the order in which the run alone would make it. Each
-run keeps its optimiser, timestep memory, validation and patience; a run that ends leaves the stack.
+Ours, since it gives up to 3.7 times the trials per hour on a GPU and 1.4 on a CPU
+(benchmarks/fusion.py), and no library trains runs with their own seeds, patience and optimisers
+together. The weights of K runs are stacked along a leading dimension and the training loss is
+mapped over them, so a layer of K small models is one batched product. Each run draws from its own
+named seeds, in the order in which it would draw alone, and leaves the stack when it ends.
+
+Source of the idea: Wang et al., "Horizontally Fused Training Array", MLSys 2021.
 """
 
 import time
@@ -21,20 +24,20 @@ from diffrec.training.runs import Run
 
 
 class FusedEpoch(NamedTuple):
-    """What became of a run in an epoch: its report, or the error that ended it."""
+    """Result of a run's epoch: its report, or the error that ended it."""
 
     run: Run
     report: EpochReport | None
     error: Exception | None
     seconds: float
-    """The run's share of the time that training took, and its own validation."""
+    """Seconds: the run's part of the joint training time, plus its own validation."""
 
 
 class FusedRuns:
-    """Trains its members in step, a batch of each at a time.
+    """Group of runs that train together, one batch of each at a time.
 
-    Members may be at different epochs. Those that finish or fail leave by themselves; others leave
-    and join between epochs. A member on its own is trained as it would train itself.
+    Members may be at different epochs. A run that finishes or fails is removed; others may leave
+    and join between epochs. A single member is trained without the stack.
     """
 
     def __init__(self, runs: Sequence[Run] = ()) -> None:
@@ -44,7 +47,7 @@ class FusedRuns:
             self.join(run)
 
     def takes(self, run: Run) -> bool:
-        """Return whether `run` can be trained together with the members."""
+        """Return True if `run` can be trained together with the members."""
         if not self.runs:
             return True
         first, key = self.runs[0], fusion_key(run.config)
@@ -56,21 +59,21 @@ class FusedRuns:
         )
 
     def join(self, run: Run) -> None:
-        """Take `run` in, which `takes` has allowed; it trains from the next epoch on."""
+        """Add `run`, for which `takes` must hold; it trains from the next epoch on."""
         assert self.takes(run)
         self._dissolve()
         self.runs.append(run)
 
     def leave(self, run: Run) -> None:
-        """Let `run` go, its weights its own again; the stack shrinks."""
+        """Remove `run`, whose weights become its own again."""
         self._dissolve()
         self.runs = [member for member in self.runs if member is not run]
 
     def next_epoch(self) -> list[FusedEpoch]:
-        """Train one epoch of every member; validate each where it is due.
+        """Train one epoch of every member and validate those that are due.
 
-        A report's seconds are the member's share of the time that training took. A loss that is not
-        finite, or an error in the validation of one, ends that member alone.
+        A report's seconds are the joint training time divided by the number of members. A loss that
+        is not finite, or an error in one member's validation, ends that member alone.
         """
         assert self.runs
         if len(self.runs) == 1:
@@ -84,7 +87,7 @@ class FusedRuns:
 
     def _train_together(self) -> list[FusedEpoch]:
         runs = [run for run in self.runs if isinstance(run, TrainingRun)]
-        assert len(runs) == len(self.runs)  # `takes` has seen to it
+        assert len(runs) == len(self.runs)  # ensured by `takes`
         started = time.perf_counter()
         if self._stack is None:
             self._stack = RunStack(runs)
@@ -102,7 +105,7 @@ class FusedRuns:
 
 
 def _train_epoch(stack: RunStack, runs: Sequence[TrainingRun]) -> list[float]:
-    """Pass once over the users, each run in its own order; return the mean losses."""
+    """Train one epoch, each run over the users in its own order; return the mean losses."""
     for run in runs:
         run.model.train()
     stack.begin_epoch()
@@ -114,17 +117,17 @@ def _train_epoch(stack: RunStack, runs: Sequence[TrainingRun]) -> list[float]:
     for k, run in enumerate(runs):
         with stack.streams.of(k):
             run.update_recency()
-        run.optimizer.zero_grad()  # or the last lesson would be learned again at every batch
+        run.optimizer.zero_grad()  # else the last update of W would be repeated at every batch
     return (total / max(count, 1)).tolist()
 
 
 def _attempt(run: Run, finish: Callable[[], EpochReport], seconds: float) -> FusedEpoch:
-    """Finish a run's epoch, of which `seconds` are spent already; an error is its own."""
+    """Finish a run's epoch, of which `seconds` have passed; its error ends this run alone."""
     started = time.perf_counter()
     report, failure = None, None
     try:
         report = finish()
-    except Exception as error:  # noqa: BLE001 - the others have no part in it
+    except Exception as error:  # noqa: BLE001 - the other members go on
         failure = error
     return FusedEpoch(run, report, failure, seconds + time.perf_counter() - started)
 

@@ -1,4 +1,4 @@
-"""The weights of several runs as one tensor each, and a training step over all of them."""
+"""Stacked weights of several runs, and a training step over all of them."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -20,10 +20,10 @@ from diffrec.training.run import TrainingRun
 
 
 class RunStack:
-    """Stacks the members' state, (K, ...) each; until `release` a member's own are views of it."""
+    """State of K runs as tensors of shape (K, ...), of which each run's own are views."""
 
     def __init__(self, runs: Sequence[TrainingRun]) -> None:
-        for run in runs:  # what a run trained alone holds, and its last lesson's gradient
+        for run in runs:  # its own CUDA graph, and the gradient of W's last update
             run.drop_graph()
             run.optimizer.zero_grad()
         self._runs, self._models = runs, [recommender(run) for run in runs]
@@ -38,7 +38,7 @@ class RunStack:
             for tensor, view in zip(own, stacked, strict=True):
                 tensor.data = view
             self._state[name] = stacked.requires_grad_(name in parameters)
-        # W of the learned recency has no part in this loss: it is trained after the epoch
+        # W of the learned recency has no part in this loss: it is fitted after the epoch
         self._trained = [name for name in parameters if not name.startswith("recency.")]
         self._own = [[state[name] for name in self._trained] for state in named]
         self._loss, self._sampler = VmappedLoss(first), None
@@ -50,25 +50,25 @@ class RunStack:
 
     @property
     def batch_size(self) -> int:
-        """Users of a full batch."""
+        """Number of users in a full batch."""
         return self._runs[0].config.training.batch_size
 
     def release(self) -> None:
-        """Give each member a copy of what was a view."""
+        """Replace each run's views by copies of its own."""
         self._steps = None
         for model in self._models:
             for tensor in model.state_dict(keep_vars=True).values():
                 tensor.data = tensor.data.clone()
 
     def begin_epoch(self) -> None:
-        """Begin every member's draws, and its annealing, as its own coming epoch asks."""
+        """Seed every run's random numbers, and set its annealing, for its coming epoch."""
         runs = self._runs
         self.streams.seed([derive_seed(run.config.seed, "epoch", run.epoch) for run in runs])
         epochs = np.array([run.epoch for run in runs], dtype=np.float64)
         self._epochs.copy_(to_device(epochs, self.device))
 
     def learn(self, batches: Sequence[Batch]) -> Tensor:
-        """Update every member's weights once, each by its own batch, all of one size.
+        """Update every run's weights once, each by its own batch; all batches have one size.
 
         Return the losses, (K,); the next call may overwrite them.
         """
@@ -80,20 +80,20 @@ class RunStack:
         return self.learn_from(rows)
 
     def learn_from(self, rows: Sequence[Tensor]) -> Tensor:
-        """Do so by these inputs and, where they differ, targets, (K, batch, num_items) each."""
+        """Update all weights by inputs and, if they differ, targets, (K, batch, num_items) each."""
         losses = self._backward(rows[0], rows[1] if len(rows) > 1 else None)
         for run in self._runs:
             run.optimizer.step()
-            run.optimizer.zero_grad()  # a gradient that outlives its step is memory for nothing
+            run.optimizer.zero_grad()  # gradients are not needed after the step
         return losses
 
     def empty_rows(self, batch: int) -> list[Tensor]:
-        """Return what batches of that size may be written into, one for each kind of rows."""
+        """Return empty tensors for batches of that size, one for each of `row_kinds`."""
         shape = len(self._runs), batch, self._runs[0].split.train.num_items
         return [torch.empty(shape, device=self.device) for _ in self._runs[0].loader.row_kinds]
 
     def _backward(self, x_0: Tensor, target: Tensor | None) -> Tensor:
-        """Set every member's gradients; return the losses, (K,)."""
+        """Compute every run's gradients; return the losses, (K,)."""
         injected = self._draw(x_0)
         with self._runs[0].autocast():
             losses, per_row = self._loss(self._state, injected, x_0, target)
@@ -109,7 +109,7 @@ class RunStack:
         return losses.detach()
 
     def _draw(self, x_0: Tensor) -> dict[str, Tensor]:
-        """Draw all that the loss asks for, member by member, in the order of its asking."""
+        """Draw all random numbers of the loss, run by run, in the order in which it draws them."""
         first, (count, batch, _) = self._models[0], x_0.shape
         latent = first.autoencoder is not None
         p = None if self._sampler is None else self._sampler.probabilities(self._state)
@@ -142,14 +142,14 @@ class RunStack:
         return injected
 
     def _loss_weights(self) -> dict[str, Tensor]:
-        """Return each member's weights of L-DiffRec's losses in the coming batch, (K,) each."""
+        """Return the weights of L-DiffRec's losses in the coming batch, (K,) each."""
         weights = [
             model.annealing(epoch, model.batches_seen + 1)
             for epoch, model in zip(self._epochs, self._models, strict=True)
         ]
 
         def stacked(values: Sequence[float | Tensor]) -> Tensor:
-            # made on the device: a recorded step may copy nothing from the host
+            # made on the device: a CUDA graph cannot copy from the host
             made = [
                 value.to(torch.float32)
                 if isinstance(value, Tensor)
@@ -165,26 +165,26 @@ class RunStack:
 
 
 class _GraphedSteps:
-    """The step of all members on full batches, recorded; batches lie where it reads them."""
+    """Training step of all runs on full batches as a CUDA graph, with its input buffers."""
 
     def __init__(self, stack: RunStack) -> None:
         self._rows = stack.empty_rows(stack.batch_size)
         self._graph = CudaGraphedCall(stack.streams.generators)
 
     def on(self, stack: RunStack, batches: Sequence[Batch]) -> Tensor:
-        """Take the stack's step; return the losses, (K,), which the next step overwrites."""
+        """Run the step; return the losses, (K,), which the next step overwrites."""
         write(batches, self._rows)
         return self._graph(partial(stack.learn_from, self._rows))
 
 
 def write(batches: Sequence[Batch], rows: Sequence[Tensor]) -> None:
-    """Write each member's batch into its part of the rows, (K, batch, num_items) of each kind."""
+    """Write each run's batch into its slice of the rows, (K, batch, num_items) of each kind."""
     for which, stacked in enumerate(rows):
         for batch, own in zip(batches, stacked, strict=True):
             batch.write(which, own)
 
 
 def recommender(run: TrainingRun) -> DiffusionRecommender:
-    """Return the run's model, which only a diffusion recommender's run may be asked for."""
+    """Return the model of a diffusion recommender's run."""
     assert isinstance(run.model, DiffusionRecommender)
     return run.model

@@ -1,10 +1,12 @@
-"""A recommender's own training loss and timestep memory, mapped over stacked state.
+"""Training loss and timestep sampler of a recommender, mapped over the stacked state of K runs.
 
-Nothing is written twice: the modules in which the loss draws at random are replaced by modules that
-return what they are injected, and the loss of the class is mapped with torch.func.vmap.
+Ours, though the mapping is torch.func.vmap (model ensembling): vmap cannot give each run its own
+random numbers, so modules that draw are replaced by modules whose values are injected.
 """
 
 import copy
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,16 +17,16 @@ from diffrec.models.annealing import LossWeights
 from diffrec.models.recommender import DiffusionRecommender
 
 State = dict[str, Tensor]
-"""By the names of the recommender's `state_dict`, each of shape (K, ...)."""
+"""Tensors of shape (K, ...) by the names of the recommender's `state_dict`."""
 
 SAMPLER = "timestep_sampler."
 
 
 def weightless_copy(like: DiffusionRecommender) -> DiffusionRecommender:
-    """Return a recommender of that kind without weights: all it computes with is handed in.
+    """Return a copy of the recommender on the meta device, for `functional_call`.
 
-    A copy, since a new one would draw weights: on the meta device that loads torch's compiler and
-    sympy, five seconds of a worker's first fused epoch.
+    A new one would draw weights, which on the meta device loads torch's compiler and sympy: five
+    seconds of a worker's first fused epoch.
     """
     weightless: dict[int, Tensor] = {}
     for tensor in (*like.parameters(), *like.buffers()):
@@ -34,17 +36,18 @@ def weightless_copy(like: DiffusionRecommender) -> DiffusionRecommender:
 
 
 class VmappedLoss:
-    """The training loss of K recommenders at a time."""
+    """Training losses of K recommenders in one call."""
 
     def __init__(self, like: DiffusionRecommender) -> None:
         model = weightless_copy(like)
-        model.noise, model.denoiser.dropout = _Injected(), _InjectedMask()  # type: ignore[assignment]
-        model.timestep_sampler = _InjectedTimesteps()  # type: ignore[assignment]
+        model.noise = _InjectedNoise("value")  # type: ignore[assignment]
+        model.denoiser.dropout = _InjectedMask("value")  # type: ignore[assignment]
+        model.timestep_sampler = _InjectedTimesteps("t", "importance")  # type: ignore[assignment]
         if model.autoencoder is not None:
-            model.autoencoder.noise = _Injected()  # type: ignore[assignment]
-            model.autoencoder.dropout = _InjectedMask()  # type: ignore[assignment]
-            model.annealing = _InjectedWeights()  # type: ignore[assignment]
-        self._loss = _Loss(model)
+            model.autoencoder.noise = _InjectedNoise("value")  # type: ignore[assignment]
+            model.autoencoder.dropout = _InjectedMask("value")  # type: ignore[assignment]
+            model.annealing = _InjectedWeights("diffusion", "kl")  # type: ignore[assignment]
+        self._loss = _Call(model, _loss)
         self._own = [name for name in model.state_dict() if not name.startswith("recency.")]
 
     def __call__(
@@ -53,13 +56,13 @@ class VmappedLoss:
         """Return the losses, (K,), and the diffusion loss of every row, (K, batch).
 
         Args:
-            state: weights and buffers; `batches_seen` counts on.
-            injected: a value for every module that is injected one.
+            state: weights and buffers; `batches_seen` is increased.
+            injected: values of the modules that stand in for random draws, (K, ...) each.
             x_0: histories, shape (K, batch, num_items).
-            target: what they are compared with, where that is another tensor.
+            target: what they are compared with, same shape; None: the histories themselves.
         """
         values = {
-            f"model.{name}": injected[name] if name in injected else state[name]
+            f"module.{name}": injected[name] if name in injected else state[name]
             for name in self._own
         }
 
@@ -70,100 +73,88 @@ class VmappedLoss:
 
 
 class VmappedSampler:
-    """The timestep memories of K importance samplers at a time."""
+    """Timestep samplers of K recommenders in one call."""
 
     def __init__(self, like: DiffusionRecommender) -> None:
         sampler = weightless_copy(like).timestep_sampler
         assert isinstance(sampler, ImportanceTimestepSampler)
         self._own = list(sampler.state_dict())
-        self._probabilities, self._update = _Probabilities(sampler), _Update(sampler)
+        self._probabilities = _Call(sampler, lambda own: own.probabilities())
+        self._update = _Call(sampler, _update)
 
     def probabilities(self, state: State) -> Tensor:
         """Return p_t, shape (K, num_steps), float64; the learned sampler's W gets its gradient."""
         return vmap(lambda own: functional_call(self._probabilities, own))(self._named(state))
 
     def update(self, state: State, t: Tensor, loss: Tensor) -> None:
-        """Remember, in `state`, the losses seen at steps t, each of shape (K, batch)."""
+        """Add the losses at steps t, both (K, batch), to the samplers' memory in `state`."""
         with torch.no_grad():
             vmap(lambda own, t, loss: functional_call(self._update, own, (t, loss)))(
                 self._named(state), t, loss
             )
 
     def _named(self, state: State) -> State:
-        return {f"sampler.{name}": state[SAMPLER + name] for name in self._own}
+        return {f"module.{name}": state[SAMPLER + name] for name in self._own}
 
 
-class _Loss(nn.Module):
-    def __init__(self, model: DiffusionRecommender) -> None:
+class _Call(nn.Module):
+    """Module that calls `function(module, *inputs)`: the form that `functional_call` needs."""
+
+    def __init__(self, module: nn.Module, function: Callable[..., Any]) -> None:
         super().__init__()
-        self.model = model
+        self.module, self._function = module, function
 
-    def forward(self, x_0: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        loss = self.model.training_loss(x_0, target, 0)  # the epoch acts through `annealing` alone
-        sampler = self.model.timestep_sampler
-        assert isinstance(sampler, _InjectedTimesteps)
-        return loss, sampler.take_losses()
+    def forward(self, *inputs: Any) -> Any:
+        return self._function(self.module, *inputs)
 
 
-class _Probabilities(nn.Module):
-    def __init__(self, sampler: ImportanceTimestepSampler) -> None:
-        super().__init__()
-        self.sampler = sampler
-
-    def forward(self) -> Tensor:
-        return self.sampler.probabilities()
+def _loss(model: DiffusionRecommender, x_0: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    loss = model.training_loss(x_0, target, 0)  # the epoch acts through `annealing` alone
+    sampler = model.timestep_sampler
+    assert isinstance(sampler, _InjectedTimesteps)
+    return loss, sampler.take_losses()
 
 
-class _Update(nn.Module):
-    def __init__(self, sampler: ImportanceTimestepSampler) -> None:
-        super().__init__()
-        self.sampler = sampler
-
-    def forward(self, t: Tensor, loss: Tensor) -> Tensor:
-        self.sampler.update(t, loss)
-        return loss
+def _update(sampler: ImportanceTimestepSampler, t: Tensor, loss: Tensor) -> Tensor:
+    sampler.update(t, loss)
+    return loss
 
 
 class _Injected(nn.Module):
-    """Returns what it is injected in place of `value`."""
+    """Stand-in for a module that draws: its buffers are set by `functional_call`."""
 
-    value: Tensor
-
-    def __init__(self) -> None:
+    def __init__(self, *names: str) -> None:
         super().__init__()
-        self.register_buffer("value", torch.empty(0))
+        for name in names:
+            self.register_buffer(name, torch.empty(0))
+
+
+class _InjectedNoise(_Injected):
+    value: Tensor
 
     def forward(self, like: Tensor) -> Tensor:
         return self.value
 
 
 class _InjectedMask(_Injected):
+    value: Tensor
+
     def forward(self, like: Tensor) -> Tensor:
         return like * self.value
 
 
-class _InjectedWeights(nn.Module):
+class _InjectedWeights(_Injected):
     diffusion: Tensor
     kl: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("diffusion", torch.empty(0))
-        self.register_buffer("kl", torch.empty(0))
 
     def forward(self, epoch: int | Tensor, batches_seen: Tensor) -> LossWeights:
         return LossWeights(self.diffusion, self.kl)
 
 
-class _InjectedTimesteps(nn.Module):
+class _InjectedTimesteps(_Injected):
     t: Tensor
     importance: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("t", torch.empty(0))
-        self.register_buffer("importance", torch.empty(0))
-        self._losses: Tensor | None = None
+    _losses: Tensor | None = None
 
     def sample(self, batch_size: int) -> Timesteps:
         return Timesteps(self.t, self.importance)
@@ -172,7 +163,7 @@ class _InjectedTimesteps(nn.Module):
         self._losses = loss
 
     def take_losses(self) -> Tensor:
-        """Return the losses of `update` and forget them: they live in one mapped call only."""
+        """Return the losses of `update` and drop them: they exist in one mapped call only."""
         assert self._losses is not None
         losses, self._losses = self._losses, None
         return losses

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from diffrec.data.interactions import Interactions
 from diffrec.evaluation import ranking
 from diffrec.evaluation.metrics import ranking_metrics
-from diffrec.evaluation.ranking import EvaluationTask, batch_rows, evaluate, evaluate_all, rankings
+from diffrec.evaluation.ranking import EvaluationTask, batch_rows, evaluate, rankings, user_results
 
 
 class FixedScores:
@@ -82,7 +82,8 @@ def test_one_pass_of_scores_answers_every_question():
         EvaluationTask(test, [train, valid]),
         EvaluationTask(test, []),
     ]
-    together = evaluate_all(model, history=train, tasks=tasks, ks=(2, 5))
+    results = user_results(model, history=train, tasks=tasks, ks=(2, 5))
+    together = [found.means() for found in results]
     assert sorted(model.asked) == sorted(set(model.asked))  # nobody twice
     for task, found in zip(tasks, together, strict=True):
         alone = evaluate(

@@ -14,6 +14,7 @@ from diffrec.data.sources import load_dataset
 from diffrec.models import chunked_linear
 from diffrec.models.chunked_linear import ChunkedLinear
 from diffrec.runtime import precision
+from diffrec.runtime.memory import release_pages
 from diffrec.training import best_state, runs
 from diffrec.training import run as training_run
 from diffrec.training.best_state import BestState
@@ -259,7 +260,7 @@ def test_a_run_goes_on_from_a_large_file_as_from_a_small_one(
     for limit in (2**28, 0):  # read whole, and as it is used
         monkeypatch.setattr(best_state, "IN_MEMORY_BYTES", limit)
         resumed.append(quick_run(variant, dataset))
-        resumed[-1].load_state_dict(*best_state.read_state(tmp_path / "state.pt"))
+        resumed[-1].load_state_dict(best_state.read_state(tmp_path / "state.pt"))
     (tmp_path / "state.pt").unlink()  # whoever goes on needs it no more
     for other in resumed:
         losses = [report.loss for report in other.epochs()]
@@ -274,13 +275,13 @@ def test_what_was_copied_of_a_large_state_is_not_resident(monkeypatch, tmp_path)
     monkeypatch.setattr(best_state, "IN_MEMORY_BYTES", 0)
     each = 2**24  # numbers, 64 MiB
     torch.save({str(k): torch.full((each,), float(k)) for k in range(6)}, tmp_path / "state.pt")
-    state, done = best_state.read_state(tmp_path / "state.pt")
+    state = best_state.read_state(tmp_path / "state.pt")
     copy, process = torch.zeros(each), psutil.Process()
     before = process.memory_info().rss
     for k in range(6):
         copy.copy_(state[str(k)])
         assert float(copy[0]) == float(copy[-1]) == k
-        done(state[str(k)])
+        release_pages(state[str(k)])
     assert process.memory_info().rss - before < 2**26
     assert float(state["3"][5]) == 3.0  # it is still there
 

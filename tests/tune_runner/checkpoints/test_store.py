@@ -51,7 +51,7 @@ def folder(tmp_path):
 
 def loaded(place):
     """The newest state that can be read."""
-    return files.load(place)[0]
+    return files.load(place)
 
 
 def names(path):

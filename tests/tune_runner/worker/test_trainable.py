@@ -111,5 +111,5 @@ def test_a_quick_checkpoint_is_written_at_every_validation(tmp_path):
     for _ in range(2):
         (report,) = trial._advance().values()
         member._last_save = 0.0  # as if writing took no time
-        state, _ = files.load(member._store)
+        state = files.load(member._store)
         assert state["run"]["epoch"] == report.epoch
