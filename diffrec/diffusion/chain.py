@@ -180,7 +180,7 @@ def _run(
 
 
 def _step(product: Tensor, hidden: Tensor, matrix: Tensor, a: float, b: float) -> Tensor:
-    """Return a p_t + b M h_t in float32, whatever M's dtype; overwrites p_t unless gradients are on."""
+    """Return a p_t + b M h_t in float32, whatever M's dtype; overwrites p_t without gradients."""
     if not torch.is_grad_enabled():
         if matrix.dtype == product.dtype:
             return product.addmm_(hidden, matrix.T, beta=a, alpha=b)
