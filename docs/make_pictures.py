@@ -22,7 +22,7 @@ COMMAND = "python -m tune_runner --space clustering_ablation"
 WIDTH, HEIGHT = 1500, 860
 """Size of the picture in CSS pixels; it is stored at 1.6 times that, with 256 colours."""
 
-_COLUMNS, _TABLE_LINES, _ANSWER_LINES = 92, 13, 15
+_COLUMNS, _TABLE_LINES, _ANSWER_LINES = 92, 9, 12
 _FIGURE = "by_number"
 
 _PAGE = """<!doctype html><meta charset="utf-8"><style>
@@ -101,9 +101,7 @@ def _terminal(text: str, folder: Path) -> str:
     parts = [
         *lines[: trials[0] + 4],
         "...",
-        lines[trials[-1]],
-        "",
-        *lines[head : head + _TABLE_LINES],
+        *lines[trials[-1] : head + _TABLE_LINES],
         "...",
         *lines[answers : answers + _ANSWER_LINES],
     ]

@@ -89,6 +89,7 @@ def fences(language):
         for path in PAGES
         for found in re.finditer(r"^```(\w*)\n(.*?)^```", path.read_text(), re.M | re.S)
         if found[1] == language
+        or (not found[1] and language == "bash" and found[2].startswith("python "))
     ]
 
 
