@@ -1,1 +1,1 @@
-"""The networks and the recommenders composed of them."""
+"""Networks, and the recommenders composed of them."""

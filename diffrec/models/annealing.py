@@ -1,4 +1,4 @@
-"""How much the parts of L-DiffRec's loss count, epoch by epoch and batch by batch."""
+"""Annealed weights of the terms of L-DiffRec's loss."""
 
 from typing import NamedTuple
 
@@ -8,14 +8,14 @@ from diffrec.config import AutoencoderConfig
 
 
 class LossWeights(NamedTuple):
-    """Lambda on the diffusion loss, gamma on the KL term."""
+    """Weights of a batch: lambda on the diffusion loss, gamma on the KL term."""
 
     diffusion: float | Tensor
     kl: float | Tensor
 
 
 class Annealing(nn.Module):
-    """Lambda falls with the epochs, gamma rises with the batches.
+    """Schedules of both weights: lambda falls by epochs, gamma rises by batches.
 
     Source: Wang et al., SIGIR 2023, section 3.5, with the released code's schedules.
     """
@@ -28,8 +28,8 @@ class Annealing(nn.Module):
         """Return the weights of a batch.
 
         Args:
-            epoch: zero-based; a float64 scalar where a recorded step reads it.
-            batches_seen: of all epochs, this one included; scalar.
+            epoch: zero-based epoch; a float64 scalar inside a CUDA graph.
+            batches_seen: batches of all epochs including this one, scalar.
         """
         config = self._config
         diffusion, lowest = config.diffusion_weight, config.diffusion_weight_min

@@ -1,4 +1,4 @@
-"""A linear layer whose weight gradient need not exist as a whole.
+"""Linear layer that can pass on its weight gradient in chunks of rows, never holding all of it.
 
 On amazon-book's shape a layer of 178,181 items by 1,000 units weighs 0.7 GB, and so does its
 gradient. With a `grad_consumer` the gradient is computed a few rows at a time and passed to it, and
@@ -13,17 +13,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 GradConsumer = Callable[[Iterable[tuple[slice, Tensor]]], None]
-"""Takes the gradient as (rows, gradient of these rows), every row once."""
+"""Function that uses up a gradient given as (rows, gradient of these rows), every row once."""
 
 CHUNK_BYTES = 2**26
-"""Of the gradient at a time: larger pieces read the layer's input less often."""
+"""Bytes of the gradient at a time; larger chunks read the layer's input less often."""
 
 
 class ChunkedLinear(nn.Linear):
-    """nn.Linear between items and units."""
+    """nn.Linear with an optional consumer of the weight's gradient."""
 
     grad_consumer: GradConsumer | None = None
-    """Who is given the weight's gradient in pieces; None: autograd, as everywhere."""
+    """Function that receives the weight's gradient in chunks; None: `weight.grad`, as usual."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Return input @ weight^T + bias."""
@@ -40,7 +40,7 @@ class ChunkedLinear(nn.Linear):
 
 
 class _ChunkedWeightGrad(torch.autograd.Function):
-    """F.linear whose backward hands the weight's gradient over before it returns."""
+    """Function like F.linear whose backward passes the weight's gradient to a consumer."""
 
     @staticmethod
     def forward(

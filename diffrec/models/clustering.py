@@ -1,7 +1,7 @@
-"""Which cluster each item belongs to: seeded, cached, tolerant of empty and one-item clusters.
+"""Clusters of items: seeded, cached, and valid with empty and one-item clusters.
 
-scikit-learn is imported where it is used: it takes a worker two CPU seconds, as much as torch, and
-most models have no clusters.
+scikit-learn is imported on use: the import takes two CPU seconds, as long as torch's, and most
+models have no clusters.
 """
 
 import hashlib
@@ -22,14 +22,14 @@ _CACHE: dict[str, np.ndarray] = {}
 
 
 class ClusteringStore(Protocol):
-    """Keeps clusterings where other processes find them."""
+    """Store of clusterings that several processes share."""
 
     def load(self, name: str) -> np.ndarray | None:
-        """Return the labels that were kept under `name`; None where there are none."""
+        """Return the labels stored under `name`, (num_items,); None if there are none."""
         ...
 
     def save(self, name: str, labels: np.ndarray) -> None:
-        """Keep labels, shape (num_items,), under `name`: letters, digits and hyphens."""
+        """Store labels, (num_items,), under `name` (letters, digits and hyphens)."""
         ...
 
 
@@ -37,7 +37,7 @@ _shared: ClusteringStore | None = None
 
 
 def set_shared_cache(labels: ClusteringStore | None) -> None:
-    """Let this process take clusterings from `labels` and give it what it finds; None: no more."""
+    """Set the store that this process reads clusterings from and adds new ones to; None: none."""
     global _shared
     _shared = labels
 
@@ -47,15 +47,16 @@ def cluster_items(
 ) -> np.ndarray:
     """Return the cluster of each item, shape (num_items,), int64, values in [0, num_clusters).
 
-    A cluster may be empty (fewer distinct embeddings than clusters). Results are kept per process,
-    and where `set_shared_cache` says, so trials that differ in other settings share them.
+    A cluster may be empty (fewer distinct embeddings than clusters). Results are cached in the
+    process and in the store of `set_shared_cache`, so trials that differ in other settings share
+    them.
 
     Args:
         embeddings: item embeddings, shape (num_items, dim).
-        method: the algorithm; None for a single cluster. `random` deals the items out at random
-            into clusters of the sizes that k-means finds: the control for any effect of clustering.
-        num_clusters: how many clusters.
-        seed: root seed; the draws are named "clustering".
+        method: the algorithm; None for a single cluster. `random` assigns items at random to
+            clusters of k-means' sizes: the control for any effect of clustering.
+        num_clusters: number of clusters.
+        seed: root seed; the draws use the label "clustering".
 
     Raises:
         UserError: there are fewer items than clusters, or the method does not fit into memory.
@@ -73,7 +74,7 @@ def cluster_items(
     if key not in _CACHE:
         found = None if _shared is None else _shared.load(key)
         if found is None or found.shape != (num_items,) or found.max() >= num_clusters:
-            found = _found(data, method, num_clusters, seed)
+            found = _compute(data, method, num_clusters, seed)
             if _shared is not None:
                 _shared.save(key, found)
         _CACHE[key] = found.astype(np.int64)
@@ -81,14 +82,14 @@ def cluster_items(
 
 
 def _name(data: np.ndarray, method: Clustering, num_clusters: int, seed: int) -> str:
-    """Return what determines a clustering, in a name; Ward's method draws nothing."""
+    """Return a name made of all that determines a clustering; Ward's method has no seed."""
     drawn = "" if method == "agglomerative" else f"-seed{seed}"
     shape = "x".join(map(str, data.shape))
     digest = hashlib.sha256(shape.encode() + data.tobytes()).hexdigest()[:32]
     return f"{method.replace('_', '-')}-{num_clusters}{drawn}-{digest}"
 
 
-def _found(data: np.ndarray, method: Clustering, num_clusters: int, seed: int) -> np.ndarray:
+def _compute(data: np.ndarray, method: Clustering, num_clusters: int, seed: int) -> np.ndarray:
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():
@@ -117,12 +118,12 @@ def _fit(data: np.ndarray, method: Clustering, num_clusters: int, seed: int) -> 
     if method == "agglomerative":
         _check_memory(len(data))
         return AgglomerativeClustering(num_clusters, linkage="ward").fit_predict(data)
-    labels = cluster_items(data, "kmeans", num_clusters, seed)  # kept, as any trial's
+    labels = cluster_items(data, "kmeans", num_clusters, seed)  # cached, like any trial's
     return generator(seed, "clustering", "random").permutation(labels)
 
 
 def _check_memory(num_items: int) -> None:
-    """Refuse ward's condensed distance matrix where it cannot fit, before it kills the process."""
+    """Raise UserError if Ward's condensed distance matrix does not fit into free memory."""
     needed, free = num_items * (num_items - 1) // 2 * 8, psutil.virtual_memory().available
     if needed > free:
         raise UserError(

@@ -1,4 +1,4 @@
-"""The network f_theta(x_t, t): an MLP over the noised vector and a step embedding.
+"""Network f_theta(x_t, t): an MLP over the noised vector and a step embedding.
 
 Source: Wang et al., "Diffusion Recommender Model", SIGIR 2023, section 3.3.
 """
@@ -16,7 +16,7 @@ from diffrec.models.dropout import Dropout
 
 
 class Denoiser(nn.Module):
-    """f([dropout(x_t), W tau(t)]) with tanh between layers and none on the output.
+    """MLP f([dropout(x_t), W tau(t)]) with tanh between layers and none on the output.
 
     `hidden_dims` [200, 600] means dim -> 600 -> 200 -> 600 -> dim.
     """
@@ -30,8 +30,8 @@ class Denoiser(nn.Module):
         self.timestep_embedding_dim = embedding_dim
         self.timestep_layer = nn.Linear(embedding_dim, embedding_dim)
         sizes = [*reversed(config.hidden_dims), *config.hidden_dims[1:], dim]
-        # The released first layer reads [x_t, embedding]; its two blocks of columns are kept
-        # apart, so that the collapsed chain has W_x at hand and no gradient is sliced.
+        # The released first layer reads [x_t, embedding]; its two blocks of columns are separate
+        # here, so that the collapsed chain can use W_x and no gradient is sliced.
         self.input_layer = ChunkedLinear(dim, sizes[0])
         self.timestep_to_hidden = nn.Linear(embedding_dim, sizes[0], bias=False)
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes[:-1]))
@@ -63,7 +63,7 @@ class Denoiser(nn.Module):
         return self._last(self.between(product + self._embedded(t) + self.input_layer.bias))
 
     def step_bias(self, t: Tensor) -> Tensor:
-        """Return what the first layer adds to W_x x_t at steps t, shape (len(t), first_hidden)."""
+        """Return the first layer's summand beside W_x x_t at steps t, (len(t), first_hidden)."""
         return self._embedded(t) + self.input_layer.bias
 
     def between(self, first: Tensor) -> Tensor:
@@ -75,7 +75,7 @@ class Denoiser(nn.Module):
 
     @property
     def input_weight(self) -> Tensor:
-        """W_x: the part of the first layer that sees x_t, shape (first_hidden, dim)."""
+        """W_x: columns of the first layer for x_t, shape (first_hidden, dim)."""
         return self.input_layer.weight
 
     @property
@@ -112,10 +112,10 @@ class Denoiser(nn.Module):
 
 
 def tanh(x: Tensor) -> Tensor:
-    """Return the hyperbolic tangent of `x`, which is used up where no gradient is wanted.
+    """Return the hyperbolic tangent; without gradients, on a CPU, `x` is overwritten.
 
-    It is 2 / (1 + e^{-2x}) - 1, to 3e-7. On a CPU torch's own takes several times as long, which
-    in the reverse chain is a third of what its products take (benchmarks/tanh.py).
+    Ours, since torch's takes several times as long on a CPU, a third of the time of the reverse
+    chain's products (benchmarks/tanh.py). Computed as 2 / (1 + e^{-2x}) - 1, exact to 3e-7.
     """
     if torch.is_grad_enabled() or x.device.type != "cpu":
         return torch.tanh(x)

@@ -1,4 +1,4 @@
-"""Gaussian noise: of training, and of a reverse chain that draws some."""
+"""Gaussian noise of training and of the reverse chain."""
 
 import numpy as np
 import torch
@@ -8,10 +8,10 @@ from diffrec.runtime.seeding import derive_seed
 
 
 class Noise(nn.Module):
-    """Standard normal noise in the shape of what it is asked with.
+    """Module that returns standard normal noise.
 
-    A module, so that what is drawn inside a network can be given to it from outside: a fused run
-    (diffrec.training.fused.runs) draws for each of its trials and puts the values here.
+    A module, so that fused runs (`diffrec.training.fused.vmapped`) can replace it and inject the
+    noise of each run.
     """
 
     def forward(self, like: Tensor) -> Tensor:
@@ -20,18 +20,18 @@ class Noise(nn.Module):
 
 
 class UserNoise:
-    """Standard normal noise that belongs to a user, whoever is scored together with him.
+    """Standard normal noise with one generator per user.
 
-    A ranking then depends neither on how many users memory lets through at a time nor on the
-    device: the values are drawn on the CPU, from one generator for each user. A GPU waits for it.
+    Rankings then depend neither on the batch size nor on the device: all values are drawn on the
+    CPU, and a GPU waits for them.
     """
 
     def __init__(self, seed: int, users: np.ndarray) -> None:
-        """Start every user's stream anew.
+        """Seed each user's generator.
 
         Args:
-            seed: the model's.
-            users: whose noise is drawn, shape (batch,).
+            seed: seed of the model's configuration.
+            users: user ids, shape (batch,).
         """
         seeds = [derive_seed(seed, "chain", int(user)) for user in users]
         self._generators = [torch.Generator().manual_seed(value) for value in seeds]

@@ -1,1 +1,1 @@
-"""The training run: epochs that are yielded, validation, patience, the best state, resuming."""
+"""Training runs: they yield epochs, validate, stop by patience, keep the best state and resume."""

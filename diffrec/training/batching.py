@@ -1,8 +1,8 @@
-"""What a run is fed: the rows of an epoch's users, batch by batch, in the order they were drawn.
+"""Mini-batches of an epoch, cut on the CPU or on the GPU; ours, since DataLoader copies row by row.
 
-On a CPU a batch is cut from the compressed rows as it is asked for. On a GPU the histories lie on
-the device, and once an epoch it is worked out there where in each batch something stands: a batch
-then costs the host nothing but asking for it.
+On a CPU a batch is cut from the compressed rows when it is requested. On a GPU the histories are on
+the device, and the cells of all batches are computed there once an epoch: a batch then costs the
+host one kernel launch per kind of rows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,10 +18,10 @@ from diffrec.runtime.devices import scatter_ones, to_device
 
 
 class Batch(Protocol):
-    """The inputs and targets of some users, not yet dense."""
+    """Inputs and targets of some users, not yet dense."""
 
     def __len__(self) -> int:
-        """Return how many users it has."""
+        """Return the number of users."""
         ...
 
     def write(self, which: int, out: Tensor) -> Tensor:
@@ -30,7 +30,7 @@ class Batch(Protocol):
 
 
 class BatchLoader:
-    """Cuts the batches of a run."""
+    """Source of a run's batches."""
 
     def __init__(
         self,
@@ -40,14 +40,14 @@ class BatchLoader:
         *,
         cuts_on_device: bool | None = None,
     ) -> None:
-        """Keep, or send to the device, what batches are cut from.
+        """Prepare the batches; on a GPU, copy the histories there.
 
         Args:
-            interactions: whose rows.
-            weights: of inputs and targets, each (nnz,) or None for ones; one and the same where
-                inputs are the targets.
-            device: where the batches are wanted.
-            cuts_on_device: whether they are cut on the device; as if left out, on any but a CPU.
+            interactions: histories, one row per user.
+            weights: weights of inputs and of targets, each (nnz,) or None for ones; the same object
+                if the inputs are the targets.
+            device: device of the batches.
+            cuts_on_device: whether to cut them there; None: on every device but a CPU.
         """
         self._interactions, self._weights, self._device = interactions, weights, device
         self._on_device: tuple[Tensor, list[Tensor | None]] | None = None
@@ -60,19 +60,19 @@ class BatchLoader:
 
     @property
     def row_kinds(self) -> Sequence[int]:
-        """Which rows differ: inputs (0), and targets (1) where they are not the inputs."""
+        """Kinds of rows: inputs (0), and targets (1) if they are not the inputs."""
         inputs, targets = self._weights
         return (0,) if inputs is targets else (0, 1)
 
     def rows(self, batch: Batch) -> list[Tensor]:
-        """Return the batch's rows of each kind, float32 (len(batch), num_items)."""
+        """Return the dense rows of each kind, float32 (len(batch), num_items)."""
         shape = len(batch), self._interactions.num_items
         return [
             batch.write(which, torch.empty(shape, device=self._device)) for which in self.row_kinds
         ]
 
     def batches(self, users: np.ndarray, size: int) -> Iterator[Batch]:
-        """Yield batches of `size` of these users, in their order; the last may be shorter."""
+        """Yield batches of `size` users in the given order; the last may be shorter."""
         if self._on_device is not None:
             yield from self._batches_on_device(users, size, *self._on_device)
             return
@@ -86,7 +86,7 @@ class BatchLoader:
         starts, lengths = self._interactions.indptr[users], self._interactions.lengths[users]
         ends = np.cumsum(lengths)
         total = int(ends[-1]) if len(ends) else 0
-        # Of each interaction of the epoch: its place in its batch's rows, and where it is kept.
+        # for each interaction of the epoch: its cell in the batch's rows, its index in the data
         rows = np.arange(len(users)) % size * self._interactions.num_items
         shifts = starts - (ends - lengths)
         of_users = to_device(np.stack((rows, shifts, lengths)).astype(np.int64), self._device)
@@ -96,7 +96,7 @@ class BatchLoader:
         cells = row_starts.repeat_interleave(repeats, output_size=total)
         cells += indices[slots]
         values = [None if kept is None else kept[slots] for kept in weights]
-        del slots  # of the epoch only what its batches are made of stays
+        del slots  # only what the batches are cut from stays in memory
         before = 0
         for start in range(0, len(users), size):
             stop = min(start + size, len(users))
@@ -107,12 +107,12 @@ class BatchLoader:
 
 
 def inputs_and_targets(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Return inputs and targets: one and the same where there is one kind of rows."""
+    """Return inputs and targets, the same tensor if there is one kind of rows."""
     return rows[0], rows[-1]
 
 
 class _HostBatch:
-    """Users of compressed rows."""
+    """Batch that is cut from the compressed rows on the host."""
 
     def __init__(
         self,
@@ -126,13 +126,13 @@ class _HostBatch:
         return len(self._users)
 
     def write(self, which: int, out: Tensor) -> Tensor:
-        """See `Batch`."""
+        """Write the dense rows of one kind (see `Batch`)."""
         dense_rows(self._interactions, self._users, self._weights[which], out.numpy())
         return out
 
 
 class _DeviceBatch:
-    """Cells of dense rows, and what stands in each; None for ones."""
+    """Batch given by the cells of its dense rows and their values (None: ones), on the device."""
 
     def __init__(self, users: int, cells: Tensor, values: Sequence[Tensor | None]) -> None:
         self._users, self._cells, self._values = users, cells, values
@@ -141,5 +141,5 @@ class _DeviceBatch:
         return self._users
 
     def write(self, which: int, out: Tensor) -> Tensor:
-        """See `Batch`."""
+        """Write the dense rows of one kind (see `Batch`)."""
         return scatter_ones(out.zero_(), self._cells, self._values[which])

@@ -1,35 +1,31 @@
-"""A trained recommender in one file: weights, configuration, and what it was trained on."""
+"""File of a trained recommender: weights, configuration, and the data it was trained on."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeGuard
 
-import numpy as np
 import torch
 
 from diffrec.config.baselines import MultVAEConfig
 from diffrec.config.families import AnyConfig, TrainedConfig, parse_config
-from diffrec.config.forecasting import ForecastingConfig
 from diffrec.data.interactions import Dataset
 from diffrec.errors import UserError
 from diffrec.models.baselines.closed_form import ClosedForm, build_closed_form
-from diffrec.models.baselines.mult_vae import MultVAE
-from diffrec.models.forecasting import ForecastingRecommender
-from diffrec.models.recommender import DiffusionRecommender
+from diffrec.training.factory import TrainedModel, new_model
 from diffrec.training.runs import Run
 
-Model = DiffusionRecommender | ForecastingRecommender | MultVAE | ClosedForm
+Model = TrainedModel | ClosedForm
 FORMAT = "diffrec-checkpoint-1"
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a file holds. A tuning trial's own checkpoint holds no more than the first two."""
+    """Content of a file; a tuning trial's own checkpoint has only the first two fields."""
 
     config: AnyConfig
     state: dict[str, torch.Tensor]
     dataset: dict[str, Any] = field(default_factory=dict)
-    """name, sha256, protocol, num_items of the dataset it was trained on."""
+    """Name, sha256, protocol and num_items of the training data."""
 
     best_epoch: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
@@ -38,18 +34,29 @@ class Checkpoint:
         """Return the recommender with its trained weights.
 
         Raises:
-            UserError: it was trained on another number of items.
+            UserError: the dataset has another number of items than the training data.
         """
         try:
-            model = _build(self.config, self.state, num_items)
+            model = self._new_model(num_items)
             model.load_state_dict(self.state)
         except (RuntimeError, KeyError) as error:
-            trained_on = self.dataset.get("num_items", "another number of")
+            clusters = self.state.get("autoencoder.cluster_ids", ())
+            trained_on = self.dataset.get("num_items") or len(clusters) or "another number of"
             raise UserError(
                 f"The checkpoint was trained on {trained_on} items, but the dataset has "
                 f"{num_items}; name the dataset it was trained on."
             ) from error
         return model.to(device).eval()
+
+    def _new_model(self, num_items: int) -> Model:
+        config, clusters = self.config, None
+        if not isinstance(config, TrainedConfig):
+            return build_closed_form(config, num_items)
+        if not isinstance(config, MultVAEConfig) and config.autoencoder is not None:
+            clusters = self.state["autoencoder.cluster_ids"].numpy()  # part of the trained state
+            if len(clusters) != num_items:
+                raise RuntimeError("The clustering is of another number of items.")
+        return new_model(config, num_items, clusters)
 
 
 def save_checkpoint(path: Path, run: Run, dataset: Dataset, metrics: dict[str, float]) -> None:
@@ -74,10 +81,10 @@ def save_checkpoint(path: Path, run: Run, dataset: Dataset, metrics: dict[str, f
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a file of `save_checkpoint`, or a tuning trial's `state.pt`; nothing in it can run.
+    """Read a file of `save_checkpoint`, or a tuning trial's `state.pt`, without running code in it.
 
     Raises:
-        UserError: there is no such file, or it is none of the two.
+        UserError: there is no such file, or it is neither of the two.
     """
     if not path.is_file():
         raise UserError(f"No checkpoint at {path}; give the file that `train` wrote (model.pt).")
@@ -120,28 +127,10 @@ def _is_state(value: object) -> TypeGuard[dict[str, torch.Tensor]]:
 
 
 def _check_finite(path: Path, state: dict[str, torch.Tensor]) -> None:
-    """Refuse weights that would rank nothing: a training that has diverged, or a damaged file."""
+    """Raise UserError if a weight is not finite: training diverged, or the file is damaged."""
     for name, tensor in state.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise UserError(
                 f"{path} must hold finite weights, but `{name}` has values that are not; train "
                 "again, with a lower learning rate if that had diverged."
             )
-
-
-def _build(config: AnyConfig, state: dict[str, torch.Tensor], num_items: int) -> Model:
-    if isinstance(config, MultVAEConfig):
-        return MultVAE(config, num_items)
-    if not isinstance(config, TrainedConfig):
-        return build_closed_form(config, num_items)
-    clusters: np.ndarray | None = None
-    if config.autoencoder is not None:  # the clustering is part of the trained state
-        clusters = state["autoencoder.cluster_ids"].numpy()
-        if len(clusters) != num_items:
-            raise UserError(
-                f"The checkpoint was trained on {len(clusters)} items, but the dataset has "
-                f"{num_items}; name the dataset it was trained on."
-            )
-    if isinstance(config, ForecastingConfig):
-        return ForecastingRecommender(config, num_items, clusters)
-    return DiffusionRecommender(config, num_items, clusters)

@@ -1,8 +1,10 @@
-"""A configuration's network with its seed's initial weights, and its optimiser."""
+"""Builds the network of a configuration, with its seed's initial weights, and its optimiser."""
 
 from typing import Any
 
+import numpy as np
 import torch
+from torch import nn
 
 from diffrec.config.baselines import MultVAEConfig
 from diffrec.config.families import TrainedConfig
@@ -28,43 +30,46 @@ def build_model(config: TrainedConfig, split: TuningSplit) -> TrainedModel:
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(config.seed, "init"))
-        if isinstance(config, MultVAEConfig):
-            return MultVAE(config, split.train.num_items)
-        if isinstance(config, ForecastingConfig):
-            return ForecastingRecommender(config, split.train.num_items, cluster_ids)
-        return DiffusionRecommender(config, split.train.num_items, cluster_ids)
+        return new_model(config, split.train.num_items, cluster_ids)
+
+
+def new_model(
+    config: TrainedConfig, num_items: int, cluster_ids: np.ndarray | None
+) -> TrainedModel:
+    """Return the recommender of `config` with weights from torch's global generator.
+
+    Args:
+        config: configuration of any family that is trained.
+        num_items: number of items.
+        cluster_ids: cluster of each item, (num_items,); needed with an autoencoder.
+    """
+    if isinstance(config, MultVAEConfig):
+        return MultVAE(config, num_items)
+    if isinstance(config, ForecastingConfig):
+        return ForecastingRecommender(config, num_items, cluster_ids)
+    return DiffusionRecommender(config, num_items, cluster_ids)
 
 
 def build_optimizer(config: TrainedConfig, model: TrainedModel) -> AdamW:
-    """Return AdamW with a group per part: the denoiser and, where there is one, the autoencoder."""
+    """Return AdamW with a parameter group each for denoiser, autoencoder and learned weights."""
     training = config.training
-    main = model if isinstance(model, MultVAE) else model.denoiser
-    groups: list[dict[str, Any]] = [
-        {
-            "params": list(main.parameters()),
-            "lr": training.learning_rate,
-            "weight_decay": training.weight_decay,
-        }
-    ]
-    if (
-        not isinstance(model, MultVAE)
-        and model.autoencoder is not None
-        and model.config.autoencoder is not None
-    ):
-        groups.append(
-            {
-                "params": list(model.autoencoder.parameters()),
-                "lr": model.config.autoencoder.learning_rate,
-                "weight_decay": model.config.autoencoder.weight_decay,
-            }
-        )
+    if isinstance(model, MultVAE):
+        return AdamW([_group(model, training.learning_rate, training.weight_decay)])
+    groups = [_group(model.denoiser, training.learning_rate, training.weight_decay)]
+    latent = model.config.autoencoder
+    if model.autoencoder is not None and latent is not None:
+        groups.append(_group(model.autoencoder, latent.learning_rate, latent.weight_decay))
     if isinstance(model, DiffusionRecommender):
         groups += _learned_weights_group(model)
     return AdamW(groups)
 
 
+def _group(module: nn.Module, rate: float, decay: float) -> dict[str, Any]:
+    return {"params": list(module.parameters()), "lr": rate, "weight_decay": decay}
+
+
 def _learned_weights_group(model: DiffusionRecommender) -> list[dict[str, Any]]:
-    """Return W's own group, without weight decay: decay would pull it back to ones."""
+    """Return W's group, without weight decay, which would pull W back to ones."""
     parts = [part for part in (model.recency, model.timestep_sampler) if part is not None]
     parameters = [p for part in parts for p in part.parameters()]
     if not parameters:

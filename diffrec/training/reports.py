@@ -1,26 +1,26 @@
-"""What a run says after every epoch; whatever trains or solves a model speaks this."""
+"""Report of a run after every epoch, the same for all families of recommenders."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class EpochReport:
-    """What one epoch was like."""
+    """Loss, time and validation metrics of one epoch."""
 
     epoch: int
-    """One-based."""
+    """Number of the epoch, one-based."""
 
     loss: float
     """Mean training loss over the batches."""
 
     seconds: float
-    """Of training, without validation."""
+    """Seconds of training, without validation."""
 
     metrics: dict[str, float] | None
-    """`valid/recall@20` and so on; None between validations."""
+    """Validation metrics by name (`valid/recall@20`); None between validations."""
 
     is_best: bool
-    """Whether this validation is the best so far."""
+    """True if this validation is the best so far."""
 
     finished: bool
-    """Whether the run ends here (patience or the last epoch)."""
+    """True if the run ends here, by patience or at its last epoch."""

@@ -1,4 +1,4 @@
-"""Builds the run of any family of recommenders, and scores its best state on the test set."""
+"""Builds the run of any family of recommenders and scores its best state on the test set."""
 
 from diffrec.config.families import AnyConfig, TrainedConfig
 from diffrec.config.forecasting import ForecastingConfig
@@ -11,11 +11,11 @@ from diffrec.training.run import TrainingRun
 Run = TrainingRun | ClosedFormRun
 
 WITH_VALID = "test_with_valid"
-"""Prefix of test metrics whose query is train and valid together: another protocol than `test`."""
+"""Prefix of test metrics with train and valid as the query; `test` queries with train alone."""
 
 
 def build_run(config: AnyConfig, split: TuningSplit, *, device: str = "cpu") -> Run:
-    """Return a fresh run of whatever family `config` belongs to."""
+    """Return a new run of the family that `config` belongs to."""
     if isinstance(config, ForecastingConfig):
         return ForecastingRun(config, split, device=device)
     if isinstance(config, TrainedConfig):
@@ -24,31 +24,35 @@ def build_run(config: AnyConfig, split: TuningSplit, *, device: str = "cpu") -> 
 
 
 def score_test(run: Run, test: Interactions) -> dict[str, float]:
-    """Return the means of `user_test_scores`: `test/recall@20` and so on."""
-    return {f"test/{name}": value for name, value in user_test_scores(run, test).means().items()}
+    """Return the means of `user_test_scores` by name (`test/recall@20`)."""
+    return _prefixed("test", user_test_scores(run, test))
 
 
 def user_test_scores(run: Run, test: Interactions) -> UserResults:
-    """Score the best-validation state once on the test interactions, user by user.
+    """Return the test metrics of the best-validation state, per user.
 
-    History is the training list; training and validation items are masked (the published
+    The query is the training list; training and validation items are masked (the published
     protocol).
     """
-    run.restore_best()
-    train, valid = run.split.train, run.split.valid
-    tasks = [EvaluationTask(test, [train, valid])]
-    return user_results(run.model, history=train, tasks=tasks)[0]
+    return _scores(run, test, run.split.train, [run.split.train, run.split.valid])
 
 
 def metrics_with_valid(run: Run, test: Interactions) -> dict[str, float]:
     """Return test metrics of the best-validation state queried with train and valid together.
 
-    The model has learned from train alone; it only knows what the user did since. The names,
-    `test_with_valid/recall@20` and so on, keep them apart from the published protocol's.
+    The model has learned from train alone; only its query is longer. The names
+    (`test_with_valid/recall@20`) keep them apart from those of the published protocol.
     """
+    history = run.split.train.followed_by(run.split.valid)
+    return _prefixed(WITH_VALID, _scores(run, test, history, [history]))
+
+
+def _scores(
+    run: Run, test: Interactions, history: Interactions, seen: list[Interactions]
+) -> UserResults:
     run.restore_best()
-    train, valid = run.split.train, run.split.valid
-    history = train.followed_by(valid)
-    tasks = [EvaluationTask(test, [history])]
-    found = user_results(run.model, history=history, tasks=tasks)[0]
-    return {f"{WITH_VALID}/{name}": value for name, value in found.means().items()}
+    return user_results(run.model, history=history, tasks=[EvaluationTask(test, seen)])[0]
+
+
+def _prefixed(prefix: str, results: UserResults) -> dict[str, float]:
+    return {f"{prefix}/{name}": value for name, value in results.means().items()}
