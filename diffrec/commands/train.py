@@ -13,6 +13,7 @@ from diffrec.files import check_output_folder, filled_folder, read_json
 
 if TYPE_CHECKING:
     from diffrec.config.families import AnyConfig
+    from diffrec.config.preset_choice import DatasetShape
 
 HELP = "train one configuration and keep it as a checkpoint"
 CHECKPOINT_FILE, CONFIG_FILE, METRICS_FILE = "model.pt", "config.json", "metrics.json"
@@ -27,6 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="config.json of an earlier training or of a trial, instead of a preset",
+    )
+    parser.add_argument(
+        "--preset-of",
+        metavar="DATASET",
+        help="published dataset whose preset to start from; the nearest in size if left out",
     )
     add_dataset(parser, required=True)
     parser.add_argument(
@@ -52,14 +58,17 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(
             f"{args.out / CHECKPOINT_FILE} exists; choose another --out, or --force to replace it."
         )
-    config, source = _configuration(args)
+    _configuration(args)  # faults of the command line are said before the data is read
     from diffrec.commands.datasets import locate
+    from diffrec.config.preset_choice import DatasetShape
     from diffrec.data import load_dataset
     from diffrec.training.checkpoint import save_checkpoint
     from diffrec.training.run import NonFiniteLossError
     from diffrec.training.runs import build_run, metrics_with_valid, score_test
 
     dataset = load_dataset(*locate(args.dataset, args.data_dir), args.protocol or "published")
+    train = dataset.train
+    config, source = _configuration(args, DatasetShape(train.num_users, train.num_items, train.nnz))
     for note in (f"Configuration: {source}.", *dataset.notes):
         sys.stdout.write(f"{note}\n")
     training = build_run(config, dataset.tuning_split(), device=device_of(args.device))
@@ -86,7 +95,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _configuration(args: argparse.Namespace) -> tuple["AnyConfig", str]:
+def _configuration(
+    args: argparse.Namespace, shape: "DatasetShape | None" = None
+) -> tuple["AnyConfig", str]:
     """Return the configuration of the command line, and where it comes from."""
     settings = parse_settings(args.settings)
     if args.seed is not None:
@@ -94,8 +105,13 @@ def _configuration(args: argparse.Namespace) -> tuple["AnyConfig", str]:
     if args.config is None:
         from diffrec.config.presets import preset
 
-        found = preset(args.variant, Path(args.dataset).name)
+        name = Path(args.dataset).name
+        found = preset(args.variant, name, shape=shape, like=args.preset_of)
         return found.config.replace_values(settings), found.source
+    if args.preset_of is not None:
+        raise UserError(
+            "`--preset-of` chooses a preset, but `--config` replaces it; leave one out."
+        )
     from diffrec.config.families import parse_config
 
     what = "a configuration in JSON, the config.json of a training or of a trial"

@@ -16,6 +16,12 @@ from diffrec.config import (
     TemporalConfig,
     TrainingConfig,
 )
+from diffrec.config.preset_choice import (
+    PUBLISHED_SHAPES,
+    DatasetShape,
+    nearest_dataset,
+    same_steps,
+)
 from diffrec.config.presets_baselines import BASELINES, baseline_config
 from diffrec.config.presets_forecasting import FORECASTING, forecasting_config
 from diffrec.errors import UserError, did_you_mean
@@ -162,14 +168,23 @@ _EMBEDDED_LATENT = {
 _TABLE = _ROWS | _LATENT_ROWS | _EMBEDDED_LATENT
 
 
-def preset(variant: str, dataset: str) -> Preset:
+def preset(
+    variant: str, dataset: str, *, shape: DatasetShape | None = None, like: str | None = None
+) -> Preset:
     """Return the configuration published for `variant`, a baseline's too, on `dataset`.
 
-    A dataset without one (your own, say) starts from the values of ml-1m_clean, and `source` says
-    so; the caller shows that sentence.
+    A dataset without one (your own, for example) starts from a published dataset's, with epochs and
+    patience of the same number of steps; `source` says which and why, and the caller shows it.
+
+    Args:
+        variant: one of `ALL_VARIANTS`.
+        dataset: its name.
+        shape: size of its train list, by which the nearest published dataset is chosen; ml-1m_clean
+            without one.
+        like: published dataset to take instead.
 
     Raises:
-        UserError: no such variant.
+        UserError: no such variant, or nothing is published for it on `like`.
     """
     if variant in BASELINES:
         return Preset(*baseline_config(variant, dataset))
@@ -177,7 +192,7 @@ def preset(variant: str, dataset: str) -> Preset:
         return Preset(*forecasting_config(variant, dataset))
     if variant in EXTENSIONS:
         base, weighting = variant.split("+")
-        published = preset(base, dataset)
+        published = preset(base, dataset, shape=shape, like=like)
         changes = {f"temporal.{k}": v for k, v in _WEIGHTED[weighting].items()}
         config = published.config.replace_values({"temporal.weighting": weighting, **changes})
         return Preset(config, f"{published.source}; {weighting} weighting: ours")
@@ -187,14 +202,33 @@ def preset(variant: str, dataset: str) -> Preset:
             f"known: {', '.join(ALL_VARIANTS)}."
         )
     row = _TABLE.get((variant, dataset))
-    if row is not None:
+    if row is not None and like is None:
         return Preset(_config(row), f"{variant} on {dataset}: {row.source}")
-    row = _TABLE[variant, FALLBACK_DATASET]
-    return Preset(
-        _config(row),
-        f"nothing is published for {variant} on {dataset}; "
-        f"values of {FALLBACK_DATASET} ({row.source})",
-    )
+    return _borrowed(variant, dataset, shape, like)
+
+
+def _borrowed(variant: str, dataset: str, shape: DatasetShape | None, like: str | None) -> Preset:
+    """Return another dataset's configuration: of `like`, or of the nearest one."""
+    published = [d for v, d in _TABLE if v == variant and d in PUBLISHED_SHAPES]
+    if like is not None and like not in published:
+        raise UserError(
+            f"Nothing is published for {variant} on {like!r}{did_you_mean(like, published)}; "
+            f"choose from {', '.join(sorted(published))}."
+        )
+    chosen = like or (nearest_dataset(shape, published) if shape else FALLBACK_DATASET)
+    row = _TABLE[variant, chosen]
+    config, source = _config(row), f"values of {chosen} ({row.source})"
+    if like is None:
+        source = f"nothing is published for {variant} on {dataset}; {source}"
+    if shape is None:
+        return Preset(config, source)
+    if like is None:
+        source += (
+            f", the nearest in size and density ({PUBLISHED_SHAPES[chosen].sentence()}; here "
+            f"{shape.sentence()})"
+        )
+    config, steps = same_steps(config, shape, chosen)
+    return Preset(config, f"{source}; {steps}")
 
 
 def _config(row: _Row) -> RecommenderConfig:

@@ -1,0 +1,82 @@
+"""Which published configuration an unknown dataset starts from: the nearest in size and density."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from math import ceil, log10
+from typing import Any
+
+from diffrec.config.model import RecommenderConfig
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetShape:
+    """Size of a dataset's train list."""
+
+    users: int
+    items: int
+    interactions: int
+
+    @property
+    def density(self) -> float:
+        """Share of all pairs of user and item that are interactions."""
+        return self.interactions / (self.users * self.items)
+
+    def sentence(self) -> str:
+        """Return the shape in words."""
+        return f"{self.users:,} users, {self.items:,} items, density {self.density:.2%}"
+
+
+PUBLISHED_SHAPES = {
+    "ml-1m_clean": DatasetShape(5_949, 2_810, 403_277),
+    "ml-1m_noisy": DatasetShape(5_949, 3_494, 429_993),
+    "yelp_clean": DatasetShape(54_574, 34_395, 1_402_736),
+    "yelp_noisy": DatasetShape(54_574, 77_405, 1_471_675),
+    "amazon-book_clean": DatasetShape(108_822, 94_949, 3_146_256),
+    "amazon-book_noisy": DatasetShape(108_822, 178_181, 3_145_223),
+}
+"""Train lists of the DiffRec release."""
+
+
+def nearest_dataset(shape: DatasetShape, published: Collection[str]) -> str:
+    """Return the clean dataset of `published` that lies nearest in users, items and density.
+
+    Distances are between logarithms: ten times as many users count as much as a tenth of the
+    density.
+    """
+
+    def distance(name: str) -> float:
+        other = PUBLISHED_SHAPES[name]
+        ratios = (
+            shape.users / other.users,
+            shape.items / other.items,
+            shape.density / other.density,
+        )
+        return sum(log10(ratio) ** 2 for ratio in ratios)
+
+    return min((name for name in published if name.endswith("_clean")), key=distance)
+
+
+def same_steps(
+    config: RecommenderConfig, shape: DatasetShape, published: str
+) -> tuple[RecommenderConfig, str]:
+    """Return the configuration with epochs that hold as many steps as on the dataset `published`.
+
+    An epoch is a pass over the users: on 1,000 users it has 3 steps where ml-1m has 15, and a
+    patience of 20 epochs would end training before it began.
+    """
+    training = config.training
+    steps = ceil(shape.users / training.batch_size)
+    published_steps = ceil(PUBLISHED_SHAPES[published].users / training.batch_size)
+    factor = published_steps / steps
+    every = max(1, round(training.eval_every * factor))
+    changes: dict[str, Any] = {
+        "training.eval_every": every,
+        "training.patience": max(every, round(training.patience * factor)),
+        "training.max_epochs": max(every, round(training.max_epochs * factor)),
+    }
+    said = (
+        f"an epoch has {steps} steps in place of {published_steps}, so patience is "
+        f"{changes['training.patience']} epochs, validation every {every}, at most "
+        f"{changes['training.max_epochs']:,}"
+    )
+    return config.replace_values(changes), said
