@@ -4,20 +4,19 @@ Prints the mean and standard deviation of test recall@20 over the seeds of every
 It works on any machine that reaches the record (`MLFLOW_TRACKING_URI`).
 """
 
-import os
 import sys
 
 import mlflow
 import pandas as pd
 
-from tune_runner.schema import default_tracking_uri
+from tune_runner.tracking_uri import default_tracking_uri
 
 METRIC = "metrics.test/recall_at_20"
 
 
 def trials_of(study: str) -> pd.DataFrame:
     """Return the complete trials of a study, a row each."""
-    mlflow.set_tracking_uri(os.environ.get("MLFLOW_TRACKING_URI", default_tracking_uri()))
+    mlflow.set_tracking_uri(default_tracking_uri())
     found = mlflow.search_runs(
         experiment_names=["diffrec"],
         filter_string=f"tags.study = '{study}' and tags.kind = 'trial' and tags.state = 'complete'",
@@ -30,7 +29,7 @@ def table(trials: pd.DataFrame) -> pd.DataFrame:
     """Return the mean, deviation and number of seeds of every cell."""
     searched = sorted(c for c in trials if c.startswith("params.") and c != "params.seed")
     cells = trials.groupby(searched, dropna=False)[METRIC].agg(["mean", "std", "count"])
-    return cells.sort_values("mean", ascending=False).reset_index()
+    return cells.reset_index().sort_values(by=["mean"], ascending=False)
 
 
 if __name__ == "__main__":
