@@ -1,4 +1,4 @@
-"""One study, from the settings to the exit code: here everything is put together."""
+"""Runs one study, from its settings to the exit code; every part is put together here."""
 
 import importlib
 import os
@@ -94,7 +94,7 @@ def run_study(
 
 @contextmanager
 def _sentence_for_full_disk(path: Path) -> Iterator[None]:
-    """Say it plainly before the first trial; later the controller does."""
+    """Turn a full disk before the first trial into a sentence; later the controller does so."""
     try:
         yield
     except OSError as error:
@@ -106,7 +106,7 @@ def _sentence_for_full_disk(path: Path) -> Iterator[None]:
 
 
 def _check_means(config: StudyConfig, plan: StudyPlan, *, new: bool) -> ClusterResources | None:
-    """Refuse what cannot be placed before anything is written; a cluster has to be asked."""
+    """Refuse resources that the machine or cluster lacks, before anything is written."""
     if config.checkpoints is not None:
         check_store(config.checkpoints, config.name, new=new)
     if config.address is None:
@@ -129,7 +129,7 @@ _LAST_WORDS_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class _Started:
-    """What a study runs with, once all of it answers."""
+    """Parts that a study runs with, once all of them answer."""
 
     store: "StudyStore"
     cluster: ClusterResources
@@ -283,7 +283,7 @@ def _close(
     unsent: Unsent,
     stop_reason: str | None,
 ) -> int:
-    """Say how it ended; return the exit code."""
+    """Print how the study ended; return the exit code."""
     failures, resume = store.failures(), session.folder.resume_command
     if not failures:
         shutil.rmtree(session.folder.ray, ignore_errors=True)  # Tune's own; never read again
@@ -332,7 +332,7 @@ def _table(session: StudySession) -> None:
 
 
 def _say_step(what: str) -> None:
-    """Say what the command is waiting for: a start may take a minute on a busy machine."""
+    """Print what the command is waiting for: a start may take a minute on a busy machine."""
     _say(f"start     {what}")
 
 

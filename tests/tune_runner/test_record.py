@@ -17,6 +17,7 @@ from tune_runner.cli.main import main
 from tune_runner.resources.allocation import ResourceRequest
 from tune_runner.runner import run_study
 from tune_runner.study.config import StudyConfig
+from tune_runner.tracking.database import make_database
 from tune_runner.tracking_uri import database_path
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -45,6 +46,7 @@ def test_an_incomplete_record_has_a_reason_an_exit_code_and_a_way_on(
     monkeypatch.setattr("tune_runner.tracking.tracker._PATIENCE_SECONDS", 3.0)
     tables = []
     monkeypatch.setattr("tune_runner.runner._table", tables.append)
+    make_database(database_path(tracking_uri))
     execute(tracking_uri, PLANT)
     try:
         assert run_study(config, backend=FakeEngine()) == exit_codes.RECORD_INCOMPLETE

@@ -1,4 +1,4 @@
-"""Starts Ray on this machine, or joins a cluster: its code and settings travel with the study.
+"""Starts Ray on this machine, or joins a cluster and sends it this project's code.
 
 A node of a cluster needs this project's third-party packages, and neither a checkout nor the data:
 the packages of this project go there by Ray's runtime environment, the dataset by its object store.
@@ -60,7 +60,7 @@ def start_ray(address: str | None) -> ClusterResources:
 
 
 def runtime_environment(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
-    """Return what Ray sends to every node that works for this study."""
+    """Return the runtime environment of the study's workers: packages and variables."""
     folders = [_package_folder(name) for name in packages]
     return {
         "py_modules": [str(folder) for folder in folders],
@@ -140,7 +140,7 @@ def _child_processes() -> set[psutil.Process]:
 
 
 def end_processes(processes: Iterable[psutil.Process], patience_seconds: float = 3.0) -> None:
-    """Terminate processes, and kill those that are still there after a while."""
+    """Terminate processes, and kill those that are alive after `patience_seconds`."""
     processes = list(processes)
     for process in processes:
         with suppress(psutil.NoSuchProcess):
@@ -157,14 +157,14 @@ def _reason(error: Exception) -> str:
 
 
 def _token_hint() -> str:
-    """Say what the dashboard will ask for: Ray guards a cluster with a token."""
+    """Return a hint at the token that Ray's dashboard requires; "" if it requires none."""
     if os.environ.get("RAY_AUTH_MODE") != "token" or os.environ.get("RAY_AUTH_TOKEN"):
         return ""
     return f" (asks for the token in {os.environ.get('RAY_AUTH_TOKEN_PATH', '~/.ray/auth_token')})"
 
 
 def check_reachable(address: str) -> None:
-    """Refuse an address where nothing listens; Ray itself would try for two minutes."""
+    """Refuse an address that nothing listens on; Ray itself would try for two minutes."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         return  # "auto", which only Ray can look up
@@ -177,7 +177,7 @@ def check_reachable(address: str) -> None:
 
 
 def has_dashboard() -> bool:
-    """Say whether Ray was installed with its dashboard.
+    """Return whether Ray was installed with its dashboard.
 
     `find_spec` raises ValueError for `colorful` once it is imported: it replaces its own module.
     """

@@ -1,4 +1,4 @@
-"""Settings that Ray and MLflow read once, from the environment, before they are imported.
+"""Environment variables that Ray and MLflow read once, when they are imported.
 
 A variable that the user has set is left alone. Why each: see the comments, and
 `docs/development/decisions.md`.
@@ -31,7 +31,7 @@ _SETTINGS = {
 
 
 def prepare() -> None:
-    """Set what is not set yet. Call before Ray or MLflow is imported.
+    """Set the variables that are not set yet; call it before Ray or MLflow is imported.
 
     `RAY_AUTH_MODE` is left to Ray on purpose. Its ports listen on every interface, whatever the
     dashboard's address, so without Ray's token anyone in the network could run code here.
@@ -41,6 +41,6 @@ def prepare() -> None:
 
 
 def for_workers() -> dict[str, str]:
-    """Return what the workers of a cluster that was started elsewhere must find set, too."""
+    """Return the variables that workers of a cluster started elsewhere need, too."""
     name = "RAY_CHDIR_TO_TRIAL_DIR"
     return {name: os.environ.get(name, _SETTINGS[name])}

@@ -1,4 +1,4 @@
-"""The study's own gauges, beside Ray's: any Prometheus that watches the cluster sees them.
+"""Prometheus gauges of a study, exported at the endpoint of Ray's own metrics.
 
 They are set in the driver. Gauges of the workers would stay on when a worker takes its next trial.
 `deploy/grafana-dashboard.json` shows them under these names, which Ray prefixes with `ray_`.
@@ -28,7 +28,7 @@ STATES = ("running", "complete", "pruned", "failed")
 
 
 class Gauges(StudyCallback):
-    """An observer of the study that keeps its gauges up to date. Needs Ray."""
+    """Callback that keeps the study's gauges up to date; Ray must be connected."""
 
     def __init__(self, study: str, objective: str, *, maximize: bool) -> None:
         self._maximize = maximize
@@ -47,18 +47,18 @@ class Gauges(StudyCallback):
     def start(
         self, total: int, ended: Mapping[FinalState, int], best: tuple[float, str] | None
     ) -> None:
-        """Begin; `ended` and `best` are what an earlier driver has reached."""
+        """Set the gauges to what earlier drivers reached: `ended` and `best`."""
         self._ended.update(ended)
         self._total, self._best = total, None if best is None else best[0]
         self._show()
 
     def plan(self, total: int) -> None:
-        """Take a new number of trials: a confirmation adds some."""
+        """Update the number of planned trials; a confirmation adds some."""
         self._total = total
         self._show()
 
     def tick(self) -> None:
-        """Set the gauges again before Ray forgets them."""
+        """Set the gauges again before Ray drops them."""
         if time.monotonic() - self._shown >= _REFRESH_SECONDS:
             self._show()
 

@@ -29,7 +29,7 @@ def check_store(url: str, study: str, *, new: bool) -> None:
 
 
 def check_shared(folder: Path, store: str | None = None) -> None:
-    """Refuse what a node of the cluster does not see: trials keep their checkpoints there.
+    """Refuse a checkpoint location that a node of the cluster cannot write.
 
     Args:
         folder: of the studies; this machine alone needs it where there is a store.
@@ -68,7 +68,7 @@ def check_shared(folder: Path, store: str | None = None) -> None:
 
 
 def refuse_job_directory(runs_dir: Path, tracking_uri: str) -> None:
-    """Refuse to keep a study in the working directory of a Ray job, which is deleted with the job.
+    """Refuse the working directory of a Ray job as a study's place: Ray deletes it with the job.
 
     Raises:
         UserError: its folder, or its MLflow database, would lie there.
@@ -87,7 +87,7 @@ def refuse_job_directory(runs_dir: Path, tracking_uri: str) -> None:
 
 
 def _ask_nodes(question: Callable[[str], str], subject: str) -> list[tuple[str, str]]:
-    """Return (address, answer) of every node, each asked on itself."""
+    """Run `question` on every node; return pairs (address, answer)."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -104,7 +104,7 @@ def _ask_nodes(question: Callable[[str], str], subject: str) -> list[tuple[str, 
 
 
 def _complaint(mark: str) -> str:
-    """Say, on a node, what is wrong with the folder that the mark lies in; "" where nothing is."""
+    """Return what is wrong on this node with the folder of the file `mark`; "" if nothing is."""
     path = Path(mark)
     if not path.exists():
         return "does not see"

@@ -29,14 +29,14 @@ def call_on_gpu(work: Callable[..., Result], *given: Any, share: float) -> Resul
 
 
 def call_in_subprocess(work: Callable[..., Result], *given: Any) -> Result:
-    """Measure where no earlier model has raised the peak already."""
+    """Call a function in a process of its own, whose peak memory no earlier model has raised."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(work, *given).result()
 
 
 def call_on_node(work: Callable[..., Result], *given: Any, cpus: float) -> Result:
-    """Measure on a node of the cluster that this driver has joined."""
+    """Call a function on a node of the cluster that this driver has joined."""
     import ray
 
     return ray.get(ray.remote(num_cpus=cpus, max_calls=1)(work).remote(*given))

@@ -1,4 +1,4 @@
-"""`--address ray://HOST:PORT`: the study is led on the cluster's head, and answers here.
+"""Runs the command on the head node of a cluster (`--address ray://`), and streams its output.
 
 Ray's client reaches a cluster from outside, but Tune can be led only from within. So the command
 itself goes there, as a task of no CPU on the head node, with this project's packages; what it says
@@ -60,7 +60,7 @@ def run_on_head_node(
 
 
 def _stream_output(ray: Any, led: Any, said: Any, orders: Any) -> int:
-    """Print what is said until the command has ended; Ctrl-C goes there."""
+    """Print the command's output until it has ended; pass Ctrl-C on to it."""
     from ray.exceptions import RayError
 
     pressed: list[int] = []
@@ -99,7 +99,7 @@ def _taken(said: Any) -> list[tuple[str, str]]:
 
 
 class _QueueStream(io.TextIOBase):
-    """A stream of the command's that is written to a queue, a line at a time."""
+    """Output stream that sends whole lines to a queue."""
 
     def __init__(self, said: Any, stream: str) -> None:
         self._said, self._stream, self._rest = said, stream, ""
@@ -111,7 +111,7 @@ class _QueueStream(io.TextIOBase):
         return len(text)
 
     def finish(self) -> None:
-        """Send what has no line break yet."""
+        """Send the last line, which has no line break."""
         if self._rest:
             self._said.put((self._stream, self._rest))
 
@@ -123,7 +123,7 @@ def _run_command(
     said: Any,
     orders: Any,
 ) -> int:
-    """Run the command, on the head."""
+    """Run the command on the head node; return its exit code."""
     os.environ.update(variables)
 
     def obey() -> None:

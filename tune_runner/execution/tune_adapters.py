@@ -1,4 +1,4 @@
-"""Ray Tune asks here for trials: samplers by name, and the searcher that passes proposals on.
+"""Adapters between Ray Tune and the study: a searcher, a callback and a scheduler.
 
 In Tune's words this is the `search_alg`. It holds no state of its own that would be worth saving:
 the study does (see store), so Tune's snapshots of it are husks.
@@ -24,7 +24,7 @@ _EXCEPTION = re.compile(r"([A-Za-z_]\w*\.)*[A-Z]\w*(Error|Exception|Exit|Interru
 
 
 class StudySearcher(Searcher):
-    """Hands the controller's trials to Tune, and their ends back."""
+    """Searcher that passes the controller's trials to Tune, and their results back."""
 
     def __init__(self, controller: StudyController, max_concurrent: int) -> None:
         super().__init__()
@@ -52,12 +52,12 @@ class StudySearcher(Searcher):
         return Searcher.FINISHED if self._controller.is_done else None  # type: ignore[return-value]
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Do nothing: the scheduler, which is asked first, has passed the report on."""
+        """Do nothing: the scheduler, which Tune calls first, has passed the report on."""
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Settle the group; a last report bypasses the scheduler and is taken here."""
+        """Close the group; Tune passes the last report here instead of to the scheduler."""
         report = (result or {}).get(REPORT)
         if isinstance(report, GroupReport) and trial_id in self._controller.active and not error:
             self._controller.on_report(trial_id, report)
@@ -67,16 +67,16 @@ class StudySearcher(Searcher):
         return {}
 
     def save(self, checkpoint_path: str) -> None:
-        """Leave an empty mark where Tune wants a snapshot."""
+        """Write an empty file: all state is in the Optuna study."""
         Path(checkpoint_path).touch()
 
     def restore(self, checkpoint_path: str) -> None:
-        """Refuse: a study goes on from its study store, never from Tune's snapshot."""
+        """Refuse: a study resumes from its Optuna study, never from Tune's checkpoint."""
         raise NotImplementedError("A study goes on by --resume, not by Tuner.restore.")
 
 
 class StudyGuard(Callback):
-    """Tells the controller what Tune tells no searcher: starts, and trials that ended in silence.
+    """Callback for what Tune reports to no searcher: starts, and trials that ended unreported.
 
     A failed reset of a reused worker ends a trial without a word; its slot would be held for ever.
     """
@@ -88,12 +88,12 @@ class StudyGuard(Callback):
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Pass the start on."""
+        """Report the start to the controller."""
         if trial.trial_id in self._controller.active:
             self._controller.on_start(trial.trial_id)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Settle trials that are over and that nobody settled; let the view breathe; stop.
+        """Close trials that ended unreported, refresh the view, and stop a stopped study's run.
 
         Tune has no call that stops a run in good order, only a signal.
         """
@@ -121,11 +121,11 @@ def last_error(trial: Trial) -> str:
 
 
 class PruningScheduler(FIFOScheduler):
-    """First in, first out, and stopped when the study says so."""
+    """FIFO scheduler that stops a trial when the study's pruner decides so."""
 
     @property
     def supports_buffered_results(self) -> bool:
-        """A report that is kept back comes too late to be judged."""
+        """False: a buffered report would reach the pruner too late."""
         return False
 
     def __init__(self, controller: StudyController) -> None:
@@ -133,7 +133,7 @@ class PruningScheduler(FIFOScheduler):
         self._controller = controller
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        """Pass the reports on; stop a worker whose trials have all ended or been given up.
+        """Pass the reports on; stop a worker whose trials have all ended or been pruned.
 
         One of several that is given up leaves the others when its worker finds its checkpoints gone
         (see trainable).
@@ -145,7 +145,7 @@ class PruningScheduler(FIFOScheduler):
         return TrialScheduler.STOP if is_over else TrialScheduler.CONTINUE
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """Keep the reason: the searcher is told of the failure without it."""
+        """Keep the reason: Tune reports a failure to the searcher without it."""
         self._controller.set_error(trial.trial_id, last_error(trial))
 
     def __getstate__(self) -> dict[str, Any]:

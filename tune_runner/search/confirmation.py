@@ -1,4 +1,4 @@
-"""Who is run again on fresh seeds before it is called better: the winner, and whom it must beat.
+"""Selects the best point, and the one it is compared with, to run again on fresh seeds.
 
 The best of many trials is partly the luckiest. Fresh seeds that no selection has seen tell luck
 from merit, for the winner and for its rival alike.

@@ -1,4 +1,4 @@
-"""Which trials are given up early: pruners by name, and the scheduler that obeys them.
+"""Optuna's pruners by the names of `--pruner`, fitted to a trial's length.
 
 In Tune's words this is the `scheduler`. It keeps no state; the decision is Optuna's, made on the
 intermediate values in the study. Steps are epochs.

@@ -1,4 +1,4 @@
-"""A study in a database that a whole team can reach: its URL, its password, its outages.
+"""Storage of the Optuna study: a journal file, or a database that a whole team can reach.
 
 The default, a journal file in the study's folder, needs none of this (see store).
 """
@@ -39,7 +39,7 @@ PATIENCE_SECONDS = 300.0
 
 
 def open_database(url: str, *, make_tables: bool = True) -> "RDBStorage":
-    """Open the database, which must answer now; later a study waits for it for a while.
+    """Open the database, which must answer now; later outages are waited for.
 
     Args:
         url: of the database.
@@ -90,7 +90,7 @@ def check_name_is_free(url: str, name: str) -> None:
 def _connect_patiently(
     dialect: Any, record: Any, arguments: list[Any], settings: dict[str, Any]
 ) -> Any:
-    """Connect for SQLAlchemy, again and again while the server is away."""
+    """Connect for SQLAlchemy; retry while the server does not answer."""
     return retry_connect(lambda: dialect.connect(*arguments, **settings), dialect.dbapi.Error)
 
 
@@ -101,7 +101,7 @@ def retry_connect(
     patience_seconds: float = PATIENCE_SECONDS,
     pause_seconds: float = 1.0,
 ) -> Any:
-    """Return what `connect` returns, tried until it succeeds or the patience is used up."""
+    """Return what `connect` returns, retried until it succeeds or `patience_seconds` are over."""
     deadline, said = time.monotonic() + patience_seconds, False
     while True:
         try:

@@ -1,7 +1,7 @@
-"""The one truth of a study: what was proposed, reported, pruned, failed, completed (Optuna).
+"""The Optuna study: the single record of what was proposed, pruned, failed and completed.
 
 Only the driver writes here. A trial's seed is an attribute, not a parameter: a sampler must not
-learn seeds. A trial that a dead driver left running is taken up again under its own number.
+learn seeds. A trial that a dead driver left running is resumed under its own number.
 """
 
 from collections import Counter
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class StudyStore:
-    """An Optuna study and the trials in flight."""
+    """An Optuna study with the ask-and-tell interface, and its running trials."""
 
     def __init__(self, study: optuna.Study, space: SearchSpace, plan: StudyPlan) -> None:
         self._study, self._space, self._plan = study, space, plan
@@ -39,7 +39,7 @@ class StudyStore:
 
     @property
     def is_sampled(self) -> bool:
-        """Whether a sampler draws the points, which learns from results."""
+        """True if a sampler draws the points, and learns from results."""
         return self._plan.is_sampled
 
     def enqueue_grid(self) -> None:
@@ -109,12 +109,12 @@ class StudyStore:
         return self._adopt(self._study.ask(), set())
 
     def num_remaining(self) -> int:
-        """Return how many trials `ask` still has to give."""
+        """Return how many trials `ask` will still return."""
         queued = len(self._interrupted) + len(self._trials(TrialState.WAITING))
         return queued + (max(0, self._remaining_budget()) if self._plan.is_sampled else 0)
 
     def report(self, number: int, epoch: int, value: float) -> bool:
-        """Record an intermediate value once; return whether the pruner gives the trial up.
+        """Record an intermediate value once; return whether to prune the trial.
 
         An epoch that is already known (a retry repeats it) is not recorded again; only the newest
         one is judged.
@@ -155,7 +155,7 @@ class StudyStore:
         }
 
     def closed_trials(self) -> list[int]:
-        """Return the trials that will never run again, nor ever again be asked for."""
+        """Return the numbers of complete and pruned trials; they never need a checkpoint again."""
         return [t.number for t in self._trials(TrialState.COMPLETE, TrialState.PRUNED)]
 
     def best(self) -> tuple[int, float] | None:
@@ -166,7 +166,7 @@ class StudyStore:
         return best.number, float(best.value or 0.0)
 
     def pruned_epochs(self) -> list[int]:
-        """Return the epoch at which each pruned trial was given up."""
+        """Return the epoch at which each pruned trial was pruned."""
         return [t.last_step or 0 for t in self._trials(TrialState.PRUNED)]
 
     def failures(self) -> dict[int, str]:
@@ -174,7 +174,7 @@ class StudyStore:
         return {t.number: str(t.user_attrs.get(ERROR, "")) for t in self._trials(TrialState.FAIL)}
 
     def finished(self) -> bool:
-        """Say whether nothing is left to run."""
+        """Return whether nothing is left to run."""
         open_states = (TrialState.RUNNING, TrialState.WAITING)
         return not self._trials(*open_states) and not self._can_sample()
 
@@ -182,7 +182,7 @@ class StudyStore:
         return self._study.get_trials(deepcopy=False, states=states or None)
 
     def _remaining_budget(self) -> int:
-        """How many trials may still be added; retries and confirmations do not count."""
+        """Return how many trials may still be added; retries and confirmations do not count."""
         counted = [t for t in self._trials() if not {RETRY_OF, ROLE} & t.user_attrs.keys()]
         return self._plan.trials - len(counted)
 
@@ -219,14 +219,14 @@ class StudyStore:
         )
 
     def _is_control(self, trial: FrozenTrial) -> bool:
-        """Whether the search is to be compared with this trial's point."""
+        """Return whether this trial ran the control, with which the search is compared."""
         if self._space.control is None:
             one_start = self._space.start_published and not self._space.equal_share
             return one_start and trial.number == 0
         return self._params(trial) == dict(self._space.control)
 
     def _params(self, trial: FrozenTrial) -> dict[str, Any]:
-        """Return the parameters that a trial's draws stand for."""
+        """Return the parameters that a trial's sampled coordinates stand for."""
         return self._space.assemble(
             lambda path, domain: self._value(domain, trial.params[self._coordinate(path)])
         )

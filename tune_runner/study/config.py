@@ -1,4 +1,4 @@
-"""One study as the user asked for it; the command line fills this in. No engine is imported."""
+"""Configuration of one study, filled in by the command line; imports no Ray, Optuna or MLflow."""
 
 import math
 import unicodedata
@@ -35,7 +35,7 @@ NAME_BYTES = 255
 
 @dataclass(frozen=True, slots=True)
 class RunLimits:
-    """How much one run of the command may do; what is left waits for the next. None: no limit."""
+    """Limits of one run of the command; the rest is left to the next one. None: no limit."""
 
     trials: int | None = None
     hours: float | None = None
@@ -46,7 +46,7 @@ NO_LIMITS = RunLimits()
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StudyConfig:
-    """What to study, on what, with which means."""
+    """Settings of a study: the space, the data, the search, and where it runs."""
 
     space: str
     """Name of a shipped space, or path of a .py file."""
@@ -164,7 +164,7 @@ class StudyPlan:
 
     @property
     def is_sampled(self) -> bool:
-        """Whether a sampler draws points once the queue is empty."""
+        """True if a sampler draws points once the queue is empty."""
         return self.sampler != "grid"
 
 

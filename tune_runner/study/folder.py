@@ -1,4 +1,4 @@
-"""Where a study lies on disk, who is driving it, and whether it is still the same study."""
+"""Folder of a study: its files, the lock of its driver, its description and identity."""
 
 import fcntl
 import json
@@ -20,7 +20,7 @@ _FILES = (SUMMARY, IDENTITY, LOCK, "study.log", "tracking.jsonl", "tracking.mark
 
 
 class StudyFolder:
-    """`runs/<study>/`: the journal, what the study is, checkpoints; locked by its one driver."""
+    """Folder `runs/<study>/` with journal, description and checkpoints, locked by one driver."""
 
     def __init__(self, runs_dir: Path, name: str) -> None:
         self.path = runs_dir.resolve() / name
@@ -30,7 +30,7 @@ class StudyFolder:
 
     @property
     def storage_url(self) -> str:
-        """Where Optuna keeps the study."""
+        """URL of the journal in which Optuna keeps the study."""
         return f"journal://{self.path / 'study.log'}"
 
     @property
@@ -40,20 +40,20 @@ class StudyFolder:
 
     @property
     def outbox(self) -> Path:
-        """What was or is to be told to MLflow."""
+        """File of the messages for MLflow, sent and unsent."""
         return self.path / "tracking.jsonl"
 
     @property
     def ray(self) -> Path:
-        """Tune's own folder; nothing in it is ever read again."""
+        """Folder of Ray Tune's own files, which are never read again."""
         return self.path / "ray"
 
     def exists(self) -> bool:
-        """Say whether a study was begun here."""
+        """Return whether a study was started here."""
         return (self.path / SUMMARY).exists()
 
     def read(self) -> dict[str, Any]:
-        """Return what the study is.
+        """Return the description of the study.
 
         Raises:
             UserError: there is no such study, or its description is damaged.
@@ -101,7 +101,7 @@ class StudyFolder:
             )
 
     def is_gone(self) -> bool:
-        """Say whether the folder that this driver has locked was removed or replaced."""
+        """Return whether the folder that this driver has locked was removed or replaced."""
         if self._lock is None:
             return not self.path.exists()
         try:
@@ -125,7 +125,7 @@ class StudyFolder:
                 folder.rmdir()
 
     def write(self, summary: Mapping[str, Any]) -> None:
-        """Keep what the study is, whole or not at all."""
+        """Write the description of the study, whole or not at all."""
         new = self.path / f"{SUMMARY}.new"
         new.write_text(json.dumps(summary, indent=2, sort_keys=True) + "\n")
         new.replace(self.path / SUMMARY)

@@ -1,4 +1,4 @@
-"""Where a study comes from: command, commit, versions, machine. Recorded once per study."""
+"""Provenance of a study: command, commit, versions, machine. Recorded once per study."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""The parts of a study before it runs: its identity, its study store, its tracker."""
+"""One run of the command on a study: its description, and the check that it is unchanged."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -27,12 +27,12 @@ class StudySession:
 
     @property
     def maximize(self) -> bool:
-        """Whether a higher objective is better."""
+        """True if a higher objective is better."""
         return self.space.objective.direction == "maximize"
 
 
 def describe_study(session: StudySession) -> dict[str, Any]:
-    """Return what the study is, as JSON values."""
+    """Return the description of the study as JSON values."""
     dataset = session.dataset
     return to_json(
         {

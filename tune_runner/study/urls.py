@@ -14,7 +14,7 @@ DATABASES = ("postgresql", "mysql", "sqlite")
 
 
 def check_url(url: str) -> None:
-    """Refuse what is no database's URL, or has a password in it.
+    """Refuse a text that is no URL of a database, or has a password in it.
 
     Raises:
         UserError: it is one of these.

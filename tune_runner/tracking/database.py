@@ -58,7 +58,7 @@ def open_store(uri: str) -> "MlflowClient":
 
 
 def quiet_mlflow() -> None:
-    """Keep MLflow from printing tracebacks: its errors are raised, too, and told in a sentence."""
+    """Keep MLflow from printing tracebacks: its errors are raised as well."""
     logging.getLogger("mlflow").setLevel(logging.CRITICAL)
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
@@ -124,7 +124,7 @@ def _make_beside(path: Path) -> None:
 
 @contextmanager
 def _folder_lock(folder: Path) -> Iterator[None]:
-    """Hold a folder against other studies that begin here; the lock ends with the process."""
+    """Lock a folder against other studies that start in it; the lock ends with the process."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         with suppress(OSError):  # a file system without locks
@@ -135,7 +135,7 @@ def _folder_lock(folder: Path) -> Iterator[None]:
 
 
 def _check_listening(uri: str) -> None:
-    """Refuse a host that nothing answers on: MLflow would try for minutes.
+    """Refuse a host on which nothing answers; MLflow would try for minutes.
 
     Raises:
         UserError: nothing does.

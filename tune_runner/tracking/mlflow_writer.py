@@ -1,4 +1,4 @@
-"""The only module that speaks to MLflow: applies the tracker's messages, each harmless twice.
+"""Applies the tracker's messages to MLflow; applying one twice changes nothing.
 
 Runs are found again by their tags, so a study that goes on writes into the same runs; epochs that a
 run already has are skipped.
@@ -29,7 +29,7 @@ _OF_THE_START = ("command",)
 
 
 class MlflowWriter:
-    """Writes one study: a parent run, a child for each trial."""
+    """Writer of one study: a parent run, and a child run for each trial."""
 
     def __init__(self, uri: str, study: str, identity: str) -> None:
         """Connect, and see that the store takes a record.
@@ -100,7 +100,7 @@ class MlflowWriter:
             self._client.log_text(self._parent, text, name)
 
     def _note_session(self, start: float | None, end: float | None = None) -> None:
-        """Begin a driver's session, or end the last one; told again it changes nothing.
+        """Begin a driver's session, or end the last one; idempotent.
 
         Whole seconds; of more than `_SESSIONS` the first two become one: a tag has an end.
         """
@@ -115,7 +115,7 @@ class MlflowWriter:
         self._tag(self._parent, {schema.SESSIONS: json.dumps(sessions)})
 
     def _next_environment(self, text: str) -> str:
-        """Return the file for an environment: one more, unless the last one is the same."""
+        """Return the file name for an environment: a new one unless the last file is equal."""
         stem, suffix = schema.ENVIRONMENT_FILE.split(".")
         there = {file.path for file in self._client.list_artifacts(self._parent)}
         names = [schema.ENVIRONMENT_FILE]
@@ -204,7 +204,7 @@ class MlflowWriter:
         for run in self._search("trial", "attributes.status = 'RUNNING'"):
             own, tags = run.info.run_id, run.data.tags
             if own != self._run(int(tags[schema.TRIAL_NUMBER])):
-                # A server that made it too late for us to hear; we made another meanwhile.
+                # A duplicate: the server made it after our request had timed out.
                 self._client.delete_run(own)
                 continue
             # interrupted; its trial can go on another time
@@ -226,7 +226,7 @@ class MlflowWriter:
             rows = rows[end:]
 
     def _run(self, trial: int) -> str:
-        """Return the run of a trial; an empty string before it was begun."""
+        """Return the id of a trial's run; "" before it was started."""
         if trial not in self._runs:
             found = self._find("trial", f"tags.{schema.TRIAL_NUMBER} = '{trial}'")
             if not found:
@@ -235,7 +235,7 @@ class MlflowWriter:
         return self._runs[trial]
 
     def _last_epoch(self, trial: int, run: str) -> int:
-        """Return the last epoch that the run has; asked once for each trial."""
+        """Return the last epoch that the run has; read once for each trial."""
         if trial not in self._epochs:
             history = self._client.get_metric_history(run, schema.TRAIN_LOSS)
             self._epochs[trial] = max((metric.step for metric in history), default=0)
@@ -287,7 +287,7 @@ def _text(value: Any) -> str:
 
 
 def _commits(known: Mapping[str, str], commit: str) -> dict[str, str]:
-    """Return the tag of all commits that ran it, of its `known` tags and the one that goes on."""
+    """Return the tag of all commits that ran it: those of its `known` tags, and `commit`."""
     before = known.get(schema.COMMIT, "").split(", ")
     commits = dict.fromkeys(filter(None, (*before, commit)))
     return {schema.COMMIT: ", ".join(commits)} if commits else {}

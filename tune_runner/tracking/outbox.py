@@ -1,7 +1,7 @@
-"""What MLflow is to be told, kept on disk until it was: one JSON line for each message.
+"""Transactional outbox: updates for MLflow on disk, one JSON line each, until they are delivered.
 
-The study never waits for MLflow, and a driver that dies loses nothing that it had to say: the next
-one sends what the mark does not cover yet. Every message may be sent twice without harm.
+The study never waits for MLflow. After a crash the next driver sends what the mark does not cover;
+every message may be sent twice without harm.
 """
 
 import errno
@@ -18,7 +18,7 @@ Message = dict[str, Any]
 
 
 class Outbox:
-    """An append-only file of messages and a mark of how far they were delivered, in bytes."""
+    """Append-only file of messages, with a mark: how many bytes of it were delivered."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -29,7 +29,7 @@ class Outbox:
         self._cut_torn_line()
 
     def append(self, message: Mapping[str, Any]) -> int:
-        """Keep a message; return where it ends.
+        """Append a message; return the byte at which it ends.
 
         Raises:
             OSError: the disk is full; nothing of the message is left behind.
@@ -47,7 +47,7 @@ class Outbox:
             return start + len(line)
 
     def delivered(self) -> int:
-        """Return up to where the messages were delivered."""
+        """Return the byte up to which the messages were delivered."""
         if not self._mark.exists():
             return 0
         text = self._mark.read_text().strip()
@@ -55,7 +55,7 @@ class Outbox:
         return int(text) if text.isdigit() and int(text) <= self._file.tell() else 0
 
     def mark_delivered(self, end: int) -> None:
-        """Remember that everything up to `end` was delivered."""
+        """Record that all bytes up to `end` were delivered."""
         new = self._mark.with_suffix(".new")
         new.write_text(str(end))
         new.replace(self._mark)
@@ -92,7 +92,7 @@ class Outbox:
         self._file.close()
 
     def _cut_torn_line(self) -> None:
-        """Drop half a line that a crash in the middle of a write left behind."""
+        """Cut off a half-written last line, left by a crash."""
         self._file.seek(0)
         text = self._file.read()
         if not text.endswith(b"\n"):

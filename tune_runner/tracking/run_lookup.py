@@ -1,6 +1,6 @@
-"""From an MLflow run to its checkpoint: what `python -m diffrec recommend --run ID` asks.
+"""Finds the checkpoint of an MLflow run, for `python -m diffrec recommend --run ID`.
 
-Offered to `diffrec` as an entry point (pyproject.toml), since `diffrec` knows no MLflow.
+`diffrec` imports no MLflow, so it loads this module as an entry point (pyproject.toml).
 """
 
 import os
@@ -114,7 +114,7 @@ def _study(client: "MlflowClient", name: str) -> "Run":
 
 
 def _best(folder: StudyFolder, store: str | None) -> int:
-    """Return the one trial whose checkpoint a finished study keeps."""
+    """Return the number of the one trial whose checkpoint a finished study keeps."""
     where = store or str(folder.checkpoints)
     with _sentence_for_silence(where):
         kept = _numbers(folder) if store is None else list_trials(store)
@@ -139,7 +139,7 @@ def _numbers(folder: StudyFolder) -> set[int]:
 
 
 def _file(folder: StudyFolder, store: str | None, number: int) -> Path | None:
-    """Return the file of a trial's checkpoint, brought from the store; None where there is none."""
+    """Return the file of a trial's checkpoint, downloaded if need be; None if there is none."""
     if store is not None:
         return download(store, number, folder.checkpoints)
     path = Path(trial_location(str(folder.checkpoints), number)) / STATE

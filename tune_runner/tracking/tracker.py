@@ -1,7 +1,7 @@
-"""Tells MLflow about a study from one background thread; the study never waits for it.
+"""Records a study in MLflow from one background thread; the study never waits for it.
 
-Messages go to the outbox first (disk), then to the thread. While MLflow is away the thread tries
-again, and the study goes on; what is left at the end is sent when the study is taken up again.
+Messages are written to the outbox (disk) first, then queued for the thread, which retries while
+MLflow does not answer. What is unsent at the end is sent when the study is resumed.
 """
 
 import queue
@@ -38,7 +38,7 @@ _GATHER_SECONDS = 0.5
 
 
 class Writer(Protocol):
-    """Applies messages to a tracking server; each may come twice."""
+    """Interface: applies messages to a tracking server, each of which may come twice."""
 
     def has_study(self) -> bool:
         """Return whether the server holds the study's run."""
@@ -94,7 +94,7 @@ class Tracker(StudyCallback):
         self._thread.start()
 
     def on_trial_start(self, trial: TrialRecord) -> None:
-        """Write down a trial's start."""
+        """Record a trial's start."""
         self._put(
             "start",
             trial=trial.number,
@@ -108,7 +108,7 @@ class Tracker(StudyCallback):
         )
 
     def on_trial_report(self, trial: TrialRecord, report: TrialReport) -> None:
-        """Write down the epochs that are news: a retry repeats what is known."""
+        """Record the epochs that are new; a retry repeats known ones."""
         known = self._known.get(trial.number, 0)
         news = {epoch: dict(row) for epoch, row in report.epochs.items() if epoch > known}
         if news:
@@ -116,7 +116,7 @@ class Tracker(StudyCallback):
             self._put("metrics", trial=trial.number, epochs=news)
 
     def on_trial_end(self, trial: TrialRecord, end: TrialResult) -> None:
-        """Write down a trial's end."""
+        """Record a trial's end."""
         self._put(
             "end",
             trial=trial.number,
