@@ -56,6 +56,12 @@ def release_pages(tensor: torch.Tensor) -> None:
         madvise(ctypes.c_void_p(start), ctypes.c_size_t(length), mmap.MADV_DONTNEED)
 
 
+def release_all_pages() -> None:
+    """Release the memory of all mapped tensors."""
+    for tensor in list(_mapped.keys()):
+        release_pages(tensor)
+
+
 def free_memory(device: torch.device) -> int:
     """Return how many bytes are free on the device; the host's for the CPU."""
     if device.type == "cuda":

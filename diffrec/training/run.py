@@ -26,7 +26,7 @@ from diffrec.runtime.memory import release_pages, retain_freed_memory
 from diffrec.runtime.precision import product_dtype, warn_if_emulated
 from diffrec.runtime.seeding import derive_seed, generator
 from diffrec.training.batching import Batch, BatchLoader, inputs_and_targets
-from diffrec.training.best_state import BestState
+from diffrec.training.best_state import BestState, own_storage
 from diffrec.training.cuda_graphs import CudaGraphedCall
 from diffrec.training.factory import build_model, build_optimizer
 from diffrec.training.learned_weights import WeightTrajectory, fit_recency_weights, holdout_mask
@@ -154,7 +154,7 @@ class TrainingRun:
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything the run needs to go on; safe for `torch.load(weights_only=True)`."""
-        model = {name: _own_storage(value) for name, value in self.model.state_dict().items()}
+        model = {name: own_storage(value) for name, value in self.model.state_dict().items()}
         # While the newest weights are the best they are one and the same: written once.
         best = model if 0 < self.epoch == self.best_epoch else self._best.tensors()
         return {
@@ -280,11 +280,6 @@ def isolated_rng(device: torch.device, seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
-
-
-def _own_storage(tensor: torch.Tensor) -> torch.Tensor:
-    """Return a copy of what is a view: the file of one fused run would hold all runs' weights."""
-    return tensor.clone() if tensor.untyped_storage().nbytes() > tensor.nbytes else tensor
 
 
 class GraphedStep:
