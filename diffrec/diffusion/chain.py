@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diffrec.runtime.devices import to_device
@@ -31,31 +31,41 @@ class LinearChain(Protocol):
         ...
 
 
-class HiddenSteps(Protocol):
+class ChainNetwork(nn.Module):
     """Denoiser whose first and last layers are available as matrices."""
+
+    layers: nn.ModuleList
+    """Linear layers after the first one; the last is the output layer."""
 
     @property
     def input_weight(self) -> Tensor:
-        """W_x, shape (first_hidden, dim)."""
-        ...
+        """W_x: columns of the first layer for x_t, shape (first_hidden, dim)."""
+        raise NotImplementedError
+
+    def step_bias(self, t: Tensor) -> Tensor:
+        """Return the first layer's summand beside W_x x_t at steps t, (len(t), first_hidden)."""
+        raise NotImplementedError
+
+    def between(self, first: Tensor) -> Tensor:
+        """Return h_t, (batch, last_hidden), from the first layer's sum, (batch, first_hidden)."""
+        raise NotImplementedError
+
+    @property
+    def last(self) -> nn.Linear:
+        """Output layer."""
+        layer = self.layers[-1]
+        assert isinstance(layer, nn.Linear)
+        return layer
 
     @property
     def output_weight(self) -> Tensor:
         """W_o, shape (dim, last_hidden)."""
-        ...
+        return self.last.weight
 
     @property
     def output_bias(self) -> Tensor:
         """b_o, shape (dim,)."""
-        ...
-
-    def step_bias(self, t: Tensor) -> Tensor:
-        """Return the first layer's summand beside W_x x_t at steps t, (len(t), first_hidden)."""
-        ...
-
-    def between(self, first: Tensor) -> Tensor:
-        """Return h_t, (batch, last_hidden), from the first layer's sum, (batch, first_hidden)."""
-        ...
+        return self.last.bias
 
 
 class Shortcut(NamedTuple):
@@ -77,7 +87,7 @@ class ChainEnd(NamedTuple):
 
 
 def build_shortcut(
-    process: LinearChain, network: HiddenSteps, dtype: torch.dtype | None = None
+    process: LinearChain, network: ChainNetwork, dtype: torch.dtype | None = None
 ) -> Shortcut:
     """Return the product of the output and the input layer, which all users share.
 
@@ -93,7 +103,7 @@ def build_shortcut(
 
 def collapsed_chain(
     process: LinearChain,
-    network: HiddenSteps,
+    network: ChainNetwork,
     product: Tensor,
     shortcut: Shortcut,
     histories: Tensor | None = None,
@@ -124,7 +134,7 @@ def collapsed_chain(
     return ChainEnd(torch.cat(ends), sum(shares), kept[-1] * a[-1])
 
 
-def finish_chain(network: HiddenSteps, end: ChainEnd, x_t: Tensor | None) -> Tensor:
+def finish_chain(network: ChainNetwork, end: ChainEnd, x_t: Tensor | None) -> Tensor:
     """Return x_0_hat, shape (batch, dim); `x_t` is needed unless `end.history_scale` is 0."""
     scores = torch.addmm(end.bias_scale * network.output_bias, end.hidden, network.output_weight.T)
     if end.history_scale == 0:
@@ -133,7 +143,7 @@ def finish_chain(network: HiddenSteps, end: ChainEnd, x_t: Tensor | None) -> Ten
     return scores + end.history_scale * x_t
 
 
-def _first_layer_biases(process: LinearChain, network: HiddenSteps, shift: Tensor) -> Tensor:
+def _first_layer_biases(process: LinearChain, network: ChainNetwork, shift: Tensor) -> Tensor:
     """Return the summand of the running product at each step, shape (num_steps, first_hidden).
 
     The accumulated multiples of u = W_x b_o, `shift`, are the same for every user, so they are
@@ -150,7 +160,7 @@ def _first_layer_biases(process: LinearChain, network: HiddenSteps, shift: Tenso
 
 def _run(
     product: Tensor,
-    network: HiddenSteps,
+    network: ChainNetwork,
     shortcut: Shortcut,
     a: list[float],
     b: list[float],

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diffrec.config import DenoiserConfig
+from diffrec.diffusion.chain import ChainNetwork
 from diffrec.models.chunked_linear import ChunkedLinear
 from diffrec.models.dropout import Dropout
 
 
-class Denoiser(nn.Module):
+class Denoiser(ChainNetwork):
     """MLP f([dropout(x_t), W tau(t)]) with tanh between layers and none on the output.
 
     `hidden_dims` [200, 600] means dim -> 600 -> 200 -> 600 -> dim.
@@ -60,14 +61,14 @@ class Denoiser(nn.Module):
         if self.normalize_input:
             x_t = F.normalize(x_t)
         product = self.input_layer.product(self.dropout(x_t))
-        return self._last(self.between(product + self._embedded(t) + self.input_layer.bias))
+        return self.last(self.between(product + self._embedded(t) + self.input_layer.bias))
 
     def step_bias(self, t: Tensor) -> Tensor:
-        """Return the first layer's summand beside W_x x_t at steps t, (len(t), first_hidden)."""
+        """Return b_t, (len(t), first_hidden)."""
         return self._embedded(t) + self.input_layer.bias
 
     def between(self, first: Tensor) -> Tensor:
-        """Return h_t, (batch, last_hidden), from the first layer's sum, (batch, first_hidden)."""
+        """Return h_t, (batch, last_hidden)."""
         hidden = tanh(first)
         for layer in list(self.layers)[:-1]:
             hidden = tanh(layer(hidden))
@@ -75,24 +76,8 @@ class Denoiser(nn.Module):
 
     @property
     def input_weight(self) -> Tensor:
-        """W_x: columns of the first layer for x_t, shape (first_hidden, dim)."""
+        """W_x, shape (first_hidden, dim)."""
         return self.input_layer.weight
-
-    @property
-    def output_weight(self) -> Tensor:
-        """W_o, shape (dim, last_hidden)."""
-        return self._last.weight
-
-    @property
-    def output_bias(self) -> Tensor:
-        """b_o, shape (dim,)."""
-        return self._last.bias
-
-    @property
-    def _last(self) -> ChunkedLinear:
-        layer = self.layers[-1]
-        assert isinstance(layer, ChunkedLinear)
-        return layer
 
     def _embedded(self, t: Tensor) -> Tensor:
         """Return the embedding of steps t in the first hidden layer, (len(t), first_hidden)."""

@@ -1,7 +1,7 @@
-"""The forecasting network: a sparse weighted past in, a score per item (or a latent) out.
+"""Forecasting network from a sparse weighted past to a score per item, or to a latent.
 
-Its first layer is kept by item, so that a past of 32 items costs 32 rows of it however many items
-there are.
+Its first layer is stored by item, so that a past of 32 items costs 32 rows of it for any number of
+items.
 """
 
 import math
@@ -9,17 +9,18 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from diffrec.config.forecasting import ForecastDenoiserConfig
 from diffrec.data.cuts import WeightedRows
+from diffrec.diffusion.chain import ChainNetwork
 from diffrec.models.denoiser import tanh
 from diffrec.models.dropout import Dropout
+from diffrec.models.weighted_history import weighted_sums
 from diffrec.runtime.devices import to_device
 
 
-class ForecastDenoiser(nn.Module):
-    """f(x_t, t) = W_o dropout(tanh(... dropout(tanh(W_x x_t + b_t)))) + b_o.
+class ForecastDenoiser(ChainNetwork):
+    """Network f(x_t, t) = W_o dropout(tanh(... dropout(tanh(W_x x_t + b_t)))) + b_o.
 
     Callers compute W_x x_t themselves (`product`, `product_of`), since in a chain it can be carried
     from step to step. `b_t` is a vector for each step: with one step, the layer's bias.
@@ -40,7 +41,7 @@ class ForecastDenoiser(nn.Module):
 
     @property
     def dim(self) -> int:
-        """Size of x_t."""
+        """Width of x_t."""
         return len(self.input_rows)
 
     def product(self, x: Tensor) -> Tensor:
@@ -61,49 +62,25 @@ class ForecastDenoiser(nn.Module):
         return self.last(self.between(product + self.step_bias(t)))
 
     def step_bias(self, t: Tensor) -> Tensor:
-        """Return what the first layer adds to W_x x_t at steps t, shape (len(t), first_hidden)."""
+        """Return b_t, (len(t), first_hidden)."""
         return self.step_biases[t]
 
     def between(self, first: Tensor) -> Tensor:
-        """Return the last hidden layer, (batch, last_hidden), from the first layer's sum."""
+        """Return h_t, (batch, last_hidden)."""
         hidden = self.dropout(tanh(first))
         for layer in list(self.layers)[:-1]:
             hidden = self.dropout(tanh(layer(hidden)))
         return hidden
 
     @property
-    def last(self) -> nn.Linear:
-        """The output layer."""
-        layer = self.layers[-1]
-        assert isinstance(layer, nn.Linear)
-        return layer
-
-    @property
     def input_weight(self) -> Tensor:
         """W_x, shape (first_hidden, dim)."""
         return self.input_rows.T
 
-    @property
-    def output_weight(self) -> Tensor:
-        """W_o, shape (dim, last_hidden)."""
-        return self.last.weight
-
-    @property
-    def output_bias(self) -> Tensor:
-        """b_o, shape (dim,)."""
-        return self.last.bias
-
 
 def bag(rows: WeightedRows, matrix: Tensor) -> Tensor:
     """Return rows @ matrix, from (num_items, width) to (num_rows, width)."""
-    device = matrix.device
-    return F.embedding_bag(
-        to_device(rows.items, device),
-        matrix,
-        to_device(rows.indptr[:-1].copy(), device),
-        mode="sum",
-        per_sample_weights=to_device(rows.weights, device),
-    )
+    return weighted_sums(rows.items, rows.indptr, rows.weights, matrix)
 
 
 def dense(rows: WeightedRows, num_items: int, device: torch.device) -> Tensor:

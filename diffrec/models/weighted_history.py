@@ -61,8 +61,21 @@ class WeightedHistory:
         return flat.index_put((self._cells,), weights).view(rows.num_users, rows.num_items)
 
 
-def weighted_sums(rows: Interactions, weights: np.ndarray | None, matrix: Tensor) -> Tensor:
-    """Return rows @ matrix, (num_users, width), for weights of shape (nnz,); None means ones."""
-    device = matrix.device
-    on_device = None if weights is None else to_device(weights, device)
-    return WeightedHistory(rows, [on_device], device).times(matrix, -1)
+def weighted_sums(
+    items: np.ndarray, indptr: np.ndarray, weights: np.ndarray | None, matrix: Tensor
+) -> Tensor:
+    """Return rows @ matrix, (num_rows, width), for compressed sparse rows.
+
+    Args:
+        items: item ids, (nnz,).
+        indptr: bounds of the rows in `items`, (num_rows + 1,).
+        weights: weight of each item, float32 (nnz,); None for ones.
+        matrix: float32, (num_items, width); its device computes the product.
+    """
+    return F.embedding_bag(
+        to_device(items.astype(np.int64), matrix.device),
+        matrix,
+        to_device(indptr[:-1].copy(), matrix.device),
+        mode="sum",
+        per_sample_weights=None if weights is None else to_device(weights, matrix.device),
+    )

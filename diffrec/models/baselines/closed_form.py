@@ -97,7 +97,8 @@ class EASE(nn.Module):
     def scores(self, history: Interactions, users: np.ndarray) -> Tensor:
         """Return a score per item, shape (len(users), num_items)."""
         rows = history.select_users(users)
-        return weighted_sums(rows, recency_weights(rows, self.config.half_life), self.weights)
+        weights = recency_weights(rows, self.config.half_life)
+        return weighted_sums(rows.indices, rows.indptr, weights, self.weights)
 
 
 ClosedForm = Popularity | ItemKNN | EASE | DirectedRidge

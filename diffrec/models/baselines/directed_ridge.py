@@ -81,7 +81,7 @@ class DirectedRidge(nn.Module):
         ages = rows.ages()
         weights = half_life_weights(ages, self.config.past_half_life)
         weights = np.where(ages < self.config.past_items, weights, 0.0).astype(np.float32)
-        return weighted_sums(rows, weights, self.weights)
+        return weighted_sums(rows.indices, rows.indptr, weights, self.weights)
 
 
 def _require_memory(num_items: int, device: torch.device) -> None:
