@@ -7,7 +7,8 @@ Gaussian kernel with one bandwidth for all. The distance drawn is that of diffus
 
 Source: Gigante et al., "Visualizing the PHATE of Neural Networks", NeurIPS 2019 (kernel), and Moon
 et al., Nature Biotechnology 2019 (potential distance, entropy's knee). The drawing is SMACOF from
-classical scaling (de Leeuw 1977; Torgerson 1952). Written from the definitions.
+classical scaling (de Leeuw 1977; Torgerson 1952). Written from the definitions:
+the package m-phate was last released in 2020.
 """
 
 from typing import Any
@@ -19,6 +20,9 @@ from scipy.spatial.distance import cdist, pdist, squareform
 Array = NDArray[np.float64]
 
 _LEAST = float(np.finfo(float).eps)
+INTER_SHARE = 25 / 1034
+"""Neighbours between slices as a share of the slices: 25 of 1,034 in the reproduction report."""
+
 _LONGEST = 64
 """Diffusion times among which the knee is sought."""
 
@@ -42,13 +46,30 @@ def embed(values: Array, *, most_points: int = 400) -> tuple[Array, NDArray[np.i
 
 
 def multislice_kernel(
-    values: Array, *, intra_neighbours: int = 2, inter_neighbours: int = 25, decay: float = 5.0
+    values: Array,
+    *,
+    intra_neighbours: int = 2,
+    inter_neighbours: int | None = None,
+    decay: float = 5.0,
 ) -> Array:
     """Return the affinity of every (slice, unit) with every other, symmetric.
 
-    Row `t * units + i` is unit i in slice t; `values` is (slices, units, features).
+    Row `t * units + i` is unit i in slice t.
+
+    Args:
+        values: (slices, units, features).
+        intra_neighbours: neighbour that sets the bandwidth within a slice.
+        inter_neighbours: slice that sets the bandwidth between slices; None: scaled with the
+            slices, `INTER_SHARE` of them and at least 2. A fixed 25 of 80 would be a third of the
+            training: units would hardly move.
+        decay: exponent of the kernel within a slice.
+
+    Returns:
+        (slices * units, slices * units).
     """
     slices, units, _ = values.shape
+    if inter_neighbours is None:
+        inter_neighbours = max(2, round(INTER_SHARE * slices))
     kernel = np.zeros((slices, units, slices, units))
     for t in range(slices):
         kernel[t, :, t, :] = _within(values[t], min(intra_neighbours, units - 1), decay)

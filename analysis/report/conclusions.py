@@ -117,9 +117,10 @@ def _no_difference(judged: Sequence[Comparison], base: str, effects: Sequence[Co
     whole = sorted(filter(shows_difference, effects), key=lambda c: -abs(c.estimate.mean))
     but = f"; averaged over the other factors, {_size(whole[0])}" if whole else ""
     seeds = sizes[0].estimate.n
+    who = f"none of {len(judged)} cells differs"
+    who = f"{judged[0].label} does not differ" if len(judged) == 1 else who
     return (
-        f"No difference was shown: in {_NAME} on test none of {len(judged)} cells differs from "
-        f"{base} beyond noise, and with these {seeds} seeds only differences above about "
+        f"No difference was shown: in {_NAME} on test {who} from {base} beyond noise, and with these {seeds} seeds only differences above about "
         f"{bound}{relative} could have been shown{tost}{but}."
     )
 

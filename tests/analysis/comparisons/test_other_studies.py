@@ -266,6 +266,18 @@ def test_studies_of_one_dataset_have_a_panel_each_beside_the_literature():
     ]
 
 
+def test_a_variant_that_never_trains_longer_gave_the_same_runs():
+    cells = {(("variant", "V"), ("training.patience", p)): 0.1 for p in (20, 200)}
+    one = study("p", cells)
+    by_seed = {t.seed: t.metrics for t in one.trials[:3]}
+    one = replace(one, trials=tuple(replace(t, metrics=by_seed[t.seed]) for t in one.trials))
+    (effect,) = patience_effects(one)
+    (said,) = patience_sentences([effect])
+    assert "gave the same runs of V" in said
+    assert "interval" not in said
+    assert patience_table([effect]).rows[0][3] == "the same runs"
+
+
 def test_importance_finds_what_matters_and_gives_luck_its_share():
     rng = np.random.default_rng(0)
     points = []

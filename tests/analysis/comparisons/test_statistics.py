@@ -1,6 +1,7 @@
 """What is promised holds on planted truth: coverage, error rates, verdicts."""
 
 import math
+import re
 from dataclasses import replace
 from itertools import product
 
@@ -9,7 +10,16 @@ import pytest
 
 from analysis import figures
 from analysis.comparisons.ablation import against_control, main_effects, verdict_sentence
-from analysis.comparisons.statistics import estimates, holm, student
+from analysis.comparisons.statistics import (
+    Estimate,
+    detectable_difference,
+    equivalence_p,
+    estimates,
+    holm,
+    student,
+)
+from analysis.report.conclusions import sentences
+from analysis.report.content import tables
 from analysis.results import analyse
 from analysis.study.labels import signed
 from analysis.study.model import Study, Trial
@@ -183,3 +193,106 @@ def test_a_figure_that_fails_is_said_and_costs_no_other(monkeypatch, capsys):
     monkeypatch.setitem(figures.FIGURES, "best_so_far", failing)
     assert "best_so_far" not in figures.draw_all(analyse(crossed(("x",), ((1, 2, 3),))))
     assert "note: figure best_so_far failed (ZeroDivisionError: planted)" in capsys.readouterr().err
+
+
+def test_ties_have_no_p_value_whatever_rounding_leaves_of_them():
+    tied, rounded, nearly = estimates(
+        [[0.001, 0.001], [0.3 - 0.1, 0.2, 0.2], [0.001, 0.002, 0.001]]
+    )
+    assert not tied.is_known
+    assert not rounded.is_known
+    assert (nearly.distinct, nearly.is_known, nearly.can_be_judged) == (2, True, False)
+
+
+def constant(differences):
+    """A control and one cell that is better by the given differences, seed by seed."""
+    bases = [0.1, 0.103, 0.098, 0.101, 0.1005][: len(differences)]
+    trials = []
+    for seed, (base, more) in enumerate(zip(bases, differences, strict=True)):
+        for x in (0, 1):
+            metrics = dict.fromkeys((METRIC, "best/valid/recall@20"), base + x * more)
+            trials.append(Trial(len(trials), "complete", {"x": x}, seed, "L", metrics))
+    return Study("s", {}, {"control": {"x": 0}}, tuple(trials))
+
+
+@pytest.mark.parametrize(
+    ("differences", "verdict"),
+    [
+        ([0.001] * 3, "unknown"),  # a tie: no spread to judge by
+        ([0.001, 0.002, 0.001], "unknown"),
+        ([0.001, 0.002], "unknown"),
+        ([0.0010, 0.0011, 0.0012], "better"),
+        ([0.0] * 3, "the same"),
+        ([0.0], "unknown"),
+    ],
+)
+def test_a_verdict_needs_three_distinct_differences(differences, verdict):
+    (found,) = against_control(constant(differences), METRIC)
+    assert found.verdict == verdict
+
+
+def test_what_cannot_be_judged_is_no_test_and_costs_the_others_nothing():
+    values = null_studies(1, 3, np.random.default_rng(2), cells=3)[0]
+    alone = against_control(study_of(values), METRIC)
+    tied = np.vstack([values, values[1:2] + 0.001])  # a fourth cell, a constant above the control
+    family = against_control(study_of(tied), METRIC)
+    assert family[-1].verdict == "unknown"
+    assert [c.adjusted_p for c in family[:-1]] == [c.adjusted_p for c in alone]
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_the_detectable_difference_is_shown_four_times_in_five(seeds):
+    """Power of Student's t by simulation, for the true deviation."""
+    noise = Estimate(seeds, 0.0, 0.0, 0.0, 1.0, deviation=1.0, distinct=seeds)
+    shift = detectable_difference(noise, tests=4)
+    rng = np.random.default_rng(seeds)
+    drawn = shift + rng.normal(0, 1.0, (20_000, seeds))
+    n = np.full(len(drawn), float(seeds))
+    *_, p = student(drawn.mean(1), drawn.std(1, ddof=1), n)
+    assert np.mean(p <= 0.05 / 4) == pytest.approx(0.8, abs=0.015)
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_equivalence_is_claimed_of_a_difference_as_large_as_the_margin_at_most_at_its_rate(seeds):
+    rng, margin = np.random.default_rng(seeds), 0.01
+    found = estimates((margin + rng.normal(0, 0.004, (4_000, seeds))).tolist())
+    claimed = equivalence_p(found, [margin] * len(found)) <= 0.05
+    assert claimed.mean() <= 0.05 + 4 * math.sqrt(0.05 * 0.95 / 4_000)
+
+
+def test_within_noise_says_equivalent_or_what_could_have_been_shown():
+    (close,) = against_control(constant([0.0, 1e-5, -1e-5, 2e-5, -2e-5]), METRIC)
+    assert close.verdict == "within noise"
+    assert close.is_equivalent
+    assert verdict_sentence(close, "R@20").endswith("equivalent within 2%.")
+    (wide,) = against_control(constant([0.004, -0.005, 0.003]), METRIC)
+    assert not wide.is_equivalent
+    assert wide.detectable > 0.01
+    said = verdict_sentence(wide, "R@20")
+    assert f"only differences from about {wide.detectable:.4f} on could be shown" in said
+
+
+def test_the_answer_comes_first_and_says_what_differs_or_what_could_have_been_shown():
+    first = sentences(analyse(constant([0.0110, 0.0111, 0.0112])))[0]
+    assert first.startswith("1 of 1 cell differs from the control x 0 in R@20 on test: x 1 is")
+    assert "better by 0.0111 (+11.1%)" in first
+    first = sentences(analyse(constant([0.004, -0.005, 0.003])))[0]
+    assert first.startswith(
+        "No difference was shown: in R@20 on test x 1 does not differ from the control x 0"
+    )
+    assert "only differences above about" in first
+    assert "equivalence within 2% was not shown either" in first
+    first = sentences(analyse(constant([0.0] * 3)))[0]
+    assert first == (
+        "No difference: the cell and the control x 0 gave the same R@20 on every seed."
+    )
+
+
+def test_with_one_seed_nothing_is_said_that_needs_two():
+    results = analyse(constant([0.01]))
+    said = sentences(results)
+    assert said[0].startswith("Open: each cell ran with one seed")
+    assert not any(re.search("interval|noise|better|worse|Holm|±", line) for line in said)
+    assert [table.name for table in tables(results)] == ["control", "cost"]
+    (row,) = tables(results)[0].rows
+    assert row[-1] == "one seed"

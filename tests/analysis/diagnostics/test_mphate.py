@@ -1,6 +1,7 @@
 """M-PHATE from its definition: the kernel equals a slow clear one, the drawing keeps its order."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,6 +75,41 @@ def test_groups_that_part_are_drawn_apart_and_a_unit_stays_near_itself():
     assert end[:3, 3:].min() > 3 * within
     steps = np.linalg.norm(np.diff(points, axis=0), axis=-1)
     assert np.median(steps) < 0.2 * np.linalg.norm(np.ptp(points.reshape(-1, 2), axis=0))
+
+
+def motion_over_separation(points):
+    """Mean way of a unit from the first slice to the last, over the mean distance of two units."""
+    away = np.linalg.norm(points[:, :, None] - points[:, None], axis=-1)
+    units = away.shape[1]
+    motion = np.linalg.norm(points[-1] - points[0], axis=-1).mean()
+    return motion / away[:, ~np.eye(units, dtype=bool)].mean()
+
+
+def test_units_that_move_together_are_drawn_as_curves_not_as_dots():
+    """Five units go the same way, side by side; only a neighbourhood that is local shows it."""
+    rng = np.random.default_rng(3)
+    time = np.linspace(0, 1, 400)[:, None, None]
+    way = np.exp(-3 * time * np.linspace(0.2, 1, 10)[None, None, :])
+    values = way * (1 + 0.004 * np.arange(5)[None, :, None]) + rng.normal(0, 1e-4, (400, 5, 10))
+    points, kept = embed(values)
+    assert len(kept) == 80
+    assert motion_over_separation(points) > 10
+    wide = multislice_kernel(values[kept], inter_neighbours=25)
+    still = scale_to_plane(potential_distances(wide)).reshape(points.shape)
+    assert motion_over_separation(still) < 2
+
+
+REFERENCE = Path(__file__).parents[4] / "shared/reference/mphate"
+
+
+@pytest.mark.parametrize("name", ["ml-1m_clean", "ml-1m_noisy", "yelp_clean"])
+def test_the_posters_picture_comes_back_from_its_own_weights(name):
+    """W of the report's runs: its five diffusion steps move along a U, side by side."""
+    path = REFERENCE / f"{name}.npy"
+    if not path.exists():
+        pytest.skip(f"the report's recorded weights are not here ({path})")
+    points, _ = embed(np.load(path, allow_pickle=False).astype(np.float64))
+    assert motion_over_separation(points) > 10
 
 
 def test_the_same_weights_give_the_same_drawing():
