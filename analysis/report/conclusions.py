@@ -106,8 +106,8 @@ def _no_difference(judged: Sequence[Comparison], base: str, effects: Sequence[Co
         return f"No difference: {who} and {base} gave the same {_NAME} on every seed."
     largest = max(sizes, key=lambda c: c.detectable)
     bound = signed(largest.detectable)[0].lstrip("+")
-    share = abs(largest.detectable * largest.relative / largest.estimate.mean)
-    relative = f" ({share:.1%})" if largest.estimate.mean else ""
+    # The margin is a share of the reference's mean.
+    relative = f" ({largest.detectable / largest.margin * MARGIN:.1%})" if largest.margin else ""
     equal = [c for c in sizes if c.is_equivalent]
     tost = (
         f"; {len(equal)} of {len(judged)} are equivalent to it within {MARGIN:.0%}"
@@ -120,8 +120,9 @@ def _no_difference(judged: Sequence[Comparison], base: str, effects: Sequence[Co
     who = f"none of {len(judged)} cells differs"
     who = f"{judged[0].label} does not differ" if len(judged) == 1 else who
     return (
-        f"No difference was shown: in {_NAME} on test {who} from {base} beyond noise, and with these {seeds} seeds only differences above about "
-        f"{bound}{relative} could have been shown{tost}{but}."
+        f"No difference was shown: in {_NAME} on test {who} from {base} beyond noise, and with "
+        f"these {seeds} seeds only differences above about {bound}{relative} could have been shown"
+        f"{tost}{but}."
     )
 
 
