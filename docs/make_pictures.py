@@ -18,7 +18,7 @@ from PIL import Image
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PICTURE = REPOSITORY / "docs" / "figures" / "overview.png"
-COMMAND = "python -m tune_runner --space clustering_ablation"
+COMMAND = "python -m tune_runner --space clustering_ablation --name clusters"
 WIDTH, HEIGHT = 1500, 860
 """Size of the picture in CSS pixels; it is stored at 1.6 times that, with 256 colours."""
 
@@ -81,7 +81,7 @@ def main() -> int:
 def _run(folder: Path) -> tuple[str, Path]:
     """Run the main job in `folder`; return what it printed and the study's folder."""
     done = subprocess.run(
-        [sys.executable, *COMMAND.split()[1:], "--name", "clusters"],
+        [sys.executable, *COMMAND.split()[1:]],
         cwd=folder,
         env=None,
         capture_output=True,
