@@ -14,11 +14,6 @@ from real_data import real_data_dir, require_real_data
 SOLVED = [name for name in BASELINES if name != "MultVAE"]
 
 
-@pytest.fixture(scope="module")
-def dataset():
-    return load_dataset("embedded")
-
-
 @pytest.mark.parametrize("variant", SOLVED)
 def test_a_closed_form_run_has_one_epoch_and_then_is_finished(variant, dataset):
     run = build_run(preset(variant, "embedded").config, dataset.tuning_split())

@@ -12,7 +12,6 @@ from diffrec.config.forecasting import BridgeConfig, ForecastingConfig
 from diffrec.config.presets import preset
 from diffrec.data import Dataset
 from diffrec.data.interactions import Interactions
-from diffrec.data.sources import load_dataset
 from diffrec.errors import UserError
 from diffrec.training import forecasting_run
 from diffrec.training.checkpoint import load_checkpoint, save_checkpoint
@@ -38,11 +37,6 @@ CONFIGS = {
     ),
 }
 configs = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
-
-
-@pytest.fixture(scope="module")
-def dataset() -> Dataset:
-    return load_dataset("embedded")
 
 
 def run_of(config: ForecastingConfig, dataset: Dataset) -> TrainingRun:

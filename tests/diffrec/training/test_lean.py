@@ -9,8 +9,6 @@ import pytest
 import torch
 
 from diffrec.config.presets import VARIANTS, preset
-from diffrec.data import Dataset
-from diffrec.data.sources import load_dataset
 from diffrec.models import chunked_linear
 from diffrec.models.chunked_linear import ChunkedLinear
 from diffrec.runtime import precision
@@ -18,8 +16,6 @@ from diffrec.runtime.memory import release_pages
 from diffrec.training import best_state, runs
 from diffrec.training import run as training_run
 from diffrec.training.best_state import BestState
-from diffrec.training.run import TrainingRun
-from diffrec.training.runs import build_run
 
 QUICK = {
     "training.max_epochs": 4,
@@ -29,36 +25,24 @@ QUICK = {
 }
 
 
-@pytest.fixture(scope="module")
-def dataset() -> Dataset:
-    return load_dataset("embedded")
-
-
-def quick_run(variant: str, dataset: Dataset, **changes) -> TrainingRun:
-    config = preset(variant, "embedded").config
-    latent = {"autoencoder.latent_dim": 10} if config.autoencoder else {}
-    changes = {k.replace("__", "."): v for k, v in changes.items()}
-    return build_run(config.replace_values(QUICK | latent | changes), dataset.tuning_split())
-
-
 @pytest.mark.parametrize("variant", [*VARIANTS, "DiffRec+learned_recency"])
 @pytest.mark.parametrize("target", ["x_0", "epsilon"])
-def test_gradients_taken_in_pieces_give_the_same_run(variant, target, dataset, monkeypatch):
+def test_gradients_taken_in_pieces_give_the_same_run(variant, target, monkeypatch, quick_run):
     change = {"diffusion__prediction_target": target}
-    whole = quick_run(variant, dataset, **change)
+    whole = quick_run(variant, **change)
     expected = [(r.loss, r.metrics["valid/recall@20"]) for r in whole.epochs()]
     monkeypatch.setattr(training_run, "WIDE_BYTES", 0)
     monkeypatch.setattr(chunked_linear, "CHUNK_BYTES", 1000)
-    pieces = quick_run(variant, dataset, **change)
+    pieces = quick_run(variant, **change)
     found = [(r.loss, r.metrics["valid/recall@20"]) for r in pieces.epochs()]
     np.testing.assert_allclose(found, expected, rtol=2e-3)
     for name, value in whole.model.state_dict().items():
         torch.testing.assert_close(pieces.model.state_dict()[name], value, rtol=1e-2, atol=1e-3)
 
 
-def test_a_wide_layer_never_has_a_gradient_of_its_own(dataset, monkeypatch):
+def test_a_wide_layer_never_has_a_gradient_of_its_own(monkeypatch, quick_run):
     monkeypatch.setattr(training_run, "WIDE_BYTES", 0)
-    run = quick_run("DiffRec", dataset)
+    run = quick_run("DiffRec")
     layers = [m for m in run.model.modules() if isinstance(m, ChunkedLinear)]
     before = [layer.weight.detach().clone() for layer in layers]
     run.next_epoch()
@@ -69,9 +53,9 @@ def test_a_wide_layer_never_has_a_gradient_of_its_own(dataset, monkeypatch):
 
 
 @pytest.mark.parametrize("limit", [2**28, 0])
-def test_the_best_state_comes_back_from_memory_or_from_a_file(limit, dataset, monkeypatch):
+def test_the_best_state_comes_back_from_memory_or_from_a_file(limit, monkeypatch, quick_run):
     monkeypatch.setattr(best_state, "IN_MEMORY_BYTES", limit)
-    run = quick_run("L-DiffRec", dataset, training__patience=50, training__max_epochs=3)
+    run = quick_run("L-DiffRec", training__patience=50, training__max_epochs=3)
     states = {}
     for report in run.epochs():
         states[report.epoch] = {k: v.clone() for k, v in run.model.state_dict().items()}
@@ -96,23 +80,23 @@ def test_a_kept_file_is_replaced_whole_and_read_as_it_was_when_asked(monkeypatch
 
 
 @pytest.mark.parametrize("limit", [2**28, 0])
-def test_a_resumed_run_has_its_best_state(limit, dataset, monkeypatch):
+def test_a_resumed_run_has_its_best_state(limit, dataset, monkeypatch, quick_run):
     monkeypatch.setattr(best_state, "IN_MEMORY_BYTES", limit)
-    whole = quick_run("DiffRec", dataset)
+    whole = quick_run("DiffRec")
     list(whole.epochs())
-    broken = quick_run("DiffRec", dataset)
+    broken = quick_run("DiffRec")
     broken.next_epoch(), broken.next_epoch()
     file = io.BytesIO()
     torch.save(broken.state_dict(), file)
     file.seek(0)
-    resumed = quick_run("DiffRec", dataset)
+    resumed = quick_run("DiffRec")
     resumed.load_state_dict(torch.load(file, weights_only=True))
     list(resumed.epochs())
     assert runs.score_test(resumed, dataset.test) == runs.score_test(whole, dataset.test)
 
 
-def test_a_checkpoint_of_the_best_epoch_holds_its_weights_once(dataset):
-    run = quick_run("DiffRec", dataset, training__learning_rate=1e-12)  # only epoch 1 is best
+def test_a_checkpoint_of_the_best_epoch_holds_its_weights_once(quick_run):
+    run = quick_run("DiffRec", training__learning_rate=1e-12)  # only epoch 1 is best
     sizes = []
     for _ in range(2):
         run.next_epoch()
@@ -124,10 +108,8 @@ def test_a_checkpoint_of_the_best_epoch_holds_its_weights_once(dataset):
     assert sizes[1] - sizes[0] > 0.9 * weights
 
 
-def test_bf16_changes_products_and_nothing_else(dataset, caplog):
-    exact, rough = (
-        quick_run("DiffRec", dataset, training__precision=name) for name in ("fp32", "bf16")
-    )
+def test_bf16_changes_products_and_nothing_else(dataset, caplog, quick_run):
+    exact, rough = (quick_run("DiffRec", training__precision=name) for name in ("fp32", "bf16"))
     if not precision.has_native_bf16(torch.device("cpu")):
         assert "only emulates" in caplog.text
     one, other = exact.next_epoch(), rough.next_epoch()
@@ -147,8 +129,8 @@ def test_bf16_changes_products_and_nothing_else(dataset, caplog):
     torch.testing.assert_close(found, wanted, rtol=0, atol=0.02 * float(wanted.std()))
 
 
-def test_bf16_validates_in_bf16_and_is_tested_in_float32(dataset):
-    run = quick_run("DiffRec", dataset, training__precision="bf16", training__max_epochs=1)
+def test_bf16_validates_in_bf16_and_is_tested_in_float32(dataset, quick_run):
+    run = quick_run("DiffRec", training__precision="bf16", training__max_epochs=1)
     formats = []
     score = run.model.scores
 
@@ -166,10 +148,9 @@ def test_bf16_validates_in_bf16_and_is_tested_in_float32(dataset):
 
 @pytest.mark.parametrize("variant", ["L-DiffRec", "LT-DiffRec"])
 @pytest.mark.parametrize("target", ["x_0", "epsilon"])
-def test_in_bf16_latents_and_losses_are_float32(variant, target, dataset):
+def test_in_bf16_latents_and_losses_are_float32(variant, target, quick_run):
     run = quick_run(
         variant,
-        dataset,
         training__precision="bf16",
         diffusion__prediction_target=target,
         diffusion__loss_weighting="elbo",
@@ -250,21 +231,21 @@ def test_a_large_kept_state_is_saved_whole_and_is_not_resident_afterwards(monkey
 
 @pytest.mark.parametrize("variant", ["DiffRec", "L-DiffRec+learned_recency"])
 def test_a_run_goes_on_from_a_large_file_as_from_a_small_one(
-    variant, dataset, monkeypatch, tmp_path
+    variant, monkeypatch, tmp_path, quick_run
 ):
-    run = quick_run(variant, dataset)
+    run = quick_run(variant)
     run.next_epoch()
     run.next_epoch()
     torch.save(run.state_dict(), tmp_path / "state.pt")
     resumed = []
     for limit in (2**28, 0):  # read whole, and as it is used
         monkeypatch.setattr(best_state, "IN_MEMORY_BYTES", limit)
-        resumed.append(quick_run(variant, dataset))
+        resumed.append(quick_run(variant))
         resumed[-1].load_state_dict(best_state.read_state(tmp_path / "state.pt"))
     (tmp_path / "state.pt").unlink()  # whoever goes on needs it no more
     for other in resumed:
         losses = [report.loss for report in other.epochs()]
-        run_on = quick_run(variant, dataset)
+        run_on = quick_run(variant)
         assert losses == [report.loss for report in run_on.epochs()][2:]
         other.restore_best()
     for one, other in zip(*(r.model.state_dict().values() for r in resumed), strict=True):
@@ -286,8 +267,8 @@ def test_what_was_copied_of_a_large_state_is_not_resident(monkeypatch, tmp_path)
     assert float(state["3"][5]) == 3.0  # it is still there
 
 
-def test_a_state_in_memory_is_not_let_go(dataset):
-    run, other = (quick_run("DiffRec", dataset) for _ in range(2))
+def test_a_state_in_memory_is_not_let_go(quick_run):
+    run, other = (quick_run("DiffRec") for _ in range(2))
     run.next_epoch()
     state = run.state_dict()
     before = {name: value.clone() for name, value in state["model"].items()}
@@ -296,5 +277,5 @@ def test_a_state_in_memory_is_not_let_go(dataset):
     for name, value in run.model.state_dict().items():
         assert torch.equal(value, before[name])
     first = [report.loss for report in run.epochs()]  # the other's steps moved none of its moments
-    again = quick_run("DiffRec", dataset)
+    again = quick_run("DiffRec")
     assert first == [report.loss for report in again.epochs()][1:]

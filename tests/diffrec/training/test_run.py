@@ -5,8 +5,6 @@ import pytest
 import torch
 
 from diffrec.config.presets import VARIANTS, preset
-from diffrec.data import Dataset
-from diffrec.data.sources import load_dataset
 from diffrec.training import runs
 from diffrec.training.patience import PatienceRule
 from diffrec.training.run import NonFiniteLossError, TrainingRun
@@ -21,44 +19,29 @@ QUICK = {
 variants = pytest.mark.parametrize("variant", VARIANTS)
 
 
-@pytest.fixture(scope="module")
-def dataset() -> Dataset:
-    return load_dataset("embedded")
-
-
-def quick_run(variant: str, dataset: Dataset, **changes) -> TrainingRun:
-    config = preset(variant, "embedded").config
-    latent = {"autoencoder.latent_dim": 10} if config.autoencoder else {}
-    changes = {k.replace("__", "."): v for k, v in changes.items()}
-    return build_run(config.replace_values(QUICK | latent | changes), dataset.tuning_split())
-
-
 def losses(run: TrainingRun) -> list[float]:
     return [report.loss for report in run.epochs()]
 
 
 @variants
-def test_same_seed_gives_equal_losses_to_the_bit(variant, dataset):
-    first, second = quick_run(variant, dataset), quick_run(variant, dataset)
+def test_same_seed_gives_equal_losses_to_the_bit(variant, quick_run):
+    first, second = quick_run(variant), quick_run(variant)
     assert losses(first) == losses(second)
     assert first.best_metrics == second.best_metrics
-    assert (
-        quick_run(variant, dataset, seed=2).next_epoch().loss
-        != quick_run(variant, dataset).next_epoch().loss
-    )
+    assert quick_run(variant, seed=2).next_epoch().loss != quick_run(variant).next_epoch().loss
 
 
 @variants
 @pytest.mark.parametrize("stop_after", [1, 2, 5])
-def test_a_resumed_run_equals_an_uninterrupted_one(variant, stop_after, dataset):
-    whole = quick_run(variant, dataset)
+def test_a_resumed_run_equals_an_uninterrupted_one(variant, stop_after, dataset, quick_run):
+    whole = quick_run(variant)
     expected = [(r.epoch, r.loss, r.metrics) for r in whole.epochs()]
-    broken = quick_run(variant, dataset)
+    broken = quick_run(variant)
     reports = [broken.next_epoch() for _ in range(stop_after)]
     file = io.BytesIO()
     torch.save(broken.state_dict(), file)
     torch.manual_seed(12345)  # whatever happens to the process's own generator
-    resumed = quick_run(variant, dataset)
+    resumed = quick_run(variant)
     file.seek(0)
     resumed.load_state_dict(torch.load(file, weights_only=True))
     reports += list(resumed.epochs())
@@ -71,10 +54,10 @@ def test_a_resumed_run_equals_an_uninterrupted_one(variant, stop_after, dataset)
     "noise",
     [{"diffusion__num_inference_noise_steps": 2}, {"diffusion__stochastic_sampling": True}],
 )
-def test_a_chain_that_draws_noise_draws_it_from_the_runs_own_seed(noise, dataset):
+def test_a_chain_that_draws_noise_draws_it_from_the_runs_own_seed(noise, dataset, quick_run):
     found = []
     for state in (1, 2):
-        run = quick_run("DiffRec", dataset, diffusion__noise_scale=0.5, **noise)
+        run = quick_run("DiffRec", diffusion__noise_scale=0.5, **noise)
         torch.manual_seed(state)  # whatever happens to the process's own generator
         expected = torch.random.get_rng_state()
         reports = [report.metrics for report in run.epochs()]
@@ -84,9 +67,9 @@ def test_a_chain_that_draws_noise_draws_it_from_the_runs_own_seed(noise, dataset
     assert found[0] == found[1]
 
 
-def test_two_runs_in_one_process_do_not_disturb_each_other(dataset):
-    alone = losses(quick_run("DiffRec", dataset))
-    one, other = quick_run("DiffRec", dataset), quick_run("L-DiffRec", dataset)
+def test_two_runs_in_one_process_do_not_disturb_each_other(quick_run):
+    alone = losses(quick_run("DiffRec"))
+    one, other = quick_run("DiffRec"), quick_run("L-DiffRec")
     interleaved = []
     while not one.finished:
         interleaved.append(one.next_epoch().loss)
@@ -94,27 +77,24 @@ def test_two_runs_in_one_process_do_not_disturb_each_other(dataset):
     assert interleaved == alone
 
 
-def test_training_leaves_the_callers_generator_alone(dataset):
+def test_training_leaves_the_callers_generator_alone(quick_run):
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    quick_run("L-DiffRec", dataset).next_epoch()
+    quick_run("L-DiffRec").next_epoch()
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_validation_comes_when_due_and_at_the_end(dataset):
-    reports = list(
-        quick_run("DiffRec", dataset, training__max_epochs=5, training__eval_every=2).epochs()
-    )
+def test_validation_comes_when_due_and_at_the_end(quick_run):
+    reports = list(quick_run("DiffRec", training__max_epochs=5, training__eval_every=2).epochs())
     assert [r.epoch for r in reports if r.metrics] == [2, 4, 5]
     assert [r.finished for r in reports] == [False] * 4 + [True]
     assert all(name.startswith("valid/") for name in reports[1].metrics)
 
 
-def test_patience_ends_the_run(dataset):
+def test_patience_ends_the_run(quick_run):
     run = quick_run(
         "DiffRec",
-        dataset,
         training__learning_rate=1e-12,  # nothing ever gets better
         training__max_epochs=50,
         training__eval_every=1,
@@ -123,8 +103,8 @@ def test_patience_ends_the_run(dataset):
     assert [r.epoch for r in run.epochs()] == [1, 2, 3, 4]
 
 
-def test_test_metrics_come_from_the_best_validation_state(dataset):
-    run = quick_run("DiffRec", dataset, training__max_epochs=4, training__eval_every=1)
+def test_test_metrics_come_from_the_best_validation_state(dataset, quick_run):
+    run = quick_run("DiffRec", training__max_epochs=4, training__eval_every=1)
     states = {}
     for report in run.epochs():
         states[report.epoch] = {k: v.clone() for k, v in run.model.state_dict().items()}
@@ -134,13 +114,13 @@ def test_test_metrics_come_from_the_best_validation_state(dataset):
     assert all(torch.equal(kept[k], v) for k, v in states[run.best_epoch].items())
 
 
-def test_a_run_holds_no_test_interactions(dataset):
-    run = quick_run("DiffRec", dataset)
+def test_a_run_holds_no_test_interactions(quick_run):
+    run = quick_run("DiffRec")
     assert not hasattr(run.split, "test")
 
 
-def test_a_loss_that_is_not_finite_ends_the_run_with_its_epoch(dataset):
-    run = quick_run("DiffRec", dataset)
+def test_a_loss_that_is_not_finite_ends_the_run_with_its_epoch(quick_run):
+    run = quick_run("DiffRec")
     run.next_epoch()
     with torch.no_grad():
         run.model.denoiser.output_bias.fill_(float("nan"))
@@ -148,10 +128,10 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_its_epoch(dataset):
         run.next_epoch()
 
 
-def test_another_configurations_state_is_refused(dataset):
-    state = quick_run("DiffRec", dataset).state_dict()
+def test_another_configurations_state_is_refused(quick_run):
+    state = quick_run("DiffRec").state_dict()
     with pytest.raises(ValueError, match="another configuration"):
-        quick_run("DiffRec", dataset, training__patience=7).load_state_dict(state)
+        quick_run("DiffRec", training__patience=7).load_state_dict(state)
 
 
 def test_learning_beats_popularity(dataset):
