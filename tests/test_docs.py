@@ -208,6 +208,14 @@ def test_a_program_is_installed_under_its_own_name(name, main):
     assert script.load() is main
 
 
+def test_files_that_the_pages_name_exist():
+    roots = [REPOSITORY, *(REPOSITORY / name for name in ("tune_runner", "diffrec", "analysis"))]
+    for path, span in spans():
+        if re.fullmatch(r"[\w.-]+(/[\w.-]+)*/[\w-]+\.(py|sh|yaml|yml)", span):
+            found = [root for root in [path.parent, *roots] if (root / span).exists()]
+            assert found, f"{page(path)} names {span}"
+
+
 def test_pages_that_the_code_names_exist():
     for path in REPOSITORY.glob("*/**/*.py"):
         if ".venv" not in path.parts and "build" not in path.parts:
