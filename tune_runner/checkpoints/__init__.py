@@ -1,4 +1,5 @@
-"""Checkpoints of trials: where they lie, who may write them, when they are deleted.
+"""Checkpoints of trials: their locations, the claims of workers on them, their deletion.
 
-Begin with `store`. Folders and object stores only; no Ray, Optuna or MLflow.
+Folders and object stores only; no Ray, Optuna or MLflow here.
+Begin reading with `store`; `blobs` below it writes every file whole.
 """

@@ -1,4 +1,4 @@
-"""A trial's own checkpoint: written whole, read past what cannot be read (see places)."""
+"""Content of a trial's checkpoint: written and read with torch."""
 
 import logging
 from pickle import UnpicklingError
@@ -12,20 +12,25 @@ from tune_runner.checkpoints.store import CheckpointStore
 logger = logging.getLogger(__name__)
 
 
-def save(place: CheckpointStore, state: dict[str, Any], *, claimed: str) -> None:
+def save(store: CheckpointStore, state: dict[str, Any], *, token: str) -> None:
     """Write `state`.
 
     Raises:
-        ClaimLostError: another worker has claimed the place since, or the trial has ended.
+        ClaimLostError: another worker has claimed the trial since, or the trial has ended.
     """
-    place.save(lambda file: torch.save(state, PageReleasingFile(file)), claimed)  # type: ignore[arg-type]
+    store.save(lambda file: torch.save(state, PageReleasingFile(file)), token)  # type: ignore[arg-type]
 
 
-def load(place: CheckpointStore) -> dict[str, Any] | None:
-    """Return the newest state that can be read, on the CPU; None if there is none."""
-    for path in place.states():
+def load(store: CheckpointStore) -> dict[str, Any] | None:
+    """Return the saved state, on the CPU.
+
+    None if there is none, or if it cannot be read: then the trial starts from its first epoch.
+    """
+    with store.local_file() as path:
+        if path is None:
+            return None
         try:
             return read_state(path)
         except (RuntimeError, OSError, EOFError, ValueError, UnpicklingError) as error:
-            logger.warning("Checkpoint %s cannot be read (%s); trying an older one.", path, error)
-    return None
+            logger.warning("Checkpoint %s cannot be read (%s); the trial starts anew.", path, error)
+            return None

@@ -3,18 +3,18 @@
 from pathlib import Path
 
 STATE = "state.pt"
+"""Name of a trial's checkpoint in its folder."""
 
-
-_TRIAL = "trial_{:04d}"
+TRIAL_PREFIX = "trial_"
 
 
 def is_url(base: str) -> bool:
-    """Say whether `base` names an object store rather than a folder."""
+    """Return whether `base` is an object store rather than a folder."""
     return "://" in base
 
 
 def join_location(base: str, name: str) -> str:
-    """Return what lies in `base` under `name`; a URL keeps its query at the end."""
+    """Return the location of `name` in `base`; a URL keeps its query at the end."""
     if not is_url(base):
         return str(Path(base) / name)
     path, mark, query = base.partition("?")
@@ -22,10 +22,15 @@ def join_location(base: str, name: str) -> str:
 
 
 def study_location(store: str, study: str) -> str:
-    """Return where the object store at `store` keeps a study's checkpoints."""
+    """Return the location of a study's checkpoints in the object store `store`."""
     return join_location(store, study)
 
 
+def trial_folder(number: int) -> str:
+    """Return the name of a trial's folder."""
+    return f"{TRIAL_PREFIX}{number:04d}"
+
+
 def trial_location(base: str, number: int) -> str:
-    """Return where the checkpoint of a trial lies, for `open_store`."""
-    return join_location(base, _TRIAL.format(number))
+    """Return the location of a trial's checkpoint, for `CheckpointStore`."""
+    return join_location(base, trial_folder(number))

@@ -1,7 +1,7 @@
-"""Keeps the checkpoints of a study to those that can still be of use.
+"""Retention of a study's checkpoints: only those that can still be used are kept.
 
-An open or failed trial may go on from its checkpoint and the best one is worth having; the others
-would fill the disk (four times the model for every trial).
+An open or failed trial may be resumed from its checkpoint, and the best one can be used for
+recommendations. The others would fill the disk: each is four times the size of its model.
 """
 
 from collections.abc import Iterable
@@ -11,24 +11,24 @@ from tune_runner.events import StudyCallback, TrialRecord, TrialResult
 
 
 class CheckpointRetention(StudyCallback):
-    """An observer of the study that removes what has had its day."""
+    """Callback that deletes checkpoints that are no longer needed."""
 
     def __init__(self, checkpoints: str, *, maximize: bool, best: tuple[int, float] | None) -> None:
         self._checkpoints, self._maximize, self._best = checkpoints, maximize, best
 
-    def remove_stale(self, settled: Iterable[int]) -> None:
-        """Remove what a driver that was killed at a trial's end did not get to.
+    def remove_stale(self, closed: Iterable[int]) -> None:
+        """Delete what a driver that was killed at a trial's end did not delete.
 
         Args:
-            settled: the trials that are complete or pruned.
+            closed: the trials that are complete or pruned.
         """
         best = set() if self._best is None else {self._best[0]}
-        remove_trials(self._checkpoints, set(settled) - best)
+        remove_trials(self._checkpoints, set(closed) - best)
 
     def on_trial_end(self, trial: TrialRecord, end: TrialResult) -> None:
-        """Remove a pruned trial's checkpoint, and those of all complete trials but the best.
+        """Delete a pruned trial's checkpoint, and those of all complete trials but the best.
 
-        By that a worker that trains others, too, sees that a trial was given up.
+        A worker that trains a group learns from the missing checkpoint that this trial was pruned.
         """
         if end.state == "pruned":
             self._remove(trial.number)

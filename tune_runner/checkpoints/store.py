@@ -1,258 +1,119 @@
-"""Where trials keep their checkpoints: a folder that all nodes see, or an object store.
+"""Checkpoints of trials, in a folder that all nodes see or in an object store.
 
-A worker that was given up but lives (its driver was killed a second ago, its node cannot be
-reached) must not write over its successor's checkpoint, so each writes under a claim, and the last
-claim counts. A trial that has ended has no claim left.
+A worker can outlive its driver or lose contact. To keep it from overwriting its successor's
+checkpoint, every worker writes a claim first, and only the newest claim may save (a fencing token).
+Ended trials have no claim.
 """
 
 import logging
-import os
-import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
-from typing import IO, TYPE_CHECKING, Protocol
 
 from diffrec.errors import UserError
-from tune_runner.checkpoints.locations import _TRIAL, STATE, is_url, join_location, trial_location
-
-if TYPE_CHECKING:
-    from pyarrow.fs import FileSystem
+from tune_runner.checkpoints.blobs import BlobStore, Dump
+from tune_runner.checkpoints.locations import STATE, TRIAL_PREFIX, trial_folder, trial_location
 
 logger = logging.getLogger(__name__)
 
-_PREVIOUS, _CLAIM = "state.previous.pt", "claim"
-_NEW = "state.{claim}.new"
-
-_CHUNK = 2**24
-
-Dump = Callable[[IO[bytes]], None]
+_CLAIM = "claim"
 
 
 class ClaimLostError(RuntimeError):
-    """Another worker goes on with the trial."""
+    """Raised if another worker has taken over the trial, or the trial has ended."""
 
 
-class CheckpointStore(Protocol):
-    """Where one trial's checkpoint lies."""
+class CheckpointStore:
+    """The checkpoint of one trial: one file, replaced whole, and the claim on it."""
+
+    def __init__(self, location: str) -> None:
+        """Refer to a trial's checkpoint; nothing is opened yet.
+
+        Args:
+            location: folder or URL (`trial_location`).
+        """
+        self._location = location
+        self._blobs = BlobStore(location)
 
     def claim(self) -> str:
-        """Become the one worker that may save here; return what `save` is to be given."""
-        ...
-
-    def check(self, claimed: str) -> None:
-        """Make sure that the claim still counts.
+        """Become the only worker that may save here; return the token that `save` needs.
 
         Raises:
-            ClaimLostError: another worker has claimed the place since, or the trial has ended.
+            UserError: the folder of the study's checkpoints is missing, as on a node of a cluster
+                that does not share the driver's files. A folder made here would be seen by nobody.
         """
-        ...
+        try:
+            self._blobs.create()
+        except FileNotFoundError:
+            raise UserError(
+                "This node does not see the folder of the checkpoints, "
+                f"{Path(self._location).parent}; give a --runs-dir that all nodes share, or "
+                "--checkpoints with an object store."
+            ) from None
+        self._blobs.delete_partial()
+        token = uuid.uuid4().hex
+        self._blobs.write(_CLAIM, token.encode())
+        return token
 
-    def save(self, dump: Dump, claimed: str) -> None:
-        """Write what `dump` writes so that a crash at any moment leaves a complete checkpoint.
+    def check(self, token: str) -> None:
+        """Verify that the claim is the newest one.
 
         Raises:
-            ClaimLostError: another worker has claimed the place since, or the trial has ended.
+            ClaimLostError: another worker has claimed the trial since, or the trial has ended.
         """
-        ...
+        if self._blobs.read(_CLAIM) != token.encode():
+            raise ClaimLostError(f"Another worker has the trial of {self._location}.")
 
-    def states(self) -> Iterator[Path]:
-        """Yield files of what was saved, newest first; each may go when the next is asked for."""
-        ...
+    def save(self, dump: Dump, token: str) -> None:
+        """Save what `dump` writes; a crash at any moment leaves a complete checkpoint.
 
+        Raises:
+            ClaimLostError: another worker has claimed the trial since, or the trial has ended.
+        """
+        self.check(token)
+        self._blobs.write(STATE, dump, check=lambda: self.check(token))
 
-def open_store(location: str) -> CheckpointStore:
-    """Return the place of one trial.
-
-    Raises:
-        UserError: there is no such kind of store.
-    """
-    return _ObjectStore(location) if is_url(location) else _FolderStore(Path(location))
+    def local_file(self) -> AbstractContextManager[Path | None]:
+        """Yield the path of the checkpoint on this machine; None if there is none."""
+        return self._blobs.local_file(STATE)
 
 
 def remove_trials(base: str, numbers: set[int]) -> None:
-    """Remove the checkpoints of these trials, where there are any."""
-    if not is_url(base):
-        for number in numbers:
-            shutil.rmtree(trial_location(base, number), ignore_errors=True)
-        return
+    """Delete the checkpoints of these trials, if there are any."""
     try:
-        files, _ = open_filesystem(base)
-        for number in numbers & list_trials(base):
-            files.delete_dir(open_filesystem(trial_location(base, number))[1])
-    except OSError as error:  # it costs room, no result; the next --resume tries again
+        BlobStore(base).delete_folders({trial_folder(number) for number in numbers})
+    except OSError as error:  # it takes up room and changes no result; --resume tries again
         logger.warning("Old checkpoints in %s could not be removed (%s).", base, error)
 
 
 def list_trials(base: str) -> set[int]:
-    """Return the trials that have something in an object store.
+    """Return the numbers of the trials that have a folder.
 
     Raises:
         OSError: the store does not answer.
     """
-    from pyarrow.fs import FileSelector
-
-    files, path = open_filesystem(base)
-    found = files.get_file_info(FileSelector(path, allow_not_found=True, recursive=True))
-    prefix = _TRIAL.split("{", maxsplit=1)[0]
-    parts = {Path(info.path).relative_to(path).parts[0] for info in found}
-    return {int(part.removeprefix(prefix)) for part in parts if part.startswith(prefix)}
+    names = BlobStore(base).names()
+    return {int(n.removeprefix(TRIAL_PREFIX)) for n in names if n.startswith(TRIAL_PREFIX)}
 
 
 def download(base: str, number: int, folder: Path) -> Path | None:
-    """Copy a trial's checkpoint from an object store into `folder`; None where there is none.
+    """Copy a trial's checkpoint from an object store into `folder`; None if there is none.
 
     Raises:
         OSError: the store does not answer, or the folder cannot be written.
     """
-    from pyarrow.fs import FileType
-
-    files, path = open_filesystem(join_location(trial_location(base, number), STATE))
-    if files.get_file_info(path).type == FileType.NotFound:
-        return None
     target = Path(trial_location(str(folder), number)) / STATE
-    target.parent.mkdir(parents=True, exist_ok=True)
-    new = target.with_suffix(".new")
-    with files.open_input_stream(path) as source, new.open("wb") as file:
-        shutil.copyfileobj(source, file)
-    new.replace(target)
-    return target
+    return BlobStore(trial_location(base, number)).download(STATE, target)
 
 
 def write_error(base: str) -> str:
-    """Say what is wrong with an object store, seen from this machine; "" where nothing is."""
+    """Return why this machine cannot write to an object store; "" if it can."""
+    store, name = BlobStore(base), f"seen-{uuid.uuid4().hex}"
     try:
-        files, path = open_filesystem(join_location(base, f"seen-{uuid.uuid4().hex}"))
-        with files.open_output_stream(path) as file:
-            file.write(b"seen")
-        files.delete_file(path)
+        store.write(name, b"seen")
+        store.delete(name)
     except UserError as error:
         return str(error)
     except OSError as error:
         return (str(error).splitlines() or ["no reason given"])[0]
     return ""
-
-
-class _FolderStore:
-    """One file, replaced whole, the one before it kept until then."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def claim(self) -> str:
-        """See `Place`.
-
-        Raises:
-            UserError: the folder of the study's checkpoints is not there, as on a node of a cluster
-                that does not share the driver's files. Making it would keep them where nobody
-                looks.
-        """
-        try:
-            self._folder.mkdir(exist_ok=True)
-        except FileNotFoundError:
-            raise UserError(
-                f"This node does not see the folder of the checkpoints, {self._folder.parent}; "
-                "give a --runs-dir that all nodes share, or --checkpoints with an object store."
-            ) from None
-        for torn in self._folder.glob(_NEW.format(claim="*")):
-            torn.unlink(missing_ok=True)
-        name = uuid.uuid4().hex
-        new = self._folder / f"{_CLAIM}.{name}"
-        new.write_text(name)
-        new.replace(self._folder / _CLAIM)
-        return name
-
-    def check(self, claimed: str) -> None:
-        try:
-            held = (self._folder / _CLAIM).read_text()
-        except FileNotFoundError:
-            held = ""
-        if held != claimed:
-            raise ClaimLostError(f"Another worker goes on with the trial of {self._folder}.")
-
-    def save(self, dump: Dump, claimed: str) -> None:
-        new, current = self._folder / _NEW.format(claim=claimed), self._folder / STATE
-        self.check(claimed)
-        with new.open("wb") as file:
-            dump(file)
-            file.flush()
-            os.fsync(file.fileno())
-        self.check(claimed)
-        if current.exists():
-            current.replace(self._folder / _PREVIOUS)
-        new.replace(current)
-        (self._folder / _PREVIOUS).unlink(missing_ok=True)
-
-    def states(self) -> Iterator[Path]:
-        for name in (STATE, _PREVIOUS):
-            path = self._folder / name
-            if path.exists():
-                yield path
-
-
-class _ObjectStore:
-    """One object: an object store shows it whole or, where a writer died, as it was before."""
-
-    def __init__(self, location: str) -> None:
-        self._location = location
-        self._files, self._path = open_filesystem(location)
-
-    def claim(self) -> str:
-        name = uuid.uuid4().hex
-        self._write(_CLAIM, name.encode())
-        return name
-
-    def check(self, claimed: str) -> None:
-        try:
-            with self._files.open_input_stream(f"{self._path}/{_CLAIM}") as file:
-                held = file.read().decode()
-        except FileNotFoundError:
-            held = ""
-        if held != claimed:
-            raise ClaimLostError(f"Another worker goes on with the trial of {self._location}.")
-
-    def save(self, dump: Dump, claimed: str) -> None:
-        self.check(claimed)
-        # Whole here first: a stream that is closed by an error would publish half a file.
-        with TemporaryFile() as whole:
-            dump(whole)
-            whole.seek(0)
-            self.check(claimed)
-            with self._files.open_output_stream(f"{self._path}/{STATE}") as file:
-                shutil.copyfileobj(whole, file, _CHUNK)
-
-    def states(self) -> Iterator[Path]:
-        with TemporaryDirectory() as folder:
-            fetched = Path(folder) / STATE
-            try:
-                with (
-                    self._files.open_input_stream(f"{self._path}/{STATE}") as source,
-                    fetched.open("wb") as file,
-                ):
-                    shutil.copyfileobj(source, file, _CHUNK)
-            except FileNotFoundError:
-                return
-            yield fetched
-
-    def _write(self, name: str, content: bytes | memoryview) -> None:
-        with self._files.open_output_stream(f"{self._path}/{name}") as file:
-            file.write(content)
-
-
-def open_filesystem(location: str) -> tuple["FileSystem", str]:
-    """Return the file system of a store's URL and the path in it.
-
-    Raises:
-        UserError: there is no such kind of store.
-        OSError: it does not answer.
-    """
-    from pyarrow.fs import FileSystem
-
-    try:
-        return FileSystem.from_uri(location)
-    except (ValueError, TypeError) as error:  # pyarrow's ArrowInvalid is a ValueError
-        raise UserError(
-            f"--checkpoints must be a URL that pyarrow can open, s3://bucket/path or "
-            f"gs://bucket/path say, but got {location!r} ({str(error).splitlines()[0]})."
-        ) from None

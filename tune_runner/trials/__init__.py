@@ -1,4 +1,5 @@
-"""The life of a trial: controller, groups that train together, retries after a failure.
+"""The life of a trial: controller, groups that are trained together, retries after a failure.
 
-Begin with `controller`. It speaks to Optuna through `search`; no Ray and no MLflow.
+Speaks to Optuna through `search` alone; no Ray and no MLflow here.
+Begin reading with `controller`.
 """

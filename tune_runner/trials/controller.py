@@ -1,7 +1,7 @@
-"""Leads a study: takes proposals from the study store, tells the callbacks, settles every end.
+"""Controls a study's trials: asks the study store for trials, notifies the callbacks, ends trials.
 
-The engine that runs the trials (Ray) knows them by keys of its own; this class knows neither Ray
-nor MLflow. It is the one place where the state of a trial is decided.
+Ray Tune runs the groups of trials under keys of its own; this class knows neither Ray nor MLflow.
+The state of a trial is decided here and nowhere else.
 """
 
 import logging
@@ -37,14 +37,17 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 Resolve = Callable[[Mapping[str, Any], int], AnyConfig]
 """(searched values, seed) to the whole configuration."""
 
-_AHEAD = 2
-"""Groups' worth of trials of a grid that may wait for companions of their kind."""
+_GROUPS_AHEAD = 2
+"""Groups' worth of grid trials that may wait for others that they can be fused with."""
 
 
-def stop_study_on_disk_error(otherwise: Any) -> Callable[[_Method], _Method]:
-    """Let a disk that is full halt the study in good order, instead of failing trial after trial.
+def stop_study_on_disk_error(default: Any) -> Callable[[_Method], _Method]:
+    """Decorator: stop the study cleanly when the disk is full, instead of failing trial by trial.
 
-    The engine would take the exception for one of the trial's.
+    Ray Tune would count the exception as the trial's.
+
+    Args:
+        default: what the method then returns.
     """
 
     def wrap(method: _Method) -> _Method:
@@ -55,7 +58,7 @@ def stop_study_on_disk_error(otherwise: Any) -> Callable[[_Method], _Method]:
             except OSError as error:
                 where = f" ({error.filename})" if error.filename else ""
                 self.stop(f"{error.strerror or error}{where}")
-                return otherwise
+                return default
 
         return guarded  # type: ignore[return-value]
 
@@ -63,7 +66,7 @@ def stop_study_on_disk_error(otherwise: Any) -> Callable[[_Method], _Method]:
 
 
 class StudyController:
-    """One study's trials, from proposal to end."""
+    """Trials of one study, from the moment they are asked for to their end."""
 
     def __init__(
         self,
@@ -78,34 +81,36 @@ class StudyController:
         max_resources: TrialResources | None = None,
         limits: RunLimits = NO_LIMITS,
     ) -> None:
-        """Begin.
+        """Start with no trial running.
 
         Args:
-            store: the study.
+            store: the Optuna study.
             resolve: (searched values, seed) to the whole configuration.
             objective: name of the metric that is searched by.
-            checkpoints: where trials keep their checkpoints.
+            checkpoints: location of the trials' checkpoints.
             recorder: called before the Optuna study is updated. If the driver dies in between, the
                 trial is still open in Optuna and its end is reported again; in the other order
                 MLflow would never learn of it.
-            callbacks: callbacks that are called afterwards.
-            resources: what a trial is given.
+            callbacks: called afterwards.
+            resources: what each group of trials gets.
             max_resources: the most that one node can give; None: `resources`.
             limits: what this run of the command may do.
         """
         self.store = store
         self.stop_reason: str | None = None
+        """Why the study was stopped before its end; None while it was not."""
+
         self._resolve, self._objective, self._checkpoints = resolve, objective, checkpoints
         self._recorder = () if recorder is None else (recorder,)
         self._callbacks = callbacks
         self._resources, self._max_resources = resources, max_resources or resources
-        self._left = limits.trials
+        self._trials_left = limits.trials
         self._hours = limits.hours
         self._deadline = None if self._hours is None else time.monotonic() + 3600 * self._hours
         self._groups: dict[str, TrialGroup] = {}
         self._waiting: list[ActiveTrial] = []
-        """Trials that the study has given out and no group has: to be tried again, or of a kind
-        that did not fit the group they were drawn for."""
+        """Trials asked for that are in no group: retries, and trials that could not be fused with
+        the group that they were asked for."""
 
     @property
     def active(self) -> list[str]:
@@ -114,8 +119,8 @@ class StudyController:
 
     @property
     def end_reason(self) -> str | None:
-        """Why no more trials were given out although the study goes on; None where nothing did."""
-        if self.stop_reason is None and self._left == 0:
+        """Why this run of the command ended before the study did; None if nothing cut it short."""
+        if self.stop_reason is None and self._trials_left == 0:
             return "the budget of trials is spent"
         return self.stop_reason
 
@@ -126,7 +131,7 @@ class StudyController:
 
     @stop_study_on_disk_error(None)
     def next_group(self, key: str) -> Assignment | None:
-        """Give the engine trials to run under `key`; None to wait, or where `is_done`."""
+        """Return trials to run under `key`; None: wait for others to end, or `is_done`."""
         self.check_deadline()
         if self.stop_reason is not None or self._is_reserving():
             return None
@@ -138,7 +143,7 @@ class StudyController:
 
     @stop_study_on_disk_error(None)
     def on_start(self, key: str) -> None:
-        """Say that the group was given a worker."""
+        """Record that a worker has taken up the group."""
         group = self._groups[key]
         group.start()
         for trial in group.trials:
@@ -146,29 +151,29 @@ class StudyController:
 
     @stop_study_on_disk_error(False)
     def on_report(self, key: str, reports: GroupReport) -> bool:
-        """Take the reports of a group's trials; return whether it is to be stopped.
+        """Handle the reports of a group's trials; return whether the group is to be stopped.
 
-        A trial that has ended, or was given up as hopeless, is settled at once and leaves its
-        group; a group that all have left is at its end.
+        A trial that has finished or is pruned ends here and leaves its group. A group without
+        trials is stopped.
         """
         group = self._groups[key]
         for number, report in reports.trials.items():
             trial = group.find(number)
-            if trial is not None:  # else a straggler, which changes nothing
+            if trial is not None:  # None: a late report of a trial that has ended
                 self._handle_report(group, trial, report)
         return not group.trials
 
     def set_error(self, key: str, error: str) -> None:
-        """Keep the reason of a failure that `end` will settle."""
+        """Keep the reason of a failure until `on_end` is called."""
         if key in self._groups:
             self._groups[key].error = error
 
     @stop_study_on_disk_error(None)
     def on_end(self, key: str, *, failed: bool) -> None:
-        """Settle the trials of a group that the engine is done with.
+        """Handle the end of a group that Ray Tune has run.
 
-        One that was merely interrupted stays open in the study, to go on another time; one that
-        had an accident is put back, to go on from its checkpoint.
+        After an interruption its trials stay open in the Optuna study and are resumed by the next
+        driver. After a failure they are retried from their checkpoints, or have failed.
         """
         group = self._groups.pop(key, None)
         if group is None or not failed:
@@ -176,137 +181,140 @@ class StudyController:
         error = group.error or "the worker was lost"
         for trial in group.trials:
             outcome = Outcome(failure=error, failure_kind=classify_failure_message(error))
-            epochs = {} if trial.last is None else trial.last.epochs
-            trial.last = TrialReport(trial.epoch, None, epochs, outcome)
+            epochs = {} if trial.last_report is None else trial.last_report.epochs
+            trial.last_report = TrialReport(trial.epoch, None, epochs, outcome)
             self._finish(group, trial)
 
     def stop(self, reason: str) -> None:
-        """Give out no more trials; those that run stay open in the Optuna study."""
+        """Hand out no more trials; those that run stay open in the Optuna study."""
         self.stop_reason = self.stop_reason or reason
 
     def check_deadline(self) -> None:
-        """Halt the study when its time is spent."""
+        """Stop the study when its time limit has passed."""
         if self._deadline is not None and time.monotonic() >= self._deadline:
             self.stop(f"the budget of {self._hours:g} hours is spent")
 
     def _fill_group(self) -> list[ActiveTrial]:
-        """Return a group: the trial that waits longest, or a new one, and what goes with it.
+        """Return a group: the trial that has waited longest, or a new one, and others like it.
 
-        What is drawn on the way and does not fit waits for a later group. A sampler is asked no
-        further after the first that does not fit: it would propose without knowing the results.
+        A new trial that cannot be fused with the first waits for a later group. A sampler is asked
+        for no more after the first such trial: it would sample without knowing the results.
         """
         first = self._waiting.pop(0) if self._waiting else self._next_trial()
         if first is None:
             return []
-        size = self._size() if first.fusion_key is not None else 1
-        group = [first, *[f for f in self._waiting if f.can_group_with(first)][: size - 1]]
-        self._waiting = [f for f in self._waiting if all(f is not member for member in group)]
-        most = 1 if self.store.is_sampled else _AHEAD * self._resources.fuse
-        while len(group) < size and len(self._waiting) < most:
+        size = self._group_size() if first.fusion_key is not None else 1
+        group = [first, *[t for t in self._waiting if t.can_group_with(first)][: size - 1]]
+        self._waiting = [t for t in self._waiting if all(t is not member for member in group)]
+        max_waiting = 1 if self.store.is_sampled else _GROUPS_AHEAD * self._resources.fuse
+        while len(group) < size and len(self._waiting) < max_waiting:
             trial = self._next_trial()
             if trial is None:
                 break
             (group if trial.can_group_with(first) else self._waiting).append(trial)
         return group
 
-    def _size(self) -> int:
-        """Return how many trials to fuse at most: no worker shall be idle for want of trials."""
-        coming = self.store.num_remaining()
-        if self._left is not None:
-            coming = min(coming, self._left)
-        flying = sum(len(group.trials) for group in self._groups.values())
-        whole = 1 + len(self._waiting) + coming + flying
-        return min(self._resources.fuse, math.ceil(whole / self._resources.max_concurrent))
+    def _group_size(self) -> int:
+        """Return how many trials to fuse at most, such that no worker stays without trials."""
+        remaining = self.store.num_remaining()
+        if self._trials_left is not None:
+            remaining = min(remaining, self._trials_left)
+        running = sum(len(group.trials) for group in self._groups.values())
+        total = 1 + len(self._waiting) + remaining + running
+        return min(self._resources.fuse, math.ceil(total / self._resources.max_concurrent))
 
     def _next_trial(self) -> ActiveTrial | None:
-        """Take a new trial from the study; None where there is none."""
-        while self._left != 0 and (record := self.store.ask()) is not None:
+        """Ask the study store for a new trial; None: there is none."""
+        while self._trials_left != 0 and (record := self.store.ask()) is not None:
             try:
                 config = self._resolve(record.params, record.seed)
-            except UserError as error:  # a sampled point whose values do not fit together
+            except UserError as error:  # a sampled point whose values exclude each other
                 self._reject(record, str(error))
                 continue
-            self._left = None if self._left is None else self._left - 1
+            if self._trials_left is not None:
+                self._trials_left -= 1
             record = replace(record, config=config.to_dict(), variant=config.variant)
-            kind = fusion_key(config) if self._resources.fuse > 1 else None
-            return ActiveTrial(record, record.last_epoch, self._resources, kind)
+            key = fusion_key(config) if self._resources.fuse > 1 else None
+            return ActiveTrial(record, record.last_epoch, self._resources, key)
         return None
 
     def _is_reserving(self) -> bool:
-        """Whether a trial waits for a larger share: others would take its place again and again."""
+        """Return whether a retried trial waits for more resources.
+
+        New trials are held back meanwhile, or they would keep taking them.
+        """
         return any(g.resources != self._resources and not g.started for g in self._groups.values())
 
     def _handle_report(self, group: TrialGroup, trial: ActiveTrial, report: TrialReport) -> None:
-        trial.last, trial.epoch = report, max(trial.epoch, report.epoch)
+        trial.last_report, trial.epoch = report, max(trial.epoch, report.epoch)
         self._notify("on_trial_report", trial.record, report)
         if report.objective is not None and not math.isnan(report.objective):
             number = trial.record.number
-            hopeless = self.store.report(number, report.epoch, report.objective)
-            # A run that has ended by itself has been paid for: it stands, whatever the pruner says.
-            trial.pruned = hopeless and report.outcome is None
+            should_prune = self.store.report(number, report.epoch, report.objective)
+            # A trial that has already finished keeps its result even if the pruner would stop it.
+            trial.pruned = should_prune and report.outcome is None
         if trial.pruned or report.outcome is not None:
             self._finish(group, trial)
 
     def _finish(self, group: TrialGroup, trial: ActiveTrial) -> None:
-        """Settle a trial that is over, unless it is tried again."""
+        """End a trial, unless it is retried."""
         group.leave(trial)
-        outcome = None if trial.pruned or trial.last is None else trial.last.outcome
+        report = trial.last_report
+        outcome = None if trial.pruned or report is None else report.outcome
         if outcome is not None and self._schedule_retry(group, trial, outcome):
             return
-        end = _final_result(trial, outcome)
-        if end.state == "failed" and self.stop_reason is not None:
+        result = _final_result(trial, outcome)
+        if result.state == "failed" and self.stop_reason is not None:
             return
-        share = trial.resources
-        held = {
-            COST_CPUS: share.cpus * trial.mean_fraction,
-            COST_GPUS: share.gpus * trial.mean_fraction,
+        fraction = trial.mean_fraction
+        costs = {
+            COST_CPUS: trial.resources.cpus * fraction,
+            COST_GPUS: trial.resources.gpus * fraction,
         }
-        end = replace(end, metrics={**end.metrics, **held})
+        result = replace(result, metrics={**result.metrics, **costs})
         number = trial.record.number
         for callback in self._recorder:
-            callback.on_trial_end(trial.record, end)
-        if end.state == "complete" and end.value is not None:
-            self.store.complete(number, end.value)
-        elif end.state == "pruned":
+            callback.on_trial_end(trial.record, result)
+        if result.state == "complete" and result.value is not None:
+            self.store.complete(number, result.value)
+        elif result.state == "pruned":
             self.store.prune(number)
         else:
-            self.store.fail(number, end.error or "")
+            self.store.fail(number, result.error or "")
         for callback in self._callbacks:
-            callback.on_trial_end(trial.record, end)
+            callback.on_trial_end(trial.record, result)
 
     def _schedule_retry(self, group: TrialGroup, trial: ActiveTrial, outcome: Outcome) -> bool:
-        """Put a trial back that may get through another time; say whether it was."""
-        reason = outcome.failure
+        """Queue a failed trial again if a retry may succeed; return whether it was."""
+        reason, kind = outcome.failure, outcome.failure_kind
         if reason is None:
             return False
-        if outcome.failure_kind == "disk_full":
+        if kind == "disk_full":
             self.stop(f"{reason}; free some space")
             return True
-        trial.num_failures += outcome.failure_kind == "transient"
-        share = resources_for_retry(
-            outcome.failure_kind,
+        trial.num_failures += kind == "transient"
+        resources = resources_for_retry(
+            kind,
             num_failures=trial.num_failures,
             resources=trial.resources,
             initial=self._resources,
             limit=self._max_resources,
             was_fused=group.is_fused,
         )
-        if share is None:
+        if resources is None:
             return False
-        logger.warning("Trial %s goes on again after: %s", trial.record.name, reason)
-        kind = (
-            None
-            if retries_alone(outcome.failure_kind, num_failures=trial.num_failures)
-            else trial.fusion_key
+        logger.warning("Trial %s is retried after: %s", trial.record.name, reason)
+        alone = retries_alone(kind, num_failures=trial.num_failures)
+        key = None if alone else trial.fusion_key
+        self._waiting.append(
+            ActiveTrial(trial.record, trial.epoch, resources, key, num_failures=trial.num_failures)
         )
-        again = ActiveTrial(trial.record, trial.epoch, share, kind, num_failures=trial.num_failures)
-        self._waiting.append(again)
         return True
 
     def _reject(self, record: TrialRecord, error: str) -> None:
-        end = TrialResult("failed", 0, error=error)
+        """Fail a trial that has no valid configuration, without running it."""
         self._notify("on_trial_start", record)
-        self._notify("on_trial_end", record, end)
+        self._notify("on_trial_end", record, TrialResult("failed", 0, error=error))
         self.store.fail(record.number, error)
 
     def _notify(self, event: str, *args: Any) -> None:
@@ -315,7 +323,7 @@ class StudyController:
 
 
 def _final_result(trial: ActiveTrial, outcome: Outcome | None) -> TrialResult:
-    """Decide how a trial ended; without an outcome it was given up."""
+    """Decide how a trial ended; without an outcome it was pruned."""
     if outcome is None:
         return TrialResult("pruned", trial.epoch)
     error = outcome.failure

@@ -1,6 +1,6 @@
-"""Trials in the hands of the engine, in the groups that are trained as one computation.
+"""Running and waiting trials, and the groups in which `--fuse` trains them together.
 
-Without `--fuse` every group is a single trial. What is said of them here goes to workers, too.
+Without `--fuse` every group is a single trial. `Assignment` and `AssignedTrial` go to workers.
 """
 
 import time
@@ -12,62 +12,71 @@ from tune_runner.checkpoints.locations import trial_location
 from tune_runner.events import TrialRecord, TrialReport
 from tune_runner.resources.allocation import TrialResources
 
+REPORT = "report"
+"""Key of the `GroupReport` in a Tune result."""
+
+ASSIGNMENT = "assignment"
+"""Key of the `Assignment` in a Tune configuration."""
+
 
 @dataclass(frozen=True, slots=True)
 class AssignedTrial:
-    """What a worker needs to run a trial, besides the data."""
+    """A trial as a worker gets it, besides the data."""
 
     number: int
     name: str
     config: Mapping[str, Any]
     checkpoint: str
-    """Where the trial's own checkpoint lies (`tune_runner.checkpoints.store`)."""
+    """Location of the trial's own checkpoint (`tune_runner.checkpoints.store`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """The trials of a worker: one, or several to be trained as one computation."""
+    """Trials of one worker: a single one, or several that are trained as one computation."""
 
     trials: tuple[AssignedTrial, ...]
     objective: str
     resources: TrialResources
-    """What they are given together."""
+    """What the trials get together."""
 
     checkpoints: str
-    """Where all trials of the study keep theirs."""
+    """Location of the checkpoints of all trials of the study."""
 
     @property
     def number(self) -> int:
-        """The first trial's."""
+        """Number of the first trial."""
         return self.trials[0].number
 
     @property
     def name(self) -> str:
-        """The group's name for people."""
+        """Name of the group, for people."""
         others = len(self.trials) - 1
         return self.trials[0].name + (f" and {others} more" if others else "")
 
 
 @dataclass(slots=True)
 class ActiveTrial:
-    """A trial that the engine has, or that waits to be given to it."""
+    """A trial that runs, or that waits for a worker."""
 
     record: TrialRecord
     epoch: int
     resources: TrialResources
-    """What its group is given."""
+    """What its group gets."""
 
     fusion_key: str | None = None
-    """Trials of one fusion_key may be trained as one computation; None for one that goes alone."""
+    """Trials with equal keys may be trained as one computation; None: this one runs alone."""
 
     pruned: bool = False
     num_failures: int = 0
-    last: TrialReport | None = None
+    """Transient failures so far."""
+
+    last_report: TrialReport | None = None
     charged_seconds: float = 0.0
-    """Seconds for which it held the whole share; of two members each holds a half."""
+    """Seconds of the group's resources charged to this trial: each of two members is charged
+    half."""
 
     group_seconds: float = 0.0
-    """For which it was in its group."""
+    """Seconds that the trial was in its group."""
 
     def can_group_with(self, other: "ActiveTrial") -> bool:
         """Return whether the two can be in one group."""
@@ -79,34 +88,35 @@ class ActiveTrial:
 
     @property
     def mean_fraction(self) -> float:
-        """The part of the group's share that was its own, on average."""
+        """Mean fraction of the group's resources that was charged to this trial."""
         return self.charged_seconds / self.group_seconds if self.group_seconds else 1.0
 
 
 @dataclass(slots=True)
 class TrialGroup:
-    """The trials that one worker trains; those that have ended leave."""
+    """Trials that one worker trains; those that have ended leave."""
 
     trials: list[ActiveTrial]
     resources: TrialResources
     started: bool = False
     error: str | None = None
-    """What the engine says of the worker's end."""
+    """Reason of the worker's failure, as Ray reports it."""
 
     is_fused: bool = field(init=False)
-    """Whether it began with several members."""
+    """Whether it started with several members."""
 
     _since: float = field(init=False, default_factory=time.monotonic)
+    """Time of the last change of members."""
 
     def __post_init__(self) -> None:
         self.is_fused = len(self.trials) > 1
 
     def assignment(self, objective: str, checkpoints: str) -> Assignment:
-        """Return what a worker is told of the group.
+        """Return the group as a worker gets it.
 
         Args:
             objective: name of the metric that is searched by.
-            checkpoints: where all trials keep their checkpoints.
+            checkpoints: location of all trials' checkpoints.
         """
         records = [trial.record for trial in self.trials]
         trials = tuple(
@@ -116,26 +126,18 @@ class TrialGroup:
         return Assignment(trials, objective, self.resources, checkpoints)
 
     def start(self) -> None:
-        """Note that a worker has the group from now on."""
+        """Record that a worker has the group from now on."""
         self.started, self._since = True, time.monotonic()
 
     def find(self, number: int) -> ActiveTrial | None:
-        """Return the member of that number; None where it has left."""
-        return next((f for f in self.trials if f.record.number == number), None)
+        """Return the member with that number; None if it has left."""
+        return next((t for t in self.trials if t.record.number == number), None)
 
     def leave(self, trial: ActiveTrial) -> None:
-        """Let a member go; up to now all members held equal parts of the share."""
+        """Remove a member; the time since the last change is charged to all in equal parts."""
         now = time.monotonic()
         seconds, self._since = now - self._since, now
         for member in self.trials:
             member.charged_seconds += seconds / len(self.trials)
             member.group_seconds += seconds
         self.trials = [member for member in self.trials if member is not trial]
-
-
-REPORT = "report"
-"""Key of the `GroupReport` in a Tune result."""
-
-
-ASSIGNMENT = "assignment"
-"""Key of the `Assignment` in a Tune configuration."""

@@ -1,10 +1,13 @@
-"""What becomes of a trial that did not get through: again, again with more room, or failed.
+"""Retry policy of failed trials: retry, retry with more memory, or fail.
 
-An accident (an exception, a killed worker, a lost node) may pass, so the trial goes on from its
-checkpoint a set number of times. Memory that ran out will run out again, so what was trained with
-others goes alone, and then the share grows, once. What would be the same another time (a loss that
-is not finite, a refused configuration) is final. A full disk is nobody's fault: the study stops,
-and the trial stays open.
+Written here because Ray's `FailureConfig` only counts: it cannot give a retry more memory, split a
+fused group, or stop the study when the disk is full (tests/tune_runner/test_faults.py).
+
+A transient failure (an exception, a killed worker, a lost node) may not occur again, so the trial
+is resumed from its checkpoint, a limited number of times. Memory that ran out would run out again:
+a fused trial is retried alone, then once with more resources. A permanent failure (a loss that is
+not finite, an invalid configuration) would be the same again. A full disk is not the trial's fault:
+the study stops, and the trial stays open.
 """
 
 import errno
@@ -13,7 +16,7 @@ from tune_runner.events import FailureKind
 from tune_runner.resources.allocation import TrialResources
 
 RETRIES = 2
-"""How often a trial goes on after an accident before it counts as failed."""
+"""Retries after transient failures before a trial counts as failed."""
 
 _MEMORY_PHRASES = (
     "outofmemory",
@@ -26,7 +29,7 @@ _MEMORY_PHRASES = (
 
 
 def classify_failure(error: BaseException) -> FailureKind:
-    """Tell what kind of misfortune an exception in a worker is."""
+    """Return the kind of failure that an exception in a worker is."""
     if isinstance(error, MemoryError):
         return "out_of_memory"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -34,12 +37,12 @@ def classify_failure(error: BaseException) -> FailureKind:
     return classify_failure_message(f"{type(error).__name__}: {error}")
 
 
-def classify_failure_message(error: str) -> FailureKind:
-    """Tell it from what Ray reports of a worker that died."""
-    said = error.lower()
-    if any(phrase in said for phrase in _MEMORY_PHRASES):
+def classify_failure_message(message: str) -> FailureKind:
+    """Return the kind of failure from what Ray reports of a worker that died."""
+    lowered = message.lower()
+    if any(phrase in lowered for phrase in _MEMORY_PHRASES):
         return "out_of_memory"
-    return "disk_full" if "no space left on device" in said else "transient"
+    return "disk_full" if "no space left on device" in lowered else "transient"
 
 
 def resources_for_retry(
@@ -51,15 +54,15 @@ def resources_for_retry(
     limit: TrialResources,
     was_fused: bool = False,
 ) -> TrialResources | None:
-    """Return with what a trial is tried again, or None where it has failed for good.
+    """Return the resources of a retry; None: the trial has failed.
 
     Args:
         failure_kind: why it ended.
-        num_failures: how often it had an accident, this time included.
+        num_failures: its transient failures, this one included.
         resources: what it had this time.
         initial: what every trial of the study starts with.
-        limit: the largest share that one node can give.
-        was_fused: whether others shared it; alone the trial may have memory enough.
+        limit: the most that one node can give.
+        was_fused: whether others shared the resources; alone the trial may have enough memory.
     """
     if failure_kind == "transient":
         return resources if num_failures <= RETRIES else None
@@ -72,9 +75,9 @@ def resources_for_retry(
 
 
 def retries_alone(failure_kind: FailureKind, *, num_failures: int) -> bool:
-    """Return whether a trial is tried again without company.
+    """Return whether a trial is retried outside of a fused group.
 
-    It may be the one that takes the memory, or that kills the worker, of all the others. A first
-    accident is more often the machine's, of which all were the victims.
+    It may be the one that takes all the memory, or that kills the worker. A first transient failure
+    is more often the machine's, and hits all members alike.
     """
     return failure_kind == "out_of_memory" or num_failures >= RETRIES

@@ -1,74 +1,48 @@
-"""Clusterings of a study, beside its checkpoints: what one worker has found no other looks for."""
+"""Shares item clusterings between the workers of a study, so that each is computed once."""
 
 import logging
-import uuid
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 
-from tune_runner.checkpoints.locations import is_url, join_location
-from tune_runner.checkpoints.store import open_filesystem
+from tune_runner.checkpoints.blobs import BlobStore
+from tune_runner.checkpoints.locations import join_location
 
 logger = logging.getLogger(__name__)
 
 FOLDER = "clusterings"
-"""Of the study's checkpoints."""
+"""Folder beside the trials' checkpoints."""
 
 
 class ClusteringCache:
-    """A file for each clustering, written whole; two that write the same one write alike.
+    """A file for each clustering, written whole; two workers that write the same one write alike.
 
-    A store that does not answer costs the fit once more, and no result; it is logged.
+    If the store does not answer, the clustering is computed again: a warning, and the same result.
     """
 
     def __init__(self, checkpoints: str) -> None:
-        """Open what a study keeps.
+        """Refer to the clusterings of a study.
 
         Args:
-            checkpoints: where its trials keep their checkpoints (`tune_runner.checkpoints.store`).
+            checkpoints: location of its trials' checkpoints.
         """
-        self._base = join_location(checkpoints, FOLDER)
+        self._blobs = BlobStore(join_location(checkpoints, FOLDER))
 
     def load(self, name: str) -> np.ndarray | None:
-        """Return the labels that were kept under `name`, (num_items,); None without any."""
+        """Return the labels saved under `name`, (num_items,); None if there are none."""
         try:
-            content = self._read(name)
+            content = self._blobs.read(f"{name}.npy")
             return None if content is None else np.load(BytesIO(content), allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             logger.warning("Clustering %s cannot be read (%s); it is made again.", name, error)
             return None
 
     def save(self, name: str, labels: np.ndarray) -> None:
-        """Keep labels under `name`, as the smallest integers that hold them."""
+        """Save labels, (num_items,), under `name`, in the smallest integer type that holds them."""
         content = BytesIO()
         np.save(content, labels.astype(np.min_scalar_type(int(labels.max(initial=0)))))
         try:
-            self._write(name, content.getvalue())
+            self._blobs.create()
+            self._blobs.write(f"{name}.npy", content.getvalue())
         except OSError as error:
             logger.warning("Clustering %s cannot be kept for others (%s).", name, error)
-
-    def _read(self, name: str) -> bytes | None:
-        try:
-            if not is_url(self._base):
-                return (Path(self._base) / f"{name}.npy").read_bytes()
-            files, path = open_filesystem(join_location(self._base, f"{name}.npy"))
-            with files.open_input_stream(path) as file:
-                return file.read()
-        except FileNotFoundError:
-            return None
-
-    def _write(self, name: str, content: bytes) -> None:
-        if is_url(self._base):  # shown whole, or not at all
-            files, path = open_filesystem(join_location(self._base, f"{name}.npy"))
-            with files.open_output_stream(path) as file:
-                file.write(content)
-            return
-        folder = Path(self._base)
-        folder.mkdir(exist_ok=True)
-        new = folder / f"{name}.{uuid.uuid4().hex}.new"
-        try:
-            new.write_bytes(content)
-            new.replace(folder / f"{name}.npy")
-        finally:
-            new.unlink(missing_ok=True)

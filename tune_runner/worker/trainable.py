@@ -1,12 +1,12 @@
-"""One Ray trainable for every recommender: trains to the next validation, reports, goes on.
+"""Ray trainable of every recommender: each step trains to the next validation and reports it.
 
-It has a trial, or a group of them that it trains as one computation as far as their models allow.
-One that ends, in whatever way, leaves the others; so does one that the driver has given up, whose
-checkpoints are gone before the next step is asked for.
+It trains one trial, or a group as one batched computation as far as their models allow. A trial
+leaves the group when it ends or was pruned; the worker notices the latter because the driver has
+deleted its checkpoint.
 
-The worker process is used again for the next group, since starting one costs more than a short
-trial; nothing of a trial outlives `reset_config`. Building happens in the first step, not at the
-start: an error there is an ordinary failure of the trial, which the study retries.
+The worker process is reused for the next group, since starting one takes longer than a short trial;
+nothing of a trial outlives `reset_config`. Runs are built in the first step and not in `setup`, so
+that an error there is an ordinary failure of the trial, which the study retries.
 """
 
 import logging
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Reports = dict[int, TrialReport]
-"""By number of the trial."""
+"""Reports by number of the trial."""
 
 
 class RecommenderTrainable(tune.Trainable):
@@ -45,31 +45,31 @@ class RecommenderTrainable(tune.Trainable):
         data: "Dataset | None" = None,
         backend: TrainingBackend | None = None,
     ) -> None:
-        """Take the data, once for all trials of this process, and the first assignment."""
+        """Keep the data for all trials of this process, and prepare the first assignment."""
         assert data is not None
         self._data, self._backend = data, backend or TrainingBackend()
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Forget the last group and take the next."""
+        """Drop the last group and prepare the next."""
         self._assignment: Assignment = new_config[ASSIGNMENT]
         resources = self._assignment.resources
         self._device = apply_resource_limits(resources)
         self._meter = open_meter(resources.cpus, resources.gpus)
         set_shared_cache(ClusteringCache(self._assignment.checkpoints))
         self._reset()
-        objective, held = self._assignment.objective, (resources.cpus, resources.gpus)
+        objective, amounts = self._assignment.objective, (resources.cpus, resources.gpus)
         self._members = [
-            WorkerTrial(trial, objective, self._backend, self._data, self._joules, held)
+            WorkerTrial(trial, objective, self._backend, self._data, self._joules, amounts)
             for trial in self._assignment.trials
         ]
         return True
 
     def step(self) -> dict[str, Any]:
-        """Go on until a trial was validated or has ended, or repeat what checkpoints remember.
+        """Train until a trial was validated or has ended, or repeat reports of its checkpoint.
 
-        An accident is reported, not raised: a process that has torch and the data takes the retry,
-        or the next trial, at once. Only an error of the GPU leaves the process unfit.
+        A failure is reported, not raised: this process has loaded torch and the data, and can run
+        the retry or the next trial at once. Only after a CUDA error it cannot be used any more.
         """
         reports = self._start() if self._stacks is None else self._drop_pruned()
         reports = reports or self._replay() or self._advance()
@@ -90,12 +90,12 @@ class RecommenderTrainable(tune.Trainable):
         release_gpu_memory(self._device)
 
     def _start(self) -> Reports:
-        """Build every run; return what failed."""
+        """Build every run; return the reports of those that failed."""
         self._stacks = []
         return self._for_each(lambda member: partial(member.start, self._device))
 
     def _drop_pruned(self) -> Reports:
-        """Let go whom the driver has given up; it hears nothing new by that."""
+        """Drop the members that the driver has pruned."""
         return self._for_each(lambda member: member.check)
 
     def _replay(self) -> Reports:
@@ -104,33 +104,32 @@ class RecommenderTrainable(tune.Trainable):
     def _advance(self) -> Reports:
         """Train epoch after epoch until there is something to report."""
         stacks = self._stacks = self._stacks or self._group_runs()
-        found: Reports = {}
-        while not found:
+        reports: Reports = {}
+        while not reports:
             started = time.perf_counter()
-            ended = [epoch for stack in stacks for epoch in self._next_epochs(stack)]
+            epochs = [epoch for stack in stacks for epoch in self._next_epochs(stack)]
             seconds = time.perf_counter() - started
-            joules, part = self._joules(), 1 / max(len(ended), 1)
-            each = None if joules is None else joules * part
-            for epoch in ended:
+            joules, fraction = self._joules(), 1 / max(len(epochs), 1)
+            each = None if joules is None else joules * fraction
+            for epoch in epochs:
                 member = next(member for member in self._members if member.run is epoch.run)
-                found |= self._guard(
-                    member, partial(member.record_epoch, epoch, seconds, each, part)
-                )
+                record = partial(member.record_epoch, epoch, seconds, each, fraction)
+                reports |= self._guard(member, record)
             stacks[:] = [stack for stack in stacks if stack.runs]
-        return found
+        return reports
 
     def _joules(self) -> float | None:
-        """Return what the worker took since this was asked before; None where nobody knows."""
+        """Return the worker's joules since the last call; None if they are not measured."""
         if self._meter is None:
             return None
         try:
             return self._meter.joules()
-        except OSError:  # the counter has gone: what was measured until now is not the whole
+        except OSError:  # the counter has gone: the sum until now is not the total
             self._meter = None
             return None
 
     def _group_runs(self) -> "list[FusedRuns]":
-        """Put together the runs that can be: clusters of other sizes have a stack of their own."""
+        """Group the runs that fit into one computation; for example, equal sizes of clusters."""
         stacks: list[FusedRuns] = []
         for member in self._members:
             stack = next((stack for stack in stacks if stack.takes(member.run)), None)
@@ -141,7 +140,7 @@ class RecommenderTrainable(tune.Trainable):
         return stacks
 
     def _next_epochs(self, stack: "FusedRuns") -> "list[FusedEpoch]":
-        """Train an epoch; an error that is nobody's own is everybody's."""
+        """Train one epoch; an error of the joint computation is reported for every member."""
         from diffrec.training.fused.runs import FusedEpoch
 
         try:
@@ -150,14 +149,15 @@ class RecommenderTrainable(tune.Trainable):
             runs, stack.runs = stack.runs, []
             return [FusedEpoch(run, None, error, 0.0) for run in runs]
 
-    def _for_each(self, act: Callable[[WorkerTrial], Callable[[], TrialReport | None]]) -> Reports:
+    def _for_each(self, make: Callable[[WorkerTrial], Callable[[], TrialReport | None]]) -> Reports:
+        """Call what `make` returns for each member; return the reports."""
         reports: Reports = {}
         for member in list(self._members):
-            reports |= self._guard(member, act(member))
+            reports |= self._guard(member, make(member))
         return reports
 
     def _guard(self, member: WorkerTrial, act: Callable[[], TrialReport | None]) -> Reports:
-        """Do something for a trial; return its report, if any. Whoever has ended leaves."""
+        """Call `act`; return its report or that of its error. A trial that has ended leaves."""
         try:
             report = act()
         except Exception as error:
@@ -178,14 +178,14 @@ class RecommenderTrainable(tune.Trainable):
         from tune_runner.checkpoints.store import ClaimLostError
 
         if not isinstance(error, NonFiniteLossError | ClaimLostError):
-            logger.warning("Trial %s had an accident", member.name, exc_info=error)
+            logger.warning("Trial %s has failed", member.name, exc_info=error)
         report = member.failure_report(error)
         _clear_tracebacks(error)
         return report
 
 
 def _clear_tracebacks(error: BaseException | None) -> None:
-    """Let go of the frames that an error was raised in: they hold the trial, and are held by it."""
+    """Clear the tracebacks: their frames keep the trial, and its GPU memory, alive."""
     while error is not None:
         error.__traceback__ = None
         error = error.__cause__ or error.__context__

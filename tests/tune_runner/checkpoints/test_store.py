@@ -4,6 +4,8 @@ The same contract holds in a folder and in an object store, on a real server tha
 """
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,7 +18,7 @@ from servers import s3
 from tune_runner.checkpoints import files, locations
 from tune_runner.checkpoints import store as stores
 from tune_runner.checkpoints.locations import STATE, trial_location
-from tune_runner.checkpoints.store import ClaimLostError, open_store, remove_trials
+from tune_runner.checkpoints.store import CheckpointStore, ClaimLostError, remove_trials
 from tune_runner.worker.clustering_cache import ClusteringCache
 
 
@@ -40,13 +42,13 @@ def base(request, tmp_path):
 @pytest.fixture
 def place(base):
     """Where trial 7 keeps its own."""
-    return open_store(trial_location(base, 7))
+    return CheckpointStore(trial_location(base, 7))
 
 
 @pytest.fixture
 def folder(tmp_path):
     """A trial's place in a folder, and the folder."""
-    return open_store(str(tmp_path)), tmp_path
+    return CheckpointStore(str(tmp_path)), tmp_path
 
 
 def loaded(place):
@@ -63,7 +65,7 @@ def test_the_newest_state_comes_back(place):
     claimed = place.claim()
     assert files.load(place) is None
     for epoch in (1, 2):
-        files.save(place, {"epoch": epoch, "weights": torch.ones(3)}, claimed=claimed)
+        files.save(place, {"epoch": epoch, "weights": torch.ones(3)}, token=claimed)
     state = loaded(place)
     assert state["epoch"] == 2
     assert torch.equal(state["weights"], torch.ones(3))
@@ -71,11 +73,11 @@ def test_the_newest_state_comes_back(place):
 
 def test_a_worker_that_was_given_up_cannot_write_over_its_successor(place):
     mine = place.claim()
-    files.save(place, {"epoch": 1}, claimed=mine)
+    files.save(place, {"epoch": 1}, token=mine)
     successor = place.claim()
-    files.save(place, {"epoch": 5}, claimed=successor)
+    files.save(place, {"epoch": 5}, token=successor)
     with pytest.raises(ClaimLostError):
-        files.save(place, {"epoch": 2}, claimed=mine)
+        files.save(place, {"epoch": 2}, token=mine)
     with pytest.raises(ClaimLostError):
         place.check(mine)
     place.check(successor)
@@ -84,13 +86,13 @@ def test_a_worker_that_was_given_up_cannot_write_over_its_successor(place):
 
 def test_a_trial_that_has_ended_is_not_written_again(base, place):
     claimed = place.claim()
-    other = open_store(trial_location(base, 8))
+    other = CheckpointStore(trial_location(base, 8))
     kept = other.claim()
     for saved, name in ((place, claimed), (other, kept)):
-        files.save(saved, {"epoch": 1}, claimed=name)
+        files.save(saved, {"epoch": 1}, token=name)
     stores.remove_trials(base, {7, 9})
     with pytest.raises(ClaimLostError):
-        files.save(place, {"epoch": 2}, claimed=claimed)
+        files.save(place, {"epoch": 2}, token=claimed)
     assert files.load(place) is None
     other.check(kept)
     assert loaded(other)["epoch"] == 1
@@ -100,8 +102,8 @@ def test_what_a_store_holds_is_listed_and_brought_here(store, tmp_path):
     base = locations.join_location(store, "listed")
     assert stores.list_trials(base) == set()
     for number in (3, 12):
-        place = open_store(trial_location(base, number))
-        files.save(place, {"epoch": number}, claimed=place.claim())
+        place = CheckpointStore(trial_location(base, number))
+        files.save(place, {"epoch": number}, token=place.claim())
     assert stores.list_trials(base) == {3, 12}
     path = stores.download(base, 12, tmp_path)
     assert path == tmp_path / "trial_0012" / STATE
@@ -117,7 +119,7 @@ def test_an_error_while_a_state_is_written_leaves_the_one_before(place):
         raise OSError("no more room")
 
     claimed = place.claim()
-    files.save(place, {"epoch": 1}, claimed=claimed)
+    files.save(place, {"epoch": 1}, token=claimed)
     with pytest.raises(OSError, match="no more room"):
         place.save(break_off, claimed)
     assert loaded(place)["epoch"] == 1
@@ -127,29 +129,41 @@ def test_only_one_file_stays(folder):
     place, path = folder
     claimed = place.claim()
     for epoch in (1, 2):
-        files.save(place, {"epoch": epoch}, claimed=claimed)
+        files.save(place, {"epoch": epoch}, token=claimed)
     assert names(path) == ["claim", STATE]
 
 
 @pytest.mark.parametrize("damage", [b"", b"no archive", None])
-def test_a_file_that_cannot_be_read_yields_to_the_one_before(folder, damage):
+def test_a_file_that_cannot_be_read_is_reported_and_the_trial_starts_anew(folder, damage, caplog):
     place, path = folder
-    files.save(place, {"epoch": 1}, claimed=place.claim())
+    files.save(place, {"epoch": 1}, token=place.claim())
     good = (path / STATE).read_bytes()
-    (path / "state.previous.pt").write_bytes(good)
     (path / STATE).write_bytes(good[: len(good) // 2] if damage is None else damage)
-    assert loaded(place)["epoch"] == 1
+    assert files.load(place) is None
+    assert "the trial starts anew" in caplog.text
 
 
-def test_a_crash_between_the_two_renames_leaves_the_previous(folder):
+def test_a_writer_that_was_killed_leaves_the_state_before_and_no_rest(folder):
     place, path = folder
-    mine = place.claim()
-    files.save(place, {"epoch": 1}, claimed=mine)
-    (path / STATE).replace(path / "state.previous.pt")
-    (path / f"state.{mine}.new").write_bytes(b"half")
+    saver = f"""
+import os
+from tune_runner.checkpoints.store import CheckpointStore
+
+def dump(file):
+    file.write(b"half")
+    file.flush()
+    os.kill(os.getpid(), 9)
+
+place = CheckpointStore({str(path)!r})
+place.save(dump, place.claim())
+"""
+    files.save(place, {"epoch": 1}, token=place.claim())
+    assert subprocess.run([sys.executable, "-c", saver], check=False).returncode == -9
+    assert len(names(path)) == 3  # with half a file
     again = place.claim()
+    assert names(path) == ["claim", STATE]
     assert loaded(place)["epoch"] == 1
-    files.save(place, {"epoch": 2}, claimed=again)
+    files.save(place, {"epoch": 2}, token=again)
     assert loaded(place)["epoch"] == 2
     assert names(path) == ["claim", STATE]
 
@@ -159,12 +173,12 @@ def test_a_trial_whose_folder_is_gone_is_not_written_again(folder):
     claimed = place.claim()
     shutil.rmtree(path)
     with pytest.raises(ClaimLostError):
-        files.save(place, {"epoch": 1}, claimed=claimed)
+        files.save(place, {"epoch": 1}, token=claimed)
 
 
 def test_a_node_without_the_studys_folder_says_so(tmp_path):
     with pytest.raises(UserError, match="give a --runs-dir that all nodes share"):
-        open_store(str(Path(tmp_path) / "elsewhere" / "trial_0001")).claim()
+        CheckpointStore(str(Path(tmp_path) / "elsewhere" / "trial_0001")).claim()
 
 
 def test_clusterings_are_shared_beside_the_checkpoints(base):

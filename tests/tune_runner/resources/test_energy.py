@@ -163,7 +163,7 @@ def test_of_a_shared_worker_a_trial_holds_its_part_and_of_its_own_the_whole(tmp_
 
     def train(made, seconds, part):
         epoch = FusedEpoch(made.run, made.run.next_epoch(), None, 0.0)
-        report = made.record_epoch(epoch, seconds, part=part)
+        report = made.record_epoch(epoch, seconds, fraction=part)
         return report.epochs[made.run.epoch]
 
     fused = taken_up((2.0, 1.0))

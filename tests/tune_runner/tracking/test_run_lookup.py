@@ -13,7 +13,7 @@ from diffrec.training.checkpoint import load_checkpoint
 from servers import s3
 from tune_runner import schema
 from tune_runner.checkpoints.locations import join_location, trial_location
-from tune_runner.checkpoints.store import open_store
+from tune_runner.checkpoints.store import CheckpointStore
 from tune_runner.study.folder import StudyFolder
 
 
@@ -103,7 +103,7 @@ def test_a_model_in_an_object_store_is_brought_here(kind, study, capsys, monkeyp
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     with s3() as url:
-        place = open_store(trial_location(join_location(url, folder.path.name), 1))
+        place = CheckpointStore(trial_location(join_location(url, folder.path.name), 1))
         path = folder.checkpoints / "trial_0001" / "state.pt"
         state = path.read_bytes()
         place.save(lambda file: file.write(state), place.claim())

@@ -205,7 +205,7 @@ def test_a_record_that_cannot_be_written_halts_the_study(stage):
 
 def test_an_allowance_of_trials_leaves_the_rest_to_another_time(stage):
     controller, study, _ = stage
-    controller._left = 1
+    controller._trials_left = 1
     controller.next_group("a")
     assert controller.next_group("b") is None
     controller.on_report("a", report(0, 5, 0.4, Outcome(0.4)))

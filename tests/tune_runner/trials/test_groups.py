@@ -115,7 +115,7 @@ def test_a_sampler_is_not_asked_ahead_of_its_results(stage):
 
 def test_what_waits_counts_against_the_allowance_and_is_given_out(stage):
     controller, _, _ = stage({"diffusion.num_steps": Choice(5, 10, 40)}, fuse=2)
-    controller._left = 2
+    controller._trials_left = 2
     assert numbers(controller, "a") == [0]
     assert numbers(controller, "b") == [1]
     assert numbers(controller, "c") == []

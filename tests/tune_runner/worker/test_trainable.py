@@ -81,7 +81,7 @@ def test_nothing_of_a_trial_that_had_an_accident_stays(count, how, monkeypatch):
 def test_checkpoints_take_a_tenth_of_the_time_and_the_last_is_always_written(monkeypatch):
     clock, saved = [0.0], []
 
-    def save(place, state, *, claimed):
+    def save(place, state, *, token):
         saved.append(state["run"])
         clock[0] += 1.0
 
@@ -90,14 +90,14 @@ def test_checkpoints_take_a_tenth_of_the_time_and_the_last_is_always_written(mon
     task = SimpleNamespace(number=0, name="0", config={}, checkpoint="")
     backend = SimpleNamespace(test=lambda run, test: ({}, {}))
     member = WorkerTrial(task, "valid/recall@20", backend, SimpleNamespace(test=None))
-    member._store = member_module.open_store("unused")
+    member._store = member_module.CheckpointStore("unused")
     member.run = SimpleNamespace(
         state_dict=lambda: epoch, finished=False, best_metrics={}, best_epoch=1
     )
     for epoch in range(1, 20):  # two seconds each, a half of which is this trial's
         report = EpochReport(epoch, 0.5, 1.0, {}, is_best=False, finished=epoch == 19)
         assert (
-            member.record_epoch(FusedEpoch(member.run, report, None, 1.0), 2.0, part=0.5)
+            member.record_epoch(FusedEpoch(member.run, report, None, 1.0), 2.0, fraction=0.5)
             is not None
         )
     assert saved == [1, 11, 19]
@@ -106,10 +106,10 @@ def test_checkpoints_take_a_tenth_of_the_time_and_the_last_is_always_written(mon
 def test_a_quick_checkpoint_is_written_at_every_validation(tmp_path):
     trial = worker(1)
     (member,) = trial._members
-    member._store = member_module.open_store(str(tmp_path / "trial"))
-    member._claim = member._store.claim()
+    member._store = member_module.CheckpointStore(str(tmp_path / "trial"))
+    member._token = member._store.claim()
     for _ in range(2):
         (report,) = trial._advance().values()
-        member._last_save = 0.0  # as if writing took no time
+        member._save_seconds = 0.0  # as if writing took no time
         state = files.load(member._store)
         assert state["run"]["epoch"] == report.epoch
