@@ -47,6 +47,10 @@ class Objective:
                 f"Of `{self.name}` more is better, but its direction is 'minimize'; leave it out."
             )
 
+    def is_better(self, value: float, than: float) -> bool:
+        """Return whether `value` is strictly better than another one."""
+        return value > than if self.direction == "maximize" else value < than
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:

@@ -1,4 +1,4 @@
-"""What a worker tells the driver, and what the driver tells whoever watches. Plain data."""
+"""Messages from worker to driver, and from driver to callbacks. Plain data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,33 +10,33 @@ FinalState = Literal["complete", "pruned", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended by itself."""
+    """Outcome of a run that has finished or failed in the worker."""
 
     value: float | None = None
-    """The objective of the best-validation state."""
+    """Objective of the best-validation state."""
 
     metrics: Mapping[str, float] = field(default_factory=dict)
     """`best/...`, `test/...` and `cost/...`; no sampler and no pruner reads them."""
 
     failure: str | None = None
-    """Why the run cannot be scored (a loss that is not finite, say); None where it can."""
+    """Reason why the run has no score, for example a loss that is not finite; None: it has one."""
 
     artifacts: Mapping[str, Any] = field(default_factory=dict)
-    """Files to keep beside the trial, by name: JSON values."""
+    """Files of the trial's MLflow run, by name: JSON values."""
 
     failure_kind: FailureKind = "permanent"
-    """Of a failure: whether it may pass another time."""
+    """Kind of the failure; decides whether the trial is retried."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrialReport:
-    """The epochs since the last report, up to a validation or the end."""
+    """Epochs since the last report, up to a validation or the end."""
 
     epoch: int
-    """The last epoch that the report covers, one-based."""
+    """Last epoch that the report covers, one-based."""
 
     objective: float | None
-    """The validation metric that is searched for, at `epoch`."""
+    """Validation metric that is searched by, at `epoch`; None: it was not validated."""
 
     epochs: Mapping[int, Mapping[str, float]]
     """Metrics of each epoch."""
@@ -47,10 +47,10 @@ class TrialReport:
 
 @dataclass(frozen=True, slots=True)
 class GroupReport:
-    """What one step of a worker brought: a report of each member that was validated or ended."""
+    """Reports of one step of a worker: one for each trial that was validated or ended."""
 
     trials: Mapping[int, TrialReport]
-    """By number."""
+    """Reports by number of the trial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class TrialRecord:
 
 @dataclass(frozen=True, slots=True)
 class TrialResult:
-    """How a trial ended."""
+    """Final state of a trial, as the controller has decided it."""
 
     state: FinalState
     epoch: int
@@ -106,7 +106,7 @@ class RecordedTrials:
     killed before it tells the study. At most one for each driver."""
 
     def with_states(self, states: Mapping[int, str]) -> "RecordedTrials":
-        """Return this with the states that MLflow holds."""
+        """Return a copy that includes the states in MLflow."""
         ended = {number: state for number, state in states.items() if state != "running"}
         return RecordedTrials(self.started | states.keys(), {**ended, **self.ended}, self.unsettled)
 

@@ -228,18 +228,18 @@ def _run(session: StudySession, started: _Started, backend: "TrainingBackend | N
     cluster = started.cluster
     config, space, plan, folder = session.config, session.space, session.plan, session.folder
     checkpoints = config.checkpoints_of(folder.checkpoints)
-    objective, best = space.objective.name, store.best()
+    objective, best = space.objective, store.best()
     at_once = resources.max_concurrent * resources.fuse
-    progress = Progress(objective, maximize=session.maximize, concurrent=at_once)
-    views = (progress, Gauges(config.name, objective, maximize=session.maximize))
-    keeper = CheckpointRetention(checkpoints, maximize=session.maximize, best=best)
+    progress = Progress(objective, concurrent=at_once)
+    views = (progress, Gauges(config.name, objective))
+    keeper = CheckpointRetention(checkpoints, objective, best)
     keeper.remove_stale(store.closed_trials())
     controller = StudyController(
         store,
         lambda params, seed: space.resolve(
             params, config.dataset, seed=seed, overrides=plan.overrides
         ),
-        objective=objective,
+        objective=objective.name,
         checkpoints=checkpoints,
         recorder=tracker,
         callbacks=(*views, keeper),

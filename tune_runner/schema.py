@@ -1,6 +1,6 @@
-"""What a study is called where it is recorded: the names that `analysis` reads in MLflow.
+"""Names of a study's tags, metrics and files in MLflow and Optuna, which `analysis` reads.
 
-No engine is imported here. Everything that another room must spell the same way lives in this file.
+Every name that two packages must spell alike is defined here, once. Imports no library.
 """
 
 from collections.abc import Mapping
@@ -21,11 +21,11 @@ SPACE = "space"
 OBJECTIVE = "objective"
 DIRECTION = "direction"
 SESSIONS = "driver_sessions"
-"""Tag of a study: when a driver was at work, as JSON [[start, end], ...] in whole seconds since
-the epoch; the end is null where a driver was killed, or is at work."""
+"""Tag of a study: the times at which a driver ran, as JSON [[start, end], ...] in whole seconds
+since the epoch; the end is null while a driver runs, or if it was killed."""
 
 STUDY_ID = "study_id"
-"""Tag of a study and of its trials: which study of that name, if there are others elsewhere."""
+"""Tag of a study and of its trials: the identity that tells studies of one name apart."""
 
 FOLDER = "folder"
 """Tag of a study: the folder of its files, checkpoints among them; relative to the folder of a
@@ -54,53 +54,53 @@ SEED = "seed"
 
 COMMIT = "git_commit"
 """Tag of a study and of each trial: the commits whose code ran it, the first one first; with
-`-dirty` at the end where the code had been changed since."""
+`-dirty` at the end if the code had been changed since."""
 
 PARENT = "mlflow.parentRunId"
 
 TRAIN_LOSS = "train/loss"
 EPOCH_SECONDS = "train/epoch_seconds"
-"""Of training, without validation; of trials that were trained as one computation, its share."""
+"""Seconds of training, without validation; a fused trial's share of the joint computation."""
 
 BEST_EPOCH = "best/epoch"
 COST_SECONDS = "cost/seconds"
-"""Of building, training, validation and test until then; not of pauses between two runs of the
-study, nor of epochs that an accident or an interruption undid."""
+"""Seconds of building, training, validation and test so far; without pauses between two runs of
+the study, and without epochs that a failure or an interruption undid."""
 
 COST_CORE_SECONDS = "cost/core_seconds"
 COST_GPU_SECONDS = "cost/gpu_seconds"
-"""Core and GPU seconds that the trial held, told with every report: its part, where several share a
-worker (`--fuse`), and each time with the share that it had then."""
+"""Core and GPU seconds that were reserved for the trial, in every report; its part if several share
+a worker (`--fuse`), and at each time with the resources that it had then."""
 
 COST_CPUS = "cost/cpus"
 COST_GPUS = "cost/gpus"
-"""What a trial held of the machine, on average over its time: its part, where several shared a
-worker (`--fuse`). One core and no GPU where it was not recorded."""
+"""Mean cores and GPUs that were reserved for the trial; its part if several shared a worker
+(`--fuse`)."""
 
 COST_JOULES = "cost/joules"
-"""Energy of the same that the machine measured, the trial's share of it; missing where it measures
+"""Measured energy of those resources, the trial's share of it; missing if the machine measures
 none."""
 
 SPACE_FILE = "space.json"
 ENVIRONMENT_FILE = "environment.json"
-"""What a study ran on and with. One that goes on has another for each way it did:
-`environment_2.json` and so on."""
+"""Hardware and versions that a study ran with. A resumed study has one more for each different
+environment: `environment_2.json` and so on."""
 
 CONFIG_FILE = "config.json"
 USERS_METRIC = "recall@20"
 USERS_KEPT = 10_000
 USERS_FILE = "test_users.json"
-"""Of a complete trial: test `USERS_METRIC` of single users, `USERS_KEPT` at most, the same in all
+"""Artifact of a complete trial: test `USERS_METRIC` of at most `USERS_KEPT` users, the same in all
 trials on a dataset, as {"metric": "recall@20", "users": [0, 2, ...], "values": [0.1, ...]}."""
 
 WEIGHTS_FILE = "weight_trajectory.json"
-"""Of a complete trial that learned weights W, at its validations (128 at most):
+"""Artifact of a complete trial that learned weights W, at its validations (128 at most):
 
     {"weighting": "learned_recency", "epochs": [0, 5, ...], "steps": null or [0, 1, ...],
      "ages": [0, 1, 3, 7, ...], "weights": [snapshot][row][column]}
 
 A row of `weights` for each entry of `steps` (zero-based diffusion steps), or a single one where
-`steps` is null: one row serves every step. A column for each of `ages` (items since the user's
+`steps` is null, since all steps share it. A column for each of `ages` (items since the user's
 latest), or, for `learned_steps`, for each of `"slots"`: [0, 1, ..., 9], remembered losses, newest
 first. The first snapshot is epoch 0: W at the start, ones.
 """
@@ -110,7 +110,7 @@ _VALUES_IN_NAME = 4
 
 
 def mlflow_name(name: str) -> str:
-    """Return a metric's name as MLflow accepts it: `valid/recall@20` is `valid/recall_at_20`."""
+    """Return a metric's name as MLflow accepts it: `valid/recall@20` as `valid/recall_at_20`."""
     return name.replace("@", "_at_")
 
 
@@ -122,7 +122,7 @@ def from_mlflow_name(name: str) -> str:
 def trial_name(number: int, params: Mapping[str, Any], seed: int) -> str:
     """Return a trial's name for people, such as `0007 kmeans·3·seed1`.
 
-    Of many values only the words are told: a row of bare numbers says nothing.
+    If there are many values, only the words are shown: a row of bare numbers says nothing.
     """
     values = list(params.values())
     if len(values) > _VALUES_IN_NAME:

@@ -6,6 +6,7 @@ recommendations. The others would fill the disk: each is four times the size of 
 
 from collections.abc import Iterable
 
+from search_spaces import Objective
 from tune_runner.checkpoints.store import remove_trials
 from tune_runner.events import StudyCallback, TrialRecord, TrialResult
 
@@ -13,8 +14,17 @@ from tune_runner.events import StudyCallback, TrialRecord, TrialResult
 class CheckpointRetention(StudyCallback):
     """Callback that deletes checkpoints that are no longer needed."""
 
-    def __init__(self, checkpoints: str, *, maximize: bool, best: tuple[int, float] | None) -> None:
-        self._checkpoints, self._maximize, self._best = checkpoints, maximize, best
+    def __init__(
+        self, checkpoints: str, objective: Objective, best: tuple[int, float] | None
+    ) -> None:
+        """Start from what an earlier driver has reached.
+
+        Args:
+            checkpoints: location of the study's checkpoints.
+            objective: decides which trial is the best.
+            best: (number, value) of the best complete trial so far.
+        """
+        self._checkpoints, self._objective, self._best = checkpoints, objective, best
 
     def remove_stale(self, closed: Iterable[int]) -> None:
         """Delete what a driver that was killed at a trial's end did not delete.
@@ -33,15 +43,12 @@ class CheckpointRetention(StudyCallback):
         if end.state == "pruned":
             self._remove(trial.number)
         elif end.state == "complete" and end.value is not None:
-            if self._best is None or self._is_better(end.value, self._best[1]):
+            if self._best is None or self._objective.is_better(end.value, self._best[1]):
                 if self._best is not None:
                     self._remove(self._best[0])
                 self._best = (trial.number, end.value)
             else:
                 self._remove(trial.number)
-
-    def _is_better(self, value: float, than: float) -> bool:
-        return value > than if self._maximize else value < than
 
     def _remove(self, number: int) -> None:
         remove_trials(self._checkpoints, {number})

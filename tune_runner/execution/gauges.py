@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from ray.util.metrics import Gauge
 
+from search_spaces import Objective
 from tune_runner.events import FinalState, StudyCallback, TrialRecord, TrialResult
 
 BEST = "diffrec_study_best"
@@ -30,15 +31,15 @@ STATES = ("running", "complete", "pruned", "failed")
 class Gauges(StudyCallback):
     """Callback that keeps the study's gauges up to date; Ray must be connected."""
 
-    def __init__(self, study: str, objective: str, *, maximize: bool) -> None:
-        self._maximize = maximize
+    def __init__(self, study: str, objective: Objective) -> None:
+        self._objective = objective
         self._running: set[int] = set()
         self._ended: Counter[str] = Counter()
         self._best: float | None = None
         self._total, self._shown = 0, 0.0
         own = {"Study": study.encode("ascii", "backslashreplace").decode()}  # Ray takes no other
         self._best_gauge = Gauge(BEST, "Objective of the best trial", ("Study", "Objective"))
-        self._best_gauge.set_default_tags(own | {"Objective": objective})
+        self._best_gauge.set_default_tags(own | {"Objective": objective.name})
         self._trials_gauge = Gauge(TRIALS, "Trials by state", ("Study", "State"))
         self._trials_gauge.set_default_tags(own)
         self._planned_gauge = Gauge(PLANNED, "Trials of the complete study", ("Study",))
@@ -71,12 +72,10 @@ class Gauges(StudyCallback):
         """Count a trial by its end, and show its score if there is no better one."""
         self._running.discard(trial.number)
         self._ended[end.state] += 1
-        if end.value is not None and (self._best is None or self._is_better(end.value, self._best)):
-            self._best = end.value
+        value, is_better = end.value, self._objective.is_better
+        if value is not None and (self._best is None or is_better(value, self._best)):
+            self._best = value
         self._show()
-
-    def _is_better(self, value: float, than: float) -> bool:
-        return value > than if self._maximize else value < than
 
     def _show(self) -> None:
         self._shown = time.monotonic()

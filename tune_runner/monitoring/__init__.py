@@ -1,4 +1,5 @@
-"""What people see of a running study: `progress` (live), `status` (from outside), `messages`.
+"""Views of a study for people: live progress, messages before and after, state from outside.
 
-No decision about a trial is made here. Optuna is read in `status` alone.
+Text only: nothing here decides about a trial. Optuna is read in `status`, and nowhere else.
+Begin reading with `progress`.
 """

@@ -1,4 +1,4 @@
-"""What the command says before, instead of and after a study; sentences only, no engines."""
+"""Messages of the command before, instead of and after a study. Text only."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from diffrec.data import Dataset
 
 _FIRST = 5
-"""Trials that a dry run shows in full."""
+"""Number of trials that a dry run shows in full."""
 
 
 def list_spaces() -> str:
@@ -28,7 +28,7 @@ def list_spaces() -> str:
 
 
 def dry_run(config: StudyConfig, space: SearchSpace, plan: StudyPlan) -> str:
-    """Return what would be run."""
+    """Return a description of the study that would be run."""
     lines = [
         f"study     {config.name}",
         f"question  {space.question}",
@@ -53,7 +53,7 @@ def dry_run(config: StudyConfig, space: SearchSpace, plan: StudyPlan) -> str:
 
 
 def trials_phrase(space: SearchSpace, plan: StudyPlan) -> str:
-    """Return how many trials there are, and why."""
+    """Return the number of trials and what it consists of."""
     seeds = f"seed{'s' if len(plan.seeds) > 1 else ''} {', '.join(map(str, plan.seeds))}"
     what = f"{len(space.cells())} cells" if plan.sampler == "grid" else f"{plan.sampler} sampler"
     pruner = "nothing is pruned" if plan.pruner == "none" else f"{plan.pruner} pruner"
@@ -66,7 +66,7 @@ def start_message(
     plan: StudyPlan,
     dataset: "Dataset",
 ) -> str:
-    """Return what is said when a study starts."""
+    """Return the message at the start of a study."""
     train = dataset.train
     interactions = train.nnz + dataset.valid.nnz + dataset.test.nnz
     lines = [
@@ -92,7 +92,7 @@ def end_message(
     failures: Mapping[int, str],
     links: Mapping[str, str],
 ) -> str:
-    """Return what is said when a study has ended, besides its table."""
+    """Return the message at the end of a study, besides its table."""
     lines = []
     if pruned_epochs:
         epochs = ", ".join(map(str, sorted(pruned_epochs)[:20]))
@@ -107,20 +107,20 @@ def end_message(
 
 @dataclass(frozen=True, slots=True)
 class Unsent:
-    """What MLflow has not taken."""
+    """Messages that MLflow has not accepted."""
 
     messages: int
     reason: str | None
-    """What it said last; None if it was only slow."""
+    """Last error; None if it was only slow."""
 
 
 def away(reason: str) -> str:
-    """Return what is said while MLflow takes nothing."""
+    """Return the message while MLflow does not answer."""
     return f"MLflow    does not answer ({reason}); the study goes on, and its record is kept"
 
 
 def unsent(left: Unsent, resume_command: str) -> str:
-    """Return what is said when MLflow has not taken the whole record."""
+    """Return the message if MLflow has not accepted the whole record."""
     reason = left.reason or "it was too slow"
     return (
         f"MLflow    has not taken {left.messages} messages ({reason}), so there is no report; once "
@@ -129,7 +129,7 @@ def unsent(left: Unsent, resume_command: str) -> str:
 
 
 def format_links(links: Mapping[str, str]) -> str:
-    """Return where things are, a line each; what there is not is left out."""
+    """Return one line for each link that is not empty."""
     return "\n".join(f"{name:<9} {link}" for name, link in links.items() if link)
 
 

@@ -1,4 +1,4 @@
-"""How a study is going, for people: a live view on a terminal, one line a trial elsewhere."""
+"""Progress of a running study: a live view on a terminal, one line for each trial elsewhere."""
 
 import time
 from collections import Counter
@@ -9,25 +9,34 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from search_spaces import Objective
 from tune_runner.events import FinalState, StudyCallback, TrialRecord, TrialReport, TrialResult
+from tune_runner.monitoring.durations import estimate_seconds_left, format_duration
 
 _REFRESH_SECONDS = 0.5
 _SHOWN = 12
 
 
 class Progress(StudyCallback):
-    """An observer of the study that shows it."""
+    """Callback that shows the study's trials."""
 
     def __init__(
-        self, objective: str, *, maximize: bool, concurrent: int, file: TextIO | None = None
+        self, objective: Objective, *, concurrent: int, file: TextIO | None = None
     ) -> None:
-        self._objective, self._maximize, self._concurrent = objective, maximize, concurrent
+        """Prepare the view; `start` shows it.
+
+        Args:
+            objective: the metric that is shown, and its direction.
+            concurrent: trials that run at a time, for the estimate of the time left.
+            file: the output; None: stdout.
+        """
+        self._objective, self._concurrent = objective, concurrent
         self._console = Console(file=file, highlight=False, soft_wrap=True)
         self._live: Live | None = None
         self._ended: Counter[str] = Counter()
         self._running: dict[int, tuple[TrialRecord, TrialReport | None]] = {}
-        self._begun: dict[int, float] = {}
-        self._seconds: list[float] = []
+        self._start_times: dict[int, float] = {}
+        self._durations: list[float] = []
         self._best: tuple[float, str] | None = None
         self._started = self._shown = time.monotonic()
         self._total = 0
@@ -35,7 +44,7 @@ class Progress(StudyCallback):
     def start(
         self, total: int, ended: Mapping[FinalState, int], best: tuple[float, str] | None
     ) -> None:
-        """Begin; `ended` and `best` are what an earlier driver has reached."""
+        """Start the view; `ended` and `best` are what earlier drivers have reached."""
         self._total, self._best = total, best
         self._ended.update(ended)
         self._started = time.monotonic()
@@ -44,33 +53,35 @@ class Progress(StudyCallback):
             self._live.start()
 
     def plan(self, total: int) -> None:
-        """Take a new number of trials: a confirmation adds some."""
+        """Set a new total of trials: a confirmation adds some."""
         self._total = total
 
     def on_trial_start(self, trial: TrialRecord) -> None:
         """Show a trial among the running ones."""
         self._running[trial.number] = (trial, None)
-        self._begun.setdefault(trial.number, time.monotonic())
+        self._start_times.setdefault(trial.number, time.monotonic())
         self.tick()
 
     def on_trial_report(self, trial: TrialRecord, report: TrialReport) -> None:
-        """Show how far a trial is."""
+        """Show the epoch and the values of a trial."""
         self._running[trial.number] = (trial, report)
 
     def on_trial_end(self, trial: TrialRecord, end: TrialResult) -> None:
         """Count a trial; on a pipe, print its line."""
         self._running.pop(trial.number, None)
-        self._seconds.append(time.monotonic() - self._begun.pop(trial.number, time.monotonic()))
+        now = time.monotonic()
+        self._durations.append(now - self._start_times.pop(trial.number, now))
         self._ended[end.state] += 1
-        if end.value is not None and self._is_better(end.value):
-            self._best = (end.value, trial.name)
-        said = {
-            "complete": f"complete  {self._objective} {end.value or 0:.4f}",
+        value, is_better = end.value, self._objective.is_better
+        if value is not None and (self._best is None or is_better(value, self._best[0])):
+            self._best = (value, trial.name)
+        phrase = {
+            "complete": f"complete  {self._objective.name} {end.value or 0:.4f}",
             "pruned": f"pruned at epoch {end.epoch}",
             "failed": f"failed at epoch {end.epoch}: {end.error}",
         }[end.state]
         if self._live is None or end.state == "failed":
-            line = f"[{self._position()}] {trial.name}  {said}"
+            line = f"[{self._position()}] {trial.name}  {phrase}"
             self._console.print(line, markup=False)
         self.tick()
 
@@ -79,14 +90,14 @@ class Progress(StudyCallback):
         self._console.print(text, markup=False)
 
     def tick(self) -> None:
-        """Redraw the live view, not too often."""
+        """Redraw the live view, at most twice a second."""
         now = time.monotonic()
         if self._live is not None and now - self._shown >= _REFRESH_SECONDS:
             self._shown = now
             self._live.update(self._table(), refresh=True)
 
     def stop(self) -> None:
-        """End the view and leave one line."""
+        """End the view and print one line."""
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -103,30 +114,27 @@ class Progress(StudyCallback):
         ]
         best = ""
         if self._best is not None:
-            best = f"; best {self._objective} {self._best[0]:.4f} ({self._best[1]})"
+            best = f"; best {self._objective.name} {self._best[0]:.4f} ({self._best[1]})"
         elapsed = format_duration(time.monotonic() - self._started)
         left = self._seconds_left()
         rest = f", about {format_duration(left)} left" if left else ""
         return f"[{self._position()}] {', '.join(parts)}{best}; {elapsed}{rest}"
 
-    def _is_better(self, value: float) -> bool:
-        if self._best is None:
-            return True
-        return value > self._best[0] if self._maximize else value < self._best[0]
-
     def _position(self) -> str:
         return f"{sum(self._ended.values())}/{self._total}"
 
-    def _seconds_left(self) -> float:
-        """Estimate from the mean duration of the trials so far, those pruned early included."""
-        left = self._total - sum(self._ended.values())
-        if not self._seconds or left <= 0:
-            return 0.0
-        return left * sum(self._seconds) / len(self._seconds) / self._concurrent
+    def _seconds_left(self) -> float | None:
+        now = time.monotonic()
+        return estimate_seconds_left(
+            self._durations,
+            remaining=self._total - sum(self._ended.values()),
+            concurrent=self._concurrent,
+            running=[now - start for start in self._start_times.values()],
+        )
 
     def _table(self) -> Table:
         table = Table(title=self.line(), title_justify="left", box=None, pad_edge=False)
-        for column in ("trial", "epoch", self._objective, "loss"):
+        for column in ("trial", "epoch", self._objective.name, "loss"):
             table.add_column(column, justify="left" if column == "trial" else "right")
         for trial, report in list(self._running.values())[:_SHOWN]:
             if report is None:
@@ -139,10 +147,3 @@ class Progress(StudyCallback):
 
 def _cell(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
-
-
-def format_duration(seconds: float) -> str:
-    """Return a duration as people write it: 0:07, 12:30, 1:02:03."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,4 +1,4 @@
-"""How is a study going? Answered from any terminal, by reading alone, while it runs or after."""
+"""State of a study, read from any terminal while it runs or afterwards; nothing is written."""
 
 import fcntl
 import os
@@ -9,7 +9,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from tune_runner.monitoring.progress import format_duration
+from tune_runner.monitoring.durations import estimate_seconds_left, format_duration
 from tune_runner.schema import NAME, RETRY_OF, ROLE
 from tune_runner.search import storage
 from tune_runner.study.folder import LOCK, StudyFolder
@@ -43,7 +43,7 @@ def status(folder: StudyFolder) -> str:
 
 
 def has_live_driver(folder: StudyFolder) -> bool:
-    """Say whether a driver is at work on the study: it holds the lock as long as it lives."""
+    """Return whether a driver runs the study: it holds the lock as long as it lives."""
     path = folder.path / LOCK
     if not path.exists():
         return False
@@ -95,14 +95,13 @@ def _progress(trial: FrozenTrial) -> str:
 
 
 def _seconds_left(trials: Sequence[FrozenTrial], total: int, concurrent: int) -> float | None:
-    """Estimate from the mean duration of the trials so far."""
-    seconds = [t.duration.total_seconds() for t in trials if t.state.is_finished() and t.duration]
-    begun = [t.datetime_start for t in trials if t.state is TrialState.RUNNING]
-    if not seconds or not concurrent:
-        return None
-    mean = sum(seconds) / len(seconds)
-    done = sum(min(mean, (datetime.now() - start).total_seconds()) for start in begun if start)
-    return max(0.0, (total - _ended(trials)) * mean - done) / concurrent
+    starts = [t.datetime_start for t in trials if t.state is TrialState.RUNNING]
+    return estimate_seconds_left(
+        [t.duration.total_seconds() for t in trials if t.state.is_finished() and t.duration],
+        remaining=total - _ended(trials),
+        concurrent=concurrent,
+        running=[(datetime.now() - start).total_seconds() for start in starts if start],
+    )
 
 
 def _name(trial: FrozenTrial) -> str:

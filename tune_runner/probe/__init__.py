@@ -1,4 +1,5 @@
-"""Measurements before a study: time, memory, the share of a GPU, whether fusing pays.
+"""Measurements before a study: time, memory, the share of a GPU, the speed-up of fused trials.
 
-Begin with `measure`; `estimate` prints, `fusion` and `gpu_share` decide. No trial runs here.
+No trial of a study runs here, and nothing is recorded.
+Begin reading with `measure`; `fusion` and `gpu_share` decide, `estimate` prints.
 """

@@ -10,7 +10,7 @@ from diffrec.data import load_dataset
 from diffrec.errors import UserError
 from search_spaces import SearchSpace
 from tune_runner.execution.remote_call import call_in_subprocess
-from tune_runner.monitoring.progress import format_duration
+from tune_runner.monitoring.durations import format_duration
 from tune_runner.probe.fusion import resolve_fusion
 from tune_runner.probe.measure import Measurement, check_memory, heaviest_configs, measure
 from tune_runner.resources.allocation import TrialResources, allocate, local_cluster
@@ -22,7 +22,7 @@ CPU_CORE_WATTS = 10.0
 
 
 def estimate(config: StudyConfig, space: SearchSpace, plan: StudyPlan) -> str:
-    """Measure and return what the study will take, as lines to print.
+    """Measure; return the study's estimated time, memory and energy as lines to print.
 
     Raises:
         UserError: a trial does not fit.
@@ -46,7 +46,7 @@ def _lines(
 ) -> list[str]:
     peak = max(m.peak_bytes for m in measured)
     at_once = resources.max_concurrent * peak
-    there = psutil.virtual_memory().total
+    total_bytes = psutil.virtual_memory().total
     lines = [
         f"probe     {m.variant}: {m.epoch_seconds:.2f} s an epoch, {m.validation_seconds:.2f} s a "
         f"validation, {m.peak_bytes / 2**20:,.0f} MiB"
@@ -54,13 +54,13 @@ def _lines(
     ]
     lines.append(
         f"memory    {resources.max_concurrent} at a time: about {at_once / 2**30:.1f} of "
-        f"{there / 2**30:.1f} GiB, data and libraries aside"
+        f"{total_bytes / 2**30:.1f} GiB, data and libraries aside"
     )
-    if at_once > there:
-        fit = max(1, int(there // peak))
+    if at_once > total_bytes:
+        fit = max(1, int(total_bytes // peak))
         raise UserError(
             f"{resources.max_concurrent} trials at a time need about {at_once / 2**30:.1f} GiB, "
-            f"but this machine has {there / 2**30:.1f}; use --max-concurrent {fit}."
+            f"but this machine has {total_bytes / 2**30:.1f}; use --max-concurrent {fit}."
         )
     spans = [_trial_seconds(m, c) for m, c in zip(measured, configs, strict=True)]
     trials = plan.trials / resources.max_concurrent
@@ -79,7 +79,7 @@ def _lines(
 
 
 def _trial_seconds(measured: Measurement, config: AnyConfig) -> tuple[float, float]:
-    """Return the least and the most that a trial takes."""
+    """Return the least and the most seconds that a trial takes."""
     training = getattr(config, "training", None)
     if training is None:
         seconds = measured.epoch_seconds + measured.validation_seconds

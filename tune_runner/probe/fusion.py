@@ -1,10 +1,11 @@
-"""How many trials are trained as one computation: what the user asks for, where that pays.
+"""Decides how many trials are trained as one computation (`--fuse`).
 
-Fused or not, a CPU makes the same products. What fusing saves is the overhead of many small ones,
-so it pays for small models on small data and costs a little where products already run at the
-machine's peak. Which it is gets measured before the study, on the heaviest configuration of each
-variant: the one that gains least. A GPU is mostly idle with one small model; there it is the memory
-that limits how many.
+Training several models as one is known from Horizontally Fused Training Arrays (MLSys 2021) and
+from model ensembling with torch.func. On a CPU the products are the same, fused or not; fusing
+saves the overhead of many small ones. It is faster for small models on small data, and a little
+slower if the products already run at the machine's peak. The speed-up is therefore measured before
+the study, on the heaviest configuration of each variant, which gains least. A GPU is mostly idle
+with one small model; there the memory limits the number.
 """
 
 import math
@@ -37,24 +38,24 @@ if TYPE_CHECKING:
     from diffrec.data import Dataset, TuningSplit
 
 MAX_FUSED_CPU = 8
-"""Trials that `auto` fuses on a CPU; from 4 to 8 the gain still grew (benchmarks/README.md)."""
+"""Trials that `auto` fuses on a CPU; from 4 to 8 the speed-up still grew (benchmarks/README.md)."""
 
 MAX_FUSED_GPU = 16
-"""Trials that `auto` fuses on a GPU, memory permitting: of what 64 gain, 16 gain nine tenths, and
-proposals wait for fewer (benchmarks/README.md)."""
+"""Trials that `auto` fuses on a GPU if they fit: 16 give nine tenths of the speed-up of 64, and a
+sampler waits for fewer results (benchmarks/README.md)."""
 
 MIN_SPEEDUP = 1.1
-"""Gain from which on `auto` fuses on a CPU: members report, and are pruned, together and later."""
+"""Least speed-up for which `auto` fuses on a CPU, since members report and are pruned later."""
 
 _BATCHES = 3
-"""Of which an epoch of the measurement consists."""
+"""Batches in an epoch of the measurement."""
 
 _ROUNDS = 3
 _ENDLESS = {"training.max_epochs": 10**9, "training.eval_every": 10**9, "training.patience": 10**9}
 
 
 class MeasureSpeedup(Protocol):
-    """Returns how many times the trials an hour fusing gives, measured where trials run."""
+    """Function that measures the speed-up of fused trials where they run."""
 
     def __call__(
         self,
@@ -65,7 +66,7 @@ class MeasureSpeedup(Protocol):
         *,
         cluster: ClusterResources | None = None,
     ) -> float:
-        """Return the gain of `count` fused runs over as many alone."""
+        """Return the speed-up in trials per hour of `count` fused runs over separate ones."""
         ...
 
 
@@ -77,20 +78,20 @@ def resolve_fusion(
     cluster: ClusterResources | None = None,
     measure: "MeasureSpeedup | None" = None,
 ) -> tuple[ResourceRequest, str]:
-    """Return the request with the number of trials to fuse, and why, as a line to print.
+    """Return the request with the number of trials to fuse, and the reason as a line to print.
 
-    On GPUs `auto` is left as it is: one has to be asked (tune_runner.probe.gpu_share).
+    On GPUs `auto` stays as it is; `tune_runner.probe.gpu_share` measures there.
 
     Args:
         config: the study's settings.
         space: its space.
         plan: its plan.
         dataset: its data.
-        cluster: what there is; None: this machine.
-        measure: what measures the gain of fusing; `measure_fusion_speedup` if left out.
+        cluster: what is available; None: this machine.
+        measure: measures the speed-up; None: `measure_fusion_speedup`.
 
     Raises:
-        UserError: the number asked for would be slower than one by one, or cannot be fused.
+        UserError: the requested number would be slower than separate runs, or cannot be fused.
     """
     request = config.request
     if request.fuse == 1:
@@ -98,20 +99,20 @@ def resolve_fusion(
     resources = allocate(request, cluster or local_cluster(), trials=plan.trials)
     fused, alone = _by_kind(heaviest_configs(config, space, plan, dataset))
     if not fused:
-        said = f"{', '.join(alone)} cannot be fused; only diffusion recommenders can"
-        return _without(request, said)
+        reason = f"{', '.join(alone)} cannot be fused; only diffusion recommenders can"
+        return _without(request, reason)
     others = f"; {', '.join(alone)} each alone" if alone else ""
     if resources.gpus:
         shown = (
             "as many trials as fit" if request.fuse == "auto" else f"up to {request.fuse} trials"
         )
         return request, f"fuse      {shown} as one computation{others}"
-    most = MAX_FUSED_CPU if request.fuse == "auto" else request.fuse
-    count = min(most, math.ceil(plan.trials / resources.max_concurrent))
+    limit = MAX_FUSED_CPU if request.fuse == "auto" else request.fuse
+    count = min(limit, math.ceil(plan.trials / resources.max_concurrent))
     if count == 1:
         return replace(request, fuse=1), "fuse      nothing: every trial has a worker of its own"
-    if cluster is None and (said := _too_large(fused, dataset, resources, count)):
-        return _without(request, said)
+    if cluster is None and (reason := _too_large(fused, dataset, resources, count)):
+        return _without(request, reason)
     gains = [
         (
             (measure or measure_fusion_speedup)(c, dataset, resources, count, cluster=cluster),
@@ -119,13 +120,13 @@ def resolve_fusion(
         )
         for c in fused
     ]
-    return _judged(request, count, *min(gains), others)
+    return _decide(request, count, *min(gains), others)
 
 
-def _judged(
+def _decide(
     request: ResourceRequest, count: int, gain: float, variant: str, others: str
 ) -> tuple[ResourceRequest, str]:
-    """Fuse where the least gain of a variant is enough."""
+    """Fuse if the least speed-up of a variant is large enough."""
     rate = f"{count} trials of {variant} as one computation run at {gain:.2f} times the rate of"
     if gain < (MIN_SPEEDUP if request.fuse == "auto" else 1.0):
         return _without(request, f"{rate} the same one by one on this CPU")
@@ -140,7 +141,7 @@ def measure_fusion_speedup(
     *,
     cluster: ClusterResources | None = None,
 ) -> float:
-    """Return `gain` as measured where trials run: in a process on this machine or on a node."""
+    """Return `fusion_speedup` as measured in another process, or on a node of the cluster."""
     if cluster is None:
         return call_in_subprocess(fusion_speedup, config, dataset, resources, count)
     return call_on_node(fusion_speedup, config, dataset, resources, count, cpus=resources.cpus)
@@ -149,10 +150,10 @@ def measure_fusion_speedup(
 def fusion_speedup(
     config: AnyConfig, dataset: "Dataset", resources: TrialResources, count: int
 ) -> float:
-    """Return how many times the trials an hour `count` fused runs give, against one by one.
+    """Return the speed-up in trials per hour of `count` fused runs over separate ones.
 
-    The process's own CPU time is what counts: whatever else the machine does meets both ways, in
-    turn, but seldom alike. The least of each counts, since neighbours only ever slow a work down.
+    CPU time of this process is compared, since other load varies; the minimum is used, since other
+    load only adds time.
     """
     from diffrec.training.fused.runs import FusedRuns
     from diffrec.training.runs import build_run
@@ -165,19 +166,19 @@ def fusion_speedup(
     fused = FusedRuns([build_run(endless, split, device=device) for _ in range(count)])
     seconds: tuple[list[float], list[float]] = ([], [])
     for _ in range(_ROUNDS):
-        for kept, train in zip(seconds, (alone.next_epoch, fused.next_epoch), strict=True):
+        for times, train in zip(seconds, (alone.next_epoch, fused.next_epoch), strict=True):
             started = time.process_time()
             train()
-            kept.append(time.process_time() - started)
+            times.append(time.process_time() - started)
     return count * min(seconds[0]) / min(seconds[1])
 
 
 def fused_on_gpu(needed_bytes: float, free_bytes: float) -> int:
-    """Return how many trials `auto` fuses.
+    """Return how many trials `auto` fuses on a GPU.
 
     Args:
-        needed_bytes: of each, margin included.
-        free_bytes: of the GPU's share that trials may use, the process's own context left out.
+        needed_bytes: memory of each trial, margin included.
+        free_bytes: memory of the GPU's share, without the process's own context.
     """
     return max(1, min(MAX_FUSED_GPU, int(free_bytes / max(needed_bytes, 1.0))))
 
@@ -188,19 +189,19 @@ def _by_kind(configs: Sequence[AnyConfig]) -> tuple[list[AnyConfig], list[str]]:
     return fused, [config.variant for config in configs if fusion_key(config) is None]
 
 
-def _without(request: ResourceRequest, said: str) -> tuple[ResourceRequest, str]:
-    """Fuse nothing where the choice was left to us, else refuse."""
+def _without(request: ResourceRequest, reason: str) -> tuple[ResourceRequest, str]:
+    """Fuse nothing if the user has asked for `auto`, else refuse."""
     if request.fuse == "auto":
-        return replace(request, fuse=1), f"fuse      nothing: {said}"
+        return replace(request, fuse=1), f"fuse      nothing: {reason}"
     raise UserError(
-        f"--fuse {request.fuse} is of no use here: {said}; leave it out, or try another."
+        f"--fuse {request.fuse} is of no use here: {reason}; leave it out, or try another."
     )
 
 
 def _too_large(
     configs: Sequence[AnyConfig], dataset: "Dataset", resources: TrialResources, count: int
 ) -> str:
-    """Say why the groups do not fit into this machine's memory; "" where they do."""
+    """Return why the groups do not fit into this machine's memory; "" if they do."""
     train = dataset.train
     each = max(
         estimate_trial_bytes(c, train.num_users, train.num_items, fused=True) for c in configs
@@ -215,7 +216,7 @@ def _too_large(
 
 
 def _first_users(split: "TuningSplit", count: int) -> "TuningSplit":
-    """Return the data of `count` users at most; items, and so all shapes, stay."""
+    """Return the data of at most `count` users; all items stay, so shapes are the same."""
     from diffrec.data import Interactions, TuningSplit
 
     def cut(whole: Interactions) -> Interactions:

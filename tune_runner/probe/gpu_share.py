@@ -1,4 +1,4 @@
-"""How large a share of a GPU a trial needs: measured on one, then as many to a GPU as fit."""
+"""Measures the share of a GPU that a trial needs, so that as many as fit run on each."""
 
 import math
 from dataclasses import replace
@@ -17,27 +17,28 @@ if TYPE_CHECKING:
     from tune_runner.study.session import StudySession
 
 USABLE = 0.95
-"""Part of a GPU's memory that trials may plan with; the driver keeps some."""
+"""Fraction of a GPU's memory that trials may use; the driver needs the rest."""
 
 MARGIN = 1.2
-"""Factor on what two epochs were seen to take: other configurations, and histories, are longer."""
+"""Factor on the measured memory, since other configurations and histories may be larger."""
 
 SMALL_SHARE = 0.1
-"""Of a GPU; of less than that the process's context alone may be all on a small one."""
+"""Share of a GPU below which a GPU is checked first: on a small one the CUDA context alone could
+exceed it."""
 
 _UNIT = 10_000
 """Ray counts shares of a GPU in ten-thousandths."""
 
 
 def share_of_gpu(needed_bytes: float, gpu_bytes: float) -> float:
-    """Return the share of a GPU to give a trial, so that whole trials fill it.
+    """Return the share of a GPU for each trial, such that whole trials fill it.
 
     Args:
         needed_bytes: peak memory of a trial, without the process's own context.
         gpu_bytes: memory of the GPU.
 
     Raises:
-        UserError: not even a whole GPU suffices.
+        UserError: a trial does not fit on a whole GPU.
     """
     each = MARGIN * needed_bytes + CONTEXT_BYTES
     count = int(USABLE * gpu_bytes / each)
@@ -47,21 +48,21 @@ def share_of_gpu(needed_bytes: float, gpu_bytes: float) -> float:
             f"{gpu_bytes / 2**30:.1f} GiB; lower training.batch_size or use --gpus-per-trial 0."
         )
     units = math.floor(_UNIT / count)
-    if _UNIT // units > count:  # so small a share that rounding it down lets one more in
+    if _UNIT // units > count:  # rounding down a small share would let one more in
         units += 1
     return units / _UNIT
 
 
 def check_gpu_share(request: ResourceRequest, cluster: ClusterResources, *, joined: bool) -> None:
-    """Ask a GPU whether a small share of it holds a process at all.
+    """Check on a GPU that a small share of it is large enough for a process.
 
     Args:
-        request: what the user asked for.
-        cluster: what there is.
+        request: what the user has requested.
+        cluster: what is available.
         joined: whether it is a cluster that this driver has joined, or this machine.
 
     Raises:
-        UserError: it does not.
+        UserError: it is too small.
     """
     if (
         not isinstance(request.gpus, float)
@@ -72,15 +73,15 @@ def check_gpu_share(request: ResourceRequest, cluster: ClusterResources, *, join
     from tune_runner.probe import measure
 
     if joined:
-        there = remote_call.call_on_gpu(measure.gpu_bytes, share=request.gpus)
+        total_bytes = remote_call.call_on_gpu(measure.gpu_bytes, share=request.gpus)
     else:
-        there = remote_call.call_in_subprocess(measure.gpu_bytes)
-    if there is not None:
-        usable_gpu_fraction(request.gpus, there)
+        total_bytes = remote_call.call_in_subprocess(measure.gpu_bytes)
+    if total_bytes is not None:
+        usable_gpu_fraction(request.gpus, total_bytes)
 
 
 def resolve_auto(session: "StudySession", cluster: ClusterResources) -> ResourceRequest:
-    """Return the request with every `auto` replaced by what was measured on a GPU of the cluster.
+    """Return the request with every `auto` replaced by a measurement on a GPU of the cluster.
 
     Raises:
         UserError: there is no GPU to measure on, or a trial does not fit.
@@ -99,14 +100,14 @@ def resolve_auto(session: "StudySession", cluster: ClusterResources) -> Resource
             f"{flag} auto measures a batch on a GPU, but torch sees none on the node that "
             f"Ray counts {cluster.gpus:g} on; give a number instead."
         )
-    needed, there = measured
-    if request.fuse != 1:  # one was measured by itself
+    needed, total_bytes = measured
+    if request.fuse != 1:  # the measurement is of a single run
         needed *= max(_fused_over_alone(c, train.num_users, train.num_items) for c in configs)
-    return _with_measured(request, needed, there)
+    return _with_measured(request, needed, total_bytes)
 
 
 def _fused_over_alone(config: AnyConfig, num_users: int, num_items: int) -> float:
-    """Return how many times the memory a trial needs that is trained together with others."""
+    """Return the memory of a fused trial as a multiple of that of a separate one."""
     alone = estimate_trial_bytes(config, num_users, num_items)
     if not alone or fusion_key(config) is None:
         return 1.0
@@ -116,7 +117,7 @@ def _fused_over_alone(config: AnyConfig, num_users: int, num_items: int) -> floa
 def _with_measured(
     request: ResourceRequest, needed_bytes: float, gpu_bytes: float
 ) -> ResourceRequest:
-    """Fill in the share from the number of trials that share it, or the number from the share."""
+    """Compute the share from the number of fused trials, or the number from the share."""
     if request.fuse != "auto":
         return replace(request, gpus=share_of_gpu(request.fuse * needed_bytes, gpu_bytes))
     share = 1.0 if request.gpus in (None, "auto") else min(1.0, float(request.gpus))

@@ -1,7 +1,8 @@
-"""Know before you pay: a short measurement of what a study's trials take, and what follows from it.
+"""Measures time and memory of a study's heaviest configurations.
 
 The heaviest configuration of each variant is trained for two epochs in a process of its own; the
-second is timed. How many epochs a trial runs nobody knows before, so time is a range.
+second is timed. The number of epochs of a trial is not known before it runs, so estimates of a
+study's time are ranges.
 """
 
 import resource
@@ -27,21 +28,21 @@ if TYPE_CHECKING:
 
 
 _POINTS = 300
-"""Corners of a sampled space that are looked at for the heaviest."""
+"""Random corners of a sampled space among which the heaviest is searched."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What one configuration took."""
+    """Time and memory of one configuration."""
 
     variant: str
     epoch_seconds: float
     validation_seconds: float
     peak_bytes: int
-    """Memory above what the process held before it built the model."""
+    """Peak memory above that of the process before it built the model, in bytes."""
 
     gpu_bytes: int = 0
-    """Memory of the GPU it ran on; 0 on a CPU."""
+    """Memory of the GPU that it ran on, in bytes; 0 on a CPU."""
 
 
 def heaviest_configs(
@@ -54,35 +55,35 @@ def heaviest_configs(
         rng = Random(0)
         points = [space.assemble(lambda _, d: rng.choice(d.corners())) for _ in range(_POINTS)]
     train = dataset.train
-    found: dict[str, tuple[float, AnyConfig]] = {}
+    heaviest: dict[str, tuple[float, AnyConfig]] = {}
     for params in points:
         resolved = space.resolve(params, config.dataset, overrides=plan.overrides)
         size = estimate_trial_bytes(resolved, train.num_users, train.num_items)
-        known = found.get(resolved.variant)
+        known = heaviest.get(resolved.variant)
         if known is None or size > known[0]:
-            found[resolved.variant] = (size, resolved)
-    return [resolved for _, resolved in found.values()]
+            heaviest[resolved.variant] = (size, resolved)
+    return [resolved for _, resolved in heaviest.values()]
 
 
 def check_memory(configs: Iterable[AnyConfig], dataset: "Dataset") -> None:
-    """Refuse what cannot fit into this machine's memory.
+    """Refuse configurations that cannot fit into this machine's memory.
 
     Raises:
         UserError: the estimate of a single trial exceeds it.
     """
-    there = psutil.virtual_memory().total
+    total_bytes = psutil.virtual_memory().total
     for config in configs:
         need = estimate_trial_bytes(config, dataset.train.num_users, dataset.train.num_items)
-        if need > there:
+        if need > total_bytes:
             raise UserError(
                 f"A trial of {config.variant} on {dataset.name} needs about {need / 2**30:.1f} "
-                f"GiB, but this machine has {there / 2**30:.1f} GiB; use a smaller model or batch, "
-                "or leave this variant out."
+                f"GiB, but this machine has {total_bytes / 2**30:.1f} GiB; use a smaller model or "
+                "batch, or leave this variant out."
             )
 
 
 def measure(config: AnyConfig, dataset: "Dataset", resources: TrialResources) -> Measurement:
-    """Train two epochs and validate; time the second, and note the peak of memory."""
+    """Train two epochs and validate; time the second, and read the peak of memory."""
     import torch
 
     from diffrec.training.runs import build_run
@@ -100,14 +101,14 @@ def measure(config: AnyConfig, dataset: "Dataset", resources: TrialResources) ->
         total, trained = time.perf_counter() - started, report.seconds
     if device == "cuda":
         whole = torch.cuda.get_device_properties(0).total_memory
-        peak = torch.cuda.max_memory_reserved()  # a recorded step keeps what it works in
+        peak = torch.cuda.max_memory_reserved()  # a captured CUDA graph keeps its buffers
     else:
         whole, peak = 0, _peak_rss() - before
     return Measurement(config.variant, trained, max(0.0, total - trained), peak, whole)
 
 
 def gpu_bytes() -> int | None:
-    """Return the memory of the GPU that this process sees; None where torch sees none."""
+    """Return the memory of the GPU that this process sees, in bytes; None: torch sees none."""
     import torch
 
     if not torch.cuda.is_available():
@@ -116,12 +117,12 @@ def gpu_bytes() -> int | None:
 
 
 def measure_on_gpu(configs: Sequence[AnyConfig], dataset: "Dataset") -> tuple[float, float] | None:
-    """Return (peak bytes of the heaviest, bytes of the GPU); None where torch sees no GPU."""
+    """Return (peak bytes of the heaviest, bytes of the GPU); None if torch sees no GPU."""
     data, whole = put(dataset), TrialResources(1, 1)
-    found = [call_on_gpu(measure, config, data, whole, share=1) for config in configs]
-    if not all(m.gpu_bytes for m in found):
+    measured = [call_on_gpu(measure, config, data, whole, share=1) for config in configs]
+    if not all(m.gpu_bytes for m in measured):
         return None
-    return float(max(m.peak_bytes for m in found)), float(min(m.gpu_bytes for m in found))
+    return float(max(m.peak_bytes for m in measured)), float(min(m.gpu_bytes for m in measured))
 
 
 def _peak_rss() -> int:

@@ -1,4 +1,5 @@
-"""CPUs, GPUs, memory and energy: what a trial asks for, gets and uses.
+"""CPUs, GPUs, memory and energy that a trial requests, gets and uses.
 
-Begin with `allocation`. No Ray, Optuna or MLflow.
+Arithmetic and measurements of this process alone; no Ray, Optuna or MLflow here.
+Begin reading with `allocation`.
 """

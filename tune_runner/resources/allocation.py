@@ -1,6 +1,6 @@
-"""Where trials run: CPUs and shares of GPUs for each, how many at a time.
+"""Allocation of CPUs and GPU shares to trials, and how many trials run at a time.
 
-Ray's shares of a GPU are bookkeeping only, so each worker holds itself to its share here.
+Ray only counts shares of a GPU; each worker limits itself to its share (see limits).
 """
 
 import os
@@ -14,7 +14,7 @@ from diffrec.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class TrialResources:
-    """What every trial of a study is given."""
+    """Resources of each trial of a study, or of each group that is trained together."""
 
     cpus: float = 1.0
     gpus: float = 0.0
@@ -23,27 +23,27 @@ class TrialResources:
     """Custom resources, (name, amount) each."""
 
     fuse: int = 1
-    """Trials at most that share it, trained as one computation."""
+    """Largest number of trials that share them, trained as one computation."""
 
     @property
     def bundle(self) -> dict[str, float]:
-        """The request in Ray's words."""
+        """Resources as Ray names them."""
         return {"CPU": self.cpus, "GPU": self.gpus, **dict(self.custom)}
 
     def doubled(self, limit: "TrialResources") -> "TrialResources":
-        """Return twice the share, up to `limit`: half as many neighbours, so twice the memory."""
+        """Return twice the resources, up to `limit`: half as many trials, twice the memory."""
         gpus = min(2 * self.gpus, limit.gpus)
         if gpus > 1:  # Ray gives whole GPUs or a part of one
             gpus = float(int(gpus))
         return replace(self, cpus=min(2 * self.cpus, limit.cpus), gpus=gpus)
 
     def describe(self) -> str:
-        """Return the placement as a phrase."""
+        """Return the resources as a phrase."""
         gpus = f" and {self.gpus:g} GPU" if self.gpus else ", no GPU"
         custom = "".join(f", {amount:g} {name}" for name, amount in self.custom)
         groups = f" groups of up to {self.fuse} trials" if self.fuse > 1 else ""
-        held = f"each with {self.cpus:g} CPU{gpus}{custom}"
-        return f"{self.max_concurrent}{groups} at a time, {held}"
+        each = f"each with {self.cpus:g} CPU{gpus}{custom}"
+        return f"{self.max_concurrent}{groups} at a time, {each}"
 
 
 ONE_CPU = TrialResources()
@@ -51,27 +51,27 @@ ONE_CPU = TrialResources()
 
 @dataclass(frozen=True, slots=True)
 class ResourceRequest:
-    """What the user asked for; None leaves it to `place`."""
+    """Resources that the user has requested; None leaves a value to `allocate`."""
 
     cpus: float | None = None
     gpus: float | Literal["auto"] | None = None
-    """`auto` sizes the share from the memory that a trial needs (tune_runner.probe.gpu_share)."""
+    """`auto` computes the share from a trial's memory (tune_runner.probe.gpu_share)."""
 
     max_concurrent: int | None = None
     custom: tuple[tuple[str, float], ...] = ()
     fuse: int | Literal["auto"] = 1
-    """Trials at most that are trained as one computation; `auto` is settled by measuring
-    (tune_runner.probe.fusion)."""
+    """Largest number of trials that are trained as one computation; `auto` is resolved by a
+    measurement (tune_runner.probe.fusion)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterResources:
-    """What there is to run on."""
+    """Resources of this machine or of a cluster."""
 
     cpus: float
     gpus: float
     dashboard: str | None = None
-    """URL, where there is one."""
+    """URL of Ray's dashboard, if there is one."""
 
     node_cpus: float = 0.0
     """CPUs of the largest node."""
@@ -81,31 +81,34 @@ class ClusterResources:
 
 
 def allocate(request: ResourceRequest, cluster: ClusterResources, *, trials: int) -> TrialResources:
-    """Fit a request to what there is: no GPU means CPU, and as many trials at a time as fit.
+    """Fit a request to a cluster: CPUs if it has no GPU, and as many trials at a time as fit.
 
     Args:
-        request: what the user asked for; `gpus="auto"` counts as a whole GPU until it is sized,
-            `fuse="auto"` as none until it is measured.
-        cluster: what there is.
-        trials: trials to run; more at a time would be of no use.
+        request: what the user has requested; `gpus="auto"` counts as a whole GPU and `fuse="auto"`
+            as 1 until they are measured.
+        cluster: what is available.
+        trials: trials to run; no more than these run at a time.
 
     Raises:
-        UserError: more is asked for than there is.
+        UserError: more is requested than is available.
     """
-    asked_gpus = 1.0 if request.gpus == "auto" else request.gpus
-    wanted = [("CPUs", request.cpus, cluster.cpus), ("GPUs", asked_gpus, cluster.gpus)]
-    wanted += [(repr(name), each, cluster.custom.get(name, 0.0)) for name, each in request.custom]
-    for name, asked, there in wanted:
-        if asked is not None and asked > there:
+    requested_gpus = 1.0 if request.gpus == "auto" else request.gpus
+    requested = [("CPUs", request.cpus, cluster.cpus), ("GPUs", requested_gpus, cluster.gpus)]
+    requested += [
+        (repr(name), each, cluster.custom.get(name, 0.0)) for name, each in request.custom
+    ]
+    for name, amount, available in requested:
+        if amount is not None and amount > available:
             raise UserError(
-                f"{asked:g} {name} per trial were asked for, but there are {there:g}; ask for less."
+                f"{amount:g} {name} per trial were asked for, but there are {available:g}; ask for "
+                "less."
             )
-    if asked_gpus is not None and asked_gpus > 1 and asked_gpus != int(asked_gpus):
-        raise UserError(f"More than one GPU per trial must be whole, but got {asked_gpus:g}.")
-    share = asked_gpus if asked_gpus is not None else min(cluster.gpus, 1.0)
+    if requested_gpus is not None and requested_gpus > 1 and requested_gpus % 1:
+        raise UserError(f"More than one GPU per trial must be whole, but got {requested_gpus:g}.")
+    share = requested_gpus if requested_gpus is not None else min(cluster.gpus, 1.0)
     slots = _gpu_slots(share, cluster.gpus)
     each = request.cpus
-    if each is None:  # a trial on a GPU gets its part of the CPUs
+    if each is None:  # a trial on a GPU gets an equal part of the CPUs
         each = max(1.0, cluster.cpus // slots) if share else 1.0
     fit = min(int(cluster.cpus / each + 1e-9), trials, slots if share else trials)
     for name, amount in request.custom:
@@ -118,14 +121,14 @@ def allocate(request: ResourceRequest, cluster: ClusterResources, *, trials: int
 
 
 def _gpu_slots(share: float, gpus: float) -> int:
-    """Return how many trials the GPUs hold: a share never spans two of them."""
+    """Return how many trials fit on the GPUs; a share never spans two of them."""
     if share == 0:
         return 0
     return int(gpus // share) if share >= 1 else int(gpus) * int(1 / share + 1e-9)
 
 
 def local_cluster() -> ClusterResources:
-    """Return the CPUs and GPUs of this machine that this process may use, without any engine."""
+    """Return the CPUs and GPUs of this machine that this process may use, without importing Ray."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         gpus = len([name for name in visible.split(",") if name.strip() not in ("", "-1")])

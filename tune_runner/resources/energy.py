@@ -1,9 +1,12 @@
-"""Energy that a worker's share of its machine took, where the machine shows it.
+"""Measures the energy of a worker's share of its machine, if the machine has readable counters.
 
 Processors: Linux's powercap counters (Intel RAPL, and AMD under the same name), the packages and
 their memory. GPUs: NVML's counter (`pip install nvidia-ml-py`). The machine's energy is shared out
-by what a trial holds of its cores and its GPU, so the shares of all trials and the idle part sum to
-the total. A machine that shows only part of what a trial holds shows nothing.
+by the cores and GPUs of a trial, so the shares of all trials and the idle part sum to the total. If
+only a part of a trial's resources can be measured, nothing is reported.
+
+Written here because codecarbon measures the process as a whole: no share of a trial, and no NaN
+after a missing reading.
 """
 
 import os
@@ -16,23 +19,23 @@ from typing import Any
 POWERCAP = Path("/sys/class/powercap")
 
 Counter = Callable[[], float]
-"""Returns joules since some moment, ever more; raises OSError where it cannot be read any more."""
+"""Returns joules since a fixed moment, never falling; raises OSError if it cannot be read."""
 
 
 class EnergyMeter:
-    """Joules of a share of this machine, since the last time they were asked for."""
+    """Joules of a share of this machine since the last call."""
 
     def __init__(self, counters: list[tuple[Counter, float]]) -> None:
-        """Begin to count.
+        """Start to count.
 
         Args:
-            counters: with the share of each.
+            counters: each with its share, 0 to 1.
         """
         self._counters = counters
         self._last = [counter() for counter, _ in counters]
 
     def joules(self) -> float:
-        """Return the share's joules since this was asked before, or since the start."""
+        """Return the share's joules since the last call, or since the start."""
         now = [counter() for counter, _ in self._counters]
         parts = zip(now, self._last, self._counters, strict=True)
         taken = sum(share * (value - before) for value, before, (_, share) in parts)
@@ -43,13 +46,13 @@ class EnergyMeter:
 def open_meter(
     cpus: float, gpus: float, *, powercap: Path = POWERCAP, cores: int | None = None
 ) -> EnergyMeter | None:
-    """Return a meter of a trial's share of this machine; None where the machine shows no energy.
+    """Return a meter of a trial's share of this machine; None if the machine shows no energy.
 
     Args:
-        cpus: cores that are held.
-        gpus: share of the GPU that is held; 0 without one.
+        cpus: cores of the trial.
+        gpus: its share of the GPU; 0 without one.
         powercap: folder of the kernel's counters.
-        cores: of the machine; None: as many as it has.
+        cores: cores of the machine; None: as many as it has.
     """
     share = cpus / (cores or os.cpu_count() or 1)
     try:
@@ -62,12 +65,12 @@ def open_meter(
                 return None
             counters.append((counter, gpus))
         return EnergyMeter(counters)
-    except OSError:  # there, but for other eyes
+    except OSError:  # the counters exist but are not readable by this user
         return None
 
 
 def _processors(powercap: Path) -> list[Counter]:
-    """Return a counter for each package of the machine, and for its memory where it is apart."""
+    """Return a counter for each package of the machine, and for memory that is counted apart."""
     zones = sorted(powercap.glob("intel-rapl:*")) if powercap.is_dir() else []
     return [
         _zone(zone)
@@ -77,7 +80,7 @@ def _processors(powercap: Path) -> list[Counter]:
 
 
 def _zone(zone: Path) -> Counter:
-    """Return a counter that goes on where the kernel's begins again."""
+    """Return a counter that continues when the kernel's wraps around."""
     around = int((zone / "max_energy_range_uj").read_text())
     turns, last = 0, int((zone / "energy_uj").read_text())
 
@@ -92,7 +95,7 @@ def _zone(zone: Path) -> Counter:
 
 
 def _gpu() -> Counter | None:
-    """Return the counter of this process's first GPU; None where NVML does not show it."""
+    """Return the counter of this process's first GPU; None if NVML does not show it."""
     if find_spec("pynvml") is None:
         return None
     import torch

@@ -1,4 +1,4 @@
-"""Keeps a worker to the CPUs and the GPU memory that it was given."""
+"""Limits a worker to its CPUs and to its share of the GPU memory."""
 
 import gc
 
@@ -6,11 +6,11 @@ from diffrec.errors import UserError
 from tune_runner.resources.allocation import TrialResources
 
 CONTEXT_BYTES = 600 * 2**20
-"""What a process with torch holds on a GPU before its first tensor: CUDA context and kernels."""
+"""GPU memory of a process with torch before its first tensor: CUDA context and kernels."""
 
 
 def apply_resource_limits(resources: TrialResources) -> str:
-    """Keep this worker to what it was given; return torch's name of its device."""
+    """Limit this process to the resources; return torch's name of its device."""
     import torch
 
     torch.set_num_threads(max(1, int(resources.cpus)))
@@ -22,17 +22,17 @@ def apply_resource_limits(resources: TrialResources) -> str:
 
 
 def usable_gpu_fraction(share: float, gpu_bytes: float) -> float:
-    """Return the part of a GPU that a worker's tensors may take: its share less its context.
+    """Return the fraction of a GPU that a worker's tensors may use: its share less its context.
 
-    Torch's limit does not count the context, so without this many small shares would sum to more
-    than there is.
+    Torch's limit does not count the context, so that many small shares would otherwise sum to more
+    than the GPU has.
 
     Args:
-        share: of one GPU, or how many.
+        share: share of one GPU, or a number of whole GPUs.
         gpu_bytes: memory of the GPU.
 
     Raises:
-        UserError: the share does not even hold the context.
+        UserError: the share is smaller than the context.
     """
     left = min(1.0, share) - CONTEXT_BYTES / gpu_bytes
     if left <= 0:
@@ -44,9 +44,9 @@ def usable_gpu_fraction(share: float, gpu_bytes: float) -> float:
 
 
 def release_gpu_memory(device: str) -> None:
-    """Give back what the last trial of this worker held."""
+    """Return the memory of the last trial of this worker to the GPU."""
     if device == "cuda":
         import torch
 
-        gc.collect()  # what a cycle holds is not free
+        gc.collect()  # reference cycles keep memory
         torch.cuda.empty_cache()

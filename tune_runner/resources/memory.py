@@ -1,4 +1,4 @@
-"""What a trial weighs, from its configuration alone; nothing is built and no engine is imported."""
+"""Estimates a trial's memory from its configuration; nothing is built, torch is not imported."""
 
 from itertools import pairwise
 
@@ -9,10 +9,10 @@ from diffrec.config.forecasting import ForecastingConfig
 
 _FLOAT = 4
 _COPIES = 5
-"""Of every weight: itself, its gradient, Adam's two moments, the best-validation state."""
+"""Copies of every weight: itself, its gradient, Adam's two moments, the best-validation state."""
 
 _WIDE_COPIES = 3
-"""Of a wide denoiser's: its gradient comes in pieces, and its best state lies in a file."""
+"""Copies of a wide denoiser's weights: the gradient comes in pieces, the best state is a file."""
 
 _WIDE_BYTES = 2**26
 """See diffrec.training.run.WIDE_BYTES; that module needs torch."""
@@ -21,8 +21,8 @@ _ACTIVATIONS = 8
 """Tensors of a layer's output that training keeps or makes: noise, dropout mask, gradients."""
 
 _ITEM_ACTIVATIONS = 2
-"""The same without an autoencoder, both ends of the network counted: noise, x_t and the dropped-out
-x_t share one tensor; history, output and the output's gradient are three more."""
+"""Tensors of an item space without an autoencoder, both ends of the network counted: noise, x_t and
+the dropped-out x_t share one tensor; history, output and the output's gradient are three more."""
 
 _FORECAST_SCORES = 4
 """Matrices over the items of a forecasting recommender's step: scores, a temporary of their
@@ -32,13 +32,13 @@ _FORECAST_PIECE = 2**25
 """See diffrec.training.forecasting_run.CELLS_PER_PIECE; that module needs torch."""
 
 _GRAM_COPIES = 3
-"""Of a float64 Gram matrix while EASE inverts it."""
+"""Copies of a float64 Gram matrix while EASE inverts it."""
 
 
 def estimate_trial_bytes(
     config: AnyConfig, num_users: int, num_items: int, *, fused: bool = False
 ) -> float:
-    """Return about how much memory training takes at its peak, the data and libraries aside.
+    """Return the estimated peak memory of training in bytes, without the data and libraries.
 
     Trained as one computation with others (`fused`), a wide layer's gradient does not come in
     pieces, and an item space has no tensors that share memory.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
 from optuna.trial import FrozenTrial, TrialState
 
+from search_spaces import Objective
 from tune_runner.schema import POINT
 
 
@@ -23,19 +24,19 @@ def by_point(trials: Iterable[FrozenTrial]) -> dict[Hashable, list[FrozenTrial]]
 def winner_and_rival(
     points: Mapping[Hashable, Sequence[FrozenTrial]],
     *,
-    maximize: bool,
+    objective: Objective,
     is_control: Callable[[FrozenTrial], bool],
 ) -> list[Hashable]:
     """Return the winner's point and its rival's, or as many as there are.
 
     Args:
         points: the complete trials of each point.
-        maximize: whether a higher mean value wins.
+        objective: decides which mean value is better.
         is_control: whether a trial ran what the search is compared with. Where no point did, or
             where it has won itself, the second best is the rival.
     """
     means = {p: sum(float(t.value or 0) for t in ts) / len(ts) for p, ts in points.items()}
-    order = sorted(means, key=means.__getitem__, reverse=maximize)
+    order = sorted(means, key=means.__getitem__, reverse=objective.direction == "maximize")
     # A sampler may have drawn the winner's very values twice: it is no rival of itself.
     others = [p for p in order[1:] if points[p][0].params != points[order[0]][0].params]
     controls = [p for p in others if any(map(is_control, points[p]))]

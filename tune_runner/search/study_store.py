@@ -69,9 +69,7 @@ class StudyStore:
         searched = [t for t in self._trials() if ROLE not in t.user_attrs]
         points = by_point(searched)
         chosen = winner_and_rival(
-            points,
-            maximize=self._study.direction is optuna.study.StudyDirection.MAXIMIZE,
-            is_control=self._is_control,
+            points, objective=self._space.objective, is_control=self._is_control
         )
         last = max((t.user_attrs[SEED] for t in searched if SEED in t.user_attrs), default=0)
         known = {(t.user_attrs.get(POINT), t.user_attrs.get(SEED)) for t in self._trials()}

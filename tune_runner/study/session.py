@@ -25,11 +25,6 @@ class StudySession:
     request: ResourceRequest
     """The user's, with the number of trials to fuse settled where that can be before Ray runs."""
 
-    @property
-    def maximize(self) -> bool:
-        """True if a higher objective is better."""
-        return self.space.objective.direction == "maximize"
-
 
 def describe_study(session: StudySession) -> dict[str, Any]:
     """Return the description of the study as JSON values."""

@@ -1,4 +1,5 @@
 """The worker's side of Ray: a trainable, the trials in it, and the torch backend.
 
-Begin with `trainable`. Nothing here imports Optuna or MLflow; torch is imported here alone.
+Nothing here imports Optuna or MLflow; torch is imported inside the methods, since the driver
+imports these modules too. Begin reading with `trainable`.
 """

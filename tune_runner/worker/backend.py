@@ -1,4 +1,4 @@
-"""What a worker trains with. Torch is loaded here, in workers, and not in the driver.
+"""Training backend of a worker. Torch is loaded here, in workers, and not in the driver.
 
 The driver only describes trials; without torch and scikit-learn it starts ten CPU seconds sooner.
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class TrainingBackend:
-    """The real one; tests put a fake in its place."""
+    """Builds, trains and scores runs with torch. Tests replace it with a fake."""
 
     def build_run(self, config: AnyConfig, split: "TuningSplit", *, device: str) -> Any:
         """Return a fresh training run."""
@@ -24,7 +24,7 @@ class TrainingBackend:
         return build_run(config, split, device=device)
 
     def fuse(self) -> "FusedRuns":
-        """Return what trains runs as one computation, without members yet."""
+        """Return an empty group of runs that are trained as one computation."""
         from diffrec.training.fused.runs import FusedRuns
 
         return FusedRuns()
@@ -35,26 +35,26 @@ class TrainingBackend:
         """Score the run's best-validation state on the test interactions, once.
 
         Returns:
-            The metrics, and what the record keeps of single users, by name of its file.
+            The metrics, and the artifact of single users' results, by name of its file.
         """
         from diffrec.training.runs import metrics_with_valid, user_test_scores
 
-        found = user_test_scores(run, test)
-        metrics = {f"test/{name}": value for name, value in found.means().items()}
+        scores = user_test_scores(run, test)
+        metrics = {f"test/{name}": value for name, value in scores.means().items()}
         metrics |= metrics_with_valid(run, test)
-        return metrics, {USERS_FILE: _kept(found)} if len(found.users) else {}
+        return metrics, {USERS_FILE: _user_sample(scores)} if len(scores.users) else {}
 
 
-def _kept(found: "UserResults") -> dict[str, Any]:
-    """Return the metric of the users that the record keeps, the same ones in every trial."""
+def _user_sample(scores: "UserResults") -> dict[str, Any]:
+    """Return the metric of at most `USERS_KEPT` users, the same ones in every trial."""
     import numpy as np
 
-    rows = np.arange(len(found.users))
+    rows = np.arange(len(scores.users))
     if len(rows) > USERS_KEPT:
         rows = np.sort(np.random.default_rng(0).choice(rows, USERS_KEPT, replace=False))
-    values = found.values[USERS_METRIC][rows]
+    values = scores.values[USERS_METRIC][rows]
     return {
         "metric": USERS_METRIC,
-        "users": found.users[rows].tolist(),
+        "users": scores.users[rows].tolist(),
         "values": [round(float(value), 6) for value in values],
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from search_spaces import Objective
 from tune_runner.events import TrialRecord, TrialResult
 from tune_runner.execution import gauges
 
@@ -54,12 +55,12 @@ def expected(best, planned, **counts):
 @pytest.mark.slow
 def test_prometheus_sees_the_study(ray_local):
     none = {"complete": 1, "pruned": 0, "failed": 0}
-    new = gauges.Gauges("new", "valid/recall@20", maximize=True)
+    new = gauges.Gauges("new", Objective())
     new.start(9, none, None)
-    lower = gauges.Gauges("lower", "valid/loss", maximize=False)
-    lower.start(2, none, (0.5, "0000"))
-    lower.on_trial_end(trial(1), TrialResult("complete", 8, 0.25))
-    resumed = gauges.Gauges("resumed", "valid/recall@20", maximize=True)
+    worse = gauges.Gauges("worse", Objective("valid/ndcg@20"))
+    worse.start(2, none, (0.5, "0000"))
+    worse.on_trial_end(trial(1), TrialResult("complete", 8, 0.25))
+    resumed = gauges.Gauges("resumed", Objective())
     resumed.start(5, none, (0.0625, "0000"))
     ends = [TrialResult("complete", 8, v) for v in (0.25, 0.125)] + [TrialResult("pruned", 3)]
     for number, end in enumerate(ends, start=1):
@@ -68,7 +69,7 @@ def test_prometheus_sees_the_study(ray_local):
     resumed.on_trial_start(trial(4))
     resumed.plan(7)
     wait_for("resumed", expected(0.25, 7, complete=3, pruned=1, running=1))
-    assert scrape("lower") == expected(0.25, 2, complete=2)
+    assert scrape("worse") == expected(0.5, 2, complete=2)
     assert scrape("new") == expected(None, 9, complete=1)
 
 

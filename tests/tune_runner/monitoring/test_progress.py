@@ -2,6 +2,7 @@
 
 import io
 
+from search_spaces import Objective
 from tune_runner.events import TrialRecord, TrialReport, TrialResult
 from tune_runner.monitoring.progress import Progress
 
@@ -13,7 +14,7 @@ def record(number):
 
 def test_a_pipe_gets_a_line_for_each_end_and_one_for_the_study():
     out = io.StringIO()
-    progress = Progress("valid/recall@20", maximize=True, concurrent=2, file=out)
+    progress = Progress(Objective(), concurrent=2, file=out)
     progress.start(5, {"complete": 1, "pruned": 0, "failed": 0}, (0.1, "0000"))
     for number in (1, 2, 3):
         progress.on_trial_start(record(number))
@@ -32,9 +33,9 @@ def test_a_pipe_gets_a_line_for_each_end_and_one_for_the_study():
     assert len(lines) == 4
 
 
-def test_the_best_of_a_loss_is_the_smallest():
-    progress = Progress("valid/loss", maximize=False, concurrent=1, file=io.StringIO())
+def test_a_best_of_zero_is_a_best():
+    progress = Progress(Objective(), concurrent=1, file=io.StringIO())
     progress.start(2, {"complete": 0, "pruned": 0, "failed": 0}, None)
-    for number, value in enumerate((0.0, 0.5)):
+    for number, value in enumerate((0.0, -0.5)):
         progress.on_trial_end(record(number), TrialResult("complete", 1, value))
-    assert "best valid/loss 0.0000 (0000" in progress.line()
+    assert "best valid/recall@20 0.0000 (0000" in progress.line()
