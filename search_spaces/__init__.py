@@ -1,4 +1,8 @@
-"""What to try: search spaces as data, checked against the configuration. No torch, no engines."""
+"""Search spaces as data, checked against the configuration when they are made.
+
+No torch, Ray, Optuna or MLflow here.
+Begin reading with `space`; `catalog` has the shipped ones.
+"""
 
 from search_spaces.definition import Condition, Objective
 from search_spaces.domains import Choice, FractionOf, IntUniform, LogUniform, ScaledFrom, Uniform

@@ -1,4 +1,5 @@
-"""How to try it: runs a search space as a study (Optuna proposes, Ray runs, MLflow records).
+"""Runs a search space as a study: Optuna samples, Ray runs the trials, MLflow records them.
 
-Importing this package imports no engine; each is loaded when a study starts.
+Importing this package imports none of the three; each is loaded when a study starts.
+Begin reading with `runner`, then `trials.controller`.
 """

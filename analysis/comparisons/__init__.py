@@ -1,4 +1,5 @@
 """Comparisons between cells, studies and published numbers, with their intervals.
 
-Begin with `ablation`. No figure and no page here.
+No figure and no page here.
+Begin reading with `ablation`.
 """

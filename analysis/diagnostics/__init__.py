@@ -1,4 +1,5 @@
 """Diagnostics of a study: cost, pruning, importance of parameters, movement of weights.
 
-Begin with `cost`. No figure and no page here.
+No figure and no page here.
+Begin reading with `cost`.
 """

@@ -1,4 +1,5 @@
-"""The report of a study: its content, sentences, tables, page and files.
+"""Report of a study: its content, sentences, tables, page and files.
 
-Begin with `build`. Numbers come from `comparisons` and `diagnostics`.
+Formatting only: numbers come from `comparisons` and `diagnostics`.
+Begin reading with `build`.
 """

@@ -1,4 +1,5 @@
-"""A study as MLflow recorded it: trials, cells, labels, weight trajectories.
+"""A study as MLflow has recorded it: trials, cells, labels, weight trajectories.
 
-Begin with `model`; `mlflow_reader` is analysis' only door to MLflow.
+No statistics here; `mlflow_reader` is the only door to MLflow in `analysis`.
+Begin reading with `model`.
 """

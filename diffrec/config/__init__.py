@@ -1,4 +1,8 @@
-"""Every hyperparameter, once: dataclasses, checks, (de)serialisation, presets. No torch."""
+"""Every hyperparameter, once: dataclasses, checks, (de)serialisation, presets.
+
+Data only: neither torch nor NumPy is imported here.
+Begin reading with `model`.
+"""
 
 from diffrec.config.model import (
     AutoencoderConfig,

@@ -1,4 +1,8 @@
-"""Interactions in compressed rows and time order: sources, checks, item embeddings, batches."""
+"""Interactions in compressed rows and time order: sources, checks, item embeddings.
+
+Read-only arrays; no model and no torch here.
+Begin reading with `interactions`.
+"""
 
 from diffrec.data.assembly import fingerprint
 from diffrec.data.batches import dense_rows

@@ -1,1 +1,5 @@
-"""Devices, memory, precision and seeds; independent of every model."""
+"""Devices, memory, precision and random seeds of a process.
+
+Independent of every model, dataset and configuration.
+Begin reading with `devices`.
+"""

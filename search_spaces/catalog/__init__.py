@@ -1,1 +1,5 @@
-"""The shipped search spaces, one `SPACE` a file. Data only."""
+"""Shipped search spaces, one `SPACE` in each file.
+
+Data only; no machinery here.
+Begin reading with `clustering_ablation`.
+"""

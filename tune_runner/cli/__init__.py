@@ -1,4 +1,8 @@
-"""The command line of `python -m tune_runner`: arguments, and what is done with them."""
+"""Command line of `python -m tune_runner`: arguments, and the commands that they select.
+
+No Ray, Optuna or MLflow is imported here: `--help` answers at once.
+Begin reading with `main`.
+"""
 
 from tune_runner.cli.main import main
 

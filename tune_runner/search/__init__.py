@@ -1,4 +1,5 @@
 """The only door to Optuna: the study, its storage, samplers, pruners and confirmation.
 
-Begin with `study_store`. No Ray and no MLflow here.
+No Ray and no MLflow here.
+Begin reading with `study_store`.
 """

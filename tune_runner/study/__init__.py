@@ -1,4 +1,5 @@
-"""What a study is: its configuration, session, folder, provenance and URLs.
+"""A study as plain data: its configuration, session, folder, provenance and URLs.
 
-Begin with `config`. No Ray, Optuna or MLflow.
+No Ray, Optuna or MLflow here.
+Begin reading with `config`.
 """

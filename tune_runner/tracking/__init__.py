@@ -1,4 +1,5 @@
 """The only door to MLflow: tracker (a thread), outbox (on disk), writer, lookup of runs.
 
-Begin with `tracker`. No Ray and no Optuna here.
+No Ray and no Optuna here.
+Begin reading with `tracker`.
 """

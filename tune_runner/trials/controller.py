@@ -126,7 +126,7 @@ class StudyController:
 
     @property
     def is_done(self) -> bool:
-        """Whether no trial runs, none waits and none is left to ask for."""
+        """Return whether no trial runs, none waits and none is left to ask for."""
         return not self._groups and (not self._waiting or self.stop_reason is not None)
 
     @stop_study_on_disk_error(None)

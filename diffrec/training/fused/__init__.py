@@ -1,1 +1,5 @@
-"""Runs trained as one computation. Empty, so that `compatibility` is imported without torch."""
+"""Runs that are trained as one computation (torch.func), equal to running alone.
+
+Stays empty, so that the driver imports `compatibility` without torch.
+Begin reading with `runs`.
+"""
