@@ -30,7 +30,8 @@ def is_json(path: Path) -> bool:
     """Return whether a text begins as JSON records do."""
     lines, _ = read_sample(path)
     first = next((line.strip() for line in lines if line.strip()), "")
-    return first.startswith("{") or first in ("[", "[{") or first.startswith(("[{", "[ {"))
+    is_array = first == "[" or first.startswith(("[{", "[ {"))
+    return is_array or first.startswith("{") or (first.startswith("[") and first.endswith("]"))
 
 
 def json_table(file: PlainFile, folder: Path, options: ReadOptions) -> Table:
