@@ -208,6 +208,20 @@ def test_a_program_is_installed_under_its_own_name(name, main):
     assert script.load() is main
 
 
+def test_every_benchmark_and_every_page_is_listed():
+    table = (REPOSITORY / "benchmarks" / "README.md").read_text()
+    helpers = {"measuring.py"}  # shared by the others
+    scripts = {path.name for path in (REPOSITORY / "benchmarks").glob("*.py")} - helpers
+    assert [name for name in sorted(scripts) if name not in table] == []
+    index = (REPOSITORY / "docs" / "index.md").read_text()
+    pages = {
+        path.relative_to(REPOSITORY / "docs").as_posix()
+        for path in PAGES
+        if path.is_relative_to(REPOSITORY / "docs")
+    }
+    assert [name for name in sorted(pages - {"index.md"}) if f"({name}" not in index] == []
+
+
 def test_files_that_the_pages_name_exist():
     roots = [REPOSITORY, *(REPOSITORY / name for name in ("tune_runner", "diffrec", "analysis"))]
     for path, span in spans():
