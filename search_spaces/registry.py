@@ -2,6 +2,8 @@
 
 import importlib.util
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from diffrec.errors import UserError, did_you_mean
@@ -69,17 +71,14 @@ def _read_file(path: Path) -> SearchSpace:
         raise UserError(f"{str(path)!r} is no Python file; give the path of a .py file.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses and pickle look their module up there
-    folder = str(path.resolve().parent)
-    sys.path.insert(0, folder)  # as for a script: it may import the modules beside it
     try:
-        spec.loader.exec_module(module)
+        with _imports_from(path.resolve().parent):
+            spec.loader.exec_module(module)
     except UserError:
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's own code may raise anything
         reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         raise UserError(f"Space file {str(path)!r} cannot be run ({reason}); mend it.") from None
-    finally:
-        sys.path.remove(folder)
     space = getattr(module, "SPACE", None)
     if not isinstance(space, SearchSpace):
         raise UserError(
@@ -87,3 +86,16 @@ def _read_file(path: Path) -> SearchSpace:
             f"{'none' if space is None else f'a {type(space).__name__}'}."
         )
     return space
+
+
+@contextmanager
+def _imports_from(folder: Path) -> Iterator[None]:
+    """Let a file import the modules beside it, as a script may, and leave no bytecode there."""
+    wrote = sys.dont_write_bytecode
+    sys.path.insert(0, str(folder))
+    sys.dont_write_bytecode = True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = wrote
+        sys.path.remove(str(folder))
