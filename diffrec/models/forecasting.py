@@ -1,4 +1,4 @@
-"""F-DiffRec and LF-DiffRec: recommenders that are trained to predict the future from the past.
+"""F-DiffRec and LF-DiffRec: recommenders trained to predict the future from the past.
 
 A bridge (`diffrec.diffusion.bridge`) leads from the discounted future x_0 to the recency-weighted
 past y. The network predicts x_0 from x_t; a trained one is queried with the past at the end of the
@@ -34,7 +34,7 @@ from diffrec.models.noise import Noise, UserNoise
 
 
 class ForecastingRecommender(nn.Module):
-    """Predicts a user's next items from the recency-weighted newest ones."""
+    """Recommender that predicts a user's next items from the recency-weighted newest ones."""
 
     batches_seen: Tensor
 
@@ -44,7 +44,7 @@ class ForecastingRecommender(nn.Module):
         """Build with fresh weights from torch's global generator.
 
         Args:
-            config: what to build.
+            config: configuration of the recommender.
             num_items: number of items.
             cluster_ids: cluster of each item, shape (num_items,); needed with an autoencoder.
         """
@@ -68,12 +68,12 @@ class ForecastingRecommender(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are."""
+        """Device of the parameters."""
         return self.batches_seen.device
 
     @property
     def is_collapsible(self) -> bool:
-        """Whether the chain may run in the hidden layer: its x_0_hat is the network's own output.
+        """True if x_0_hat is the network's own output: the chain may then run in the hidden layer.
 
         A softmax is not linear, and the output at masked items was never trained, so it is replaced
         by zero before the next step.
@@ -117,7 +117,7 @@ class ForecastingRecommender(nn.Module):
         """Return a score per item, shape (len(users), num_items).
 
         Args:
-            history: what all users did.
+            history: interactions of all users.
             users: rows of `history` to score, shape (batch,).
         """
         rows = history.select_users(users)

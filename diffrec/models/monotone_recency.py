@@ -1,8 +1,8 @@
-"""A recency curve with two parameters that cannot fit noise: monotone, flat in the limit.
+"""Monotone recency curve of two parameters, which cannot fit noise.
 
-The free curve has a weight for each of 14 ages, and on short histories most of them are taught by
+The free curve has a weight for each of 14 ages, and on short histories most of them are fitted to
 few interactions. This one is a power law, w(age) = (1 + age / tau)^(-beta) with beta > 0, which
-falls or is flat and covers what free curves came to on ml-1m_clean (1, .79, .63, .41, .28, .21, .16
+falls or is flat and fits what free curves learned on ml-1m_clean (1, .79, .63, .41, .28, .21, .16
 at ages 0, 1, 3, 7, 15, 31, 63). A Gaussian prior pulls it towards ones; its strength against the
 likelihood is that of one user, so it matters less the more users there are.
 """
@@ -14,14 +14,14 @@ from torch.nn import functional as F
 from diffrec.models.recency import KNOT_AGES, RecencyCurve
 
 _FLAT = -3.0
-"""Start of beta before softplus: 0.05, weights near ones."""
+"""Offset of beta before softplus: beta starts at 0.05, so weights start near ones."""
 
 _LOG2_TAU = 2.0
-"""Start, and mean of the prior, of log2 tau."""
+"""Initial value and prior mean of log2 tau."""
 
 
 class MonotoneRecencyCurve(RecencyCurve):
-    """W as a power law of the age; otherwise as the free curve."""
+    """Curve W as a power law of the age; its interface is that of the free curve."""
 
     def __init__(self, num_rows: int = 1) -> None:
         nn.Module.__init__(self)

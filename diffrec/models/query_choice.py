@@ -1,8 +1,8 @@
-"""A guard before weighted queries: which query a trained recommender uses is told by validation.
+"""Guard of weighted queries: validation chooses the query that a trained recommender uses.
 
-Weights by recency help where time matters and harm where it does not, and so does a scale of the
-query other than one. A guarded recommender is therefore validated with each, and keeps the best;
-the plain history at scale one is always among them, and wins where all are equal.
+Recency weights, and a query scale other than one, help if time matters and harm if it does not. A
+guarded recommender is therefore validated with each query and keeps the best; the plain history at
+scale one is always among them, and wins a tie.
 """
 
 from typing import NamedTuple
@@ -12,26 +12,26 @@ from torch import Tensor, nn
 
 
 class Query(NamedTuple):
-    """How a trained network is queried with a history."""
+    """Form in which a history is given to a trained network."""
 
     is_weighted: bool
-    """Whether interactions have their weights, or ones."""
+    """True if interactions have their weights, False for ones."""
 
     scale: float
     """Factor on the history."""
 
 
 class QueryChoice(nn.Module):
-    """The queries to choose among and the chosen one, which travels with `state_dict`."""
+    """Queries to choose from, and the chosen one, which is part of `state_dict`."""
 
     chosen: Tensor
-    """float64 (2,): whether it is weighted, its scale."""
+    """Chosen query, float64 (2,): 1 if weighted, and its scale."""
 
     def __init__(self, scale: float) -> None:
         """Start with the plain history.
 
         Args:
-            scale: the configured one, which is tried beside 1.
+            scale: the configured scale, tried beside 1.
         """
         super().__init__()
         scales = dict.fromkeys((1.0, scale))

@@ -1,9 +1,9 @@
-"""Learned recency: a weight per age, taught by the user's own next items.
+"""Learned recency: a weight per age, fitted to the user's own next items.
 
 A reconstruction loss cannot learn such weights (it only shrinks them); the signal must be the
-future. So a user's training history is cut at a random point, the weighted past is put to the
-network, and the next items are scored by a multinomial likelihood whose gradient reaches the
-weights alone. Neither validation nor test interactions are touched.
+future. So a user's training history is cut at a random point, the network is queried with the
+weighted past, and the next items are scored by a multinomial likelihood whose gradient reaches the
+weights alone. Validation and test interactions are not used.
 """
 
 import logging
@@ -26,9 +26,9 @@ CUT_RANGE = (0.5, 0.9)
 
 
 class RecencyCurve(nn.Module):
-    """W: positive weights at log-spaced ages, linear in between, ones at the start.
+    """Curve W: positive weights at log-spaced ages, linear in between, ones at the start.
 
-    One row for all diffusion steps, or a row for each: step t then looks at the history weighted by
+    One row for all diffusion steps, or a row for each: step t then uses the history weighted by
     row t (`GaussianProcess.reverse_chain`).
     """
 
@@ -41,7 +41,7 @@ class RecencyCurve(nn.Module):
         return self.log_weights.exp()
 
     def all_rows(self, history: Interactions) -> list[Tensor | None]:
-        """Return for each row the weight of every interaction, (nnz,), at the binary norm."""
+        """Return the weights of all interactions for each row, (nnz,) each, at the binary norm."""
         device = self.log_weights.device
         ages = to_device(history.ages(), device)
         users = to_device(history.users(), device)
@@ -102,8 +102,8 @@ def cut_histories(
 def in_spreads(scores: Tensor) -> Tensor:
     """Return the scores, shape (batch, num_items), in units of each user's standard deviation.
 
-    A reconstruction's scores spread over .05, an autoencoder's logits over 2: one temperature then
-    serves both. No gradient goes through the unit.
+    Scores of a reconstruction spread over .05, an autoencoder's logits over 2: with this unit one
+    temperature serves both. The unit has no gradient.
     """
     spread = scores.detach().std(dim=-1, keepdim=True)
     return scores / spread.where(spread > 0, torch.ones_like(spread))
@@ -112,7 +112,7 @@ def in_spreads(scores: Tensor) -> Tensor:
 def future_nll(scores: Tensor, past: Interactions, future: Interactions) -> Tensor:
     """Return the mean over users of the mean -log softmax of their next items.
 
-    What the user has had is not a candidate, as in the ranking.
+    Items of the past are masked, as in the ranking. `scores` has shape (batch, num_items).
     """
     device = scores.device
     rows, items = (to_device(a.astype(np.int64), device) for a in (past.users(), past.indices))

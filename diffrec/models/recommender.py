@@ -1,4 +1,4 @@
-"""The four published variants and their extensions: one class, composed of parts.
+"""DiffRec, L-, T- and LT-DiffRec and their extensions as one class, composed of parts.
 
 DiffRec diffuses item vectors; with an autoencoder (L-) the latent of one; with temporal weights
 (T-) weighted vectors; LT- does both.
@@ -33,18 +33,18 @@ from diffrec.runtime.devices import to_device
 
 
 class _ScoringCache(NamedTuple):
-    """What the scores of all users have in common while no weight changes."""
+    """Results that the scores of all users share while no weight changes."""
 
     shortcut: Shortcut | None
-    """None where the chain cannot run in the hidden layer."""
+    """`build_shortcut` of the chain; None if it cannot run in the hidden layer."""
 
     columns: Tensor | None
-    """What a sparse history is multiplied by first, (num_items, width), contiguous: W_x by items or
-    the encoders' first layers. None where the chain starts from a dense history."""
+    """First factor of a sparse history, (num_items, width), contiguous: W_x by items, or the first
+    layers of the encoders. None if the chain starts from a dense history."""
 
 
 class DiffusionRecommender(nn.Module):
-    """Denoises a user's history into a score per item.
+    """Recommender that denoises a user's history into a score per item.
 
     Everything a run needs to continue is in `state_dict`: weights, diffusion coefficients, the loss
     memory of the timestep sampler, the cluster order, the batches seen.
@@ -58,7 +58,7 @@ class DiffusionRecommender(nn.Module):
         """Build with fresh weights from torch's global generator.
 
         Args:
-            config: what to build.
+            config: configuration of the recommender.
             num_items: width of the interaction vectors.
             cluster_ids: cluster of each item, shape (num_items,); needed with an autoencoder.
         """
@@ -82,7 +82,7 @@ class DiffusionRecommender(nn.Module):
         self.register_buffer("batches_seen", torch.zeros((), dtype=torch.long))
         self._cache: _ScoringCache | None = None
         self.chain_dtype: torch.dtype | None = None
-        """Of the reverse chain's products (`chain_precision`); None: the weights' own."""
+        """Dtype of the reverse chain's products (`chain_precision`); None: that of the weights."""
 
     def training_weights(
         self, history: Interactions
@@ -101,11 +101,11 @@ class DiffusionRecommender(nn.Module):
         """Return the loss of a batch, a scalar.
 
         Args:
-            x_0: histories to learn from, shape (batch, num_items).
-            target: what they are compared with, same shape; the same tensor unless temporal
-                weights touch only one of the two.
+            x_0: histories to noise, shape (batch, num_items).
+            target: what x_0_hat is compared with, same shape; the same tensor unless temporal
+                weights apply to only one of the two.
             epoch: zero-based epoch, for the annealing of L-DiffRec's diffusion weight; a float64
-                scalar on the device where the step is recorded.
+                scalar on the device inside a CUDA graph.
         """
         self.batches_seen += 1
         if self.autoencoder is None:
@@ -128,11 +128,11 @@ class DiffusionRecommender(nn.Module):
     def scores(self, history: Interactions, users: np.ndarray) -> Tensor:
         """Return x_0_hat: a score per item, shape (len(users), num_items).
 
-        A chain that draws noise draws each user's own from the configuration's seed, so asking
-        again gives the same.
+        A stochastic chain draws each user's noise from the configuration's seed, so repeated calls
+        return the same scores.
 
         Args:
-            history: what all users did.
+            history: interactions of all users.
             users: rows of `history` to score, shape (batch,).
         """
         rows = history.select_users(users)
@@ -142,7 +142,7 @@ class DiffusionRecommender(nn.Module):
 
     @contextmanager
     def cached_scoring(self) -> Iterator[None]:
-        """Compute what the scores of all users share once; no weight may change meanwhile."""
+        """Compute once what the scores of all users share; no weight may change meanwhile."""
         with torch.no_grad():
             self._cache = self._build_cache()
         try:
@@ -152,9 +152,9 @@ class DiffusionRecommender(nn.Module):
 
     @contextmanager
     def chain_precision(self, dtype: torch.dtype | None) -> Iterator[None]:
-        """Run the reverse chain in a shorter format where that is exact but for rounding.
+        """Run the reverse chain's products in `dtype`; None: in that of the weights.
 
-        Validation, which chooses an epoch, may use it; reported metrics are float32.
+        Validation, which chooses an epoch, may use bfloat16; reported metrics are float32.
         """
         before, self.chain_dtype = self.chain_dtype, dtype
         try:
@@ -181,7 +181,7 @@ class DiffusionRecommender(nn.Module):
 
     @contextmanager
     def frozen_except_w(self) -> Iterator[None]:
-        """Freeze every parameter but W, and dropout, so that gradient reaches W alone."""
+        """Freeze all parameters but W, and dropout, so that only W gets a gradient."""
         assert self.recency is not None
         mine = {id(p) for p in self.recency.parameters()}
         others = [p for p in self.parameters() if id(p) not in mine]
@@ -198,7 +198,7 @@ class DiffusionRecommender(nn.Module):
             self.train(was_training)
 
     def learned_weights(self) -> Tensor | None:
-        """Return W: a row for each step, or a single one; None where nothing is learned.
+        """Return W, one row or a row per step; None if no weights are learned.
 
         Columns are the ages `KNOT_AGES`, or the remembered losses, newest first.
         """
@@ -211,23 +211,23 @@ class DiffusionRecommender(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are."""
+        """Device of the parameters."""
         return self.batches_seen.device
 
     @property
     def _learned(self) -> RecencyCurve | LearnedTimestepSampler | None:
-        """Who holds W."""
+        """Module that contains W; None if no weights are learned."""
         sampler = self.timestep_sampler
         return sampler if isinstance(sampler, LearnedTimestepSampler) else self.recency
 
     @property
     def _is_exactly_linear(self) -> bool:
-        """Whether the reverse chain may run in the hidden layer (diffusion/chain.py)."""
+        """True if the reverse chain may run in the hidden layer (diffusion/chain.py)."""
         return not (self.process.stochastic_sampling or self.denoiser.normalize_input)
 
     @property
     def _is_sparse_start(self) -> bool:
-        """Whether the chain starts from the sparse history itself."""
+        """True if the chain starts from the sparse history itself."""
         start = self.process.num_inference_noise_steps == 0 and self.autoencoder is None
         return start and self._is_exactly_linear
 
@@ -281,7 +281,7 @@ class DiffusionRecommender(nn.Module):
         return (loss.per_row / timesteps.importance.to(x_0.dtype)).mean(), loss.x_0_hat
 
     def _build_cache(self) -> _ScoringCache:
-        """Return what the scores of all users share."""
+        """Return the results that the scores of all users share."""
         columns = shortcut = None
         if self.autoencoder is not None:
             columns = self.autoencoder.first_layers()
@@ -298,7 +298,7 @@ class DiffusionRecommender(nn.Module):
         history_at: Callable[[int], Tensor] | None,
         draw: Draw,
     ) -> Tensor:
-        """Run the chain from `x_0`; `history_at`, where steps differ, is the history of each."""
+        """Run the chain from `x_0`; `history_at` gives each step's history if steps differ."""
         process, denoiser = self.process, self.denoiser
         x_t, share = process.noise_history(x_0, draw), process.history_share
         if cache.shortcut is None:

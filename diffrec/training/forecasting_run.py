@@ -1,4 +1,4 @@
-"""The run of a forecasting recommender: its batches are cuts of histories, not users."""
+"""Run of a forecasting recommender, whose batches are cuts of histories, not users."""
 
 import torch
 
@@ -10,12 +10,12 @@ from diffrec.runtime.seeding import derive_seed, generator
 from diffrec.training.run import TrainingRun, isolated_rng
 
 CELLS_PER_PIECE = 2**25
-"""Scores of a batch that are computed at a time, 128 MiB in float32. A batch over many items is
-taken in pieces of rows whose gradients add up, so memory does not grow with batch times items."""
+"""Scores of a batch computed at a time, 128 MiB in float32. A larger batch is split into rows whose
+gradients are added, so memory does not grow with batch times items."""
 
 
 class ForecastingRun(TrainingRun):
-    """Trains on random cuts of the train histories; all else is as for every recommender.
+    """Run that trains on random cuts of the train histories; all else is as in `TrainingRun`.
 
     An epoch has as many batches as it takes to pass over the users once. Cuts and dropped
     interactions come from a generator named after seed and epoch, so a resumed run equals an

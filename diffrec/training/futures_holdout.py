@@ -1,8 +1,8 @@
-"""Hold back the newest interactions of some users from the network, so that W can learn from them.
+"""Holdout of the newest interactions of some users, on which the recency weights W are fitted.
 
-A network has seen the future of the histories that it was trained on, and W then trusts old items
-that merely remind it. Leaving whole users out loses them for the network; here it is trained on all
-users, on some without the last part of their history.
+The network has memorised the later items of the histories that it was trained on, and W fitted on
+them overrates old items. Holding out whole users would lose them for the network; here it is
+trained on all users, on some without the last part of their history.
 """
 
 import numpy as np

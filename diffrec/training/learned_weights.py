@@ -1,4 +1,4 @@
-"""Temporal weights that are learned: their lessons after each epoch, and how they moved."""
+"""Fits the learned temporal weights W after each epoch and records their trajectory."""
 
 import logging
 from typing import Any
@@ -15,11 +15,11 @@ from diffrec.training.adamw import AdamW
 logger = logging.getLogger(__name__)
 
 MAX_SNAPSHOTS = 128
-"""Snapshots of W that a run keeps at most."""
+"""Largest number of snapshots of W in a run."""
 
 
 def holdout_mask(train: Interactions, share: float, seed: int) -> np.ndarray:
-    """Return who of `train` only W learns from: a mask over the users, the same at every call."""
+    """Return a mask of the users that only W is fitted on, (num_users,), equal at every call."""
     chosen = np.zeros(train.num_users, dtype=bool)
     if share > 0:
         users = np.flatnonzero(train.lengths >= 2)
@@ -37,8 +37,8 @@ def fit_recency_weights(
 ) -> None:
     """Update W by the future of a few users, once for `future_every` batches of the epoch.
 
-    W has 14 weights a row and needs few users. The network rests meanwhile, so the matrices of its
-    chain are computed once (`frozen_except_w`).
+    W has 14 weights a row and needs few users. The network is frozen meanwhile, so the matrices of
+    its chain are computed once (`frozen_except_w`).
 
     Args:
         model: a recommender with `learned_recency`.

@@ -1,7 +1,7 @@
-"""One training run that whoever consumes it may stop, save and continue after any epoch.
+"""Training run as an iterator of epochs: it can be stopped, saved and resumed after any of them.
 
-The run sees a `TuningSplit`, which has no test interactions; `score_test` opens those once, after
-the run, from the best-validation state.
+The run gets a `TuningSplit`, which has no test interactions; `runs.score_test` uses those once,
+after the run, with the best-validation state.
 """
 
 import math
@@ -36,11 +36,11 @@ from diffrec.training.reports import EpochReport
 OBJECTIVE = "valid/recall@20"
 
 WIDE_BYTES = 2**26
-"""Layers of at least this size are updated during the backward pass, piece by piece."""
+"""Smallest layer, in bytes, that is updated in chunks during the backward pass."""
 
 
 class NonFiniteLossError(RuntimeError):
-    """The loss of an epoch is NaN or infinite; `epoch` is one-based."""
+    """Error: the loss of an epoch (one-based) is NaN or infinite."""
 
     def __init__(self, epoch: int) -> None:
         super().__init__(f"The loss is not finite in epoch {epoch}; lower the learning rate.")
@@ -48,11 +48,11 @@ class NonFiniteLossError(RuntimeError):
 
 
 class TrainingRun:
-    """Trains one recommender, epoch by epoch.
+    """Run that trains one recommender, epoch by epoch.
 
     Every random draw comes from a seed named after the config's root seed, its purpose and the
-    epoch, so a resumed run equals an uninterrupted one to the bit. On a GPU learned weights W are
-    the exception: their sums are added up there in no fixed order.
+    epoch, so a resumed run equals an uninterrupted one to the bit; except learned weights W on a
+    GPU, which adds their sums in no fixed order.
     """
 
     def __init__(self, config: TrainedConfig, split: TuningSplit, *, device: str = "cpu") -> None:
@@ -84,7 +84,7 @@ class TrainingRun:
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
+        """Device of the model."""
         return self.model.device
 
     @property
@@ -103,7 +103,7 @@ class TrainingRun:
             yield self.next_epoch()
 
     def next_epoch(self) -> EpochReport:
-        """Train one epoch; validate where it is due.
+        """Train one epoch and validate if it is due.
 
         Raises:
             NonFiniteLossError: the mean loss is NaN or infinite.
@@ -115,11 +115,11 @@ class TrainingRun:
         return self.close_epoch(loss, seconds)
 
     def close_epoch(self, loss: float, seconds: float) -> EpochReport:
-        """Take an epoch that was trained; validate where it is due.
+        """Record an epoch that was trained and validate if it is due.
 
         Args:
-            loss: mean over its batches.
-            seconds: that training took.
+            loss: mean loss over its batches.
+            seconds: time of its training.
 
         Raises:
             NonFiniteLossError: the loss is NaN or infinite.
@@ -145,17 +145,17 @@ class TrainingRun:
         return EpochReport(self.epoch, loss, seconds, metrics, is_best, self.finished)
 
     def restore_best(self) -> None:
-        """Put the best-validation weights into `model`."""
+        """Load the best-validation weights into `model`."""
         self._best.restore(self.model)
 
     def weight_trajectory(self) -> dict[str, Any] | None:
-        """Return W at the start and at every validation, as the record keeps it; None without W."""
+        """Return W at the start and at every validation, for the trial's record; None without W."""
         return None if self._trajectory is None else self._trajectory.to_json()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything the run needs to go on; safe for `torch.load(weights_only=True)`."""
+        """Return all that is needed to resume; safe for `torch.load(weights_only=True)`."""
         model = {name: own_storage(value) for name, value in self.model.state_dict().items()}
-        # While the newest weights are the best they are one and the same: written once.
+        # if the newest weights are the best, they are written once
         best = model if 0 < self.epoch == self.best_epoch else self._best.tensors()
         return {
             "config": self.config.to_dict(),
@@ -190,11 +190,11 @@ class TrainingRun:
         self._best.store(state["best_state"])
 
     def drop_graph(self) -> None:
-        """Let the recorded step go: it is no more needed, or weights or moments lie elsewhere."""
+        """Drop the CUDA graph: it is not needed any more, or weights or moments have moved."""
         self._step = None
 
     def _train_epoch(self) -> float:
-        """Pass once over the users with a history; return the mean loss."""
+        """Train one epoch over the users with a history; return the mean loss."""
         model, seed = self.model, self.config.seed
         device = model.device
         model.train()
@@ -208,7 +208,7 @@ class TrainingRun:
         return float(total) / max(batches, 1)
 
     def batches(self) -> Iterator[Batch]:
-        """Yield the coming epoch's batches, every user once."""
+        """Yield the batches of the coming epoch, every user once."""
         users, rng = self.users, generator(self.config.seed, "shuffle", self.epoch)
         return self.loader.batches(
             users[rng.permutation(len(users))], self.config.training.batch_size
@@ -221,7 +221,7 @@ class TrainingRun:
         return torch.autocast(kind, dtype=dtype, enabled=dtype is not None)
 
     def update_recency(self) -> None:
-        """Give the learned recency its lessons, after the batches of an epoch."""
+        """Fit the learned recency weights, after the batches of an epoch."""
         model = self.model
         if isinstance(model, DiffusionRecommender) and model.recency is not None:
             rng = generator(self.config.seed, "future", self.epoch)
@@ -237,14 +237,14 @@ class TrainingRun:
             self._step = self._step or GraphedStep(self)
             return self._step.on(self, batch)
         assert not isinstance(self.model, ForecastingRecommender)  # ForecastingRun has its own
-        with self.autocast():  # its rows have no name here: they go before the backward pass
+        with self.autocast():  # rows without a name are freed before the backward pass
             loss = self.model.training_loss(
                 *inputs_and_targets(self.loader.rows(batch)), self.epoch
             )
         return self.learn(loss)
 
     def learn(self, loss: torch.Tensor) -> torch.Tensor:
-        """Update every weight once by the gradient of `loss`; return it without its history."""
+        """Update every weight once by the gradient of `loss`; return it detached."""
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -256,7 +256,7 @@ class TrainingRun:
 
     @contextmanager
     def _wide_layers_updated_in_chunks(self) -> Iterator[None]:
-        """Let the optimiser take the gradients of wide layers as they come."""
+        """Let the optimiser update wide layers during the backward pass."""
         wide = self._wide_layers()
         for layer in wide:
             layer.grad_consumer = partial(self.optimizer.step_in_chunks, layer.weight)
@@ -276,14 +276,14 @@ class TrainingRun:
 
 @contextmanager
 def isolated_rng(device: torch.device, seed: int) -> Iterator[None]:
-    """Draw from a stream of its own; the process's generators are left as they were."""
+    """Seed torch's generators inside the context; restore them afterwards."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
 
 
 class GraphedStep:
-    """A run's training step on full batches, recorded; batch and epoch lie where it reads them."""
+    """Training step of a run on full batches as a CUDA graph, with its input buffers."""
 
     def __init__(self, run: "TrainingRun") -> None:
         shape = run.config.training.batch_size, run.split.train.num_items
@@ -292,14 +292,14 @@ class GraphedStep:
         self._graph = CudaGraphedCall()
 
     def on(self, run: "TrainingRun", batch: Batch) -> Tensor:
-        """Take the run's step on a batch; return the loss, which the next step overwrites."""
+        """Run the step on a batch; return the loss, which the next step overwrites."""
         self._epoch.fill_(run.epoch)
         for which, rows in enumerate(self._rows):
             batch.write(which, rows)
         return self._graph(partial(self._work, run))
 
     def _work(self, run: "TrainingRun") -> Tensor:
-        assert not isinstance(run.model, ForecastingRecommender)  # its steps are not recorded
+        assert not isinstance(run.model, ForecastingRecommender)  # its steps use no graph
         with run.autocast():
             loss = run.model.training_loss(*inputs_and_targets(self._rows), self._epoch)
         return run.learn(loss)
