@@ -103,9 +103,20 @@ class ForecastTaskConfig:
     loss: Literal["multinomial", "squared_error"] = "multinomial"
     """Negative log likelihood of the discounted future, or mean squared error."""
 
+    num_negatives: int | None = None
+    """Items drawn for each batch, beside those that it predicts, over which the multinomial's
+    normaliser is estimated without bias; None: all items. For catalogues of 100,000 and more."""
+
     def __post_init__(self) -> None:
         for name in ("past_items", "future_items"):
             at_least(f"forecast.{name}", getattr(self, name), 1)
+        if self.num_negatives is not None:
+            at_least("forecast.num_negatives", self.num_negatives, 1)
+            require(
+                self.loss == "multinomial",
+                "`forecast.num_negatives` estimates the multinomial's normaliser, but "
+                f"`forecast.loss` is {self.loss!r}; set it to None.",
+            )
         for name in ("past_half_life", "future_half_life"):
             positive(f"forecast.{name}", getattr(self, name))
         require(
@@ -167,6 +178,11 @@ class ForecastingConfig(_Readable):
             not latent or loss == "multinomial",
             "The autoencoder's loss is the multinomial likelihood, but `forecast.loss` is "
             f"{loss!r}; set it to 'multinomial', or leave the autoencoder out.",
+        )
+        require(
+            not latent or self.forecast.num_negatives is None,
+            "The autoencoder decodes all items, so `forecast.num_negatives` has no effect with it, "
+            f"but got {self.forecast.num_negatives}; set it to None.",
         )
         require(
             latent or loss == "squared_error" or self.bridge.loss_weighting == "uniform",

@@ -41,13 +41,15 @@ _OURS = "ours, for the embedded dataset"
 
 
 # Recency is asked with, never trained on: training on weighted histories costs the network what it
-# knows of the older items (docs/science/deviations.md).
+# knows of the older items (docs/science/deviations.md). Where time carries little, weights and
+# scale do harm, so a guard compares them with the plain history at every validation.
 _WEIGHTED: dict[str, dict[str, Any]] = {
     "exponential": {
         "half_life": 5.0,
         "weigh_inference": True,
         "keep_norm": True,
         "inference_scale": 2.0,
+        "guard": True,
     },
     "learned_steps": {"ltw_learning_rate": 0.01, "per_step": True},
     "learned_recency": {
@@ -57,9 +59,12 @@ _WEIGHTED: dict[str, dict[str, Any]] = {
         "future_users": 256,
         "future_every": 3,
         "future_holdout": 0.1,
+        "future_holdout_unit": "interactions",
+        "recency_curve": "monotone",
         "weigh_inference": True,
         "keep_norm": True,
         "inference_scale": 2.0,
+        "guard": True,
     },
 }
 

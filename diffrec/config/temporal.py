@@ -66,6 +66,18 @@ class TemporalConfig:
     network has seen the future of those that it was trained on, and W then trusts old items that
     merely remind it; 0: W learns from all of them all the same."""
 
+    future_holdout_unit: Literal["users", "interactions"] = "users"
+    """Learned recency: what the network is not trained on. `users`: the held-out users as a whole.
+    `interactions`: the end of their histories only, so no user is lost to the network."""
+
+    recency_curve: Literal["free", "monotone"] = "free"
+    """Learned recency: a weight of its own for each of 14 ages, or a power law with two parameters
+    that never rises with age and is drawn towards ones."""
+
+    guard: bool = False
+    """At every validation also query without weights, and at scale 1; the best query is kept and
+    recorded. The weights are then used only where validation prefers them."""
+
     per_step: bool = False
     """Learned: W has a row per diffusion step, not one that serves all."""
 
@@ -120,12 +132,34 @@ class TemporalConfig:
             f"{self.weighting!r} does not learn from; leave it at 0.",
         )
         positive("temporal.inference_scale", self.inference_scale)
+        self._check_safety()
         self._check_uses()
 
     @property
     def is_static(self) -> bool:
         """Whether weights are known before training."""
         return self.weighting in ("none", "linear", "exponential")
+
+    def _check_safety(self) -> None:
+        learns = self.weighting == "learned_recency"
+        require(
+            self.future_holdout_unit == "users" or self.future_holdout > 0,
+            "`temporal.future_holdout_unit` has no effect without `temporal.future_holdout`, but "
+            f"got {self.future_holdout_unit!r}; leave it at 'users'.",
+        )
+        require(
+            self.recency_curve == "free" or learns,
+            f"`temporal.recency_curve` has no effect with temporal.weighting={self.weighting!r}, "
+            f"but got {self.recency_curve!r}; leave it at 'free'.",
+        )
+        queries = self.weigh_inference and not (
+            self.weigh_training_input or self.weigh_training_target
+        )
+        require(
+            queries or not self.guard,
+            "`temporal.guard` compares queries with and without weights, so it needs "
+            "`temporal.weigh_inference` and a network trained without weights; unset it.",
+        )
 
     def _check_uses(self) -> None:
         training = self.weigh_training_input or self.weigh_training_target

@@ -1,9 +1,10 @@
 """Losses of a forecast against a sparse future, per row, without a dense target."""
 
+import math
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diffrec.data.cuts import WeightedRows
@@ -25,6 +26,46 @@ def multinomial_losses(logits: Tensor, future: WeightedRows, seen: WeightedRows 
     hidden = None if seen is None else to_device(seen.cells(num_items), device)
     rows, cells = to_device(future.rows(), device), to_device(future.cells(num_items), device)
     return _Multinomial.apply(logits, hidden, rows, cells, to_device(future.weights, device))  # type: ignore[return-value]
+
+
+def sampled_multinomial_losses(
+    hidden: Tensor, last: nn.Linear, future: WeightedRows, seen: WeightedRows | None, count: int
+) -> Tensor:
+    """Return `multinomial_losses` with an estimate of the sum over all items, shape (batch,).
+
+    The sum runs over all items of the batch's futures and over `count` others, drawn uniformly
+    without replacement and each counted as many times as makes the sum unbiased. Memory and time
+    no longer grow with the items, the weights aside.
+
+    Args:
+        hidden: input of the output layer, shape (batch, units).
+        last: the output layer.
+        future: x_0, a row each.
+        seen: items that are no candidates; None: all items are.
+        count: other items to draw, from torch's generator of the device.
+    """
+    num_items, device = last.out_features, hidden.device
+    shuffled = torch.randperm(num_items, device=device)
+    is_future = torch.zeros(num_items, dtype=torch.bool, device=device)
+    is_future[to_device(future.items, device)] = True
+    others = shuffled[~is_future[shuffled]]
+    drawn = others[:count]
+    columns = torch.cat([torch.nonzero(is_future).squeeze(1), drawn])
+    place = torch.full((num_items,), -1, dtype=torch.long, device=device)
+    place[columns] = torch.arange(len(columns), device=device)
+    logits = F.linear(hidden, last.weight[columns], last.bias[columns])
+    if len(drawn):
+        times = torch.zeros_like(columns, dtype=logits.dtype)
+        times[-len(drawn) :] = math.log(len(others) / len(drawn))
+        logits = logits + times
+    rows, items = to_device(future.rows(), device), to_device(future.items, device)
+    cells = rows * len(columns) + place[items]
+    hidden_cells = None
+    if seen is not None:
+        column = place[to_device(seen.items, device)]
+        found = column >= 0
+        hidden_cells = (to_device(seen.rows(), device) * len(columns) + column)[found]
+    return _Multinomial.apply(logits, hidden_cells, rows, cells, to_device(future.weights, device))  # type: ignore[return-value]
 
 
 def squared_error_losses(output: Tensor, future: WeightedRows, seen: WeightedRows | None) -> Tensor:

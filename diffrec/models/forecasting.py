@@ -26,6 +26,7 @@ from diffrec.models.autoencoder import ClusteredAutoencoder
 from diffrec.models.forecast_loss import (
     forecast_distribution,
     multinomial_losses,
+    sampled_multinomial_losses,
     squared_error_losses,
     without,
 )
@@ -103,11 +104,7 @@ class ForecastingRecommender(nn.Module):
         if process.has_noise:
             noise = self.noise(product.new_empty(cuts.num_rows, self.num_items))
             product = product + process.noise_of(denoiser.product(noise), timesteps.t)
-        output = denoiser(product, timesteps.t)
-        if self.config.forecast.loss == "multinomial":
-            losses = multinomial_losses(output, cuts.future, cuts.seen)
-        else:
-            losses = squared_error_losses(output, cuts.future, cuts.seen)
+        losses = self._item_losses(product, timesteps.t, cuts)
         losses = losses * process.loss_weight[timesteps.t].to(losses.dtype)
         self.timestep_sampler.update(timesteps.t, losses.detach())
         return (losses / timesteps.importance.to(losses.dtype)).mean()
@@ -169,6 +166,19 @@ class ForecastingRecommender(nn.Module):
         if self.config.forecast.loss == "multinomial":
             return forecast_distribution(output, seen)
         return without(output, seen)
+
+    def _item_losses(self, product: Tensor, t: Tensor, cuts: Cuts) -> Tensor:
+        """Return the loss of each row, shape (batch,), from W_x x_t."""
+        denoiser, forecast = self.denoiser, self.config.forecast
+        if forecast.num_negatives is not None:
+            hidden = denoiser.between(product + denoiser.step_bias(t))
+            return sampled_multinomial_losses(
+                hidden, denoiser.last, cuts.future, cuts.seen, forecast.num_negatives
+            )
+        output = denoiser(product, t)
+        if forecast.loss == "multinomial":
+            return multinomial_losses(output, cuts.future, cuts.seen)
+        return squared_error_losses(output, cuts.future, cuts.seen)
 
     def _latent_loss(self, autoencoder: ClusteredAutoencoder, cuts: Cuts, epoch: int) -> Tensor:
         """Return L-DiffRec's loss: latent diffusion, multinomial likelihood, KL, annealed.

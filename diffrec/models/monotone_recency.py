@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from diffrec.config import TemporalConfig
 from diffrec.models.recency import KNOT_AGES, RecencyCurve
 
 _FLAT = -3.0
@@ -40,3 +41,11 @@ class MonotoneRecencyCurve(RecencyCurve):
 
     def _beta(self) -> Tensor:
         return F.softplus(self.shape[:, :1] + _FLAT)
+
+
+def build_curve(config: TemporalConfig, num_steps: int) -> RecencyCurve | None:
+    """Return the curve that is learned, with a row for each step if so configured, or None."""
+    if config.weighting != "learned_recency":
+        return None
+    curve = MonotoneRecencyCurve if config.recency_curve == "monotone" else RecencyCurve
+    return curve(num_steps if config.per_step else 1)

@@ -57,16 +57,17 @@ class RecencyCurve(nn.Module):
             rows.append(weights * scale[users])
         return rows
 
-    def check_collapse(self) -> str | None:
-        """Return a sentence where the weights of a row have collapsed, else None."""
+    def check_collapse(self, lengths: np.ndarray | None = None) -> str | None:
+        """Return a sentence where the weights of a row have collapsed, else None.
+
+        Args:
+            lengths: of the histories that are weighted, (num_users,); None: 32 items each.
+        """
         with torch.no_grad():
             knots = self.knots()
             if not bool((knots > 1e-6).any(dim=1).all()):
                 return "The learned recency weights have all fallen to zero; lower the rate of W."
-            widths = torch.ones_like(knots)
-            widths[:, 1:] = 2.0 ** torch.arange(NUM_KNOTS - 1)
-            recent = (knots * widths)[:, :6].sum(dim=1)  # the 32 newest items
-            share = float((knots[:, 0] / recent).max())
+            share = max(_newest_share(row, lengths) for row in knots.double().cpu().numpy())
         if share > 0.95:
             return (
                 f"The newest item holds {share:.0%} of the learned recency weight: a history has "
@@ -76,7 +77,10 @@ class RecencyCurve(nn.Module):
 
 
 def cut_histories(
-    history: Interactions, num_future: int, rng: np.random.Generator
+    history: Interactions,
+    num_future: int,
+    rng: np.random.Generator,
+    earliest: np.ndarray | None = None,
 ) -> tuple[Interactions, Interactions]:
     """Cut each history at a random point; return (pasts, the next `num_future` items at most).
 
@@ -86,10 +90,16 @@ def cut_histories(
         history: train interactions, one row per user.
         num_future: items after the cut to keep.
         rng: where the cuts come from.
+        earliest: the shortest past of each user, (num_users,): what the network has been trained
+            on. None: half the history.
     """
-    history = history.select_users(np.flatnonzero(history.lengths >= 2))
+    users = np.flatnonzero(history.lengths >= 2)
+    history = history.select_users(users)
     lengths = history.lengths
-    share = rng.uniform(*CUT_RANGE, size=history.num_users)
+    if earliest is None:
+        share = rng.uniform(*CUT_RANGE, size=history.num_users)
+    else:
+        share = rng.uniform(earliest[users] / lengths, 1.0)
     cuts = np.clip((lengths * share).astype(np.int64), 1, lengths - 1)
     ends = np.minimum(cuts + num_future, lengths)
     position, users = history.positions(), history.users()
@@ -131,3 +141,13 @@ def _keep(history: Interactions, chosen: np.ndarray) -> Interactions:
         indptr.astype(np.int64),
         history.indices[chosen],
     )
+
+
+def _newest_share(knots: np.ndarray, lengths: np.ndarray | None) -> float:
+    """Return the newest item's mean share of a history's weights, over histories of two or more."""
+    lengths = np.array([32]) if lengths is None else lengths[lengths >= 2]
+    if not len(lengths):
+        return 0.0
+    position = np.log2(np.arange(lengths.max()) + 1.0)
+    total = np.cumsum(np.interp(position, np.arange(NUM_KNOTS), knots))
+    return float((knots[0] / total[lengths - 1]).mean())

@@ -25,7 +25,9 @@ from diffrec.diffusion.timesteps import (
 from diffrec.models.annealing import Annealing
 from diffrec.models.autoencoder import ClusteredAutoencoder, multinomial_nll
 from diffrec.models.denoiser import Denoiser
+from diffrec.models.monotone_recency import build_curve
 from diffrec.models.noise import Noise, UserNoise
+from diffrec.models.query_choice import Query, QueryChoice
 from diffrec.models.recency import RecencyCurve, cut_histories, future_nll, in_spreads
 from diffrec.models.temporal import interaction_weights
 from diffrec.models.weighted_history import WeightedHistory
@@ -76,9 +78,8 @@ class DiffusionRecommender(nn.Module):
         self.denoiser = Denoiser(dim, config.denoiser)
         self.process = GaussianProcess(config.diffusion)
         self.timestep_sampler = _sampler(config)
-        learns = config.temporal.weighting == "learned_recency"
-        rows = config.diffusion.num_steps if config.temporal.per_step else 1
-        self.recency = RecencyCurve(rows) if learns else None
+        self.recency = build_curve(config.temporal, config.diffusion.num_steps)
+        self.query = QueryChoice(config.temporal.inference_scale) if config.temporal.guard else None
         self.register_buffer("batches_seen", torch.zeros((), dtype=torch.long))
         self._cache: _ScoringCache | None = None
         self.chain_dtype: torch.dtype | None = None
@@ -138,7 +139,8 @@ class DiffusionRecommender(nn.Module):
         rows = history.select_users(users)
         draws = self.process.draws_when_scoring
         draw = UserNoise(self.config.seed, users) if draws else torch.randn_like
-        return self._scores(self._query(rows), draw)
+        query = None if self.query is None else self.query.query
+        return self._scores(self._query(rows, query), draw)
 
     @contextmanager
     def cached_scoring(self) -> Iterator[None]:
@@ -162,7 +164,9 @@ class DiffusionRecommender(nn.Module):
         finally:
             self.chain_dtype = before
 
-    def future_loss(self, history: Interactions, rng: np.random.Generator) -> Tensor:
+    def future_loss(
+        self, history: Interactions, rng: np.random.Generator, earliest: np.ndarray | None = None
+    ) -> Tensor:
         """Return the negative log-likelihood of the next items given the weighted past, a scalar.
 
         Call it inside `frozen_except_w`.
@@ -170,12 +174,13 @@ class DiffusionRecommender(nn.Module):
         Args:
             history: train interactions of the batch's users.
             rng: where the histories are cut.
+            earliest: the shortest past of each user (`cut_histories`).
         """
         temporal = self.config.temporal
         assert self.recency is not None
         assert temporal.future_items is not None
         assert temporal.future_temperature is not None
-        past, future = cut_histories(history, temporal.future_items, rng)
+        past, future = cut_histories(history, temporal.future_items, rng, earliest)
         scores = self._scores(self._query(past))
         return future_nll(in_spreads(scores) * temporal.future_temperature, past, future)
 
@@ -205,8 +210,10 @@ class DiffusionRecommender(nn.Module):
         learned = self._learned
         return None if learned is None else learned.knots().detach()
 
-    def check_collapse(self) -> str | None:
-        """Return a sentence where learned weights have collapsed, else None."""
+    def check_collapse(self, lengths: np.ndarray | None = None) -> str | None:
+        """Return a sentence if weights learned on histories of these lengths have collapsed."""
+        if self.recency is not None:
+            return self.recency.check_collapse(lengths)
         return None if self._learned is None else self._learned.check_collapse()
 
     @property
@@ -231,9 +238,11 @@ class DiffusionRecommender(nn.Module):
         start = self.process.num_inference_noise_steps == 0 and self.autoencoder is None
         return start and self._is_exactly_linear
 
-    def _query(self, rows: Interactions) -> WeightedHistory:
-        """Return the histories that the network is queried with: weighted, then scaled."""
-        scale, weights = self.config.temporal.inference_scale, self._query_weights(rows)
+    def _query(self, rows: Interactions, query: Query | None = None) -> WeightedHistory:
+        """Return the weighted, scaled histories to query with, as configured or as chosen."""
+        scale = self.config.temporal.inference_scale if query is None else query.scale
+        plain = query is not None and not query.is_weighted
+        weights = [None] if plain else self._query_weights(rows)
         if scale != 1:
             ones = torch.ones(len(rows.indices), device=self.device)
             weights = [scale * (ones if row is None else row) for row in weights]

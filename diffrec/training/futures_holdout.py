@@ -7,19 +7,27 @@ trained on all users, on some without the last part of their history.
 
 import numpy as np
 
+from diffrec.config import TemporalConfig
 from diffrec.data.interactions import Interactions
 from diffrec.models.recency import CUT_RANGE
 from diffrec.runtime.seeding import generator
 
 
-def first_held_back(train: Interactions, holdout: np.ndarray, seed: int) -> np.ndarray:
+def shown_lengths(
+    config: TemporalConfig, train: Interactions, holdout: np.ndarray, seed: int
+) -> np.ndarray | None:
     """Return int64 (num_users,): how many interactions of each user the network may see.
 
+    None: all of them, since nothing or whole users are held back.
+
     Args:
+        config: says what is held back.
         train: train interactions.
         holdout: mask of the users that W learns from, (num_users,).
         seed: the run's.
     """
+    if config.future_holdout == 0 or config.future_holdout_unit == "users":
+        return None
     lengths = train.lengths
     share = generator(seed, "future_holdout", "cuts").uniform(*CUT_RANGE, size=train.num_users)
     cuts = np.clip((lengths * share).astype(np.int64), 1, np.maximum(lengths - 1, 1))

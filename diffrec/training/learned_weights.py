@@ -7,6 +7,7 @@ import numpy as np
 
 from diffrec.data.interactions import Interactions
 from diffrec.diffusion.timesteps import WINDOW
+from diffrec.models.monotone_recency import MonotoneRecencyCurve
 from diffrec.models.recency import KNOT_AGES
 from diffrec.models.recommender import DiffusionRecommender
 from diffrec.runtime.seeding import generator
@@ -34,6 +35,7 @@ def fit_recency_weights(
     train: Interactions,
     rng: np.random.Generator,
     holdout: np.ndarray | None = None,
+    earliest: np.ndarray | None = None,
 ) -> None:
     """Update W by the future of a few users, once for `future_every` batches of the epoch.
 
@@ -46,6 +48,7 @@ def fit_recency_weights(
         train: train interactions, which the future is cut from.
         rng: who is asked, and where their histories are cut.
         holdout: mask of the users to ask, (num_users,); None or none marked: all.
+        earliest: the shortest past of each user, (num_users,): what the network was trained on.
     """
     config, temporal = model.config, model.config.temporal
     assert temporal.future_users is not None
@@ -61,15 +64,19 @@ def fit_recency_weights(
         for _ in range(num_updates):
             chosen = rng.choice(users, asked, replace=False)
             optimizer.zero_grad()
-            model.future_loss(train.select_users(chosen), rng).backward()
+            shortest = None if earliest is None else earliest[chosen]
+            loss = model.future_loss(train.select_users(chosen), rng, shortest)
+            if isinstance(model.recency, MonotoneRecencyCurve):
+                loss = loss + model.recency.penalty() / len(users)
+            loss.backward()
             optimizer.step()
 
 
 class WeightTrajectory:
     """A model's W over the epochs of its run, a bounded number of times."""
 
-    def __init__(self, model: DiffusionRecommender) -> None:
-        self._model = model
+    def __init__(self, model: DiffusionRecommender, lengths: np.ndarray | None = None) -> None:
+        self._model, self._lengths = model, lengths
         self.snapshots: list[tuple[int, list[list[float]]]] = []
         self.note(0)
 
@@ -83,7 +90,7 @@ class WeightTrajectory:
         )
         if len(self.snapshots) > MAX_SNAPSHOTS:  # halve the past, keep the start and now
             self.snapshots = [*self.snapshots[:-1:2], self.snapshots[-1]]
-        said = self._model.check_collapse()
+        said = self._model.check_collapse(self._lengths)
         if said is not None:
             logger.warning("Epoch %d: %s", epoch, said)
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffrec.config import RecommenderConfig
+from diffrec.config import RecommenderConfig, TemporalConfig
 from diffrec.config.families import TrainedConfig
 from diffrec.data.interactions import TuningSplit
 from diffrec.evaluation.ranking import evaluate
@@ -29,6 +29,8 @@ from diffrec.training.batching import Batch, BatchLoader, inputs_and_targets
 from diffrec.training.best_state import BestState, own_storage
 from diffrec.training.cuda_graphs import CudaGraphedCall
 from diffrec.training.factory import build_model, build_optimizer
+from diffrec.training.futures_holdout import shown_lengths, truncated
+from diffrec.training.guard import best_query
 from diffrec.training.learned_weights import WeightTrajectory, fit_recency_weights, holdout_mask
 from diffrec.training.patience import PatienceRule
 from diffrec.training.reports import EpochReport
@@ -69,13 +71,15 @@ class TrainingRun:
         self.optimizer = build_optimizer(config, self.model)
         self._dtype = product_dtype(config, self.model.device)
         warn_if_emulated(self._dtype, self.model.device)
-        self.loader = BatchLoader(
-            split.train, self.model.training_weights(split.train), self.device
-        )
-        share = config.temporal.future_holdout if isinstance(config, RecommenderConfig) else 0.0
-        self._holdout = holdout_mask(split.train, share, config.seed)
+        temporal = config.temporal if isinstance(config, RecommenderConfig) else TemporalConfig()
+        self._holdout = holdout_mask(split.train, temporal.future_holdout, config.seed)
+        self._shown = shown_lengths(temporal, split.train, self._holdout, config.seed)
+        shown = split.train if self._shown is None else truncated(split.train, self._shown)
+        self.loader = BatchLoader(shown, self.model.training_weights(shown), self.device)
         self._trajectory = (
-            WeightTrajectory(self.model) if isinstance(self.model, DiffusionRecommender) else None
+            WeightTrajectory(self.model, split.train.lengths)
+            if isinstance(self.model, DiffusionRecommender)
+            else None
         )
         self.uses_cuda_graph = self.device.type == "cuda" and not self._wide_layers()
         """Whether full batches are a recorded step. Of wide layers each kernel is long, and what a
@@ -90,7 +94,8 @@ class TrainingRun:
     @property
     def users(self) -> np.ndarray:
         """Whom the network is trained on: those with a history whom W does not keep for itself."""
-        return np.flatnonzero((self.split.train.lengths > 0) & ~self._holdout)
+        held = self._holdout if self._shown is None else np.zeros_like(self._holdout)
+        return np.flatnonzero((self.split.train.lengths > 0) & ~held)
 
     @property
     def best_epoch(self) -> int:
@@ -226,7 +231,9 @@ class TrainingRun:
         if isinstance(model, DiffusionRecommender) and model.recency is not None:
             rng = generator(self.config.seed, "future", self.epoch)
             with model.chain_precision(self._dtype):
-                fit_recency_weights(model, self.optimizer, self.split.train, rng, self._holdout)
+                fit_recency_weights(
+                    model, self.optimizer, self.split.train, rng, self._holdout, self._shown
+                )
 
     def _train_batch(self, batch: Batch) -> torch.Tensor:
         """Update every weight once; return the loss, a scalar on the model's device.
@@ -270,7 +277,9 @@ class TrainingRun:
         model, train, valid = self.model, self.split.train, self.split.valid
         diffuses = isinstance(model, DiffusionRecommender)
         with model.chain_precision(self._dtype) if diffuses else nullcontext():
-            metrics = evaluate(model, history=train, target=valid, seen=[train])
+            guarded = model.query if isinstance(model, DiffusionRecommender) else None
+            ask = partial(evaluate, model, history=train, target=valid, seen=[train])
+            metrics = ask() if guarded is None else best_query(guarded, ask)
         return {f"valid/{name}": value for name, value in metrics.items()}
 
 

@@ -19,12 +19,14 @@ SPACE = SearchSpace(
     name="mixed", question="Does diffusion beat a linear model?",
     overrides={"training.max_epochs": 2, "training.eval_every": 2},
     domains={
-        "variant": Choice("DiffRec", "Popularity", "EASE", "RecencyEASE", "MultVAE"),
+        "variant": Choice(
+            "DiffRec", "F-DiffRec", "Popularity", "EASE", "RecencyEASE", "DirectedRidge", "MultVAE"
+        ),
         "training.learning_rate": Choice(1e-3),
         "half_life": Choice(3.0, 10.0),
     },
     conditions={
-        "training.learning_rate": Condition("variant", ("DiffRec", "MultVAE")),
+        "training.learning_rate": Condition("variant", ("DiffRec", "F-DiffRec", "MultVAE")),
         "half_life": Condition("variant", ("RecencyEASE",)),
     },
     control={"variant": "EASE"},
@@ -51,12 +53,16 @@ def test_families_of_one_study_are_trained_recorded_and_shown_side_by_side(
     common = {"variant", "seed"}
     assert logged == {
         "DiffRec": common | {"training.learning_rate"},
+        "F-DiffRec": common | {"training.learning_rate"},
         "MultVAE": common | {"training.learning_rate"},
+        "DirectedRidge": common,
         "Popularity": common,
         "EASE": common,
         "RecencyEASE3.0": common | {"half_life"},
         "RecencyEASE10.0": common | {"half_life"},
     }
+    for run in runs:  # two protocols, never mixed
+        assert {"test/recall_at_20", "test_with_valid/recall_at_20"} <= set(run.data.metrics)
     ease = next(run for run in runs if run.data.tags["variant"] == "EASE")
     resolved = json.loads(
         client.download_artifacts(ease.info.run_id, "config.json", str(tmp_path))
@@ -66,7 +72,7 @@ def test_families_of_one_study_are_trained_recorded_and_shown_side_by_side(
     capsys.readouterr()
     assert analyse(["mixed"]) == 0
     shown = capsys.readouterr().out
-    for label in ("DiffRec", "Popularity", "EASE", "RecencyEASE·10", "MultVAE"):
+    for label in ("DiffRec", "Popularity", "EASE", "RecencyEASE·10", "F-DiffRec", "DirectedRidge"):
         assert label in shown
     assert "* marks the control" in shown
     assert diffrec(["recommend", "--run", "mixed", "--users", "3", "-k", "2"]) == 0

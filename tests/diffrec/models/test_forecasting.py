@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from diffrec.config import AutoencoderConfig
@@ -12,10 +13,10 @@ from diffrec.config.forecasting import (
     ForecastingConfig,
     ForecastTaskConfig,
 )
-from diffrec.data.cuts import CutSampler
+from diffrec.data.cuts import CutSampler, WeightedRows
 from diffrec.data.interactions import Interactions
 from diffrec.errors import UserError
-from diffrec.models.forecast_loss import multinomial_losses
+from diffrec.models.forecast_loss import multinomial_losses, sampled_multinomial_losses
 from diffrec.models.forecasting import ForecastingRecommender
 
 NUM_ITEMS, BATCH = 30, 16
@@ -118,6 +119,37 @@ def test_the_multinomial_loss_and_its_gradient_are_those_of_log_softmax(seen, hi
     torch.testing.assert_close(losses, expected)
     (found,) = torch.autograd.grad((losses * weight).sum(), used)
     torch.testing.assert_close(found, wanted)
+
+
+def test_with_all_others_drawn_the_sampled_loss_is_the_whole_one(history):
+    sampler, rng = CutSampler(history, ForecastTaskConfig()), np.random.default_rng(1)
+    cuts = sampler.cut(sampler.draw(BATCH, rng), rng)
+    last, hidden = nn.Linear(5, NUM_ITEMS), torch.randn(BATCH, 5, requires_grad=True)
+    whole = multinomial_losses(last(hidden), cuts.future, cuts.seen)
+    wanted = torch.autograd.grad(whole.mean(), [hidden, *last.parameters()])
+    drawn = sampled_multinomial_losses(hidden, last, cuts.future, cuts.seen, NUM_ITEMS)
+    torch.testing.assert_close(drawn, whole)
+    found = torch.autograd.grad(drawn.mean(), [hidden, *last.parameters()])
+    for a, b in zip(found, wanted, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_the_sampled_normaliser_is_unbiased():
+    """One row that predicts item 0: exp(loss + logit_0) is the estimate of the sum of exp."""
+    torch.manual_seed(0)
+    last, hidden = nn.Linear(4, 50), torch.randn(1, 4)
+    one = WeightedRows(np.array([0, 1]), np.array([0]), np.ones(1, dtype=np.float32))
+    seen = WeightedRows(np.array([0, 2]), np.array([7, 9]), np.ones(2, dtype=np.float32))
+    with torch.no_grad():
+        logits = last(hidden)[0]
+        candidates = [i for i in range(50) if i not in (7, 9)]
+        total = logits[candidates].exp().sum().item()
+        estimates = [
+            (sampled_multinomial_losses(hidden, last, one, seen, 5) + logits[0]).exp().item()
+            for _ in range(4000)
+        ]
+    assert np.std(estimates) > 0
+    assert np.mean(estimates) == pytest.approx(total, rel=0.02)
 
 
 def plain_chain(model: ForecastingRecommender, past: torch.Tensor, seen: torch.Tensor):
@@ -234,6 +266,10 @@ def test_an_empty_history_is_scored_by_the_biases_alone():
             "multinomial likelihood",
         ),
         (
+            {"autoencoder": latent(), "forecast": ForecastTaskConfig(num_negatives=5)},
+            "decodes all items",
+        ),
+        (
             {"bridge": BridgeConfig(num_steps=2, noise_scale=1.0, loss_weighting="elbo")},
             "weighted squared error",
         ),
@@ -250,6 +286,8 @@ def test_combinations_without_a_meaning_are_refused(parts, sentence):
         ({"past_items": 0}, "past_items >= 1"),
         ({"past_half_life": 0.0}, "past_half_life > 0"),
         ({"past_dropout": 1.0}, "past_dropout < 1"),
+        ({"num_negatives": 5, "loss": "squared_error"}, "num_negatives` estimates"),
+        ({"num_negatives": 0}, "num_negatives >= 1"),
         ({"past_items": 1}, "no effect with `forecast.past_items` = 1"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from diffrec.config import AutoencoderConfig, TrainingConfig
-from diffrec.config.forecasting import BridgeConfig, ForecastingConfig
+from diffrec.config.forecasting import BridgeConfig, ForecastingConfig, ForecastTaskConfig
 from diffrec.config.presets import preset
 from diffrec.data import Dataset
 from diffrec.data.interactions import Interactions
@@ -29,6 +29,9 @@ CONFIGS = {
         bridge=BridgeConfig(
             num_steps=5, noise_scale=0.1, end_noise=0.1, timestep_sampler="importance"
         ),
+    ),
+    "F-DiffRec, sampled": ForecastingConfig(
+        training=QUICK, forecast=ForecastTaskConfig(num_negatives=50)
     ),
     "LF-DiffRec": ForecastingConfig(
         training=QUICK,

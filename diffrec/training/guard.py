@@ -1,0 +1,31 @@
+"""The guard before weighted queries: validation tells which query a recommender uses."""
+
+from collections.abc import Callable
+
+from diffrec.models.query_choice import QueryChoice
+
+SELECTED_BY = "recall@20"
+
+
+def best_query(choice: QueryChoice, evaluate: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """Try every query, use the best from now on, and return its validation metrics.
+
+    `query_weighted` (1 or 0) and `query_scale` say which it is, and `unweighted_recall@20` what the
+    plain history at scale 1 has; it is the first option, and an equal one does not replace it.
+
+    Args:
+        choice: of the recommender that `evaluate` validates.
+        evaluate: validates it with the chosen query.
+    """
+    found: list[dict[str, float]] = []
+    for query in choice.options:
+        choice.choose(query)
+        found.append(evaluate())
+    best = max(range(len(found)), key=lambda i: (found[i][SELECTED_BY], -i))
+    query = choice.options[best]
+    choice.choose(query)
+    return found[best] | {
+        "query_weighted": float(query.is_weighted),
+        "query_scale": query.scale,
+        f"unweighted_{SELECTED_BY}": found[0][SELECTED_BY],
+    }
