@@ -27,6 +27,15 @@ VARIANTS = (
     "MultVAE",
     "EASE",
 )
+BARE = {
+    "DiffRec+learned_recency": {
+        "guard": False,
+        "recency_curve": "free",
+        "future_holdout_unit": "users",
+    }
+}
+"""The weighting by itself, as first measured; presets have it guarded (docs/science/temporal.md)."""
+
 ON_REAL_DATA = ("DiffRec", "L-DiffRec")
 
 
@@ -82,6 +91,8 @@ def _variant(dataset, variant, epochs, seeds):
 def _run(dataset, split, variant, epochs, seed):
     values = preset(variant, dataset.name).config.to_dict()
     values["seed"] = seed
+    if variant in BARE:
+        values["temporal"] |= BARE[variant]
     if "training" in values:
         values["training"] |= {"max_epochs": epochs, "eval_every": epochs, "patience": epochs}
     config = type(preset(variant, dataset.name).config).from_dict(values)
