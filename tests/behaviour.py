@@ -34,7 +34,7 @@ BARE = {
         "future_holdout_unit": "users",
     }
 }
-"""The weighting by itself, as first measured; presets have it guarded (docs/science/temporal.md)."""
+"""The weighting by itself, as first measured: presets guard it (docs/science/temporal.md)."""
 
 ON_REAL_DATA = ("DiffRec", "L-DiffRec")
 
