@@ -22,16 +22,16 @@ from tune_runner.monitoring import messages
 from tune_runner.monitoring.messages import Unsent
 from tune_runner.monitoring.report import print_report
 from tune_runner.probe.fusion import MeasureSpeedup, resolve_fusion
-from tune_runner.probe.gpu_share import check_gpu_share, resolve_auto
+from tune_runner.probe.gpu_share import check_gpu_share, resolve_resources
 from tune_runner.resources.allocation import (
     ClusterResources,
     TrialResources,
-    allocate,
+    check_fits,
     local_cluster,
 )
 from tune_runner.search import storage
 from tune_runner.study import urls
-from tune_runner.study.config import StudyConfig, StudyPlan, make_plan
+from tune_runner.study.config import StudyConfig, make_plan
 from tune_runner.study.folder import StudyFolder
 from tune_runner.study.session import StudySession, check_unchanged, describe_study
 from tune_runner.tracking.outbox import Outbox
@@ -74,7 +74,7 @@ def run_study(
     description = describe_study(session)
     if resume or folder.exists():
         check_unchanged(folder, description, resume=resume)
-    cluster = _check_means(config, plan, new=not resume)
+    cluster = _check_means(config, new=not resume)
     request, note = resolve_fusion(config, space, plan, dataset, cluster, measure)
     session = replace(session, request=request)
     with folder, _sentence_for_full_disk(folder.path):
@@ -105,22 +105,25 @@ def _sentence_for_full_disk(path: Path) -> Iterator[None]:
         ) from None
 
 
-def _check_means(config: StudyConfig, plan: StudyPlan, *, new: bool) -> ClusterResources | None:
-    """Refuse resources that the machine or cluster lacks, before anything is written."""
+def _check_means(config: StudyConfig, *, new: bool) -> ClusterResources | None:
+    """Refuse resources that the machine or cluster lacks, before anything is written.
+
+    Returns:
+        The cluster that was joined; None for this machine, on which Ray is not started yet.
+    """
     if config.checkpoints is not None:
         check_store(config.checkpoints, config.name, new=new)
     if config.address is None:
-        here = local_cluster()
-        allocate(config.request, here, trials=plan.trials)
-        check_gpu_share(config.request, here, joined=False)
-        return None
-    environment.prepare()
-    refuse_job_directory(Path(config.runs_dir), default_tracking_uri())
-    cluster = start_ray(config.address)
-    check_shared(Path(config.runs_dir), config.checkpoints)
-    allocate(config.request, cluster, trials=plan.trials)
-    check_gpu_share(config.request, cluster, joined=True)
-    return cluster
+        cluster = local_cluster()
+    else:
+        environment.prepare()
+        refuse_job_directory(Path(config.runs_dir), default_tracking_uri())
+        cluster = start_ray(config.address)
+        check_shared(Path(config.runs_dir), config.checkpoints)
+    joined = config.address is not None
+    check_fits(config.request, cluster)
+    check_gpu_share(config.request, cluster, joined=joined)
+    return cluster if joined else None
 
 
 _LAST_WORDS_SECONDS = 10.0
@@ -159,7 +162,7 @@ def _start(
     if cluster is None:
         _say_step("Ray on this machine")
         cluster = start_ray(None)
-    resources = allocate(resolve_auto(session, cluster), cluster, trials=session.plan.trials)
+    resources = resolve_resources(session, cluster)
     if retry_failed:
         _say(f"retry     {store.enqueue_failed()} failed trials are run once more")
     tracker = open_tracker(session, cluster, writer)

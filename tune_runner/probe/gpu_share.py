@@ -9,7 +9,12 @@ from diffrec.errors import UserError
 from diffrec.training.fused.compatibility import fusion_key
 from tune_runner.execution import remote_call
 from tune_runner.probe.fusion import fused_on_gpu
-from tune_runner.resources.allocation import ClusterResources, ResourceRequest
+from tune_runner.resources.allocation import (
+    ClusterResources,
+    ResourceRequest,
+    TrialResources,
+    allocate,
+)
 from tune_runner.resources.limits import CONTEXT_BYTES, usable_gpu_fraction
 from tune_runner.resources.memory import estimate_trial_bytes
 
@@ -80,7 +85,17 @@ def check_gpu_share(request: ResourceRequest, cluster: ClusterResources, *, join
         usable_gpu_fraction(request.gpus, total_bytes)
 
 
-def resolve_auto(session: "StudySession", cluster: ClusterResources) -> ResourceRequest:
+def resolve_resources(session: "StudySession", cluster: ClusterResources) -> TrialResources:
+    """Return the resources of each trial; called once, when Ray runs.
+
+    Raises:
+        UserError: there is no GPU to measure on, or a trial does not fit.
+    """
+    request = _resolve_auto(session, cluster)
+    return allocate(request, cluster, trials=session.plan.trials)
+
+
+def _resolve_auto(session: "StudySession", cluster: ClusterResources) -> ResourceRequest:
     """Return the request with every `auto` replaced by a measurement on a GPU of the cluster.
 
     Raises:

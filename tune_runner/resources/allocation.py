@@ -80,6 +80,27 @@ class ClusterResources:
     custom: Mapping[str, float] = field(default_factory=dict)
 
 
+def check_fits(request: ResourceRequest, cluster: ClusterResources) -> None:
+    """Refuse a request for more than is available, before anything is written or measured.
+
+    Raises:
+        UserError: more is requested for one trial than there is.
+    """
+    gpus = _requested_gpus(request)
+    requested = [("CPUs", request.cpus, cluster.cpus), ("GPUs", gpus, cluster.gpus)]
+    requested += [
+        (repr(name), amount, cluster.custom.get(name, 0.0)) for name, amount in request.custom
+    ]
+    for name, amount, available in requested:
+        if amount is not None and amount > available:
+            raise UserError(
+                f"{amount:g} {name} per trial were asked for, but there are {available:g}; ask for "
+                "less."
+            )
+    if gpus is not None and gpus > 1 and gpus % 1:
+        raise UserError(f"More than one GPU per trial must be whole, but got {gpus:g}.")
+
+
 def allocate(request: ResourceRequest, cluster: ClusterResources, *, trials: int) -> TrialResources:
     """Fit a request to a cluster: CPUs if it has no GPU, and as many trials at a time as fit.
 
@@ -90,34 +111,30 @@ def allocate(request: ResourceRequest, cluster: ClusterResources, *, trials: int
         trials: trials to run; no more than these run at a time.
 
     Raises:
-        UserError: more is requested than is available.
+        UserError: more is requested than is available (`check_fits`).
     """
-    requested_gpus = 1.0 if request.gpus == "auto" else request.gpus
-    requested = [("CPUs", request.cpus, cluster.cpus), ("GPUs", requested_gpus, cluster.gpus)]
-    requested += [
-        (repr(name), each, cluster.custom.get(name, 0.0)) for name, each in request.custom
-    ]
-    for name, amount, available in requested:
-        if amount is not None and amount > available:
-            raise UserError(
-                f"{amount:g} {name} per trial were asked for, but there are {available:g}; ask for "
-                "less."
-            )
-    if requested_gpus is not None and requested_gpus > 1 and requested_gpus % 1:
-        raise UserError(f"More than one GPU per trial must be whole, but got {requested_gpus:g}.")
-    share = requested_gpus if requested_gpus is not None else min(cluster.gpus, 1.0)
+    check_fits(request, cluster)
+    gpus = _requested_gpus(request)
+    share = min(cluster.gpus, 1.0) if gpus is None else gpus
     slots = _gpu_slots(share, cluster.gpus)
-    each = request.cpus
-    if each is None:  # a trial on a GPU gets an equal part of the CPUs
-        each = max(1.0, cluster.cpus // slots) if share else 1.0
-    fit = min(int(cluster.cpus / each + 1e-9), trials, slots if share else trials)
+    cpus = request.cpus
+    if cpus is None:  # a trial on a GPU gets an equal part of the CPUs
+        cpus = max(1.0, cluster.cpus // slots) if share else 1.0
+    concurrent = min(int(cluster.cpus / cpus + 1e-9), trials, slots if share else trials)
     for name, amount in request.custom:
-        fit = min(fit, int(cluster.custom[name] / amount + 1e-9))
-    fit = max(1, fit)
-    fuse = 1 if request.fuse == "auto" else request.fuse
+        concurrent = min(concurrent, int(cluster.custom[name] / amount + 1e-9))
+    concurrent = max(1, concurrent)
     return TrialResources(
-        each, share, min(fit, request.max_concurrent or fit), request.custom, fuse
+        cpus,
+        share,
+        min(concurrent, request.max_concurrent or concurrent),
+        request.custom,
+        fuse=1 if request.fuse == "auto" else request.fuse,
     )
+
+
+def _requested_gpus(request: ResourceRequest) -> float | None:
+    return 1.0 if request.gpus == "auto" else request.gpus
 
 
 def _gpu_slots(share: float, gpus: float) -> int:
