@@ -1,4 +1,4 @@
-"""Which published configuration an unknown dataset starts from: the nearest in size and density."""
+"""Choice of a published configuration for an unknown dataset: the nearest in size and density."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""From checked lists to a `Dataset`: missing embeddings, the protocol, the fingerprint."""
+"""Assembly of a `Dataset` from checked lists: missing embeddings, the protocol, the fingerprint."""
 
 import hashlib
 

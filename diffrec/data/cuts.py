@@ -55,10 +55,10 @@ class Cuts(NamedTuple):
     """Cut histories, a row each."""
 
     past: WeightedRows
-    """What the network sees."""
+    """Input of the network."""
 
     future: WeightedRows
-    """What it predicts; each row sums to one."""
+    """Target of the network; each row sums to one."""
 
     seen: WeightedRows | None
     """The whole past, weights one; None where it is not masked."""

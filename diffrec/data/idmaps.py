@@ -15,7 +15,7 @@ USER_IDS_FILE, ITEM_IDS_FILE = "user_ids.npy", "item_ids.npy"
 
 @dataclass(frozen=True, slots=True)
 class IdMap:
-    """One kind's ids. Without a file every number is its own id."""
+    """Ids of users or of items. Without a file every number is its own id."""
 
     kind: str
     """`user` or `item`, for messages."""

@@ -1,4 +1,4 @@
-"""Who did what, and in which order: interactions in compressed rows, and the datasets made of them.
+"""Interactions in compressed rows and in order of time, and the datasets made of them.
 
 Every array is handed out read-only, exactly as Ray's object store would hand it to a worker: code
 that writes into shared data fails here, on one core, and not first on a cluster.
@@ -17,7 +17,7 @@ Protocol = Literal["published", "chronological"]
 """`published`: valid and test as released; `chronological`: the earlier of the two is valid."""
 
 EmbeddingsSource = Literal["file", "svd"]
-"""Where item embeddings come from: the dataset's own file, or `diffrec.data.embeddings`."""
+"""Source of item embeddings: the dataset's own file, or `diffrec.data.embeddings`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,7 +153,7 @@ class Interactions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TuningSplit:
-    """What training and tuning may see. The test interactions are deliberately absent."""
+    """Lists that training and tuning may see. The test interactions are deliberately absent."""
 
     train: Interactions
     valid: Interactions
@@ -189,7 +189,7 @@ class Dataset:
     item_embeddings: np.ndarray
     embeddings_source: EmbeddingsSource
     sha256: str
-    """Of the contents as released, the same under every protocol; see `assembly.fingerprint`."""
+    """SHA-256 of the contents as released, under every protocol; see `assembly.fingerprint`."""
 
     protocol: Protocol = "published"
     notes: tuple[str, ...] = ()

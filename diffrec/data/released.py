@@ -30,7 +30,7 @@ _ID_LIMIT = 2**31  # item ids are stored as int32
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Released:
-    """What a folder holds, checked."""
+    """Contents of a dataset folder, checked."""
 
     train: Interactions
     valid: Interactions

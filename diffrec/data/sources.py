@@ -1,4 +1,4 @@
-"""From a dataset's name to the dataset: known names, and where their folders are sought."""
+"""Lookup of datasets by name: known names, and where their folders are sought."""
 
 import os
 from pathlib import Path

@@ -27,7 +27,7 @@ _PATIENT_ROUNDS = 60
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SyntheticConfig:
-    """What is planted. The defaults are the embedded dataset."""
+    """Planted structure. The defaults are the embedded dataset."""
 
     num_users: int = 600
     num_items: int = 400

@@ -1,4 +1,4 @@
-"""One file over HTTP: taken up again where it broke off, checked before it bears its name."""
+"""Download of a file over HTTP: resumed where it broke off, checked before it bears its name."""
 
 import hashlib
 from collections.abc import Callable

@@ -32,20 +32,20 @@ _RELEASE = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """One download."""
+    """Download of one dataset."""
 
     url: str
     checksum: str | None
-    """Of the archive, as its publisher states it; None where nobody does."""
+    """Checksum of the archive, as its publisher states it; None if nobody does."""
 
     members: tuple[str, ...]
     """Files to take out of the archive."""
 
     sha256: dict[str, str] = field(default_factory=dict)
-    """Of members, by file name."""
+    """SHA-256 of members, by file name."""
 
     next_step: str
-    """What to do with it, with `{folder}` for where it lies."""
+    """Next command, with `{folder}` for where it lies."""
 
 
 def _ratings(name: str, md5: str, member: str) -> Source:

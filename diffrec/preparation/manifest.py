@@ -12,15 +12,15 @@ MANIFEST_FILE = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Vouched:
-    """What became of the files that a manifest names."""
+class ManifestCheck:
+    """Result of comparing a folder's files with its manifest."""
 
     files: int
     changed: tuple[str, ...]
     """Files that are missing or no longer have the SHA-256 of the manifest."""
 
 
-def check_manifest(folder: Path) -> Vouched | None:
+def check_manifest(folder: Path) -> ManifestCheck | None:
     """Compare a folder's files with its manifest; None where it has none (the release has none).
 
     Raises:
@@ -35,7 +35,7 @@ def check_manifest(folder: Path) -> Vouched | None:
         for name, digest in files.items()
         if not (folder / name).is_file() or sha256(folder / name) != digest
     ]
-    return Vouched(len(files), tuple(changed))
+    return ManifestCheck(len(files), tuple(changed))
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:

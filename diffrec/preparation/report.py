@@ -12,9 +12,9 @@ from diffrec.data.released import LIST_NAMES, read_lists, read_released, times_f
 from diffrec.data.sources import EMBEDDED_NAME, find_folder, load_dataset
 from diffrec.errors import UserError
 from diffrec.preparation.affinity import item_affinity, list_seams
-from diffrec.preparation.manifest import Vouched, check_manifest
+from diffrec.preparation.manifest import ManifestCheck, check_manifest
 from diffrec.preparation.survey import (
-    ListSurvey,
+    ListStatistics,
     Skew,
     noise_drift,
     popularity_skew,
@@ -36,26 +36,26 @@ _SPARSE = 1000
 
 @dataclass(frozen=True, slots=True)
 class DatasetReport:
-    """All that `check` says; `refusal` is the sentence that `load_dataset` would say, if any."""
+    """Report of `check`; `refusal` is the sentence that `load_dataset` would say, if any."""
 
     name: str
-    lists: dict[str, ListSurvey]
+    lists: dict[str, ListStatistics]
     common: dict[str, int]
     skew: Skew
     refusal: str | None = None
     fit: dict[str, float] | None = None
     order: OrderEvidence | None = None
-    manifest: Vouched | None = None
+    manifest: ManifestCheck | None = None
     """None where the folder has none."""
 
     @property
     def is_trusted(self) -> bool:
-        """Whether neither the order of the held-out lists nor a changed file speaks against it."""
+        """Return whether neither the lists' order nor a changed file speaks against the dataset."""
         return not self.is_exchanged and (self.manifest is None or not self.manifest.changed)
 
     @property
     def is_exchanged(self) -> bool:
-        """Whether the held-out lists lie in the wrong order."""
+        """Return whether the held-out lists lie in the wrong order."""
         return self.order is not None and self.order.verdict == "exchanged"
 
     def to_dict(self) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def render(report: DatasetReport) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _manifest_line(manifest: Vouched) -> str:
+def _manifest_line(manifest: ManifestCheck) -> str:
     if manifest.changed:
         return f"Manifest: CHANGED since it was written: {', '.join(manifest.changed)}"
     return f"Manifest: all {manifest.files} files are as it says"

@@ -1,4 +1,4 @@
-"""How raw events become lists: every setting of `prepare` with its check; no polars."""
+"""Settings of the way from raw events to lists, each with its check; no polars."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -24,7 +24,7 @@ class PrepareSettings:
     """Items with fewer are left out, again and again until both bounds hold."""
 
     split: Split = "ratio"
-    """Per user by ratio, per user the last n, or for all at two moments."""
+    """Split per user by ratio, per user by the last n, or for all at two moments."""
 
     ratio: tuple[float, float, float] = (7.0, 1.0, 2.0)
     """Ratio: train, valid, test, in order of time."""
@@ -42,7 +42,7 @@ class PrepareSettings:
     """Random interactions added to train and to valid, as a share of the true ones in each."""
 
     seed: int = 1
-    """Of the random noise."""
+    """Seed of the random noise."""
 
     def __post_init__(self) -> None:
         for name in ("min_user_interactions", "min_item_interactions"):

@@ -1,4 +1,4 @@
-"""Which events are interactions, who stays, and what goes into which list; numpy only.
+"""Split of events: who stays, and what goes into which list; numpy only.
 
 Rows are by user and in order of time throughout, so that a place in the arrays is a place in time.
 """
@@ -18,7 +18,7 @@ TRAIN, VALID, TEST, DROPPED = 0, 1, 2, -1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lists:
-    """All three lists in one, rows by user and in order of time."""
+    """Rows of all three lists in one, rows by user and in order of time."""
 
     users: np.ndarray
     items: np.ndarray
@@ -33,7 +33,7 @@ class Lists:
     """Original ids, by our number."""
 
     counts: dict[str, int]
-    """What was kept and dropped, for the manifest."""
+    """Counts of what was kept and dropped, for the manifest."""
 
 
 def split_events(events: Events, is_true: np.ndarray, settings: PrepareSettings) -> Lists:

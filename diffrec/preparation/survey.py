@@ -1,4 +1,4 @@
-"""What is in the three lists: counts, faults, skew, and each list's fit to its users' taste."""
+"""Statistics of the three lists: counts, faults, skew, and each list's fit to its users' taste."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ _NOTABLE_DRIFT = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class ListSurvey:
-    """One list."""
+class ListStatistics:
+    """Statistics of one list."""
 
     rows: int
     share: float
-    """Of all rows."""
+    """Share of all rows."""
 
     users: int
     items: int
@@ -30,13 +30,15 @@ class ListSurvey:
 
     cold_users: int
     cold_items: int
-    """Of this list's, those without a train row."""
+    """Items of this list without a train row."""
 
     cold_rows: int
     """Rows with an item that train has not: no model can rank it by what it learned."""
 
 
-def survey_lists(pairs: Mapping[str, np.ndarray]) -> tuple[dict[str, ListSurvey], dict[str, int]]:
+def survey_lists(
+    pairs: Mapping[str, np.ndarray],
+) -> tuple[dict[str, ListStatistics], dict[str, int]]:
     """Return a survey per list, and the number of rows common to every two of them.
 
     Args:
@@ -47,11 +49,11 @@ def survey_lists(pairs: Mapping[str, np.ndarray]) -> tuple[dict[str, ListSurvey]
     base = 1 + max((int(rows[:, 1].max()) for rows in pairs.values() if len(rows)), default=0)
     keys = {name: rows[:, 0] * base + rows[:, 1] for name, rows in pairs.items()}
     train = pairs["train"]
-    found: dict[str, ListSurvey] = {}
+    found: dict[str, ListStatistics] = {}
     for name, rows in pairs.items():
         is_cold = ~np.isin(rows[:, 1], train[:, 1])
         users = np.unique(rows[:, 0])
-        found[name] = ListSurvey(
+        found[name] = ListStatistics(
             rows=len(rows),
             share=len(rows) / max(total, 1),
             users=len(users),
@@ -70,7 +72,7 @@ def survey_lists(pairs: Mapping[str, np.ndarray]) -> tuple[dict[str, ListSurvey]
 
 @dataclass(frozen=True, slots=True)
 class Skew:
-    """How uneven the items' popularity in train is."""
+    """Unevenness of the items' popularity in train."""
 
     gini: float
     """0 when all items are alike, towards 1 when one item has everything."""

@@ -1,4 +1,4 @@
-"""Which ratings count as interactions: the threshold, and what share each one would keep."""
+"""Threshold of ratings that count as interactions, and what share each one would keep."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -27,7 +27,7 @@ class ThresholdChoice:
     """Share of ratings of at least each value; at most eleven values."""
 
     automatic: float | None
-    """What `auto` takes; None where the values are no scale."""
+    """Threshold that `auto` takes; None if the values are no scale."""
 
     def sentence(self) -> str:
         """Return what the user should know of the choice."""

@@ -1,4 +1,4 @@
-"""In which order of time do the valid and test lists lie? Timestamps decide; else the items do.
+"""Order of valid and test in time: by timestamps, or else by the items themselves.
 
 Without timestamps, three signs of order are measured on every user, each of which compares valid
 and test by the same measure, so that noise in one list alone cannot pass for distance in time:
@@ -50,7 +50,7 @@ _LEAST_PREFIX = 2
 
 @dataclass(frozen=True, slots=True)
 class OrderEvidence:
-    """What speaks for an order of valid and test, and what follows."""
+    """Evidence for an order of valid and test, and the verdict."""
 
     verdict: Order
     basis: Literal["timestamps", "items"]
@@ -61,10 +61,10 @@ class OrderEvidence:
     """Users that were compared."""
 
     earlier_valid: float | None = None
-    """By timestamps: share of the users whose valid items are earlier than their test items."""
+    """Share of the users, by timestamps, whose valid items are earlier than their test items."""
 
     score: float | None = None
-    """By items: the lists' own value of the discriminant; 0 lies halfway."""
+    """Value of the discriminant on the lists themselves, by items; 0 lies halfway."""
 
     score_in_order: float | None = None
     score_exchanged: float | None = None

@@ -1,4 +1,4 @@
-"""Which column is the user, the item, the rating, the time: by name, by place, or by its values.
+"""Choice of the user, item, rating and time columns: by name, by place, or by its values.
 
 Names match without case, blanks, `_`, `-` and `.`; RecBole's `user_id:token` is `user_id`. Of
 several columns that could be meant the first in `KNOWN_NAMES` is taken, and the others are named.

@@ -1,4 +1,4 @@
-"""How the lines of a text are cut: what stands before the rows, the separator, the header."""
+"""Dialect of a text table: what stands before the rows, the separator, the header."""
 
 import csv
 from collections import Counter
@@ -28,7 +28,7 @@ _REGULAR = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How to cut a file's lines."""
+    """Separator, header and first rows of a file."""
 
     kind: Literal["table", "sequences"]
     separator: str

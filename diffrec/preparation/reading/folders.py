@@ -1,4 +1,4 @@
-"""Which files a source consists of: one, the parts of a table, or lists that are split already."""
+"""Files of a source: one, the parts of a table, or lists that are split already."""
 
 import re
 from collections.abc import Sequence

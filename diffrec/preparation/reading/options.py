@@ -1,4 +1,4 @@
-"""What a caller may say about a source of ratings or events; no polars here."""
+"""Options of reading a source of ratings or events; no polars here."""
 
 import codecs
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ class Columns:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadOptions:
-    """How to read a source where its content does not tell."""
+    """Settings for what the content of a source does not tell."""
 
     columns: Columns = field(default_factory=Columns)
     format: SourceFormat = "auto"
@@ -52,7 +52,7 @@ class ReadOptions:
     like rows. None: quotes are respected, doubtful ones refused."""
 
     encoding: str | None = None
-    """Of text; None is UTF-8, or what a byte order mark says."""
+    """Encoding of text; None is UTF-8, or what a byte order mark says."""
 
     skip_lines: int = 0
     """Lines before the header or, without one, before the first row."""

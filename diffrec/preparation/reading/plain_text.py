@@ -1,4 +1,4 @@
-"""From any text to UTF-8 with line feeds: decompression, encodings, old line ends, separators.
+"""Conversion of any text to UTF-8 with line feeds: compression, encodings, line ends, separators.
 
 Each step that changes anything writes a temporary copy in blocks, line for line, so that a line's
 number in the copy is its number in the source; a file that is plain already is read where it lies.

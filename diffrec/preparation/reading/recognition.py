@@ -1,4 +1,4 @@
-"""What a file is, by its content: compression, format, encoding; the ending decides nothing."""
+"""Recognition of a file by its content: compression, format, encoding. The ending is no sign."""
 
 import codecs
 from dataclasses import dataclass
@@ -57,11 +57,11 @@ _LEAST_TEXT = 16
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What the first bytes of a file say."""
+    """Kind and encoding of a file, by its first bytes."""
 
     kind: Literal["parquet", "text"] | Compression
     encoding: str | None = None
-    """Of text, from its byte order mark; None where it has none."""
+    """Encoding of text, from its byte order mark; None if there is none."""
 
 
 def recognise(path: Path, shown: Path, encoding: str | None = None) -> Content:

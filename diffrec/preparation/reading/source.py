@@ -1,4 +1,4 @@
-"""From a path to events: opens whatever lies there, reads it, accounts for every row.
+"""Reader of a path: opens whatever lies there, reads it, accounts for every row.
 
 Read with polars' streaming engine in one pass: ids become numbers while they stream, and what stays
 in memory is 20 bytes per row (user, item, rating, time), so 25 million rows take 0.5 GB where a
@@ -32,7 +32,7 @@ PARTS = ("train", "valid", "test")
 
 @dataclass(slots=True)
 class SourceReport:
-    """What was found in the source and what was taken of it, for the terminal and the manifest."""
+    """Account of what a source holds and what was taken, for the terminal and the manifest."""
 
     format: str
     columns: dict[str, str]

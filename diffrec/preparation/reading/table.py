@@ -1,4 +1,4 @@
-"""One part of a source as a lazy table of four columns, with all that is known of its lines."""
+"""Lazy table of one part of a source: four columns, and all that is known of its lines."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,10 +21,10 @@ class Table:
     """As text, or as Parquet's own types."""
 
     names: dict[Role, str]
-    """What each column is called in the source."""
+    """Name of each column in the source."""
 
     line_of: Callable[[int], int]
-    """From a row, counted from 0, to its line in the source (Parquet: row, counted from 1)."""
+    """Function from a row, counted from 0, to its line in the source (Parquet: row from 1)."""
 
     text: frozenset[Role]
     """Columns that are text; the others have a Parquet type of their own."""

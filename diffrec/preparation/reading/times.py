@@ -46,7 +46,7 @@ Extremes = Callable[[], tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class TimeReader:
-    """How the cells of a time column become numbers."""
+    """Reader of one time column: formats of dates, or numbers."""
 
     label: str
     """For the manifest: `numbers`, or the formats of the dates."""
@@ -59,7 +59,7 @@ class TimeReader:
 
     nanoseconds: bool = False
     unit: str | None = None
-    """Of times that Parquet holds as such; None follows from the cells."""
+    """Unit of times that Parquet holds as such; None follows from the cells."""
 
     notes: tuple[str, ...] = ()
 

@@ -1,4 +1,4 @@
-"""What the first cells of a column look like: numbers, ratings, times, dates, times of day."""
+"""Kinds of values in the first cells of a column: numbers, ratings, times, dates, times of day."""
 
 import re
 from collections.abc import Sequence
