@@ -13,7 +13,7 @@ RECORD_INCOMPLETE = 3
 """The trials ran, but MLflow has not taken all of their record; --resume sends the rest."""
 
 INTERRUPTED = 130
-"""Ctrl-C or SIGTERM; the study can go on."""
+"""Ctrl-C or SIGTERM; the study can be resumed."""
 
 HELP = (
     "exit codes: 0 complete, or its --max-trials or --max-hours are spent; 1 no trial complete, or "

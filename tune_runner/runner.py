@@ -56,7 +56,7 @@ def run_study(
 
     Args:
         config: what to study.
-        resume: go on with a study that exists; otherwise there must be none of that name.
+        resume: resume a study that exists; otherwise there must be none of that name.
         retry_failed: run what had failed before once more.
         backend: builds the runs; the real one if left out.
         measure: measures what fusing gains; `measure_fusion_speedup` if left out.
@@ -191,7 +191,7 @@ def _conduct(session: StudySession, started: _Started, backend: "TrainingBackend
         # Ray's calls would wait for a minute, and then abort without a word.
         tracker.close("interrupted", patience_seconds=_LAST_WORDS_SECONDS)
         _complain(
-            f"{what} has ended, and the study with it; what finished is kept. Go on with: "
+            f"{what} has ended, and the study with it; what finished is kept. Resume with: "
             f"{session.folder.resume_command}"
         )
         watch.end_ray()
@@ -301,7 +301,7 @@ def _close(
         _say(messages.unsent(unsent, resume))
     if state == "interrupted":
         why = "Interrupted" if stop_reason is None else f"Stopped: {stop_reason}"
-        _say(f"{why}; go on with: {resume}")
+        _say(f"{why}; resume with: {resume}")
         if stop_reason is None:
             return exit_codes.INTERRUPTED
         if "budget" not in stop_reason:
@@ -315,7 +315,7 @@ def _links(
     session: StudySession, resources: TrialResources, dashboard: str | None
 ) -> dict[str, str]:
     links = {"place": resources.describe(), "Ray": dashboard or "", **_end_links(session)}
-    return links | {"stop": "Ctrl-C; the study can go on afterwards"}
+    return links | {"stop": "Ctrl-C; the study can be resumed afterwards"}
 
 
 def _end_links(session: StudySession) -> dict[str, str]:

@@ -229,7 +229,7 @@ def test_a_full_disk_stops_the_study_and_costs_nothing(
     filler.join()
     said = capsys.readouterr().out
     assert "No space left on device" in said
-    assert "go on with" in said
+    assert "resume with" in said
     assert watch.harm(ended=False) == Harm()
     states = [trial.state for trial in watch.trials()]
     assert optuna.trial.TrialState.COMPLETE in states

@@ -150,7 +150,7 @@ def test_a_study_killed_and_interrupted_goes_on_where_it_was(
         history = client.get_metric_history(run.info.run_id, "train/loss")
         assert [m.step for m in history] == list(range(1, 13))
     assert main(["--space", space, "--name", name]) == 2
-    assert "go on with: python -m tune_runner --resume" in capsys.readouterr().err
+    assert "resume it with: python -m tune_runner --resume" in capsys.readouterr().err
 
 
 def test_a_killed_study_goes_on_from_an_object_store(ray_cluster, tracking_uri, write_space):
@@ -165,7 +165,7 @@ def test_a_killed_study_goes_on_from_an_object_store(ray_cluster, tracking_uri, 
         done = running.last_step
         assert running.state is TrialState.RUNNING
         assert {1} <= list_trials(join_location(url, name)) <= {0, 1}
-        with pytest.raises(UserError, match="go on with: python -m tune_runner --resume"):
+        with pytest.raises(UserError, match="resume it with: python -m tune_runner --resume"):
             run_study(config, backend=FakeEngine())
         assert run_study(config, resume=True, backend=FakeEngine()) == 0
         trials = optuna_trials(name)
@@ -259,13 +259,13 @@ def test_a_budget_stops_the_command_and_not_the_study(ray_local, tracking_uri, w
         request=ResourceRequest(max_concurrent=1),
     )
     assert run_study(one, backend=FakeEngine()) == 0
-    assert "the budget of trials is spent; go on with" in capsys.readouterr().out
+    assert "the budget of trials is spent; resume with" in capsys.readouterr().out
     states = [t.state for t in optuna_trials("budget")]
     assert states == [TrialState.COMPLETE] + [TrialState.WAITING] * 3
 
     brief = replace(one, limits=RunLimits(hours=2 / 3600))
     assert run_study(brief, resume=True, backend=FakeEngine(seconds=0.5)) == 0
-    assert "hours is spent; go on with" in capsys.readouterr().out
+    assert "hours is spent; resume with" in capsys.readouterr().out
     trials = optuna_trials("budget")
     assert trials[1].state is TrialState.RUNNING
 

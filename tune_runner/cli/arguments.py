@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--dry-run", action="store_true", help="show the trials and stop")
     what.add_argument("--probe", action="store_true", help="with --dry-run: measure what it costs")
     what.add_argument("--status", metavar="NAME", help="say how a study is going and stop")
-    what.add_argument("--resume", metavar="NAME", help="go on with a study")
+    what.add_argument("--resume", metavar="NAME", help="resume a study")
     what.add_argument("--add-trials", type=int, metavar="N", help="with --resume: N trials more")
     what.add_argument(
         "--retry-failed", action="store_true", help="with --resume: failed trials once more"

@@ -47,15 +47,15 @@ def start_ray(address: str | None) -> ClusterResources:
     if not ray.is_initialized():  # as it is in a test or a notebook
         context = _start_local() if address is None else connect(address)
         url = getattr(context, "dashboard_url", None)
-    there = ray.cluster_resources()
+    total = ray.cluster_resources()
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     return ClusterResources(
-        there.get("CPU", 1.0),
-        there.get("GPU", 0.0),
+        total.get("CPU", 1.0),
+        total.get("GPU", 0.0),
         f"http://{url}{_token_hint()}" if url else None,
         node_cpus=max(node.get("CPU", 0.0) for node in nodes),
         node_gpus=max(node.get("GPU", 0.0) for node in nodes),
-        custom={name: there[name] for name in there if name not in ("CPU", "GPU")},
+        custom={name: total[name] for name in total if name not in ("CPU", "GPU")},
     )
 
 
@@ -89,15 +89,15 @@ def connect(address: str, packages: Sequence[str] = PACKAGES, *, tries: int = 1)
     """
     import ray
 
-    sent, said = runtime_environment(packages), ""
+    environment, reason = runtime_environment(packages), ""
     for _ in range(tries):
         try:
-            return ray.init(address=address, runtime_env=sent, **_QUIET)
+            return ray.init(address=address, runtime_env=environment, **_QUIET)
         except Exception as error:  # noqa: BLE001 - Ray raises a bare one, too
-            said = _reason(error)
+            reason = _reason(error)
             ray.shutdown()
     raise UserError(
-        f"No Ray cluster answers at {address!r} ({said}); start one or leave out --address."
+        f"No Ray cluster answers at {address!r} ({reason}); start one or leave out --address."
     )
 
 

@@ -19,9 +19,9 @@ def check_store(url: str, study: str, *, new: bool) -> None:
     Raises:
         UserError: so it is.
     """
-    said = checkpoint_store.write_error(url)
-    if said:
-        raise UserError(f"Checkpoints cannot be kept at {url} ({said}); mend it or give another.")
+    fault = checkpoint_store.write_error(url)
+    if fault:
+        raise UserError(f"Checkpoints cannot be kept at {url} ({fault}); mend it or give another.")
     if new and checkpoint_store.list_trials(locations.study_location(url, study)):
         raise UserError(
             f"There are checkpoints of another study {study!r} at {url}; choose another --name."
@@ -39,11 +39,11 @@ def check_shared(folder: Path, store: str | None = None) -> None:
         UserError: a node cannot write there.
     """
     if store is not None:
-        for node, said in _ask_nodes(checkpoint_store.write_error, store):
-            if said:
+        for node, fault in _ask_nodes(checkpoint_store.write_error, store):
+            if fault:
                 raise UserError(
-                    f"Node {node} of the cluster cannot keep checkpoints at {store} ({said}); give "
-                    "it what the store asks for, credentials say."
+                    f"Node {node} of the cluster cannot keep checkpoints at {store} ({fault}); "
+                    "give it what the store needs, for example credentials."
                 )
         return
     mark = folder.resolve() / f".seen-{uuid4().hex}"
@@ -56,10 +56,10 @@ def check_shared(folder: Path, store: str | None = None) -> None:
             "--runs-dir."
         ) from None
     try:
-        for node, said in _ask_nodes(_complaint, str(mark)):
-            if said:
+        for node, fault in _ask_nodes(_complaint, str(mark)):
+            if fault:
                 raise UserError(
-                    f"Node {node} of the cluster {said} the studies' folder {folder.resolve()}, "
+                    f"Node {node} of the cluster {fault} the studies' folder {folder.resolve()}, "
                     "where trials keep their checkpoints; give a --runs-dir that all nodes share, "
                     "or an object store as --checkpoints."
                 )
@@ -93,14 +93,14 @@ def _ask_nodes(question: Callable[[str], str], subject: str) -> list[tuple[str, 
 
     nodes = [node for node in ray.nodes() if node["Alive"]]
     task = ray.remote(num_cpus=0)(question)
-    asked = [
+    calls = [
         task.options(
             scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         ).remote(subject)
         for node in nodes
     ]
-    answers = ray.get(asked)
-    return [(node["NodeManagerAddress"], said) for node, said in zip(nodes, answers, strict=True)]
+    answers = ray.get(calls)
+    return [(node["NodeManagerAddress"], fault) for node, fault in zip(nodes, answers, strict=True)]
 
 
 def _complaint(mark: str) -> str:

@@ -22,7 +22,7 @@ from tune_runner.execution.cluster import PACKAGES, check_reachable, connect
 SCHEME = "ray://"
 
 _SENT = ("MLFLOW_TRACKING_", "PGPASSWORD")
-"""Variables, by how they begin, that the study needs wherever it is led."""
+"""Variables, by how they begin, that the study needs wherever it is task."""
 
 _TRIES = 3
 
@@ -50,16 +50,16 @@ def run_on_head_node(
     connect(address, (*PACKAGES, "analysis"), tries=_TRIES)
     try:
         placed = {"num_cpus": 0, "resources": _HEAD}
-        said, orders = Queue(actor_options=placed), Queue(actor_options=placed)
+        output, commands = Queue(actor_options=placed), Queue(actor_options=placed)
         lead = ray.remote(num_cpus=0, max_retries=0, resources=_HEAD)(_run_command)
         variables = {name: v for name, v in os.environ.items() if name.startswith(_SENT)}
-        led = lead.remote(main, [*arguments, "--address", "auto"], variables, said, orders)
-        return _stream_output(ray, led, said, orders)
+        task = lead.remote(main, [*arguments, "--address", "auto"], variables, output, commands)
+        return _stream_output(ray, task, output, commands)
     finally:
         ray.shutdown()
 
 
-def _stream_output(ray: Any, led: Any, said: Any, orders: Any) -> int:
+def _stream_output(ray: Any, task: Any, output: Any, commands: Any) -> int:
     """Print the command's output until it has ended; pass Ctrl-C on to it."""
     from ray.exceptions import RayError
 
@@ -74,67 +74,67 @@ def _stream_output(ray: Any, led: Any, said: Any, orders: Any) -> int:
     before, told = signal.signal(signal.SIGINT, press), False
     try:
         while True:
-            for stream, text in _taken(said):
+            for stream, text in _pending_lines(output):
                 getattr(sys, stream).write(text)
                 getattr(sys, stream).flush()
             if pressed and not told:
-                orders.put("stop")
+                commands.put("stop")
                 told = True
-            done, _ = ray.wait([led], timeout=0.5)
-            if done and said.empty():
-                return ray.get(led)
+            done, _ = ray.wait([task], timeout=0.5)
+            if done and output.empty():
+                return ray.get(task)
     except (RayError, ConnectionError) as error:
         why = (str(error).strip().splitlines() or [type(error).__name__])[-1]  # Ray's first: where
         sys.stderr.write(
-            f"The cluster has lost the command ({why}). What finished is kept: go on with --resume "
-            "and the study's name.\n"
+            f"The cluster has lost the command ({why}). What finished is kept; resume it with "
+            "--resume and the study's name.\n"
         )
         return 1
     finally:
         signal.signal(signal.SIGINT, before)
 
 
-def _taken(said: Any) -> list[tuple[str, str]]:
-    return said.get_nowait_batch(min(said.qsize(), 1000)) if said.qsize() else []
+def _pending_lines(output: Any) -> list[tuple[str, str]]:
+    return output.get_nowait_batch(min(output.qsize(), 1000)) if output.qsize() else []
 
 
 class _QueueStream(io.TextIOBase):
     """Output stream that sends whole lines to a queue."""
 
-    def __init__(self, said: Any, stream: str) -> None:
-        self._said, self._stream, self._rest = said, stream, ""
+    def __init__(self, output: Any, stream: str) -> None:
+        self._output, self._stream, self._rest = output, stream, ""
 
     def write(self, text: str, /) -> int:
         whole, mark, self._rest = (self._rest + text).rpartition("\n")
         if mark:
-            self._said.put((self._stream, whole + mark))
+            self._output.put((self._stream, whole + mark))
         return len(text)
 
     def finish(self) -> None:
         """Send the last line, which has no line break."""
         if self._rest:
-            self._said.put((self._stream, self._rest))
+            self._output.put((self._stream, self._rest))
 
 
 def _run_command(
     main: Callable[[Sequence[str]], int],
     arguments: list[str],
     variables: dict[str, str],
-    said: Any,
-    orders: Any,
+    output: Any,
+    commands: Any,
 ) -> int:
     """Run the command on the head node; return its exit code."""
     os.environ.update(variables)
 
     def obey() -> None:
-        orders.get()
+        commands.get()
         # Once: Ray's own way to cancel a task interrupts it every two seconds until it has ended,
-        # so it could never end in good order. A real SIGINT does not reach Python in Ray's workers.
+        # so it could never end gracefully. A real SIGINT does not reach Python in Ray's workers.
         _thread.interrupt_main()
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=obey, daemon=True).start()
-    channels = _QueueStream(said, "stdout"), _QueueStream(said, "stderr")
+    channels = _QueueStream(output, "stdout"), _QueueStream(output, "stderr")
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = channels
     try:

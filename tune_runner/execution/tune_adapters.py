@@ -72,7 +72,7 @@ class StudySearcher(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Refuse: a study resumes from its Optuna study, never from Tune's checkpoint."""
-        raise NotImplementedError("A study goes on by --resume, not by Tuner.restore.")
+        raise NotImplementedError("A study resumes by --resume, not by Tuner.restore.")
 
 
 class StudyGuard(Callback):
@@ -95,7 +95,7 @@ class StudyGuard(Callback):
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Close trials that ended unreported, refresh the view, and stop a stopped study's run.
 
-        Tune has no call that stops a run in good order, only a signal.
+        Tune has no call that stops a run gracefully, only a signal.
         """
         self._tick()
         self._controller.check_deadline()
@@ -135,7 +135,7 @@ class PruningScheduler(FIFOScheduler):
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Pass the reports on; stop a worker whose trials have all ended or been pruned.
 
-        One of several that is given up leaves the others when its worker finds its checkpoints gone
+        One of several that is pruned leaves the others when its worker finds its checkpoints gone
         (see trainable).
         """
         report = result.get(REPORT)

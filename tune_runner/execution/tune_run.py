@@ -81,7 +81,7 @@ def run_trials(
         ),
     )
     before = signal.getsignal(signal.SIGTERM)
-    # Tune ends in good order on SIGINT and SIGUSR1; without a handler Ray aborts on SIGTERM.
+    # Tune ends gracefully on SIGINT and SIGUSR1; without a handler Ray aborts on SIGTERM.
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGUSR1))
     try:
         tuner.fit()

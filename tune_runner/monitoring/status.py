@@ -38,7 +38,7 @@ def status(folder: StudyFolder) -> str:
     if alive and (left := _seconds_left(trials, total, len(running))) is not None:
         lines.append(f"left      about {format_duration(left)}")
     if not alive and _ended(trials) < total:
-        lines.append(f"go on     {folder.resume_command}")
+        lines.append(f"resume    {folder.resume_command}")
     return "\n".join(lines)
 
 

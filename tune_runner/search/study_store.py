@@ -304,7 +304,7 @@ def open_study_store(session: "StudySession", recorded: RecordedTrials) -> "Stud
         identity=session.folder.identity(),
         recorded=recorded,
     )
-    # A seed that moves on with the study: one that goes on must not draw its first points again.
+    # The seed depends on the study's length: a resumed one must not draw its first points again.
     study.sampler = make_sampler(plan.sampler, config.seed + len(study.get_trials(deepcopy=False)))
     store = StudyStore(study, space, plan)
     if not plan.is_sampled:

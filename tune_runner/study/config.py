@@ -172,7 +172,7 @@ def make_plan(config: StudyConfig, space: SearchSpace) -> StudyPlan:
     """Fill in what the user left to the space.
 
     Raises:
-        UserError: a grid was asked of a space that has intervals, or a value does not fit.
+        UserError: a grid was requested for a space that has intervals, or a value does not fit.
     """
     sampler = config.sampler or space.strategy
     count = config.seeds or space.replicates
@@ -185,8 +185,8 @@ def make_plan(config: StudyConfig, space: SearchSpace) -> StudyPlan:
             f"{config.seed}; begin lower."
         )
     if sampler == "grid":
-        there = len(space.grid_draws()) * count
-        trials = min(config.trials or there, there)
+        size = len(space.grid_draws()) * count
+        trials = min(config.trials or size, size)
     else:
         # A sampler on a space made for a grid tries as many points as the grid has.
         own = space.trials if space.trials is not None else len(space.grid_draws()) * count
@@ -209,7 +209,7 @@ def make_plan(config: StudyConfig, space: SearchSpace) -> StudyPlan:
 def extend(plan: Mapping[str, Any], space: SearchSpace, more: int) -> dict[str, int]:
     """Return the settings of a study with `more` trials than its old plan had.
 
-    A grid that is complete goes on with the seeds after its last.
+    A complete grid continues with the seeds after its last.
 
     Args:
         plan: the old plan, as `study.json` has it.

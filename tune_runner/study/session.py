@@ -57,6 +57,6 @@ def check_unchanged(folder: StudyFolder, new: Mapping[str, Any], *, resume: bool
         )
     if not resume:
         raise UserError(
-            f"Study {name!r} exists already; choose another --name, or go on with: "
+            f"Study {name!r} exists already; choose another --name, or resume it with: "
             f"{folder.resume_command}"
         )

@@ -1,6 +1,6 @@
 """Applies the tracker's messages to MLflow; applying one twice changes nothing.
 
-Runs are found again by their tags, so a study that goes on writes into the same runs; epochs that a
+Runs are found again by their tags, so a resumed study writes into the same runs; epochs that a
 run already has are skipped.
 """
 
@@ -117,9 +117,9 @@ class MlflowWriter:
     def _next_environment(self, text: str) -> str:
         """Return the file name for an environment: a new one unless the last file is equal."""
         stem, suffix = schema.ENVIRONMENT_FILE.split(".")
-        there = {file.path for file in self._client.list_artifacts(self._parent)}
+        existing = {file.path for file in self._client.list_artifacts(self._parent)}
         names = [schema.ENVIRONMENT_FILE]
-        while names[-1] in there:
+        while names[-1] in existing:
             names.append(f"{stem}_{len(names) + 1}.{suffix}")
         known = names[:-1]
         if known:
@@ -207,7 +207,7 @@ class MlflowWriter:
                 # A duplicate: the server made it after our request had timed out.
                 self._client.delete_run(own)
                 continue
-            # interrupted; its trial can go on another time
+            # interrupted; its trial can be resumed
             self._client.set_terminated(own, "KILLED", _millis(message))
         self._note_session(None, message["time"])
         self._tag(self._parent, {schema.STATE: message["state"]})

@@ -120,7 +120,7 @@ def _best(folder: StudyFolder, store: str | None) -> int:
         kept = _numbers(folder) if store is None else list_trials(store)
     if not kept:
         raise UserError(
-            f"Study {folder.path.name!r} has no trained model in {where}; run it, or go on with "
+            f"Study {folder.path.name!r} has no trained model in {where}; run it, or resume with "
             f"`{folder.resume_command}`."
         )
     if len(kept) > 1:

@@ -179,7 +179,7 @@ class Tracker(StudyCallback):
         while not self._stop.is_set():
             try:
                 self._send(batch)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the study goes on
+            except Exception as error:  # noqa: BLE001 - the study continues whatever it is
                 self.problem = first_line(error)
                 self._stop.wait(_RETRY_SECONDS)
                 continue

@@ -194,7 +194,7 @@ def test_a_study_is_led_on_the_cluster_from_outside(bare_node, tmp_path):
     longer = ["--space", "clustering_ablation", "--name", "long", "--seeds", "1", *far]
     code, said = interrupt(LEAD, longer, environment, tmp_path, after="[1/17]")
     assert code == 130, said
-    assert "Interrupted; go on with: python -m tune_runner --resume long" in said
+    assert "Interrupted; resume with: python -m tune_runner --resume long" in said
     assert "Traceback" not in said
 
 

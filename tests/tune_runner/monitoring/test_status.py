@@ -47,7 +47,7 @@ def test_a_stopped_study(begun, capsys):
     assert "state     stopped" in said
     assert "2 of 4: 1 complete, 1 interrupted, 0 pruned, 1 failed" in said
     assert "best      valid/recall@20 0.2500 (0000 0.1·seed1)" in said
-    assert "go on     python -m tune_runner --resume begun" in said
+    assert "resume    python -m tune_runner --resume begun" in said
 
 
 def test_a_running_study_shows_its_trials_and_is_left_alone(begun, capsys):
