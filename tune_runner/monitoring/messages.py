@@ -116,7 +116,7 @@ class Unsent:
 
 def away(reason: str) -> str:
     """Return the message while MLflow does not answer."""
-    return f"MLflow    does not answer ({reason}); the study goes on, and its record is kept"
+    return f"MLflow    does not answer ({reason}); the study continues, and its record is kept"
 
 
 def unsent(left: Unsent, resume_command: str) -> str:
