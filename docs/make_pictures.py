@@ -18,7 +18,7 @@ from PIL import Image
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PICTURE = REPOSITORY / "docs" / "figures" / "overview.png"
-COMMAND = "python -m tune_runner --space clustering_ablation --name clusters"
+COMMAND = "python -m tune_runner --space clustering_ablation --name first"
 WIDTH, HEIGHT = 1500, 860
 """Size of the picture in CSS pixels; it is stored at 1.6 times that, with 256 colours."""
 
@@ -89,7 +89,7 @@ def _run(folder: Path) -> tuple[str, Path]:
         check=True,
     )
     sys.stdout.write(done.stdout)
-    return done.stdout, folder / "runs" / "clusters"
+    return done.stdout, folder / "runs" / "first"
 
 
 def _terminal(text: str, folder: Path) -> str:
