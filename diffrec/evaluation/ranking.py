@@ -113,12 +113,12 @@ def user_results(
             parts[i].append(user_metrics(ranking, target, ks))
     return [
         UserResults(
-            np.flatnonzero(asked),
+            np.flatnonzero(has_target),
             {name: np.concatenate([part[name] for part in found]) for name in found[0]}
             if found
             else {},
         )
-        for asked, found in zip(wanted, parts, strict=True)
+        for has_target, found in zip(wanted, parts, strict=True)
     ]
 
 

@@ -1,5 +1,5 @@
 """Devices, memory, precision and random seeds of a process.
 
-Independent of every model, dataset and configuration.
+Independent of every model and dataset.
 Begin reading with `devices`.
 """

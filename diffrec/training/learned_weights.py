@@ -46,7 +46,7 @@ def fit_recency_weights(
         model: a recommender with `learned_recency`.
         optimizer: of all its parameters; those without a gradient stay.
         train: train interactions, which the future is cut from.
-        rng: who is asked, and where their histories are cut.
+        rng: source of the sampled users and cuts.
         holdout: mask of the users to ask, (num_users,); None or none marked: all.
         earliest: the shortest past of each user, (num_users,): what the network was trained on.
     """
