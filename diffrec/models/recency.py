@@ -104,8 +104,8 @@ def cut_histories(
     ends = np.minimum(cuts + num_future, lengths)
     position, users = history.positions(), history.users()
     return (
-        _keep(history, position < cuts[users]),
-        _keep(history, (position >= cuts[users]) & (position < ends[users])),
+        select_interactions(history, position < cuts[users]),
+        select_interactions(history, (position >= cuts[users]) & (position < ends[users])),
     )
 
 
@@ -133,7 +133,8 @@ def future_nll(scores: Tensor, past: Interactions, future: Interactions) -> Tens
     return -(log_p[rows, items] * share[rows]).sum() / max(future.num_users, 1)
 
 
-def _keep(history: Interactions, chosen: np.ndarray) -> Interactions:
+def select_interactions(history: Interactions, chosen: np.ndarray) -> Interactions:
+    """Return the interactions in the mask `chosen`, (nnz,), of the same users."""
     indptr = np.concatenate(([0], np.cumsum(chosen)))[history.indptr]
     return Interactions(
         history.num_users,

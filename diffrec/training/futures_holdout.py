@@ -9,7 +9,7 @@ import numpy as np
 
 from diffrec.config import TemporalConfig
 from diffrec.data.interactions import Interactions
-from diffrec.models.recency import CUT_RANGE
+from diffrec.models.recency import CUT_RANGE, select_interactions
 from diffrec.runtime.seeding import generator
 
 
@@ -36,8 +36,4 @@ def shown_lengths(
 
 def truncated(train: Interactions, lengths: np.ndarray) -> Interactions:
     """Return each history's first `lengths` interactions, (num_users,)."""
-    kept = train.positions() < lengths[train.users()]
-    indptr = np.concatenate(([0], np.cumsum(kept)))[train.indptr]
-    return Interactions(
-        train.num_users, train.num_items, indptr.astype(np.int64), train.indices[kept]
-    )
+    return select_interactions(train, train.positions() < lengths[train.users()])
