@@ -1,4 +1,4 @@
-"""What a user may get wrong, how it is said: one sentence with rule, value, remedy."""
+"""Errors of the user: one sentence with the rule, the value as given and the remedy."""
 
 import difflib
 from collections.abc import Iterable

@@ -54,7 +54,7 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A parameter has a meaning only while `parent` takes one of `allowed` (a tuple or domain)."""
+    """A parameter is active only while `parent` takes one of `allowed` (a tuple or domain)."""
 
     parent: str
     allowed: tuple[Any, ...] | PlainDomain
@@ -79,7 +79,7 @@ class Condition:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SpaceDefinition:
-    """What is varied, what stays, what is asked, and how the answer is searched for."""
+    """Fields of a search space: its question, its domains, its fixed values and its search."""
 
     name: str
     """Identifier: lower case, digits, underscores."""

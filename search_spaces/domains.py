@@ -1,7 +1,7 @@
-"""What values a hyperparameter may take. Every bound is inclusive, everywhere.
+"""Domains: the values that a hyperparameter may take. Every bound is inclusive, everywhere.
 
-Data only: the engines that draw from a domain live in `tune_runner`. A relative domain is measured
-against another parameter, so that a constraint between the two holds by construction.
+Data only: the samplers that draw from a domain live in `tune_runner.search`. A relative domain is
+measured against another parameter, so that a constraint between the two holds by construction.
 """
 
 import json

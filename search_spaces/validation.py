@@ -1,4 +1,4 @@
-"""What a search space must fulfil before anything runs; each fault is one sentence."""
+"""Validates a search space before anything runs; each fault is one sentence."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import NoneType

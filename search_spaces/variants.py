@@ -1,4 +1,4 @@
-"""Which variants a space may take, and under which of them each of its parameters has a meaning."""
+"""Variants that a space may take, and those under which each of its parameters is active."""
 
 from collections.abc import Iterable, Mapping
 from functools import cache

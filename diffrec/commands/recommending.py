@@ -20,7 +20,7 @@ from diffrec.files import check_output_file, read_regular
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """Who asks (rows of `history`), and what must not be answered."""
+    """Users to recommend for (rows of `history`), and the items to leave out."""
 
     history: Interactions
     seen: list[Interactions]

@@ -16,7 +16,7 @@ GROUP = "diffrec.runs"
 
 @dataclass(frozen=True, slots=True)
 class TrackedRun:
-    """Where a run's checkpoint lies, and what it was trained on."""
+    """Checkpoint of a tracked run, and the dataset that it was trained on."""
 
     checkpoint: Path
     dataset: dict[str, str]

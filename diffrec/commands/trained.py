@@ -1,4 +1,4 @@
-"""What `recommend` and `evaluate` begin with: a model, its dataset, the original ids."""
+"""Loads a trained model, its dataset and the original ids, for `recommend` and `evaluate`."""
 
 import argparse
 import sys

@@ -22,7 +22,7 @@ def _require(holds: bool, message: str) -> None:
 
 
 class _Readable:
-    """What every configuration can do: be written, read strictly, changed by dotted path."""
+    """Methods of every configuration: written, read strictly, changed by dotted path."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""Which family of models a configuration belongs to, told from its dictionary; no torch."""
+"""Families of models: reads any configuration from its dictionary. No torch."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -73,7 +73,7 @@ class BridgeConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ForecastTaskConfig:
-    """What the network learns to predict: the future of a cut history from its past."""
+    """Task that the network learns: the future of a cut history from its past."""
 
     cuts: Literal["interactions", "users", "fixed"] = "interactions"
     """Where histories are cut. `interactions`: after any interaction that has a successor, all

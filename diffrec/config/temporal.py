@@ -137,7 +137,7 @@ class TemporalConfig:
 
     @property
     def is_static(self) -> bool:
-        """Whether weights are known before training."""
+        """Return whether the weights are known before training."""
         return self.weighting in ("none", "linear", "exponential")
 
     def _check_safety(self) -> None:

@@ -93,7 +93,7 @@ class TrainingRun:
 
     @property
     def users(self) -> np.ndarray:
-        """Whom the network is trained on: those with a history whom W does not keep for itself."""
+        """Users that the network is trained on: those with a history that W does not hold out."""
         held = self._holdout if self._shown is None else np.zeros_like(self._holdout)
         return np.flatnonzero((self.split.train.lengths > 0) & ~held)
 

@@ -1,4 +1,4 @@
-"""Which part of F-DiffRec makes it forecast well? One factor at a time, five paired seeds.
+"""Ablation of the parts of F-DiffRec: one factor at a time, five paired seeds.
 
 Every cell changes one setting of the preset, the control none: a factor is active only while all
 factors before it have the preset's value. A comparison, so nothing is pruned (see

@@ -1,4 +1,4 @@
-"""Which noise should the diffusion add: which family of variances, how much, from where to where?
+"""Search for the noise of the diffusion: family of variances, amount, lower and upper bound.
 
 The bounds and their scale exist only for the linear families; cosine and binomial have none, so
 they are neither sampled nor logged there. The upper bound is drawn as a multiple of the lower, and
