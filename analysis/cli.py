@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from diffrec.command_line import CliParser, run_command
+from diffrec.files import check_output_folder
 from tune_runner.tracking_uri import default_tracking_uri
 
 
@@ -65,6 +66,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     from analysis.report import build
 
     runs_dir = Path(args.runs_dir)
+    check_output_folder(runs_dir, "--runs-dir")
     if args.figure:
         return build.draw_figure(args.figure, args.study, uri, runs_dir, args.against)
     return build.report_study(

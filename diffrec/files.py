@@ -32,7 +32,9 @@ def check_output_folder(path: Path, option: str) -> None:
         UserError: a part of it is a file, a loop or too long, or its disk takes nothing.
     """
     if _status(path, option) is not None and not path.is_dir():
-        raise UserError(f"{option} must be a folder, but {path} is a file; choose another.")
+        raise UserError(
+            f"{option} must be a folder, but {path} is a file; choose another{_flag(option)}."
+        )
     _check_room(path, option)
 
 
@@ -49,7 +51,9 @@ def check_output_file(path: Path, option: str) -> None:
     """
     if _status(path, option) is not None and not path.is_file():
         kind = "folder" if path.is_dir() else "pipe or device"
-        raise UserError(f"{option} must be a file, but {path} is a {kind}; choose another.")
+        raise UserError(
+            f"{option} must be a file, but {path} is a {kind}; choose another{_flag(option)}."
+        )
     _check_room(path.parent, option)
 
 
@@ -214,6 +218,10 @@ def _check_room(folder: Path, option: str) -> None:
 def _refusal(option: str, path: Path, error: Exception) -> UserError:
     reason = getattr(error, "strerror", None) or str(error)
     return UserError(
-        f"{option} must be a path that can be written, but {path} is not ({reason}); choose "
-        "another."
+        f"{option} must be writable, but {path} cannot be written ({reason}); choose another"
+        f"{_flag(option)}."
     )
+
+
+def _flag(option: str) -> str:
+    return f" {option}" if option.startswith("-") else ""
