@@ -67,7 +67,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
     runs_dir = Path(args.runs_dir)
     check_output_folder(runs_dir, "--runs-dir")
-    if args.figure:
+    if args.figure is not None:
         return build.draw_figure(args.figure, args.study, uri, runs_dir, args.against)
     return build.report_study(
         args.study, uri, runs_dir, args.against, with_figures=not args.no_figures

@@ -33,7 +33,8 @@ def check_output_folder(path: Path, option: str) -> None:
     """
     if _status(path, option) is not None and not path.is_dir():
         raise UserError(
-            f"{option} must be a folder, but {path} is a file; choose another{_flag(option)}."
+            f"{option} must be a folder, but {path} is a file and cannot be written to; choose "
+            f"another{_flag(option)}."
         )
     _check_room(path, option)
 

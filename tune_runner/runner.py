@@ -33,6 +33,7 @@ from tune_runner.search import storage
 from tune_runner.study import urls
 from tune_runner.study.config import StudyConfig, make_plan
 from tune_runner.study.folder import StudyFolder
+from tune_runner.study.request import check_folder
 from tune_runner.study.session import StudySession, check_unchanged, describe_study
 from tune_runner.tracking.outbox import Outbox
 from tune_runner.tracking.tracker import Tracker, open_tracker, open_writer
@@ -66,6 +67,7 @@ def run_study(
     """
     space = get_space(config.space)
     plan = make_plan(config, space)
+    check_folder(config)
     data_dir = None if config.data_dir is None else Path(config.data_dir)
     dataset = load_dataset(config.dataset, data_dir, config.protocol)  # type: ignore[arg-type]
     folder, uri = StudyFolder(Path(config.runs_dir), config.name), default_tracking_uri()

@@ -50,9 +50,10 @@ def dataset_of(args: argparse.Namespace, checkpoint: Checkpoint | None = None) -
     own = {} if checkpoint is None else checkpoint.dataset
     if args.dataset is None and not own:
         raise UserError("This checkpoint does not name its dataset; give --dataset.")
-    name, data_dir = locate(args.dataset or own["name"], args.data_dir)
+    name, data_dir = locate(own["name"] if args.dataset is None else args.dataset, args.data_dir)
     dataset = load_dataset(name, data_dir, args.protocol or own.get("protocol", "published"))
-    if own and own["sha256"] != dataset.sha256:
+    num_items = dataset.num_items  # if it is another, more than a warning follows
+    if own and own["sha256"] != dataset.sha256 and own.get("num_items", num_items) == num_items:
         sys.stderr.write(
             f"warning: the checkpoint was trained on other data than {name!r} now holds.\n"
         )

@@ -42,7 +42,7 @@ def parse_config(values: Mapping[str, Any]) -> AnyConfig:
         UserError: the family, a key or a value is unknown or refused.
     """
     family = values.get("family", DIFFUSION)
-    if family not in _FAMILIES:
+    if not isinstance(family, str) or family not in _FAMILIES:
         raise UserError(
             f"No family of models named {family!r}{did_you_mean(str(family), _FAMILIES)}; "
             f"known: {', '.join(_FAMILIES)}."

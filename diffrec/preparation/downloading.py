@@ -48,7 +48,7 @@ def download(
     Raises:
         UserError: the server cannot be reached, refuses, breaks off, or sent something else.
     """
-    _check_address(url)
+    check_address(url)
     check_output_file(target, "A download")
     if target.is_file():
         _check(target, checksum, f"remove {target} and fetch again")
@@ -110,9 +110,22 @@ def _open(url: str, start: int) -> HTTPResponse:
     return _OPENER.open(Request(url, headers=headers), timeout=_TIMEOUT_SECONDS)
 
 
-def _check_address(url: str) -> None:
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise UserError(f"A download's address must begin with http:// or https://, but got {url}.")
+def check_address(url: str) -> None:
+    """Refuse an address that is not of http or https.
+
+    Raises:
+        UserError: so it is.
+    """
+    try:
+        parts = urlsplit(url)
+        sound, port = parts.scheme in ("http", "https") and bool(parts.hostname), parts.port
+    except ValueError:  # a port that is no number, half an IPv6 address
+        sound, port = False, None
+    if not sound or port == 0 or not url.isprintable() or " " in url:
+        raise UserError(
+            "A download's address must begin with http:// or https:// and a host, but got "
+            f"{url!r}; correct --url."
+        )
 
 
 def _check_size(url: str, size: int) -> None:
@@ -130,7 +143,7 @@ class _HttpRedirects(HTTPRedirectHandler):
         self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> Request | None:
         """Check the address that a server sends us to."""
-        _check_address(newurl)
+        check_address(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 

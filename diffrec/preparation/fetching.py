@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from diffrec.errors import UserError, did_you_mean
 from diffrec.files import atomic_write, check_output_folder
-from diffrec.preparation.downloading import Progress, download
+from diffrec.preparation.downloading import Progress, check_address, download
 from diffrec.preparation.manifest import sha256
 
 _MEMBER_LIMIT = 16 * 2**30
@@ -105,7 +105,8 @@ def fetch(
     source = SOURCES[name]
     folder = data_dir / name
     check_output_folder(folder, "--data-dir")
-    address = url or source.url
+    address = source.url if url is None else url
+    check_address(address)
     archive = folder / (Path(urlsplit(address).path).name or "download")
     download(address, archive, checksum=source.checksum, progress=progress)
     unpack(archive, folder, source.members)

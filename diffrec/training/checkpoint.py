@@ -15,6 +15,9 @@ from diffrec.training.factory import TrainedModel, new_model
 from diffrec.training.runs import Run
 
 Model = TrainedModel | ClosedForm
+_NAMED = ("name", "sha256", "protocol")
+"""What a checkpoint says of its dataset, as text."""
+
 FORMAT = "diffrec-checkpoint-1"
 
 
@@ -107,7 +110,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         isinstance(config, dict)
         and _is_state(state)
         and isinstance(dataset, dict)
-        and (not dataset or {"name", "sha256", "protocol", "num_items"} <= dataset.keys())
+        and (not dataset or all(isinstance(dataset.get(name), str) for name in _NAMED))
         and isinstance(metrics, dict)
     ):
         raise UserError(

@@ -2,15 +2,32 @@
 
 from pathlib import Path
 
+from diffrec.errors import UserError, did_you_mean
+
 STATE = "state.pt"
 """Name of a trial's checkpoint in its folder."""
 
 TRIAL_PREFIX = "trial_"
+_SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs", "file")
 
 
 def is_url(base: str) -> bool:
     """Return whether `base` is an object store rather than a folder."""
     return "://" in base
+
+
+def check_store_url(url: str) -> None:
+    """Refuse a URL that names no object store.
+
+    Raises:
+        UserError: pyarrow knows no such store, or the bucket is missing.
+    """
+    scheme, _, rest = url.partition("://")
+    if scheme not in _SCHEMES or not rest.strip("/").partition("?")[0]:
+        raise UserError(
+            "--checkpoints must be a URL that pyarrow can open, s3://bucket/path or "
+            f"gs://bucket/path say, but got {url!r}{did_you_mean(scheme, _SCHEMES)}; correct it."
+        )
 
 
 def join_location(base: str, name: str) -> str:

@@ -12,7 +12,12 @@ from search_spaces import get_space
 from tune_runner import exit_codes
 from tune_runner.resources.allocation import ResourceRequest
 from tune_runner.study.config import PRUNERS, SAMPLERS, RunLimits, StudyConfig, extend
+from tune_runner.study.description import FOR_RESUME, read_description
 from tune_runner.study.folder import StudyFolder
+
+
+_SHORT = 60
+"""Characters of the space's and the dataset's name in the default name of a study."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -139,12 +144,12 @@ def _request(args: argparse.Namespace) -> ResourceRequest:
 
 
 def _new(args: argparse.Namespace) -> StudyConfig:
-    if args.space is None:
+    if not args.space:
         raise UserError("Nothing to study: give --space NAME (see --list), or --resume NAME.")
     stamp = time.strftime("%Y%m%d-%H%M%S")
     name = args.name
     if name is None:
-        name = f"{Path(args.space).stem}-{args.dataset}-{stamp}"
+        name = f"{Path(args.space).stem[:_SHORT]}-{args.dataset[:_SHORT]}-{stamp}"
     return StudyConfig(
         space=args.space,
         name=name,
@@ -181,7 +186,7 @@ def _resumed(args: argparse.Namespace) -> StudyConfig:
                 f"--{flag.replace('_', '-')} cannot be changed with --resume: it is the study's "
                 "own; leave it out."
             )
-    known = StudyFolder(Path(args.runs_dir), args.resume).read()
+    known = read_description(StudyFolder(Path(args.runs_dir), args.resume), FOR_RESUME)
     kept = known["settings"]
     kept |= {"address": args.address, "runs_dir": args.runs_dir, "request": _request(args)}
     kept["limits"] = RunLimits(args.max_trials, args.max_hours)

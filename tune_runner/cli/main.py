@@ -16,6 +16,7 @@ from tune_runner.execution.remote_driver import SCHEME, run_on_head_node
 from tune_runner.monitoring import messages
 from tune_runner.study.config import check_name, make_plan
 from tune_runner.study.folder import StudyFolder
+from tune_runner.study.request import check_request
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,6 +48,7 @@ def _run(arguments: Sequence[str] | None) -> int:
             )
         space = get_space(config.space)
         plan = make_plan(config, space)
+        check_request(config, plan, new=not args.resume)
         sys.stdout.write(messages.dry_run(config, space, plan) + "\n")
         if args.probe:
             from tune_runner.probe.estimate import estimate

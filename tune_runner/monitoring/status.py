@@ -13,6 +13,7 @@ from tune_runner.monitoring.durations import estimate_seconds_left, format_durat
 from tune_runner.schema import NAME, RETRY_OF, ROLE
 from tune_runner.search import storage
 from tune_runner.study.folder import LOCK, StudyFolder
+from tune_runner.study.description import FOR_STATUS, read_description
 
 
 def status(folder: StudyFolder) -> str:
@@ -21,7 +22,7 @@ def status(folder: StudyFolder) -> str:
     Raises:
         UserError: there is no such study, or its database does not answer.
     """
-    known = folder.read()
+    known = read_description(folder, FOR_STATUS)
     settings, plan, space = known["settings"], known["plan"], known["space"]
     trials = storage.read_trials(settings.get("storage") or folder.storage_url, settings["name"])
     extra = sum(RETRY_OF in t.user_attrs or ROLE in t.user_attrs for t in trials)

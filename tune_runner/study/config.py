@@ -13,12 +13,14 @@ from diffrec.config.families import training_of
 from diffrec.config.presets import preset
 from diffrec.credentials import refuse_password
 from diffrec.errors import UserError, did_you_mean
+from diffrec.files import NAME_BYTES
 from search_spaces.definition import POINT_LIMIT, PRUNERS, STRATEGIES
 from search_spaces.space import SearchSpace
-from tune_runner.checkpoints.locations import is_url, study_location
+from tune_runner.checkpoints.locations import check_store_url, is_url, study_location
 from tune_runner.resources.allocation import ResourceRequest
 from tune_runner.study import urls
 
+PROTOCOLS = ("published", "chronological")
 PRECISIONS = get_args(Precision)
 SAMPLERS = STRATEGIES
 
@@ -103,7 +105,19 @@ class StudyConfig:
                 "--checkpoints must be the URL of an object store, s3://bucket/path say, but got "
                 f"{self.checkpoints!r}; a folder is given by --runs-dir, all of it."
             )
+        plain = self.dataset not in ("", "..") and Path(self.dataset).name == self.dataset
+        if not plain or not self.dataset.isprintable() or len(self.dataset.encode()) > NAME_BYTES:
+            raise UserError(
+                "A dataset's name must be the plain name of a folder, but got --dataset "
+                f"{self.dataset[:NAME_BYTES]!r}; give the folder it lies in as --data-dir."
+            )
+        if self.protocol not in PROTOCOLS:
+            raise UserError(
+                f"--protocol must be published or chronological, but got {self.protocol!r}"
+                f"{did_you_mean(self.protocol, PROTOCOLS)}."
+            )
         if self.checkpoints is not None:
+            check_store_url(self.checkpoints)
             refuse_password(
                 self.checkpoints,
                 "--checkpoints",

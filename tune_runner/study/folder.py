@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from diffrec.errors import UserError, did_you_mean
+from diffrec.files import read_regular
 
 SUMMARY = "study.json"
 IDENTITY = "study.id"
@@ -66,11 +67,20 @@ class StudyFolder:
                 f"{did_you_mean(self.path.name, known)}."
             )
         try:
-            return json.loads((self.path / SUMMARY).read_text())
-        except ValueError as error:
+            found = json.loads(read_regular(self.path / SUMMARY, "a study's description"))
+        except (ValueError, RecursionError) as error:
+            if isinstance(error, UserError):
+                raise
             raise UserError(
-                f"{self.path / SUMMARY} is damaged ({error}); restore it from a copy."
+                f"{self.path / SUMMARY} is damaged ({str(error).splitlines()[0]}); restore it from "
+                "a copy."
             ) from None
+        if not isinstance(found, dict):
+            raise UserError(
+                f"{self.path / SUMMARY} is damaged (it holds a {type(found).__name__}); restore it "
+                "from a copy."
+            )
+        return found
 
     @property
     def resume_command(self) -> str:

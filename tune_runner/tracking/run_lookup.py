@@ -15,6 +15,7 @@ from diffrec.errors import UserError, did_you_mean
 from tune_runner import schema
 from tune_runner.checkpoints.locations import STATE, study_location, trial_location
 from tune_runner.checkpoints.store import download, list_trials
+from tune_runner.study.description import FOR_LOOKUP, read_description
 from tune_runner.study.folder import StudyFolder
 from tune_runner.tracking.database import quiet_mlflow
 from tune_runner.tracking_uri import check_tracking_uri, database_path, default_tracking_uri
@@ -53,7 +54,7 @@ def find_run(name: str) -> TrackedRun:
     tags = parent.data.tags
     path = (Path() if database is None else database.parent) / tags.get(schema.FOLDER, "")
     folder = StudyFolder(path.parent, path.name)
-    settings = folder.read()["settings"]
+    settings = read_description(folder, FOR_LOOKUP)["settings"]
     url = settings.get("checkpoints")
     store = None if url is None else study_location(url, path.name)
     where = store or str(folder.checkpoints)
@@ -66,7 +67,7 @@ def find_run(name: str) -> TrackedRun:
                 f"its best trial's (run {parent.info.run_id}); train this one again with `python "
                 "-m diffrec train --config` and the run's config.json."
             )
-    data_dir = settings["data_dir"]
+    data_dir = settings.get("data_dir")
     dataset = {
         "name": tags["dataset"],
         "sha256": tags["dataset_sha256"],

@@ -1,0 +1,78 @@
+"""Checks of a description (study.json) before a study is taken up: every part that is read."""
+
+from collections.abc import Mapping
+from typing import Any, get_type_hints
+
+from diffrec.config.serialization import check_type
+from diffrec.errors import UserError
+from tune_runner.study.config import StudyConfig
+from tune_runner.study.folder import SUMMARY, StudyFolder
+
+FOR_LOOKUP: dict[str, type] = {"settings": dict}
+"""What is needed to find a trial's checkpoint."""
+
+FOR_STATUS: dict[str, type] = {
+    "settings": dict,
+    "settings.name": str,
+    "plan": dict,
+    "plan.trials": int,
+    "space": dict,
+    "space.name": str,
+    "space.objective": dict,
+    "space.objective.name": str,
+    "space.objective.direction": str,
+    "dataset": dict,
+    "dataset.name": str,
+}
+"""What is needed to show how a study is going."""
+
+FOR_RESUME: dict[str, type] = {
+    **FOR_STATUS,
+    "settings.space": str,
+    "plan.sampler": str,
+    "plan.seeds": list,
+    "dataset.sha256": str,
+    "dataset.protocol": str,
+}
+"""What is needed to take a study up again."""
+
+
+def read_description(folder: StudyFolder, needs: Mapping[str, type]) -> dict[str, Any]:
+    """Return the description of a study, its parts of the right types.
+
+    Args:
+        folder: of the study.
+        needs: dotted paths of the parts that must be there, with their types.
+
+    Raises:
+        UserError: there is no such study, or the file is not what a study wrote.
+    """
+    found = folder.read()
+    try:
+        for path, kind in needs.items():
+            _check_kind(found, path, kind)
+        _check_settings(found["settings"])
+    except UserError as error:
+        raise UserError(
+            f"{folder.path / SUMMARY} must be what a study wrote, but is not: {error} Restore it "
+            "from a copy."
+        ) from None
+    return found
+
+
+def _check_kind(found: Mapping[str, Any], path: str, kind: type) -> None:
+    value: Any = found
+    for name in path.split("."):
+        value = value.get(name)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise UserError(f"`{path}` must be a {kind.__name__}, but is {value!r:.60}.")
+
+
+def _check_settings(settings: Mapping[str, Any]) -> None:
+    """Check the settings by the types of StudyConfig; what a resumed run sets anew is left out."""
+    hints = get_type_hints(StudyConfig)
+    for name, value in settings.items():
+        if name not in hints:
+            raise UserError(f"`settings.{name}` is no setting of a study.")
+        if name not in ("request", "limits"):
+            check_type(hints[name], value, f"settings.{name}")

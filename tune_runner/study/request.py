@@ -1,0 +1,44 @@
+"""Checks of a study's request that need neither Ray nor a database: what a dry run can know."""
+
+from pathlib import Path
+
+from diffrec.data import EMBEDDED_NAME, load_dataset
+from diffrec.errors import UserError
+from diffrec.files import check_output_folder
+from tune_runner.resources.allocation import allocate, local_cluster
+from tune_runner.study.config import StudyConfig, StudyPlan
+from tune_runner.study.folder import StudyFolder
+
+
+def check_folder(config: StudyConfig) -> None:
+    """Refuse a folder of the studies that cannot be written.
+
+    Raises:
+        UserError: so it is.
+    """
+    folder = Path(config.runs_dir) / config.name
+    check_output_folder(folder if folder.is_dir() else Path(config.runs_dir), "--runs-dir")
+
+
+def check_request(config: StudyConfig, plan: StudyPlan, *, new: bool) -> None:
+    """Refuse what the run would refuse, as far as that can be seen without starting anything.
+
+    Args:
+        config: what to study.
+        plan: its plan.
+        new: there must be no study of that name.
+
+    Raises:
+        UserError: the dataset, the folder or the resources are not there, or the name is taken.
+    """
+    if config.dataset != EMBEDDED_NAME:  # making that one takes longer than the whole dry run
+        data_dir = None if config.data_dir is None else Path(config.data_dir)
+        load_dataset(config.dataset, data_dir, config.protocol)  # type: ignore[arg-type]
+    check_folder(config)
+    if new and StudyFolder(Path(config.runs_dir), config.name).exists():
+        raise UserError(
+            f"Study {config.name!r} exists already; go on with --resume {config.name}, or choose "
+            "another --name."
+        )
+    if config.address is None:
+        allocate(config.request, local_cluster(), trials=plan.trials)
