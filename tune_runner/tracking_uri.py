@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
@@ -13,6 +14,11 @@ from tune_runner.schema import EXPERIMENT
 
 DATABASE = "mlflow.db"
 """Name of the database in the working directory, which a bare `mlflow ui` opens, too."""
+
+_SCHEMES = ("postgresql", "mysql", "mssql", "http://", "https://", "databricks://", "uc:")
+_DATABASES = ("postgresql", "mysql", "mssql")
+_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433, "http": 80, "https": 443}
+_CONNECT_SECONDS = 5
 
 _SPECIAL = re.compile(r"[#?%]")
 """Characters of a path that have a meaning in a URL. SQLAlchemy decodes them, MLflow does not."""
@@ -78,11 +84,79 @@ def check_tracking_uri(uri: str) -> None:
     """
     if uri.startswith("sqlite"):
         database_path(uri)
-    elif uri.startswith("file:") or ("://" not in uri and uri != "databricks"):
+    elif not uri.startswith(_SCHEMES) and uri != "databricks":
         raise UserError(
             "MLFLOW_TRACKING_URI must be a database or a server, since MLflow no longer writes to "
             f"folders, but got {without_password(uri)!r}; for a file: sqlite:///{DATABASE}."
         )
+
+
+def check_readable(uri: str, remedy: str) -> None:
+    """Refuse a store that cannot be read now: MLflow would make one, or try for minutes.
+
+    Args:
+        uri: of the store.
+        remedy: what to do if there is none, for the message.
+
+    Raises:
+        UserError: no database is there, it is not MLflow's, or nothing answers.
+    """
+    check_tracking_uri(uri)
+    path = database_path(uri)
+    if path is not None:
+        _check_database(path, remedy)
+    elif uri.partition("+")[0].partition(":")[0] in _DATABASES:
+        _check_server(uri)
+    else:
+        check_listening(uri)
+
+
+def _check_database(path: Path, remedy: str) -> None:
+    if not path.is_file():
+        there = "but that is no file" if path.exists() else "since there is no such file"
+        raise UserError(f"No MLflow database at {path}, {there}; {remedy}.")
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=20)) as opened:
+            opened.execute("SELECT 1 FROM experiments LIMIT 1")
+    except sqlite3.Error as error:
+        raise UserError(f"No MLflow database at {path} ({error}); {remedy}.") from None
+
+
+def _check_server(uri: str) -> None:
+    """Connect to a database once, which shows a wrong name, user or password as well."""
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.pool import NullPool
+
+    check_listening(uri)
+    try:
+        create_engine(
+            uri, poolclass=NullPool, connect_args={"connect_timeout": _CONNECT_SECONDS}
+        ).connect().close()
+    except (SQLAlchemyError, ImportError, TypeError) as error:
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        raise UserError(
+            f"MLflow's store {without_password(uri)} cannot be used ({reason}); start it, or "
+            "correct MLFLOW_TRACKING_URI. A PostgreSQL is named postgresql+psycopg://USER@HOST/NAME."
+        ) from None
+
+
+def check_listening(uri: str) -> None:
+    """Refuse a host that nothing answers on: MLflow would try for minutes.
+
+    Raises:
+        UserError: nothing does.
+    """
+    try:
+        parts = urlsplit(uri)
+        port = parts.port or _PORTS.get(parts.scheme.partition("+")[0])
+        if parts.hostname and port:
+            socket.create_connection((parts.hostname, port), _CONNECT_SECONDS).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise UserError(
+            f"MLflow's store {without_password(uri)} does not answer ({error}); start it, or "
+            "correct MLFLOW_TRACKING_URI."
+        ) from None
 
 
 def artifact_location(database: Path) -> str:

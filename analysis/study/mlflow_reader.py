@@ -19,7 +19,7 @@ from analysis.study.model import SEED, Study, Trial
 from analysis.study.weight_trajectory import from_record
 from diffrec.errors import UserError
 from tune_runner import schema
-from tune_runner.tracking_uri import check_tracking_uri, database_path, update_artifact_locations
+from tune_runner.tracking_uri import check_readable, database_path, update_artifact_locations
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -34,13 +34,9 @@ def connect(uri: str) -> "MlflowClient":
     Raises:
         UserError: a local database does not exist (MLflow would make an empty one).
     """
-    check_tracking_uri(uri)
+    check_readable(uri, "run a study first, or give --tracking-uri")
     database = database_path(uri)
     if database is not None:
-        if not database.exists():
-            raise UserError(
-                f"No MLflow database at {database}; run a study first, or give --tracking-uri."
-            )
         update_artifact_locations(database)
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

@@ -201,9 +201,12 @@ def _threshold(text: str) -> float | str:
     return value
 
 
+_NO_MOMENT = ("", "nan", "inf", "infinity")
+
+
 def _moments(text: str) -> tuple[str, str]:
     parts = text.split("," if "," in text else ":")
-    if len(parts) != 2 or not all(part.strip() for part in parts):
+    if len(parts) != 2 or any(part.strip().lstrip("+-").lower() in _NO_MOMENT for part in parts):
         raise UserError(
             "--moments is two moments, like 978300000:1000000000 or 2001-01-01,2001-07-01, but got "
             f"{text!r}."

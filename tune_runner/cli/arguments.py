@@ -15,7 +15,6 @@ from tune_runner.study.config import PRUNERS, SAMPLERS, RunLimits, StudyConfig, 
 from tune_runner.study.description import FOR_RESUME, read_description
 from tune_runner.study.folder import StudyFolder
 
-
 _SHORT = 60
 """Characters of the space's and the dataset's name in the default name of a study."""
 

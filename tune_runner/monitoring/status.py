@@ -12,8 +12,8 @@ from optuna.trial import FrozenTrial, TrialState
 from tune_runner.monitoring.durations import estimate_seconds_left, format_duration
 from tune_runner.schema import NAME, RETRY_OF, ROLE
 from tune_runner.search import storage
-from tune_runner.study.folder import LOCK, StudyFolder
 from tune_runner.study.description import FOR_STATUS, read_description
+from tune_runner.study.folder import LOCK, StudyFolder
 
 
 def status(folder: StudyFolder) -> str:

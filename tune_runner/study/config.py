@@ -31,9 +31,6 @@ _DIGITS = 20
 _UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
 """Unicode's categories of control characters, surrogates, and separators of lines."""
 
-NAME_BYTES = 255
-"""Longest name of a folder that file systems take."""
-
 
 @dataclass(frozen=True, slots=True)
 class RunLimits:

@@ -8,6 +8,7 @@ from diffrec.files import check_output_folder
 from tune_runner.resources.allocation import allocate, local_cluster
 from tune_runner.study.config import StudyConfig, StudyPlan
 from tune_runner.study.folder import StudyFolder
+from tune_runner.tracking_uri import check_tracking_uri, default_tracking_uri
 
 
 def check_folder(config: StudyConfig) -> None:
@@ -16,8 +17,9 @@ def check_folder(config: StudyConfig) -> None:
     Raises:
         UserError: so it is.
     """
-    folder = Path(config.runs_dir) / config.name
-    check_output_folder(folder if folder.is_dir() else Path(config.runs_dir), "--runs-dir")
+    check_output_folder(Path(config.runs_dir), "--runs-dir")
+    if (folder := Path(config.runs_dir) / config.name).exists():
+        check_output_folder(folder, "--runs-dir")
 
 
 def check_request(config: StudyConfig, plan: StudyPlan, *, new: bool) -> None:
@@ -40,5 +42,6 @@ def check_request(config: StudyConfig, plan: StudyPlan, *, new: bool) -> None:
             f"Study {config.name!r} exists already; go on with --resume {config.name}, or choose "
             "another --name."
         )
+    check_tracking_uri(default_tracking_uri())
     if config.address is None:
         allocate(config.request, local_cluster(), trials=plan.trials)

@@ -7,18 +7,16 @@ command could use, so the file is made beside its place and moved there when it 
 import fcntl
 import logging
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from diffrec.credentials import without_password
 from diffrec.errors import UserError
 from tune_runner import schema
 from tune_runner.tracking_uri import (
     artifact_location,
+    check_listening,
     check_tracking_uri,
     database_path,
     database_url,
@@ -31,8 +29,6 @@ if TYPE_CHECKING:
 _EXPERIMENT_KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Tag by which MLflow's pages choose what to show: of a study its runs, not traces of agents."""
 
-_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433, "http": 80, "https": 443}
-_CONNECT_SECONDS = 5.0
 _ATTEMPTS = 3
 
 
@@ -45,7 +41,7 @@ def open_store(uri: str) -> "MlflowClient":
     check_tracking_uri(uri)
     path = database_path(uri)
     if path is None:
-        _check_listening(uri)
+        check_listening(uri)
     else:
         make_database(path)
         update_artifact_locations(path)
@@ -132,21 +128,3 @@ def _folder_lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def _check_listening(uri: str) -> None:
-    """Refuse a host on which nothing answers; MLflow would try for minutes.
-
-    Raises:
-        UserError: nothing does.
-    """
-    parts = urlsplit(uri)
-    try:
-        port = parts.port or _PORTS.get(parts.scheme.partition("+")[0])
-        if parts.hostname and port:
-            socket.create_connection((parts.hostname, port), _CONNECT_SECONDS).close()
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"MLflow's store {without_password(uri)} does not answer ({error}); start it, or "
-            "correct MLFLOW_TRACKING_URI."
-        ) from None

@@ -18,7 +18,7 @@ from tune_runner.checkpoints.store import download, list_trials
 from tune_runner.study.description import FOR_LOOKUP, read_description
 from tune_runner.study.folder import StudyFolder
 from tune_runner.tracking.database import quiet_mlflow
-from tune_runner.tracking_uri import check_tracking_uri, database_path, default_tracking_uri
+from tune_runner.tracking_uri import check_readable, database_path, default_tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -37,13 +37,8 @@ def find_run(name: str) -> TrackedRun:
         UserError: there is no such run, or its checkpoint was not kept.
     """
     uri = default_tracking_uri()
-    check_tracking_uri(uri)
+    check_readable(uri, "run this where the study ran, or set MLFLOW_TRACKING_URI")
     database = database_path(uri)
-    if database is not None and not database.exists():
-        raise UserError(
-            f"No MLflow database at {database}; run this where the study ran, or set "
-            "MLFLOW_TRACKING_URI."
-        )
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     client = _connect(uri)
     run = _get(client, name) if _ID.fullmatch(name) else _study(client, name)
