@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analysis.figures import comparisons, search, training, weights
-from analysis.figures.style import INK, PAPER, PLAIN, to_png, to_svg
+from analysis.figures.style import INK, PAPER, PLAIN, to_png, to_svg, wrap_labels
 from analysis.results import Results
 from diffrec.errors import UserError
 
@@ -46,7 +46,7 @@ FIGURES: Mapping[str, FigureSpec] = {
     "by_number": FigureSpec(
         comparisons.by_number,
         "Mean over seeds; bars: sample standard deviation over seeds. Lines are shifted sideways "
-        "a little so that bars do not hide each other.",
+        "a little so that bars do not hide each other. A ring marks the control.",
         _GRID,
     ),
     "divergence": FigureSpec(
@@ -81,7 +81,8 @@ FIGURES: Mapping[str, FigureSpec] = {
     ),
     "curves": FigureSpec(
         training.learning_curves,
-        "A line for each trial. Dashed and ended by × where it was pruned.",
+        "Strong lines: the median of a group's complete trials; band: first to third quartile, "
+        "from three trials on. Faint: single trials, dashed and ended by × if pruned.",
         "validation values by epoch",
     ),
     "best_so_far": FigureSpec(
@@ -118,7 +119,8 @@ FIGURES: Mapping[str, FigureSpec] = {
     ),
     "timeline": FigureSpec(
         training.timeline,
-        "A bar for each trial, from its first start to its end. White is a worker that waits.",
+        "A bar for each trial, from its first start to its end, with its number if there is room. "
+        "Empty is a worker that waits.",
         "two trials that have ended",
     ),
     "early_final": FigureSpec(
@@ -158,7 +160,10 @@ def _draw(name: str, results: Results) -> "Figure | None":
     import matplotlib as mpl
 
     with mpl.rc_context(PLAIN):
-        return FIGURES[name].draw(results)
+        figure = FIGURES[name].draw(results)
+    if figure is not None:
+        wrap_labels(figure)
+    return figure
 
 
 def draw_one(name: str, results: Results) -> "Figure":

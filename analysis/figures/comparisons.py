@@ -1,7 +1,7 @@
 """Figures of comparisons: with the control, across metrics and datasets, with the literature."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +15,14 @@ from analysis.figures.style import (
     INK,
     MARKS,
     PAPER,
+    Colouring,
     interval_bars,
-    legend,
     legend_below,
+    level_colours,
     name_panel,
     panels,
     single,
+    some_of,
 )
 from analysis.results import Results
 from analysis.study.labels import hashable, is_number, value_label
@@ -32,19 +34,26 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_BARS = 9
-_HATCHES = ("", "////", "....")
+_MOST_LINES = 40
+Look = tuple[str, str]
+"""Colour and pattern of a bar."""
+
+_HATCHES = ("", "////", "....", "xx", "\\\\", "oo")
 """Patterns of bars: a name beyond the colours has a colour again, with the next pattern."""
 
 
 def against_the_control(results: Results) -> "Figure | None":
     """Draw every cell's difference to the control with its interval."""
     study = results.study
-    found = [c for c in results.control if c.estimate.n]
-    if not found or study.control is None or len(found) > 60:
+    there = [c for c in results.control if c.estimate.n]
+    if not there or study.control is None:
         return None
+    largest = sorted(there, key=lambda c: -abs(c.estimate.mean))[:_MOST_LINES]
+    found = [c for c in there if c in largest]
+    some = some_of(len(found), len(there), "cells, the largest differences")
     figure, axes = single(
-        f"What is better than {study.control.label}?",
-        f"difference in {title(METRIC)} (test); line: 95 % Student interval",
+        f"What is better than {study.control.label}{some}?",
+        f"difference in {title(METRIC)} (test)",
         "cell",
         height=1.6 + 0.22 * len(found),
     )
@@ -71,14 +80,18 @@ def improvement(results: Results) -> "Figure | None":
     figure, axes = panels(
         "How far above the baseline, on each metric?", len(shown), columns=1, height=3.0
     )
-    names: dict[str, int] = {}
+    looks: dict[str, Look] = {}
     for panel, one, heading in zip(axes, shown, _headings(shown), strict=True):
         assert one.control is not None
-        cells = _rivals(one)
+        cells, count, colouring = _rivals(one), _count_rivals(one), Colouring(one)
+        if len(cells) < count:
+            heading += f", the best {len(cells)} of {count} cells"
         for i, cell in enumerate(cells):
             changes = [_relative(cell, one.control, metric) for metric in TEST_METRICS]
             name = cell_name(one, cell)
-            _bars(panel, changes, i, len(cells), name, names.setdefault(name, len(names)))
+            if name not in looks:
+                looks[name] = _free_look(looks, colouring.colour(cell) if colouring.path else "")
+            _bars(panel, changes, i, len(cells), name, looks[name])
         _per_cent(panel, f"change over {one.control.label} (%)")
         name_panel(panel, heading)
     legend_below(figure)
@@ -98,13 +111,14 @@ def reproduction(results: Results) -> "Figure | None":
         return None
     question = "How close do we come to the reported values?"
     figure, axes = panels(question, len(found), columns=1, height=2.6)
-    names = list(dict.fromkeys(row.reported.model for rows in found.values() for row in rows))
+    looks: dict[str, Look] = {}
     for panel, (key, rows) in zip(axes, found.items(), strict=True):
         there = list(dict.fromkeys(row.reported.model for row in rows))
         for i, name in enumerate(there):
             of_name = {r.metric: r for r in rows if r.reported.model == name}
             gaps = [_gap(of_name[m]) if m in of_name else _UNKNOWN for m in METRICS]
-            _bars(panel, gaps, i, len(there), name, names.index(name))
+            look = looks[name] if name in looks else looks.setdefault(name, _free_look(looks))
+            _bars(panel, gaps, i, len(there), name, look)
         _per_cent(panel, "ours less theirs (%)")
         name_panel(panel, key)
     legend_below(figure)
@@ -126,21 +140,25 @@ def by_number(results: Results) -> "Figure | None":
             level = params.get(other) if other else None
             lines.setdefault("" if level is None else value_label(level), []).append(cell)
     nameless = f"without {study.name_of(other)}" if other and len(lines) > 1 else None
+    colours = level_colours(study, other) if other else {None: COLOURS[0]}
+    named = {"" if level is None else value_label(level): c for level, c in colours.items()}
     for i, (level, cells) in enumerate(lines.items()):
         shift = (i - (len(lines) - 1) / 2) * 0.06 if level and _is_evenly_spaced(study, path) else 0
-        chance = level == "random"  # what grouping by chance gives: the control of all methods
+        for cell in (cell for cell in cells if cell.is_control):
+            x = dict(cell.params)[path] + shift
+            axes.plot(x, cell.mean(METRIC), "o", ms=11, mfc="none", mec=INK, label="the control")
         axes.errorbar(
             [dict(cell.params)[path] + shift for cell in cells],
             [cell.mean(METRIC) for cell in cells],
             yerr=[0 if math.isnan(d := cell.deviation(METRIC)) else d for cell in cells],
-            fmt=f"{MARKS[i % len(MARKS)]}{'--' if chance else '-'}",
-            color=GREY if chance else COLOURS[i % len(COLOURS)],
+            fmt=f"{MARKS[i % len(MARKS)]}-",
+            color=named[level],
             capsize=3,
             lw=1.3,
-            label="random (control)" if chance else level or nameless,
+            label=level or nameless,
         )
     axes.set_xticks(sorted({dict(c.params)[path] for cells in lines.values() for c in cells}))
-    legend(axes)
+    legend_below(figure)
     return figure
 
 
@@ -171,7 +189,8 @@ def divergence(results: Results) -> "Figure | None":
             else _UNKNOWN
             for n in counts
         ]
-        _bars(axes, changes, i, len(methods), value_label(method), i)
+        look = (level_colours(study, other)[method], "")
+        _bars(axes, changes, i, len(methods), value_label(method), look)
     axes.axhline(0, color=INK, lw=0.8)
     axes.set_xticks(range(len(counts)), [value_label(n) for n in counts])
     legend_below(figure)
@@ -181,11 +200,26 @@ def divergence(results: Results) -> "Figure | None":
 _UNKNOWN = Estimate(0, math.nan, math.nan, math.nan, math.nan)
 
 
+def _free_look(taken: Mapping[str, Look], wanted: str = "") -> Look:
+    """Return a colour and pattern that no other name has, of the wanted colour if there is one."""
+    colours = [wanted] if wanted else list(COLOURS)
+    looks = [(colour, hatch) for hatch in _HATCHES for colour in colours]
+    return next((look for look in looks if look not in taken.values()), looks[0])
+
+
 def _rivals(study: Study) -> list[Cell]:
     """Return the cells compared with the control: each variant's best, else the best cells."""
+    return _all_rivals(study)[:_MOST_BARS]
+
+
+def _count_rivals(study: Study) -> int:
+    return len(_all_rivals(study))
+
+
+def _all_rivals(study: Study) -> list[Cell]:
     several = len({cell.variant for cell in study.cells if cell.variant}) > 1  # "": refused points
     cells = study.best_per_variant() if several else study.ranked()
-    return [cell for cell in cells if not cell.is_control][:_MOST_BARS]
+    return [cell for cell in cells if not cell.is_control]
 
 
 def _headings(shown: Sequence[Study]) -> list[str]:
@@ -218,9 +252,9 @@ def _gap(row: ReportedComparison) -> Estimate:
 
 
 def _bars(
-    axes: "Axes", found: Sequence[Estimate], i: int, count: int, label: str, colour: int
+    axes: "Axes", found: Sequence[Estimate], i: int, count: int, label: str, look: Look
 ) -> None:
-    """Draw the i-th of `count` bars at every place; a name has one colour in all panels."""
+    """Draw the i-th of `count` bars at every place."""
     width = 0.8 / count
     means = [e.mean for e in found]
     axes.bar(
@@ -230,10 +264,10 @@ def _bars(
         yerr=interval_bars([e.low for e in found], means, [e.high for e in found]),
         error_kw={"lw": 1, "ecolor": INK},
         capsize=2,
-        color=COLOURS[colour % len(COLOURS)],
+        color=look[0],
         edgecolor=PAPER,
         lw=0,
-        hatch=_HATCHES[colour // len(COLOURS) % len(_HATCHES)],
+        hatch=look[1],
         label=label,
     )
 
@@ -241,7 +275,7 @@ def _bars(
 def _per_cent(axes: "Axes", name: str) -> None:
     axes.axhline(0, color=INK, lw=0.8)
     axes.set_ylabel(name, color=INK)
-    axes.set_xlabel("test metric (thin lines: 95 % Student interval)", color=INK)
+    axes.set_xlabel("test metric", color=INK)
     axes.set_xticks(range(len(TEST_METRICS)), [title(metric) for metric in TEST_METRICS])
 
 

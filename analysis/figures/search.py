@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.figures.style import COLOURS, GREY, INK, legend, legend_below, panels, single, write
+from analysis.figures.style import (
+    COLOURS,
+    GREY,
+    INK,
+    SMALL,
+    legend_below,
+    panels,
+    single,
+    some_of,
+    write,
+)
 from analysis.results import Results
 from analysis.study.labels import is_number, value_label
 from analysis.study.metrics import title
@@ -17,7 +27,7 @@ if TYPE_CHECKING:
 
 _MOST_AXES = 10
 
-_LETTERS = 60
+_LETTERS = 42
 """Letters that fit side by side along an axis."""
 
 _UPRIGHT = 6
@@ -43,7 +53,7 @@ def best_so_far(results: Results) -> "Figure | None":
     x = range(1, len(values) + 1)
     axes.plot(x, values, "o", color=GREY, markersize=4, label="a trial")
     axes.step(x, best, where="post", color=COLOURS[0], lw=1.6, label="best so far")
-    legend(axes)
+    legend_below(figure)
     return figure
 
 
@@ -79,12 +89,11 @@ def parallel(results: Results) -> "Figure | None":
         _label(axes, y, *place.ticks())
     _label(axes, len(places), [0.0, 1.0], [f"{low:.4f}", f"{high:.4f}"])
     names = [*(place.name for place in places), title(study.objective)]
-    axes.set_yticks(range(len(names)), names, fontsize=8, color=INK)
+    axes.set_yticks(range(len(names)), names, fontsize=SMALL, color=INK)
     axes.set_xticks([])
     axes.set_ylim(len(places) + 0.5, -0.2)
-    varied = len(_varied(study))
-    some = f" ({len(paths)} of {varied} parameters)" if varied > len(paths) else ""
-    axes.set_xlabel(f"each parameter's own scale, and the validation value's{some}", color=INK)
+    some = some_of(len(paths), len(_varied(study)), "parameters")
+    axes.set_xlabel(f"each axis has its own scale{some}", color=INK)
     legend_below(figure)
     return figure
 
@@ -105,8 +114,8 @@ def important(results: Results) -> "Figure | None":
     axes.barh(range(len(shares)), [share for _, share in shares], color=colours)
     axes.set_yticks(range(len(shares)), [name for name, _ in shares])
     axes.set_xlim(0, 1)
-    said = f"forest explains {max(found.explained, 0):.0%} of unseen trials"
-    axes.text(0.98, 0.04, said, transform=axes.transAxes, ha="right", fontsize=8, color=INK)
+    said = f"The forest explains {max(found.explained, 0):.0%} of unseen trials."
+    figure.supxlabel(said, x=0.01, ha="left", fontsize=SMALL, color=INK)
     return figure
 
 
@@ -117,7 +126,8 @@ def slices(results: Results) -> "Figure | None":
     done = [t for t in study.trials if not math.isnan(t.result(study.best_objective))]
     if not paths or len(done) < 2:
         return None
-    question = "Where along each parameter do the good values lie?"
+    some = some_of(len(paths), len(_varied(study)), "parameters")
+    question = f"Where along each parameter do the good values lie{some}?"
     places = [_Axis(study, path) for path in paths]
     slanted = [place.letters for place in places if place.letters > _UPRIGHT]
     figure, axes = panels(question, len(paths), height=2.3 + 0.03 * max(slanted, default=0))
@@ -132,7 +142,7 @@ def slices(results: Results) -> "Figure | None":
             alpha=0.6,
         )
         panel.set_xticks(*place.ticks())
-        panel.tick_params("x", labelsize=7.5)
+        panel.tick_params("x", labelsize=SMALL)
         if place.letters > _UPRIGHT:
             for text in panel.get_xticklabels():
                 text.set(rotation=35, ha="right", rotation_mode="anchor")

@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from analysis.study.labels import is_number, named_value, short_path
+from analysis.study.labels import hashable, is_number, named_value, short_path
 from analysis.study.model import Cell, Study
 
 if TYPE_CHECKING:
@@ -25,11 +25,17 @@ INK = "#010203"
 PAPER = "#fdfeff"
 """Colour of halos; the page replaces it by its background."""
 
-WIDTH = 5.2
-"""Width in inches; a page of 400 px still shows the text at its size."""
+SMALL = 9.8
+"""Size of the smallest text in points: 8 on a page of 400 px, which shows a figure smaller."""
 
-_HANDLE_INCHES, _LETTER_INCHES = 0.5, 0.065
+WIDTH = 4.6
+"""Width in inches."""
+
+_HANDLE_INCHES, _LETTER_INCHES = 0.55, 0.08
 """Width of a legend's entry: its mark with the gaps, and each letter of its name."""
+
+_LEGEND_ROW_INCHES = 0.2
+"""Height that a row of a legend adds to its figure, so that the axes keep theirs."""
 
 _NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 """Metadata of an SVG, all left out: nothing that changes from day to day, no address."""
@@ -41,7 +47,7 @@ _STYLE: Any = {
     **dict.fromkeys(
         ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK
     ),
-    "font.size": 9.5,
+    "font.size": 10.0,
 }
 
 
@@ -57,8 +63,8 @@ def panels(
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(WIDTH, height * rows), layout="constrained")
         made = [figure.add_subplot(rows, columns, i + 1) for i in range(count)]
-        asked = textwrap.fill(question, 54)
-        figure.suptitle(asked, x=0.01, ha="left", fontsize=10.5, fontweight="bold", color=INK)
+        asked = textwrap.fill(question, 46)
+        figure.suptitle(asked, x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK)
         for axes in made:
             axes.spines[["top", "right"]].set_visible(False)
             axes.grid(color=GREY, alpha=0.25, linewidth=0.6)
@@ -74,23 +80,27 @@ def single(question: str, x: str, y: str, height: float = 3.5) -> tuple["Figure"
     return figure, axes
 
 
-def write(axes: "Axes", x: float, y: float, text: str, **how: Any) -> None:
-    """Write on lines: a halo of the background keeps the text readable."""
+def halo(width: float = 2.5) -> Any:
+    """Return a halo of the background, which keeps text readable on lines and bars."""
     from matplotlib.patheffects import withStroke
 
-    halo = [withStroke(linewidth=2.5, foreground=PAPER)]
-    axes.text(x, y, text, fontsize=7, va="center", color=INK, path_effects=halo, zorder=5, **how)
+    return withStroke(linewidth=width, foreground=PAPER)
+
+
+def write(axes: "Axes", x: float, y: float, text: str, **how: Any) -> None:
+    """Write on lines: a halo of the background keeps the text readable."""
+    how = {"fontsize": SMALL, "va": "center", "color": INK, "zorder": 5, **how}
+    axes.text(x, y, text, path_effects=[halo()], **how)
 
 
 def name_panel(axes: "Axes", name: str) -> None:
     """Set a panel's title."""
-    axes.set_title(name, loc="left", fontsize=9.5, color=INK)
+    axes.set_title(name, loc="left", fontsize=10, color=INK)
 
 
-def legend(axes: "Axes", **how: Any) -> None:
-    """Add a legend if anything has a name."""
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, fontsize=8, labelcolor=INK, **how)
+def some_of(shown: int, of: int, what: str) -> str:
+    """Return how many are shown, to end a question; empty if all are."""
+    return f" ({shown} of {of} {what})" if shown < of else ""
 
 
 def legend_below(figure: "Figure") -> None:
@@ -106,15 +116,32 @@ def legend_below(figure: "Figure") -> None:
     if not named:
         return
     widest = _HANDLE_INCHES + _LETTER_INCHES * max(map(len, named))
+    columns = max(1, min(4, int(figure.get_figwidth() / widest)))
+    rows = -(-len(named) // columns)
+    figure.set_figheight(figure.get_figheight() + _LEGEND_ROW_INCHES * rows)
     figure.legend(
         list(named.values()),
         list(named),
         loc="outside lower left",
-        ncols=max(1, min(4, int(figure.get_figwidth() / widest))),
+        ncols=columns,
         frameon=False,
-        fontsize=8,
+        fontsize=SMALL,
         labelcolor=INK,
     )
+
+
+def wrap_labels(figure: "Figure") -> None:
+    """Break the names of axes that are longer than the axes, which would be cut at the edge."""
+    for axes in figure.axes:
+        spec = axes.get_subplotspec()
+        if spec is None:
+            continue
+        rows, columns, *_ = spec.get_geometry()
+        wide = figure.get_figwidth() / columns - 0.9
+        high = figure.get_figheight() / rows - 1.2
+        for axis, inches in ((axes.xaxis, wide), (axes.yaxis, high)):
+            letters = max(12, int(inches / _LETTER_INCHES))
+            axis.label.set_text(textwrap.fill(axis.label.get_text(), letters))
 
 
 def to_svg(figure: "Figure", name: str) -> str:
@@ -137,45 +164,55 @@ def to_png(figure: "Figure") -> bytes:
     return content.getvalue()
 
 
+def level_colours(study: Study, path: str) -> dict[Any, str]:
+    """Return a colour for each level of a factor, the same in every figure of a study.
+
+    Levels are in grid order, numbers by size; None, for cells in which the factor is inactive, is
+    the last.
+    """
+    values = [hashable(dict(cell.params).get(path)) for cell in study.cells]
+    levels = sorted({v: None for v in values if v is not None}, key=_as_number)
+    if None in values:
+        levels.append(None)
+    return {level: COLOURS[i % len(COLOURS)] for i, level in enumerate(levels)}
+
+
 class Colouring:
-    """Colours and marks of cells, by group: the first factor with two to six levels."""
+    """Colours and marks of cells, by group: a level of the first factor with two to six levels."""
 
     def __init__(self, study: Study) -> None:
-        self._path = next((p for p in study.paths if 2 <= self._levels(study, p) <= 6), None)
-        named = {self.group(cell): self._value(cell) for cell in study.cells}
-        self._groups = sorted(named, key=lambda name: _as_number(named[name]))
-        """In grid order, numbers by their size."""
+        colours = ((path, level_colours(study, path)) for path in study.paths)
+        fit = ((path, found) for path, found in colours if 2 <= len(found) <= len(COLOURS))
+        self.path, self._colours = next(fit, (None, {None: COLOURS[0]}))
+        """Factor whose levels are the groups; None if there is one group only."""
 
     def group(self, cell: Cell) -> str:
-        """Return the name of a cell's group; empty where there is one only."""
-        if self._path is None:
-            return ""
-        value = self._value(cell)
-        if value is None:
-            return f"without {short_path(self._path)}"
-        return value if isinstance(value, str) else named_value(self._path, value)
+        """Return the name of a cell's group; empty if there is one only."""
+        return self._name(self._level(cell))
 
     def colour(self, cell: Cell) -> str:
         """Return a cell's colour."""
-        return COLOURS[self._groups.index(self.group(cell)) % len(COLOURS)]
+        return self._colours[self._level(cell)]
 
     def mark(self, cell: Cell) -> str:
         """Return a cell's mark."""
-        return MARKS[self._groups.index(self.group(cell)) % len(MARKS)]
+        return MARKS[list(self._colours).index(self._level(cell))]
 
     def name_groups(self, axes: "Axes", drawn: Collection[str], *, marks: bool) -> None:
         """Put the groups that were drawn into the legend, as marks or as lines."""
-        for i, name in enumerate(self._groups):
-            if name in drawn and name:
-                style = MARKS[i % len(MARKS)] if marks else "-"
-                axes.plot([], [], style, color=COLOURS[i % len(COLOURS)], label=name)
+        for i, (level, colour) in enumerate(self._colours.items()):
+            if (name := self._name(level)) and name in drawn:
+                axes.plot([], [], MARKS[i] if marks else "-", color=colour, label=name)
 
-    def _value(self, cell: Cell) -> Any:
-        return dict(cell.params).get(self._path or "")
+    def _level(self, cell: Cell) -> Any:
+        return None if self.path is None else hashable(dict(cell.params).get(self.path))
 
-    @staticmethod
-    def _levels(study: Study, path: str) -> int:
-        return len({repr(dict(cell.params).get(path)) for cell in study.cells})
+    def _name(self, level: Any) -> str:
+        if self.path is None:
+            return ""
+        if level is None:
+            return f"without {short_path(self.path)}"
+        return level if isinstance(level, str) else named_value(self.path, level)
 
 
 def _as_number(value: Any) -> float:

@@ -1,17 +1,32 @@
 """Figures of training: curves, pruning, seconds and the use of workers."""
 
 import math
+from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from analysis.comparisons.literature import reported_seconds
 from analysis.diagnostics.cost import all_trials, trial_seconds
-from analysis.figures.style import COLOURS, GREY, INK, Colouring, legend, legend_below, single
+from analysis.figures.style import (
+    COLOURS,
+    GREY,
+    INK,
+    PAPER,
+    SMALL,
+    Colouring,
+    halo,
+    legend_below,
+    single,
+)
 from analysis.results import Results
 from analysis.study.metrics import METRIC, title
+from analysis.study.model import Trial
 from tune_runner.schema import EPOCH_SECONDS
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _WIDE = 5.0
@@ -19,6 +34,9 @@ _WIDE = 5.0
 
 _QUICK = 0.1
 """Seconds of an epoch below which all are shown in milliseconds."""
+
+_DIGIT_SHARE = 0.02
+"""Width of a digit as a share of the axis: a trial's number is drawn if its bar holds it."""
 
 _STATES = {
     "complete": COLOURS[0],
@@ -30,34 +48,55 @@ _STATES = {
 
 
 def learning_curves(results: Results) -> "Figure | None":
-    """Draw the objective of every trial over its epochs."""
+    """Draw the objective over epochs: each group's median and quartiles, single trials behind."""
     study = results.study
-    colouring, drawn = Colouring(study), set[str]()
+    colouring, groups = Colouring(study), dict[str, list[Trial]]()
     figure, axes = single(
-        "How did the trials learn, and which were given up?",
+        "How did the trials learn, and which were pruned?",
         "training epoch",
         f"{title(study.objective)} (validation)",
     )
+    colours: dict[str, str] = {}
     for cell in study.cells:
         for trial in cell.trials:
             points = sorted(trial.curves.get(study.objective, {}).items())
             if not points:
                 continue
-            group, pruned = colouring.group(cell), trial.state == "pruned"
+            colour = colours.setdefault(colouring.group(cell), colouring.colour(cell))
+            groups.setdefault(colouring.group(cell), []).append(trial)
             x, y = zip(*points, strict=True)
-            drawn.add(group)
-            style, colour = "--" if pruned else "-", colouring.colour(cell)
-            axes.plot(x, y, style, color=colour, lw=1, alpha=0.8)
+            pruned = trial.state == "pruned"
+            axes.plot(x, y, "--" if pruned else "-", color=colour, lw=0.6, alpha=0.35)
             if pruned:
-                axes.plot(x[-1], y[-1], "x", color=colour, markersize=7)
+                axes.plot(x[-1], y[-1], "x", color=colour, markersize=6)
     if not axes.lines:
         return None
+    for group, trials in groups.items():
+        _median_and_band(axes, trials, study.objective, colours[group])
     axes.margins(x=0.02)
-    colouring.name_groups(axes, drawn, marks=False)
+    colouring.name_groups(axes, groups.keys(), marks=False)
     if any(trial.state == "pruned" for trial in study.trials):
         axes.plot([], [], "x--", color=GREY, label="pruned at ×")
-    legend(axes)
+    legend_below(figure)
     return figure
+
+
+def _median_and_band(axes: "Axes", trials: Sequence[Trial], objective: str, colour: str) -> None:
+    """Draw the median of complete trials over the epochs that half of them have reached."""
+    curves = [t.curves[objective] for t in trials if t.state == "complete" and t.curves[objective]]
+    by_epoch: dict[int, list[float]] = {}
+    for curve in curves:
+        for epoch, value in curve.items():
+            by_epoch.setdefault(epoch, []).append(value)
+    epochs = sorted(epoch for epoch, found in by_epoch.items() if len(found) >= len(curves) / 2)
+    if not epochs:
+        return
+    low, middle, high = zip(
+        *(np.quantile(by_epoch[epoch], [0.25, 0.5, 0.75]) for epoch in epochs), strict=True
+    )
+    axes.plot(epochs, middle, color=colour, lw=1.8)
+    if len(curves) > 2:
+        axes.fill_between(epochs, low, high, color=colour, alpha=0.18, lw=0)
 
 
 def early_final(results: Results) -> "Figure | None":
@@ -77,7 +116,7 @@ def early_final(results: Results) -> "Figure | None":
     axes.plot(epochs, ahead, "s--", color=COLOURS[1], markersize=3, label="ahead of the winner")
     axes.axhline(0.5, color=GREY, lw=0.8)
     axes.set_ylim(min(0.0, *(r for r in rho if not math.isnan(r)), 0.0) - 0.03, 1.03)
-    legend(axes)
+    legend_below(figure)
     return figure
 
 
@@ -175,7 +214,7 @@ def against_cost(results: Results) -> "Figure | None":
     if not axes.lines:
         return None
     colouring.name_groups(axes, drawn, marks=True)
-    legend(axes)
+    legend_below(figure)
     return figure
 
 
@@ -193,22 +232,30 @@ def timeline(results: Results) -> "Figure | None":
         "Were the workers busy all the time?",
         f"{name} since the first trial began",
         "trials side by side",
+        height=min(1.8 + 0.35 * _most_at_once(timed), 6.0),
     )
+    span = (max(trial.end for trial in timed) - begin) / unit
     for trial in timed:
         free = (i for i, end in enumerate(lanes) if end <= trial.start)
         lane = next(free, len(lanes))
         lanes[lane : lane + 1] = [trial.end]
-        axes.barh(
-            lane,
-            (trial.end - trial.start) / unit,
-            left=(trial.start - begin) / unit,
-            height=0.8,
-            color=_STATES.get(trial.state, GREY),
-            edgecolor="none",
-        )
+        left, width = (trial.start - begin) / unit, (trial.end - trial.start) / unit
+        colour = _STATES.get(trial.state, GREY)
+        # The edge keeps trials apart that follow each other at once.
+        axes.barh(lane, width, left=left, height=0.8, color=colour, edgecolor=PAPER, lw=0.8)
+        number = str(trial.number)
+        if width > span * _DIGIT_SHARE * (len(number) + 1):
+            place = {"ha": "center", "va": "center", "fontsize": SMALL, "color": INK}
+            axes.text(left + width / 2, lane, number, **place, path_effects=[halo(2.0)])
     for state in dict.fromkeys(trial.state for trial in timed):
         axes.barh(0, 0, color=_STATES.get(state, GREY), label=state)
     every = -(-len(lanes) // 12)
     axes.set_yticks(range(0, len(lanes), every), [str(i + 1) for i in range(0, len(lanes), every)])
     legend_below(figure)
     return figure
+
+
+def _most_at_once(trials: Sequence[Trial]) -> int:
+    """Return how many trials ran side by side at most."""
+    changes = sorted([(t.start, 1) for t in trials] + [(t.end, -1) for t in trials])
+    return int(max(np.cumsum([change for _, change in changes])))

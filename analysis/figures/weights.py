@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.diagnostics.mphate import embed
-from analysis.figures.style import COLOURS, GREY, INK, legend_below, name_panel, panels, write
+from analysis.figures.style import (
+    COLOURS,
+    GREY,
+    INK,
+    legend_below,
+    name_panel,
+    panels,
+    some_of,
+    write,
+)
 from analysis.results import Results
 from analysis.study.model import Study, Trial
 from analysis.study.weight_trajectory import Trajectory
@@ -30,10 +39,12 @@ _LINEAR_ITEMS, _LINEAR_LEAST = 50, 0.1
 def weight_by_age(results: Results) -> "Figure | None":
     """Draw the learned weight against an interaction's age, early to late, and the static ones."""
     study = results.study
-    shown = [(name, w) for name, w in _learned(study) if w.is_by_age][:_MOST]
+    learned = [(name, w) for name, w in _learned(study) if w.is_by_age]
+    shown = learned[:_MOST]
     if not shown:
         return None
-    question = "How much does an old interaction count, as learned?"
+    some = some_of(len(shown), len(learned), "variants")
+    question = f"How much does an old interaction count, as learned{some}?"
     figure, axes = panels(question, len(shown), height=3.0)
     ages = np.unique(np.geomspace(1, max(shown[0][1].places[-1], 2) + 1, 60)) - 1
     for panel, (name, found) in zip(axes, shown, strict=True):
@@ -73,8 +84,9 @@ def mphate_panels(results: Results) -> "Figure | None":
     shown = [(n, w) for n, w in _learned(study) if len(w.epochs) > 4 and w.units[0].shape[1] > 2]
     if not shown:
         return None
+    some = some_of(min(len(shown), _MOST), len(shown), "variants")
     shown = shown[:_MOST]
-    question = "How did the learned weights move in training?"
+    question = f"How did the learned weights move in training{some}?"
     figure, axes = panels(question, len(shown), height=3.2)
     for panel, (name, found) in zip(axes, shown, strict=True):
         values, unit, numbers = found.units

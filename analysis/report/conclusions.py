@@ -1,6 +1,7 @@
 """Conclusions in sentences: the answer first, then the winner, then every result behind it."""
 
 from collections.abc import Sequence
+from statistics import median
 
 from analysis.comparisons.ablation import (
     Comparison,
@@ -82,18 +83,21 @@ def winner_sentence(results: Results) -> str:
 def _answer_of_control(results: Results) -> str:
     found, control = results.control, results.study.control
     assert control is not None
-    shown = sorted(filter(shows_difference, found), key=lambda c: -abs(c.estimate.mean))
+    shown = sorted(filter(shows_difference, found), key=_distance, reverse=True)
     judged = [c for c in found if c.verdict != "unknown"]
     if not shown:
         return _no_difference(judged, f"the control {control.label}", results.effects)
     same = [c for c in judged if not shows_difference(c)]
-    rest = f"; for the other {len(same)} no difference was shown" if same else ""
+    noisy = [c.detectable for c in same if c.verdict == "within noise"]
+    typical = _plain(median(noisy)) if noisy else ""
+    could = f", and typically only one above about {typical} could have been" if noisy else ""
+    rest = f"; for the other {len(same)} no difference was shown{could}" if same else ""
     parts = ", ".join(_size(c) for c in shown[:3])
     more = f" and {len(shown) - 3} more" if len(shown) > 3 else ""
     what = "cell differs" if len(judged) == 1 else "cells differ"
     return (
         f"{len(shown)} of {len(judged)} {what} from the control {control.label} in {_NAME} on "
-        f"test: {parts}{more}{rest}."
+        f"test: {parts}{more}{rest}{_averaged(results.effects, shown)}."
     )
 
 
@@ -104,18 +108,17 @@ def _no_difference(judged: Sequence[Comparison], base: str, effects: Sequence[Co
     if not sizes:
         who = "the cell" if len(same) == 1 else f"all {len(same)} cells"
         return f"No difference: {who} and {base} gave the same {_NAME} on every seed."
-    largest = max(sizes, key=lambda c: c.detectable)
-    bound = signed(largest.detectable)[0].lstrip("+")
+    typical = median(c.detectable for c in sizes)
+    bound, margin = _plain(typical), sizes[0].margin
     # The margin is a share of the reference's mean.
-    relative = f" ({largest.detectable / largest.margin * MARGIN:.1%})" if largest.margin else ""
+    relative = f" ({typical / margin * MARGIN:.1%})" if margin else ""
     equal = [c for c in sizes if c.is_equivalent]
     tost = (
         f"; {len(equal)} of {len(judged)} are equivalent to it within {MARGIN:.0%}"
         if equal
         else f"; equivalence within {MARGIN:.0%} was not shown either"
     )
-    whole = sorted(filter(shows_difference, effects), key=lambda c: -abs(c.estimate.mean))
-    but = f"; averaged over the other factors, {_size(whole[0])}" if whole else ""
+    but = _averaged(effects, [])
     seeds = sizes[0].estimate.n
     who = f"none of {len(judged)} cells differs"
     who = f"{judged[0].label} does not differ" if len(judged) == 1 else who
@@ -128,7 +131,7 @@ def _no_difference(judged: Sequence[Comparison], base: str, effects: Sequence[Co
 
 def _answer_of_effects(results: Results) -> str:
     judged = [c for c in results.effects if c.verdict != "unknown"]
-    shown = sorted(filter(shows_difference, judged), key=lambda c: -abs(c.estimate.mean))
+    shown = sorted(filter(shows_difference, judged), key=_distance, reverse=True)
     if not shown:
         return _no_difference(judged, "the first level of its factor", [])
     more = f" and {len(shown) - 3} more" if len(shown) > 3 else ""
@@ -166,9 +169,27 @@ def _answer_without_tests(results: Results) -> str:
 
 def _size(comparison: Comparison) -> str:
     """Return a shown difference in a few words: `x is better by 0.0120 (+7.1%)`."""
-    size = signed(comparison.estimate.mean)[0].lstrip("+-")
+    size = _plain(comparison.estimate.mean)
     share = "" if comparison.relative != comparison.relative else f" ({comparison.relative:+.1%})"
     return f"{comparison.label} is {comparison.verdict} by {size}{share}"
+
+
+def _averaged(effects: Sequence[Comparison], said: Sequence[Comparison]) -> str:
+    """Return the largest main effect that was shown, unless a cell's difference is the same."""
+    sizes = {round(c.estimate.mean, 9) for c in said}
+    shown = [c for c in effects if shows_difference(c) and round(c.estimate.mean, 9) not in sizes]
+    if not shown:
+        return ""
+    return f"; averaged over the other factors, {_size(max(shown, key=_distance))}"
+
+
+def _distance(comparison: Comparison) -> float:
+    return abs(comparison.estimate.mean)
+
+
+def _plain(size: float) -> str:
+    """Return a size without a sign, with decimals enough for two digits."""
+    return signed(size)[0].lstrip("+-")
 
 
 def _control_counts(found: Sequence[Comparison]) -> str:
@@ -221,7 +242,7 @@ def _interaction_sentence(found: Sequence[Comparison]) -> str:
         names = list_some(stand, 6)
         return f"{len(stand)} of {len(judged)} interactions stand out of the noise: {names}."
     noisy = [c.detectable for c in judged if c.verdict == "within noise"]
-    bound = signed(max(noisy))[0].lstrip("+") if noisy else ""
+    bound = _plain(max(noisy)) if noisy else ""
     could = f"; only interactions above about {bound} could have been shown" if noisy else ""
     return f"None of {len(judged)} interactions of two factors stands out of the noise{could}."
 

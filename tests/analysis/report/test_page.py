@@ -1,7 +1,10 @@
 """The page: everything is in it, nothing is fetched, every figure asks a question."""
 
 import re
+import shutil
+import subprocess
 from dataclasses import replace
+from html import unescape
 from itertools import pairwise
 
 import pytest
@@ -9,10 +12,13 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 from analysis import figures
+from analysis.figures.style import SMALL
 from analysis.report.content import report_content
-from analysis.report.page import page
+from analysis.report.page import page, run_url
 from analysis.results import analyse
 from analysis.study.model import Study, Trial
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @pytest.fixture(scope="module")
@@ -150,3 +156,114 @@ def test_seconds_per_epoch_has_ticks_with_names_whatever_their_range(study, spre
     assert axes.get_xlabel().startswith(f"{unit} per epoch")
     boxes = sorted((text.get_window_extent() for text in named), key=lambda box: box.x0)
     assert all(one.x1 < other.x0 for one, other in pairwise(boxes))
+
+
+def test_the_page_opens_with_the_answer_then_the_winner_then_the_contents(text):
+    order = [text.index(f'id="{part}"') for part in ("answer", "found", "cells", "made")]
+    assert order == sorted(order)
+    answer = text[order[0] : order[1]]
+    assert answer.index("the control 2·kmeans") < answer.index("Best by validation") < len(answer)
+    linked = re.findall(r'<li><a href="#([^"]+)">', answer)
+    headings = re.findall(r'<section id="([^"]+)"', text)
+    assert linked == headings[1:]  # all but the answer itself
+
+
+def test_each_cell_links_to_its_runs_and_no_password_leaves_the_machine(study):
+    runs = tuple(replace(t, run_id=f"r{t.number}") for t in study.trials)
+    content = report_content(analyse(replace(study, trials=runs, experiment_id="7")))
+    here = page(content, {}, "sqlite:////somewhere/mlflow.db")
+    links = re.findall(r'<a href="(http[^"]+)"', here)
+    assert {f"http://127.0.0.1:5000/#/experiments/7/runs/r{n}" for n in range(15)} == set(links)
+    there = page(content, {}, "https://user:secret@mlflow.example:8443/base/")
+    assert "secret" not in there
+    assert "https://mlflow.example:8443/base/#/experiments/7/runs/r3" in there
+    assert run_url("http://[::1]:5000", "1", "r") == "http://[::1]:5000/#/experiments/1/runs/r"
+
+
+def colours_of(figure, names):
+    """Colour of each named line, mark or bar in a figure."""
+    found = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            if label in names:
+                artist = handle[0] if hasattr(handle, "__getitem__") else handle
+                get = getattr(artist, "get_facecolor", None) or artist.get_color
+                found[label] = to_hex(get())
+    return found
+
+
+def test_a_level_has_one_colour_in_every_figure(drawn):
+    names = ("kmeans", "<i>", "without clustering")
+    seen: dict[str, set[str]] = {name: set() for name in names}
+    shown = ("by_number", "curves", "cost", "divergence")
+    for name in shown:
+        for level, colour in colours_of(drawn[name], names).items():
+            seen[level].add(colour)
+    assert all(len(colours) == 1 for colours in seen.values())
+    assert len(set.union(*seen.values())) == 3
+
+
+def test_only_the_control_is_called_the_control(drawn):
+    for name, figure in drawn.items():
+        labels = [t.get_text() for t in figure.findobj(Text) if "control" in t.get_text()]
+        assert set(labels) <= {"the control"}, name
+    (ring,) = [line for line in drawn["by_number"].axes[0].lines if line.get_markersize() == 11]
+    assert ring.get_xdata()[0] == pytest.approx(2, abs=0.1)
+
+
+def test_no_legend_lies_on_data_and_no_text_is_small(drawn):
+    for name, figure in drawn.items():
+        figure.draw_without_rendering()
+        assert not any(axes.get_legend() for axes in figure.axes), name
+        boxes = [axes.get_window_extent() for axes in figure.axes]
+        for legend in figure.legends:
+            below = legend.get_window_extent()
+            assert all(below.y1 <= box.y0 + 1 for box in boxes), name
+        sizes = [t.get_fontsize() for t in figure.findobj(Text) if t.get_text()]
+        # On a page of 400 px a figure is shown 368 px wide.
+        assert min(sizes) * 368 / (figure.get_figwidth() * 96) >= 8 - 1e-6, name
+        assert min(sizes) >= SMALL, name
+
+
+@pytest.fixture(scope="module")
+def written(text, tmp_path_factory):
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    path = tmp_path_factory.mktemp("page") / "index.html"
+    path.write_text(text)
+    return path
+
+
+def chromium(page_path, *options):
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", *options]
+    folder = page_path.parent / "profile"
+    command += [f"--user-data-dir={folder}", page_path.as_uri()]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+
+
+def test_printed_on_a4_no_column_is_lost(written, text):
+    if shutil.which("pdftotext") is None:
+        pytest.skip("pdftotext (poppler-utils) is not installed")
+    pdf = written.with_suffix(".pdf")
+    chromium(written, "--no-pdf-header-footer", f"--print-to-pdf={pdf}")
+    boxes = subprocess.run(
+        ["pdftotext", "-bbox", str(pdf), "-"], capture_output=True, text=True, check=True
+    ).stdout
+    width = float(re.search(r'page width="([0-9.]+)"', boxes)[1])
+    words = re.findall(r'xMin="([0-9.]+)" .*?xMax="([0-9.]+)".*?>(.*?)</word>', boxes)
+    assert width == pytest.approx(842, abs=1)  # A4 landscape, in points
+    assert all(float(low) >= 0 and float(high) <= width for low, high, _ in words)
+    printed = " ".join(unescape(word) for _, _, word in words)
+    for header in set(re.findall(r"<th>(.*?)</th>", text)):
+        for word in unescape(header).split():
+            assert word in printed, header
+
+
+@pytest.mark.parametrize("width", [500, 1600])  # headless Chromium is at least 500 px wide
+def test_the_page_is_no_wider_than_the_screen(written, text, width):
+    probe = written.with_name(f"probe_{width}.html")
+    script = "<script>document.title=document.documentElement.scrollWidth+'/'+innerWidth</script>"
+    probe.write_text(text.replace("</main>", f"</main>{script}"))
+    dom = chromium(probe, f"--window-size={width},900", "--dump-dom")
+    needed, shown = map(int, re.search(r"<title>(\d+)/(\d+)</title>", dom).groups())
+    assert needed <= shown
