@@ -108,7 +108,8 @@ class Study:
 
     def check(self, *, ended: bool, family: list[psutil.Process] = ()) -> None:
         """Look for harm while no driver is at work."""
-        _, alive = psutil.wait_procs(family, timeout=60)
+        # Ray's agents notice the death of their raylet after up to 100 seconds.
+        _, alive = psutil.wait_procs(family, timeout=150)
         self._note("orphans", [process.name() for process in alive])
         if (self._folder / "study.log").exists() and Path("mlflow.db").exists():
             harm = self._watch.harm(ended=ended)
@@ -146,7 +147,7 @@ class Study:
         before = _size(self._folder / "study.log")
         while driver.poll() is None:
             text = self._said.read_text(errors="replace")
-            if "start     workers" in text and _size(self._folder / "study.log") > before + 2000:
+            if "start     workers" in text and _size(self._folder / "study.log") > before + 300:
                 return True
             time.sleep(0.1)
         return False
