@@ -13,12 +13,12 @@ def print_report(study: str, runs_dir: str, tracking_uri: str) -> bool:
     The package is found beside this one, without the working directory first in the path: a user's
     own `analysis.py` there must not run in place of ours.
     """
-    packages = Path(__file__).parents[2]
-    if not (packages / "analysis" / "__main__.py").exists():
+    folders = _package_folders()
+    if not any((folder / "analysis" / "__main__.py").exists() for folder in folders):
         return True
     sys.stdout.flush()
     piped = not _is_file(sys.stdout)
-    path = os.pathsep.join(filter(None, [str(packages), os.environ.get("PYTHONPATH")]))
+    path = os.pathsep.join(map(str, folders))
     encoding = {"PYTHONIOENCODING": "utf-8:backslashreplace"} if piped else {}
     made = subprocess.run(
         [sys.executable, "-P", "-m", "analysis", "--runs-dir", runs_dir, "--", study],
@@ -30,6 +30,16 @@ def print_report(study: str, runs_dir: str, tracking_uri: str) -> bool:
     if piped:
         sys.stdout.write(made.stdout)
     return made.returncode == 0
+
+
+def _package_folders() -> list[Path]:
+    """Return the folders that packages are imported from, without the working directory.
+
+    On a cluster's node each package of this project lies in a folder of its own.
+    """
+    own = Path(__file__).resolve().parents[2]
+    others = [Path(entry).resolve() for entry in sys.path if entry]
+    return [own, *(folder for folder in others if folder not in (own, Path.cwd()))]
 
 
 def _is_file(stream: IO[str]) -> bool:
