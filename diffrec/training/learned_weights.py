@@ -47,7 +47,7 @@ def fit_recency_weights(
         optimizer: of all its parameters; those without a gradient stay.
         train: train interactions, which the future is cut from.
         rng: source of the sampled users and cuts.
-        holdout: mask of the users to ask, (num_users,); None or none marked: all.
+        holdout: mask of the users to fit W on, (num_users,); None or none marked: all.
         earliest: the shortest past of each user, (num_users,): what the network was trained on.
     """
     config, temporal = model.config, model.config.temporal
@@ -73,7 +73,7 @@ def fit_recency_weights(
 
 
 class WeightTrajectory:
-    """A model's W over the epochs of its run, a bounded number of times."""
+    """Snapshots of a model's W over the epochs of its run, at most `MAX_SNAPSHOTS`."""
 
     def __init__(self, model: DiffusionRecommender, lengths: np.ndarray | None = None) -> None:
         self._model, self._lengths = model, lengths
