@@ -103,7 +103,7 @@ from tune_runner.cli.main import main
 
 cloudpickle.register_pickle_by_value(fake_run)
 run_study = runner.run_study
-runner.run_study = lambda *a, **k: run_study(*a, **k, engine=fake_run.FakeEngine())
+runner.run_study = lambda *a, **k: run_study(*a, **k, backend=fake_run.FakeEngine())
 sys.exit(main(["--space", "smoke", "--trials", "2", "--address", *sys.argv[1:]]))
 """
 
