@@ -117,3 +117,34 @@ def test_the_commands_are_ours(name):
             check_url(parsed.storage)
             services = {d["metadata"]["name"] for d in documents("services.yaml")}
             assert re.search(r"@([\w-]+)/", parsed.storage)[1] in services
+
+
+@pytest.mark.parametrize("name", ["services.yaml", "cluster.yaml", "job.yaml"])
+def test_no_pod_runs_as_root_and_every_image_has_a_version(name):
+    def pods(document):
+        if isinstance(document, dict):
+            if "containers" in document:
+                yield document
+            document = list(document.values())
+        if isinstance(document, list):
+            for part in document:
+                yield from pods(part)
+
+    found = [pod for document in documents(name) for pod in pods(document)]
+    assert found
+    for pod in found:
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["runAsUser"] > 0
+        for container in pod["containers"]:
+            assert container["securityContext"]["allowPrivilegeEscalation"] is False
+            assert re.search(r":\d+\.\d+(\.\d+)?$", container["image"])
+        if pod["containers"][0]["name"] == "ray-worker":
+            assert "env" not in pod["containers"][0], "the driver alone writes to the databases"
+
+
+def test_databases_are_reached_by_studies_alone():
+    policies = [d for d in documents("services.yaml") if d["kind"] == "NetworkPolicy"]
+    guarded = {d["spec"]["podSelector"]["matchLabels"]["app"] for d in policies}
+    services = {d["metadata"]["name"] for d in documents("services.yaml") if d["kind"] == "Service"}
+    assert guarded == services
+    assert all(rule["from"] for d in policies for rule in d["spec"]["ingress"])
