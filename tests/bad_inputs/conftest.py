@@ -81,6 +81,14 @@ def judge(program, arguments, words, capsys):
 
 
 @pytest.fixture
+def untouched(place):
+    """Fail if the working directory has changed."""
+    before = snapshot(place)
+    yield
+    assert snapshot(place) == before
+
+
+@pytest.fixture
 def refused(place, capsys, record_property):
     """Judge a case, count it under its kind, fail unless it was refused; return the sentence."""
 
