@@ -321,12 +321,7 @@ def _links(
 
 
 def _end_links(session: StudySession) -> dict[str, str]:
-    return {"MLflow": _mlflow_hint(session.uri), "files": str(session.folder.path)}
-
-
-def _mlflow_hint(uri: str) -> str:
-    uri = urls.without_password(uri)
-    return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {shlex.quote(uri)}"
+    return {"MLflow": messages.mlflow_hint(session.uri), "files": str(session.folder.path)}
 
 
 def _table(session: StudySession) -> None:

@@ -1,11 +1,13 @@
 """Messages of the command before, instead of and after a study. Text only."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from search_spaces import SPACES, SearchSpace
 from tune_runner.study.config import StudyConfig, StudyPlan, preset_sources
+from tune_runner.study.urls import without_password
 
 if TYPE_CHECKING:
     from diffrec.data import Dataset
@@ -126,6 +128,12 @@ def unsent(left: Unsent, resume_command: str) -> str:
         f"MLflow    has not taken {left.messages} messages ({reason}), so there is no report; once "
         f"that is mended, send them and make it with: {resume_command}"
     )
+
+
+def mlflow_hint(uri: str) -> str:
+    """Return the server's address, or the command that opens a database; without a password."""
+    uri = without_password(uri)
+    return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {shlex.quote(uri)}"
 
 
 def format_links(links: Mapping[str, str]) -> str:
