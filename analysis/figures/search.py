@@ -27,8 +27,14 @@ if TYPE_CHECKING:
 
 _MOST_AXES = 10
 
+_APART = 0.08
+"""Smallest distance of two tick labels, as a share of the axis."""
+
 _LETTERS = 42
 """Letters that fit side by side along an axis."""
+
+_PANEL_LETTERS = 16
+"""Letters that fit side by side under a panel of two."""
 
 _UPRIGHT = 6
 """Most letters of a word that stands upright under a panel; longer ones are slanted."""
@@ -129,7 +135,7 @@ def slices(results: Results) -> "Figure | None":
     some = some_of(len(paths), len(_varied(study)), "parameters")
     question = f"Where along each parameter do the good values lie{some}?"
     places = [_Axis(study, path) for path in paths]
-    slanted = [place.letters for place in places if place.letters > _UPRIGHT]
+    slanted = [place.slanted_letters for place in places]
     figure, axes = panels(question, len(paths), height=2.3 + 0.03 * max(slanted, default=0))
     for panel, path, place in zip(axes, paths, places, strict=True):
         shown = [trial for trial in done if path in trial.params]
@@ -143,7 +149,7 @@ def slices(results: Results) -> "Figure | None":
         )
         panel.set_xticks(*place.ticks())
         panel.tick_params("x", labelsize=SMALL)
-        if place.letters > _UPRIGHT:
+        if place.slanted_letters:
             for text in panel.get_xticklabels():
                 text.set(rotation=35, ha="right", rotation_mode="anchor")
         panel.set_xlabel(place.name, color=INK)
@@ -192,6 +198,13 @@ class _Axis:
         """Letters of its longest word; 0 for numbers."""
         return 0 if self.is_number else max(map(len, self._levels))
 
+    @property
+    def slanted_letters(self) -> int:
+        """Letters of its longest tick label if they must be slanted under a panel, else 0."""
+        texts = self.ticks()[1]
+        is_crowded = len("  ".join(texts)) > _PANEL_LETTERS
+        return max(map(len, texts)) if self.letters > _UPRIGHT or is_crowded else 0
+
     def at(self, value: Any) -> float:
         """Return a value's position; NaN if the parameter is inactive."""
         if value is None:
@@ -209,7 +222,11 @@ class _Axis:
             )
         if len(self._levels) <= 5:
             values = sorted({float(level) for level in self._levels})
-            return [self.at(value) for value in values], [f"{value:g}" for value in values]
+            apart: list[float] = []
+            for value in values:  # labels of neighbours would lie on each other
+                if not apart or self.at(value) - self.at(apart[-1]) > _APART:
+                    apart.append(value)
+            return [self.at(value) for value in apart], [f"{value:g}" for value in apart]
         places = np.linspace(self._low, self._high, 4)
         numbers = 10**places if self._log else places
         return list(np.linspace(0, 1, 4)), [f"{number:.2g}" for number in numbers]
