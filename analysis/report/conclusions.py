@@ -113,8 +113,9 @@ def _no_difference(judged: Sequence[Comparison], base: str, effects: Sequence[Co
     # The margin is a share of the reference's mean.
     relative = f" ({typical / margin * MARGIN:.1%})" if margin else ""
     equal = [c for c in sizes if c.is_equivalent]
+    be = "is" if len(equal) == 1 else "are"
     tost = (
-        f"; {len(equal)} of {len(judged)} are equivalent to it within {MARGIN:.0%}"
+        f"; {len(equal)} of {len(judged)} {be} equivalent to it within {MARGIN:.0%}"
         if equal
         else f"; equivalence within {MARGIN:.0%} was not shown either"
     )
