@@ -10,15 +10,9 @@ from typing import Any, Literal, Self
 
 from diffrec.config import serialization
 from diffrec.config.model import TrainingConfig
-from diffrec.config.rules import WIDTH_LIMIT, at_most, widths
-from diffrec.errors import UserError
+from diffrec.config.rules import WIDTH_LIMIT, at_most, require, widths
 
 _MULT_VAE_TRAINING = TrainingConfig(learning_rate=1e-3)
-
-
-def _require(holds: bool, message: str) -> None:
-    if not holds:
-        raise UserError(message)
 
 
 class _Readable:
@@ -41,11 +35,11 @@ class _Readable:
 
 
 def _check_seed(seed: int) -> None:
-    _require(seed >= 0, f"`seed >= 0` must hold, but got {seed}.")
+    require(seed >= 0, f"`seed >= 0` must hold, but got {seed}.")
 
 
 def _check_half_life(half_life: float | None) -> None:
-    _require(
+    require(
         half_life is None or half_life > 0,
         f"`half_life > 0` must hold, but got {half_life}; None weighs every item alike.",
     )
@@ -88,11 +82,11 @@ class ItemKNNConfig(_Readable):
     def __post_init__(self) -> None:
         _check_seed(self.seed)
         _check_half_life(self.half_life)
-        _require(
+        require(
             self.num_neighbours >= 1,
             f"`num_neighbours >= 1` must hold, but got {self.num_neighbours}.",
         )
-        _require(self.shrinkage >= 0, f"`shrinkage >= 0` must hold, but got {self.shrinkage}.")
+        require(self.shrinkage >= 0, f"`shrinkage >= 0` must hold, but got {self.shrinkage}.")
 
     @property
     def variant(self) -> str:
@@ -120,7 +114,7 @@ class EASEConfig(_Readable):
     def __post_init__(self) -> None:
         _check_seed(self.seed)
         _check_half_life(self.half_life)
-        _require(
+        require(
             self.regularization > 0,
             f"`regularization > 0` must hold, or the Gram matrix may be singular, but got "
             f"{self.regularization}.",
@@ -164,7 +158,7 @@ class DirectedRidgeConfig(_Readable):
     def __post_init__(self) -> None:
         _check_seed(self.seed)
         for name in ("regularization", "past_half_life", "future_half_life"):
-            _require(
+            require(
                 getattr(self, name) > 0, f"`{name} > 0` must hold, but got {getattr(self, name)}."
             )
         for name, low in (
@@ -173,7 +167,7 @@ class DirectedRidgeConfig(_Readable):
             ("user_exponent", 0),
             ("popularity_exponent", 0),
         ):
-            _require(
+            require(
                 getattr(self, name) >= low,
                 f"`{name} >= {low}` must hold, but got {getattr(self, name)}.",
             )
@@ -214,13 +208,13 @@ class MultVAEConfig(_Readable):
         sizes = (*self.hidden_dims, self.latent_dim)
         widths("hidden_dims", self.hidden_dims)
         at_most("latent_dim", self.latent_dim, WIDTH_LIMIT)
-        _require(
+        require(
             min(sizes) >= 1,
             f"`hidden_dims` and `latent_dim` must be at least 1, but got {list(sizes)}.",
         )
-        _require(0 <= self.dropout < 1, f"`0 <= dropout < 1` must hold, but got {self.dropout}.")
+        require(0 <= self.dropout < 1, f"`0 <= dropout < 1` must hold, but got {self.dropout}.")
         for name in ("kl_weight_max", "kl_weight_anneal_batches"):
-            _require(
+            require(
                 getattr(self, name) >= 0,
                 f"`{name} >= 0` must hold, but got {getattr(self, name)}.",
             )
