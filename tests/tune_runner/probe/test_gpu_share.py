@@ -132,8 +132,8 @@ def test_a_share_is_looked_at_while_another_holds_most_of_the_gpu():
     # in a process of its own, whose Ray counts a GPU; torch sees none, so nothing is refused
     code = """
 import ray
-from tune_runner.resources.allocation import Cluster, ResourceRequest
-from tune_runner.probe.gpu_share import check_share
+from tune_runner.resources.allocation import ClusterResources, ResourceRequest
+from tune_runner.probe.gpu_share import check_gpu_share
 
 class Holder:
     def ready(self):
@@ -142,6 +142,6 @@ class Holder:
 ray.init(num_cpus=2, num_gpus=1, include_dashboard=False)
 held = ray.remote(num_gpus=0.9)(Holder).remote()
 assert ray.get(held.ready.remote())
-check_share(ResourceRequest(gpus=0.001), Cluster(2, 1), joined=True)
+check_gpu_share(ResourceRequest(gpus=0.001), ClusterResources(2, 1), joined=True)
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
