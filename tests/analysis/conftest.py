@@ -152,9 +152,3 @@ def store(tmp_path, empty_database):
     """A store of its own for every test."""
     shutil.copy(empty_database, tmp_path / "mlflow.db")
     return Store(tmp_path)
-
-
-def pytest_configure(config):
-    """Let pass what other libraries warn each other of; ours stay errors."""
-    # MLflow 3.17 with SQLAlchemy 2.1
-    config.addinivalue_line("filterwarnings", "ignore:The ``noload`` loader:DeprecationWarning")

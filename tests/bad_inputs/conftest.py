@@ -175,12 +175,6 @@ def fill(folder):
     os.mkfifo(folder / "data/taken/item_emb.npy")
 
 
-def pytest_configure(config):
-    """Let pass what other libraries warn each other of."""
-    # MLflow 3.17 with SQLAlchemy 2.1
-    config.addinivalue_line("filterwarnings", "ignore:The ``noload`` loader:DeprecationWarning")
-
-
 def pytest_terminal_summary(terminalreporter):
     """Write how many bad inputs of each kind met which end."""
     reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")

@@ -16,14 +16,6 @@ SPACE = SearchSpace(
 """
 
 
-def pytest_configure(config):
-    """Let pass what other libraries warn each other of; ours stay errors."""
-    # MLflow 3.17 with SQLAlchemy 2.1
-    config.addinivalue_line("filterwarnings", "ignore:The ``noload`` loader:DeprecationWarning")
-    # Seen once; whose socket it was is not known. Ours (cluster, tests) are all closed.
-    config.addinivalue_line("filterwarnings", "ignore:unclosed <socket.socket:ResourceWarning")
-
-
 @pytest.fixture(scope="session")
 def ray_cluster():
     """A cluster of one node with two CPUs, to which a test may add others."""
