@@ -8,12 +8,9 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from diffrec.errors import UserError
-
-if TYPE_CHECKING:
-    import numpy as np
 
 Scalar = str | int | float | bool | None
 
@@ -70,10 +67,6 @@ class Choice:
             for v in self.values
         )
 
-    def sample(self, rng: "np.random.Generator") -> Any:
-        """Draw one value, all equally likely."""
-        return self.values[int(rng.integers(len(self.values)))]
-
     def corners(self) -> tuple[Any, ...]:
         """Return the values whose configurations must all be valid: every one."""
         return self.values
@@ -99,10 +92,6 @@ class Uniform:
 
     def __contains__(self, value: object) -> bool:
         return is_number(value) and self.low <= value <= self.high  # type: ignore[operator]
-
-    def sample(self, rng: "np.random.Generator") -> float:
-        """Draw one value."""
-        return min(self.high, float(rng.uniform(self.low, self.high)))
 
     def corners(self) -> tuple[float, ...]:
         """Return both ends."""
@@ -130,11 +119,6 @@ class LogUniform:
 
     def __contains__(self, value: object) -> bool:
         return is_number(value) and self.low <= value <= self.high  # type: ignore[operator]
-
-    def sample(self, rng: "np.random.Generator") -> float:
-        """Draw one value; the exponential's rounding is clipped back into the interval."""
-        drawn = math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
-        return min(self.high, max(self.low, drawn))
 
     def corners(self) -> tuple[float, ...]:
         """Return both ends."""
@@ -167,13 +151,6 @@ class IntUniform:
 
     def __contains__(self, value: object) -> bool:
         return type(value) is int and self.low <= value <= self.high
-
-    def sample(self, rng: "np.random.Generator") -> int:
-        """Draw one value."""
-        if not self.log:
-            return int(rng.integers(self.low, self.high, endpoint=True))
-        drawn = math.exp(rng.uniform(math.log(self.low - 0.5), math.log(self.high + 0.5)))
-        return min(self.high, max(self.low, round(drawn)))
 
     def corners(self) -> tuple[int, ...]:
         """Return both ends."""
