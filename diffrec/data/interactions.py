@@ -37,14 +37,14 @@ class Interactions:
     """int32 (nnz,): item ids, in time order within each user."""
 
     def __post_init__(self) -> None:
-        _require(self.indptr.dtype == np.int64, "`indptr` must be int64", self.indptr.dtype)
-        _require(self.indices.dtype == np.int32, "`indices` must be int32", self.indices.dtype)
-        _require(
+        _check(self.indptr.dtype == np.int64, "`indptr` must be int64", self.indptr.dtype)
+        _check(self.indices.dtype == np.int32, "`indices` must be int32", self.indices.dtype)
+        _check(
             self.indptr.shape == (self.num_users + 1,) and self.indices.ndim == 1,
             "`indptr` must have shape (num_users + 1,) and `indices` one axis",
             f"{self.indptr.shape} and {self.indices.shape} for {self.num_users} users",
         )
-        _require(
+        _check(
             self.indptr[0] == 0
             and self.indptr[-1] == len(self.indices)
             and bool((self.lengths >= 0).all()),
@@ -53,7 +53,7 @@ class Interactions:
         )
         if self.nnz:
             low, high = int(self.indices.min()), int(self.indices.max())
-            _require(
+            _check(
                 low >= 0 and high < self.num_items,
                 f"item ids must lie in [0, {self.num_items})",
                 f"{low} to {high}",
@@ -68,7 +68,7 @@ class Interactions:
         Users may come in any order and interleaved: rows keep their order within a user.
         """
         pairs = np.asarray(pairs)
-        _require(
+        _check(
             pairs.ndim == 2 and pairs.shape[1] == 2 and pairs.dtype.kind in "iu",
             "`pairs` must be integers of shape (n, 2)",
             f"{pairs.dtype} of shape {pairs.shape}",
@@ -77,7 +77,7 @@ class Interactions:
         for ids, bound, what in ((users, num_users, "user"), (items, num_items, "item")):
             if len(ids):  # before the cast to int32 below, which would wrap around in silence
                 low, high = int(ids.min()), int(ids.max())
-                _require(
+                _check(
                     low >= 0 and high < bound,
                     f"{what} ids must lie in [0, {bound})",
                     f"{low} to {high}",
@@ -162,9 +162,9 @@ class TuningSplit:
 
     def __post_init__(self) -> None:
         shape = (self.train.num_users, self.train.num_items)
-        _require_shape("valid", self.valid, shape)
+        _check_shape("valid", self.valid, shape)
         embeddings = self.item_embeddings
-        _require(
+        _check(
             embeddings.dtype == np.float32
             and embeddings.ndim == 2
             and len(embeddings) == self.train.num_items,
@@ -198,14 +198,14 @@ class Dataset:
     def __post_init__(self) -> None:
         split = self.tuning_split()  # checks train, valid and embeddings
         object.__setattr__(self, "item_embeddings", split.item_embeddings)
-        _require_shape("test", self.test, (self.num_users, self.num_items))
+        _check_shape("test", self.test, (self.num_users, self.num_items))
         lacking = int(np.count_nonzero(self.train.lengths == 0))
-        _require(lacking == 0, "every user must have a train item", f"{lacking} users with none")
+        _check(lacking == 0, "every user must have a train item", f"{lacking} users with none")
         for value, allowed in (
             (self.protocol, get_args(Protocol)),
             (self.embeddings_source, get_args(EmbeddingsSource)),
         ):
-            _require(value in allowed, f"one of {', '.join(allowed)} must be given", repr(value))
+            _check(value in allowed, f"one of {', '.join(allowed)} must be given", repr(value))
 
     @property
     def num_users(self) -> int:
@@ -229,11 +229,12 @@ def _read_only(array: np.ndarray) -> np.ndarray:
     return view
 
 
-def _require(holds: bool, rule: str, value: object) -> None:
+def _check(holds: bool, rule: str, value: object) -> None:
+    """Raise ValueError unless the rule holds: readers refuse bad files, so here it is our fault."""
     if not holds:
         raise ValueError(f"{rule}, but got {value}.")
 
 
-def _require_shape(name: str, interactions: Interactions, shape: tuple[int, int]) -> None:
+def _check_shape(name: str, interactions: Interactions, shape: tuple[int, int]) -> None:
     found = (interactions.num_users, interactions.num_items)
-    _require(found == shape, f"`{name}` must have train's shape {shape}", found)
+    _check(found == shape, f"`{name}` must have train's shape {shape}", found)

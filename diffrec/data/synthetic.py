@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from diffrec.config.rules import require
 from diffrec.data.assembly import assemble
 from diffrec.data.interactions import Dataset, Interactions, Protocol
-from diffrec.errors import UserError
 
 _PATIENT_ROUNDS = 60
 """Rounds in which a slot asks its own taste; after that any free item will do."""
@@ -60,19 +60,27 @@ class SyntheticConfig:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("num_users", "num_communities", "scenes_per_community", "num_phases"):
-            _require(getattr(self, name) >= 1, f"`{name} >= 1`", getattr(self, name))
-        for name in ("loyalty", "exploration", "noise"):
-            _require(0 <= getattr(self, name) <= 1, f"`0 <= {name} <= 1`", getattr(self, name))
-        lengths = f"{self.min_length} and {self.max_length}"
-        _require(
-            5 <= self.min_length <= self.max_length, "`5 <= min_length <= max_length`", lengths
-        )
-        _require(self.skew > 0, "`skew > 0`", self.skew)
-        _require(self.seed >= 0, "`seed >= 0`", self.seed)
         # A history must leave free items to draw from, and a scene needs an item.
         fewest = max(2 * self.max_length, self.num_scenes)
-        _require(self.num_items >= fewest, f"`num_items >= {fewest}`", self.num_items)
+        for holds, rule, value in (
+            *(
+                (getattr(self, name) >= 1, f"{name} >= 1", getattr(self, name))
+                for name in ("num_users", "num_communities", "scenes_per_community", "num_phases")
+            ),
+            *(
+                (0 <= getattr(self, name) <= 1, f"0 <= {name} <= 1", getattr(self, name))
+                for name in ("loyalty", "exploration", "noise")
+            ),
+            (
+                5 <= self.min_length <= self.max_length,
+                "5 <= min_length <= max_length",
+                f"{self.min_length} and {self.max_length}",
+            ),
+            (self.skew > 0, "skew > 0", self.skew),
+            (self.seed >= 0, "seed >= 0", self.seed),
+            (self.num_items >= fewest, f"num_items >= {fewest}", self.num_items),
+        ):
+            require(holds, f"`{rule}` must hold for synthetic data, but got {value}.")
 
     @property
     def num_scenes(self) -> int:
@@ -228,8 +236,3 @@ def _uniforms(config: SyntheticConfig, purpose: str) -> Callable[[int], np.ndarr
 def _below(uniforms: Callable[[int], np.ndarray], bound: int, count: int) -> np.ndarray:
     """Return int64 (count,), uniform on 0 ... bound - 1."""
     return (uniforms(count) * bound).astype(np.int64)
-
-
-def _require(holds: bool, rule: str, value: object) -> None:
-    if not holds:
-        raise UserError(f"{rule} must hold for synthetic data, but got {value}.")

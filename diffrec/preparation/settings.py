@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from diffrec.errors import UserError
+from diffrec.config.rules import require
 
 Split = Literal["ratio", "leave_last", "timestamp"]
 Threshold = float | Literal["auto"] | None
@@ -45,23 +45,23 @@ class PrepareSettings:
     """Seed of the random noise."""
 
     def __post_init__(self) -> None:
-        for name in ("min_user_interactions", "min_item_interactions"):
-            _require(getattr(self, name) >= 1, f"{name} >= 1", getattr(self, name))
-        _require(
-            min(self.ratio) >= 0 and self.ratio[0] > 0,
-            "a ratio of three numbers of at least 0, the first above 0,",
-            ":".join(map(str, self.ratio)),
-        )
-        _require(min(self.leave_last) >= 0, "leave_last >= 0", self.leave_last)
-        _require(0 <= self.random_noise <= 10, "0 <= random_noise <= 10", self.random_noise)
-        _require(self.seed >= 0, "seed >= 0", self.seed)
-        _require(
-            (self.moments is not None) == (self.split == "timestamp"),
-            "two moments exactly where the split is by timestamp",
-            self.moments,
-        )
-
-
-def _require(holds: bool, rule: str, value: object) -> None:
-    if not holds:
-        raise UserError(f"Preparation needs {rule}, but got {value}; change it.")
+        for holds, rule, value in (
+            *(
+                (getattr(self, name) >= 1, f"{name} >= 1", getattr(self, name))
+                for name in ("min_user_interactions", "min_item_interactions")
+            ),
+            (
+                min(self.ratio) >= 0 and self.ratio[0] > 0,
+                "a ratio of three numbers of at least 0, the first above 0,",
+                ":".join(map(str, self.ratio)),
+            ),
+            (min(self.leave_last) >= 0, "leave_last >= 0", self.leave_last),
+            (0 <= self.random_noise <= 10, "0 <= random_noise <= 10", self.random_noise),
+            (self.seed >= 0, "seed >= 0", self.seed),
+            (
+                (self.moments is not None) == (self.split == "timestamp"),
+                "two moments exactly where the split is by timestamp",
+                self.moments,
+            ),
+        ):
+            require(holds, f"Preparation needs {rule}, but got {value}; change it.")
