@@ -12,7 +12,7 @@ from diffrec.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
-    from diffrec.commands.trained import LoadedDataset
+    from diffrec.commands.load_trained import LoadedDataset
 
 HELP = (
     "score a checkpoint, a tracked run, or a ready-made list of recommendations, with our metrics"
@@ -55,7 +55,7 @@ def _of_model(args: argparse.Namespace) -> dict[str, float]:
         raise UserError(
             "--history train+valid holds the answers of --on valid; use it with --on test."
         )
-    from diffrec.commands.trained import load_model
+    from diffrec.commands.load_trained import load_model
     from diffrec.evaluation.ranking import evaluate
     from diffrec.training.runs import WITH_VALID
 
@@ -74,7 +74,7 @@ def _of_model(args: argparse.Namespace) -> dict[str, float]:
 def _of_lists(args: argparse.Namespace) -> dict[str, float]:
     if args.history != "train":
         raise UserError("Ready-made lists are queried with nothing; leave --history out.")
-    from diffrec.commands.trained import dataset_of
+    from diffrec.commands.load_trained import dataset_of
     from diffrec.evaluation.metrics import KS, ranking_metrics
 
     if args.dataset is None:

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write user, item, rank."""
-    from diffrec.commands.recommending import recommend
+    from diffrec.commands.recommend_table import recommend
 
     recommend(args)
     return 0

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from diffrec.commands.load_trained import LoadedDataset, load_model
 from diffrec.commands.train import device_of
-from diffrec.commands.trained import LoadedDataset, load_model
 from diffrec.data.idmaps import IdMap
 from diffrec.data.interactions import Interactions
 from diffrec.data.tables import check_ending, write_table
