@@ -16,7 +16,8 @@ METRICS = tuple(
     for metric in ("recall", "ndcg", "precision", "mrr")
     for k in (10, 20, 50, 100)
 )
-"""What every trial is validated by; more is better of all of them."""
+"""Validation metrics of every trial, as `diffrec.evaluation.metrics.user_metrics` makes them (which
+this package does not import, since it needs torch). More is better for each of them."""
 
 POINT_LIMIT = 100_000
 """Cells of a grid, seeds of a point and trials of a study at most: Optuna keeps every trial in
@@ -85,7 +86,7 @@ class SpaceDefinition:
     """Identifier: lower case, digits, underscores."""
 
     question: str
-    """What the study answers, as a sentence."""
+    """Question that the study answers, as a sentence."""
 
     domains: Mapping[str, Domain]
     """Dotted configuration path (or "variant") to the values that it may take."""

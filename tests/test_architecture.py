@@ -67,12 +67,12 @@ def test_every_package_says_what_lives_there_what_may_not_and_where_to_begin(nam
 
 
 def fragments(name, tree):
-    """Return the definitions whose docstring cannot be read alone."""
+    """Return the docstrings, those of fields and constants too, that cannot be read alone."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            words = (ast.get_docstring(node) or "").split()
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            words = node.value.value.split() if isinstance(node.value.value, str) else []
             if words and words[0].strip(",.") in FRAGMENT_WORDS:
-                yield f"{name}.{getattr(node, 'name', '')}".rstrip(".")
+                yield f"{name}:{node.lineno}"
 
 
 def test_docstrings_begin_with_a_verb_or_a_noun():

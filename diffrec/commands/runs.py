@@ -23,7 +23,7 @@ class TrackedRun:
     """name, sha256, protocol."""
 
     data_dir: Path | None
-    """Where the dataset's folder lay; None for the default places."""
+    """Folder that the dataset lay in; None for the default places."""
 
 
 FindRun = Callable[[str], TrackedRun]

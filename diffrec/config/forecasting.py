@@ -76,7 +76,7 @@ class ForecastTaskConfig:
     """Task that the network learns: the future of a cut history from its past."""
 
     cuts: Literal["interactions", "users", "fixed"] = "interactions"
-    """Where histories are cut. `interactions`: after any interaction that has a successor, all
+    """Rule for the place of a cut. `interactions`: after any interaction that has a successor, all
     equally likely, so long histories are cut more often. `users`: a user drawn uniformly, then any
     place. `fixed`: a user drawn uniformly, always after 80 % of the history."""
 

@@ -61,7 +61,7 @@ class DiffusionConfig:
     """Set beta_0 to 1e-5. Released: true for DiffRec, false for L-DiffRec (a silent difference)."""
 
     prediction_target: Literal["x_0", "epsilon"] = "x_0"
-    """What the network predicts."""
+    """Quantity that the network predicts."""
 
     loss_weighting: Literal["elbo", "uniform"] = "elbo"
     """Weight of each step's loss: the evidence bound's, or one."""
@@ -260,8 +260,8 @@ class TrainingConfig:
     """Epochs without a better validation score after which training stops."""
 
     precision: Precision = "fp32"
-    """Of the products of a training step, and of the reverse chain where an epoch is validated or W
-    has its lessons.
+    """Precision of a training step's products, and of the reverse chain where an epoch is validated
+    or W is fitted.
 
     Weights, moments, losses, sums and scores are float32 always, and so is all of the chain when
     test is scored or items are recommended. auto takes bf16 where the hardware multiplies it, for

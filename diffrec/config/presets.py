@@ -74,7 +74,7 @@ class Preset:
     """A published configuration and where it comes from."""
 
     config: Any
-    """Of the family that the variant belongs to (`diffrec.config.families.AnyConfig`)."""
+    """Configuration, of the variant's family (`diffrec.config.families.AnyConfig`)."""
 
     source: str
 

@@ -16,7 +16,7 @@ from diffrec.training.runs import Run
 
 Model = TrainedModel | ClosedForm
 _NAMED = ("name", "sha256", "protocol")
-"""What a checkpoint says of its dataset, as text."""
+"""Fields that describe a checkpoint's dataset, as text."""
 
 FORMAT = "diffrec-checkpoint-1"
 

@@ -82,8 +82,8 @@ class TrainingRun:
             else None
         )
         self.uses_cuda_graph = self.device.type == "cuda" and not self._wide_layers()
-        """Whether full batches are a recorded step. Of wide layers each kernel is long, and what a
-        record holds is memory."""
+        """True if full batches run as a CUDA graph. Kernels of wide layers are long enough without
+        one, and a graph keeps the memory it works in."""
         self._step: GraphedStep | None = None
 
     @property

@@ -22,7 +22,7 @@ from tune_runner.execution.environment import for_workers
 from tune_runner.resources.allocation import ClusterResources
 
 PACKAGES = ("diffrec", "search_spaces", "tune_runner")
-"""What a worker imports of this project."""
+"""Packages of this project that a worker imports."""
 
 _EXCLUDED = ["**/__pycache__"]
 

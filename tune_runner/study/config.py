@@ -25,7 +25,7 @@ PRECISIONS = get_args(Precision)
 SAMPLERS = STRATEGIES
 
 _DIGITS = 20
-"""Of a refused number that are shown."""
+"""Digits shown of a number that is refused."""
 
 
 _UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
@@ -51,7 +51,7 @@ class StudyConfig:
     """Name of a shipped space, or path of a .py file."""
 
     name: str
-    """Of the study; also the name of its folder."""
+    """Name of the study and of its folder."""
 
     dataset: str = "embedded"
     data_dir: str | None = None
@@ -68,7 +68,7 @@ class StudyConfig:
     max_epochs: int | None = None
     patience: int | None = None
     precision: str | None = None
-    """Of training; this and the two before it: None leaves it to the space and its presets."""
+    """Precision of training. None, here and for the two fields before, leaves it to the presets."""
 
     pruner: str | None = None
     sampler: str | None = None

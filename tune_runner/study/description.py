@@ -9,7 +9,7 @@ from tune_runner.study.config import StudyConfig
 from tune_runner.study.folder import SUMMARY, StudyFolder
 
 FOR_LOOKUP: dict[str, type] = {"settings": dict}
-"""What is needed to find a trial's checkpoint."""
+"""Settings needed to find a trial's checkpoint."""
 
 FOR_STATUS: dict[str, type] = {
     "settings": dict,
@@ -24,7 +24,7 @@ FOR_STATUS: dict[str, type] = {
     "dataset": dict,
     "dataset.name": str,
 }
-"""What is needed to show how a study is going."""
+"""Settings needed to show how far a study is."""
 
 FOR_RESUME: dict[str, type] = {
     **FOR_STATUS,
@@ -34,7 +34,7 @@ FOR_RESUME: dict[str, type] = {
     "dataset.sha256": str,
     "dataset.protocol": str,
 }
-"""What is needed to take a study up again."""
+"""Settings needed to resume a study."""
 
 
 def read_description(folder: StudyFolder, needs: Mapping[str, type]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from diffrec.errors import UserError, did_you_mean
 __all__ = ["DATABASES", "check_url", "without_password"]
 
 DATABASES = ("postgresql", "mysql", "sqlite")
-"""What Optuna keeps a study in; PostgreSQL and SQLite are tested here."""
+"""Databases that Optuna keeps a study in; PostgreSQL and SQLite are tested here."""
 
 
 def check_url(url: str) -> None:

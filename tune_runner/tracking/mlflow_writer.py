@@ -22,7 +22,7 @@ _BATCH = 1000
 
 _TAG_LENGTH = 4000
 _SESSIONS = 100
-"""Of drivers that are noted; 28 characters each."""
+"""Drivers' sessions that the tag can hold, at 28 characters each."""
 
 _OF_THE_START = ("command",)
 """Tags that `--resume` leaves as they are: they say how to make the study again."""

@@ -37,7 +37,7 @@ class Assignment:
     trials: tuple[AssignedTrial, ...]
     objective: str
     resources: TrialResources
-    """What the trials get together."""
+    """Resources of the whole group."""
 
     checkpoints: str
     """Location of the checkpoints of all trials of the study."""
@@ -61,7 +61,7 @@ class ActiveTrial:
     record: TrialRecord
     epoch: int
     resources: TrialResources
-    """What its group gets."""
+    """Resources of its group."""
 
     fusion_key: str | None = None
     """Trials with equal keys may be trained as one computation; None: this one runs alone."""
@@ -103,7 +103,7 @@ class TrialGroup:
     """Reason of the worker's failure, as Ray reports it."""
 
     is_fused: bool = field(init=False)
-    """Whether it started with several members."""
+    """True if it started with several members."""
 
     _since: float = field(init=False, default_factory=time.monotonic)
     """Time of the last change of members."""
