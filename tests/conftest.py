@@ -1,6 +1,8 @@
 """What all tests share: quiet, repeatable property tests, one thread per process, two workers."""
 
 import os
+from functools import cache
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -11,21 +13,31 @@ from hypothesis import settings
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
+ROOT = Path(__file__).parents[1]
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config, items):
-    """Give one worker all tests that need Ray, first, and the others whole modules.
 
-    Ray's tests share one cluster and mostly wait; what module fixtures compute is computed once.
+def pytest_collection_modifyitems(items):
+    """Put the files that need Ray first: they mostly wait, so they take longest."""
+    items.sort(key=lambda item: not _needs_ray(item.path))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give one worker all files that need Ray, and the other workers whole files.
+
+    Ray's tests share one cluster; what a module's fixtures compute is computed once.
     """
-    items.sort(key=lambda item: not _needs_ray(item))
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    for item in items:
-        group = "ray" if _needs_ray(item) else item.path.as_posix()
-        item.add_marker(pytest.mark.xdist_group(group))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.split("::", 1)[0]
+            return "ray" if _needs_ray(ROOT / file) else file
+
+    return ByFile(config, log)
 
 
-def _needs_ray(item):
-    names = set(getattr(item, "fixturenames", ()))
-    return item.get_closest_marker("ray") is not None or bool(names & {"ray_local", "ray_cluster"})
+@cache
+def _needs_ray(path):
+    text = path.read_text()
+    return any(word in text for word in ("mark.ray", "ray_local", "ray_cluster"))
