@@ -68,7 +68,7 @@ ELSEWHERE = (
     ),
     (
         r"python -m diffrec evaluate --recommendations .*",
-        "diffrec/commands/test_trained.py::test_written_recommendations_score",
+        "diffrec/commands/test_load_trained.py::test_written_recommendations_score",
     ),
 )
 """Commands that another test runs in earnest: pattern, file::beginning of its name."""
