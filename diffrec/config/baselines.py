@@ -4,34 +4,14 @@ Each family is a flat configuration with the interface of `RecommenderConfig` (`
 `from_dict`, `replace_values`, `variant`, `seed`) and names itself in the field `family`.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Literal
 
-from diffrec.config import serialization
 from diffrec.config.model import TrainingConfig
 from diffrec.config.rules import WIDTH_LIMIT, at_most, require, widths
+from diffrec.config.serialization import SerializableConfig
 
 _MULT_VAE_TRAINING = TrainingConfig(learning_rate=1e-3)
-
-
-class _Readable:
-    """Methods of every configuration: written, read strictly, changed by dotted path."""
-
-    __slots__ = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return nested dictionaries of JSON values."""
-        return serialization.to_dict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Build from nested dictionaries; unknown keys and wrong types raise UserError."""
-        return serialization.from_dict(cls, values)
-
-    def replace_values(self, values: Mapping[str, Any]) -> Self:
-        """Return a copy with dotted paths replaced, e.g. {"regularization": 500.0}."""
-        return serialization.replace_paths(self, values)
 
 
 def _check_seed(seed: int) -> None:
@@ -46,7 +26,7 @@ def _check_half_life(half_life: float | None) -> None:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PopularityConfig(_Readable):
+class PopularityConfig(SerializableConfig):
     """The same ranking for everyone: items by their number of train interactions."""
 
     family: Literal["popularity"] = "popularity"
@@ -63,7 +43,7 @@ class PopularityConfig(_Readable):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ItemKNNConfig(_Readable):
+class ItemKNNConfig(SerializableConfig):
     """Cosine of the items' users, shrunk for rare items (Sarwar et al., WWW 2001)."""
 
     family: Literal["item_knn"] = "item_knn"
@@ -95,7 +75,7 @@ class ItemKNNConfig(_Readable):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class EASEConfig(_Readable):
+class EASEConfig(SerializableConfig):
     """A linear autoencoder with zero diagonal, in closed form (Steck, WWW 2019)."""
 
     family: Literal["ease"] = "ease"
@@ -127,7 +107,7 @@ class EASEConfig(_Readable):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DirectedRidgeConfig(_Readable):
+class DirectedRidgeConfig(SerializableConfig):
     """A linear map from the weighted past to the discounted future, in closed form (ours)."""
 
     family: Literal["directed_ridge"] = "directed_ridge"
@@ -179,7 +159,7 @@ class DirectedRidgeConfig(_Readable):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MultVAEConfig(_Readable):
+class MultVAEConfig(SerializableConfig):
     """A variational autoencoder with multinomial likelihood (Liang et al., WWW 2018)."""
 
     family: Literal["mult_vae"] = "mult_vae"

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from diffrec.config import AutoencoderConfig, TrainingConfig
-from diffrec.config.baselines import _check_seed, _Readable
+from diffrec.config.baselines import _check_seed
 from diffrec.config.rules import at_least, positive, require
+from diffrec.config.serialization import SerializableConfig
 
 FORECASTING_TRAINING = TrainingConfig(
     learning_rate=1e-3, weight_decay=0.01, max_epochs=300, eval_every=5, patience=60
@@ -157,7 +158,7 @@ class ForecastDenoiserConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ForecastingConfig(_Readable):
+class ForecastingConfig(SerializableConfig):
     """A forecasting recommender and its training."""
 
     family: Literal["forecasting"] = "forecasting"

@@ -4,9 +4,8 @@ No torch here: search spaces and `--dry-run` read these classes. A setting that 
 combination is refused, never ignored.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from diffrec.config import serialization
 from diffrec.config.rules import (
@@ -281,7 +280,7 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RecommenderConfig:
+class RecommenderConfig(serialization.SerializableConfig):
     """One recommender and its training: what a trial is made of."""
 
     seed: int = 1
@@ -319,19 +318,6 @@ class RecommenderConfig:
         name = f"{latent}{timed}-DiffRec" if latent or timed else "DiffRec"
         known = self.temporal.weighting in ("none", "linear")
         return name if known else f"{name}+{self.temporal.weighting}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return nested dictionaries of JSON values."""
-        return serialization.to_dict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Build from nested dictionaries; unknown keys and wrong types raise UserError."""
-        return serialization.from_dict(cls, values)
-
-    def replace_values(self, values: Mapping[str, Any]) -> Self:
-        """Return a copy with dotted paths replaced, e.g. {"diffusion.num_steps": 40}."""
-        return serialization.replace_paths(self, values)
 
 
 def field_paths(cls: type = RecommenderConfig) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import sys
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from diffrec.errors import UserError, did_you_mean
 
@@ -18,6 +18,25 @@ ConfigT = TypeVar("ConfigT")
 _FLOAT_LIMIT, _INT_LIMIT = sys.float_info.max, 2**31 - 1
 _SHOWN = 60
 """Characters of a refused value that are shown."""
+
+
+class SerializableConfig:
+    """Methods of every configuration: written, read strictly, changed by dotted path."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return nested dictionaries of JSON values."""
+        return to_dict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Build from nested dictionaries; unknown keys and wrong types raise UserError."""
+        return from_dict(cls, values)
+
+    def replace_values(self, values: Mapping[str, Any]) -> Self:
+        """Return a copy with dotted paths replaced, e.g. {"diffusion.num_steps": 40}."""
+        return replace_paths(self, values)
 
 
 def to_dict(config: Any) -> dict[str, Any]:
