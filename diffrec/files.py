@@ -217,6 +217,11 @@ def _check_room(folder: Path, option: str) -> None:
 
 
 def _refusal(option: str, path: Path, error: Exception) -> UserError:
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        return UserError(
+            f"The disk of {path} is full; free some space and give the command again, or choose "
+            f"another{_flag(option)}."
+        )
     reason = getattr(error, "strerror", None) or str(error)
     return UserError(
         f"{option} must be writable, but {path} cannot be written ({reason}); choose another"
