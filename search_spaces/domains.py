@@ -222,7 +222,7 @@ RelativeDomain = ScaledFrom | FractionOf
 Domain = PlainDomain | RelativeDomain
 
 
-def drawn_domain(domain: Domain) -> PlainDomain:
+def sampled_domain(domain: Domain) -> PlainDomain:
     """Return what is drawn: the domain itself, or the factor of a relative one."""
     return domain.factor if isinstance(domain, RelativeDomain) else domain
 

@@ -22,7 +22,7 @@ from search_spaces.definition import (
     Params,
     SpaceDefinition,
 )
-from search_spaces.domains import PlainDomain, RelativeDomain, drawn_domain
+from search_spaces.domains import PlainDomain, RelativeDomain, sampled_domain
 from search_spaces.variants import VARIANT, fields_of, variants_of
 
 __all__ = ["Condition", "Objective", "SearchSpace"]
@@ -50,7 +50,7 @@ class SearchSpace(SpaceDefinition):
         if len(corners) == _CORNERS:
             rng = Random(0)
             corners += [
-                self.assemble(lambda _, domain: rng.choice(domain.corners()))
+                self.build_point(lambda _, domain: rng.choice(domain.corners()))
                 for _ in range(_CORNERS)
             ]
         cells = self.cells() if self.strategy == "grid" else None
@@ -72,30 +72,30 @@ class SearchSpace(SpaceDefinition):
             return True
         return condition.parent in params and params[condition.parent] in condition.allowed
 
-    def assemble(self, draw: Callable[[str, PlainDomain], Any]) -> Params:
+    def build_point(self, draw: Callable[[str, PlainDomain], Any]) -> Params:
         """Choose a point: `draw(path, domain)` is asked for every active parameter, in order."""
         params: Params = {}
         for path in self.ordered_paths():
             if self._can_draw(path, params):
-                params[path] = self._value(path, draw(path, self.drawn(path)), params)
+                params[path] = self._value(path, draw(path, self.sampled_domain(path)), params)
         return params
 
     def values_of(self, draws: Mapping[str, Any]) -> Params:
         """Return the parameters that a set of draws stands for."""
-        return self.assemble(lambda path, _: draws[path])
+        return self.build_point(lambda path, _: draws[path])
 
-    def drawn(self, path: str) -> PlainDomain:
+    def sampled_domain(self, path: str) -> PlainDomain:
         """Return the domain that is drawn from for `path`."""
-        return drawn_domain(self.domains[path])
+        return sampled_domain(self.domains[path])
 
-    def grid_draws(self) -> list[Params]:
+    def grid_samples(self) -> list[Params]:
         """Return the draws of every point of the grid; what has no meaning is left out.
 
         Raises:
             UserError: a domain is an interval, which no grid can exhaust, or there are too many.
         """
         for path in self.domains:
-            if self.drawn(path).grid() is None:
+            if self.sampled_domain(path).grid() is None:
                 raise UserError(
                     f"A grid needs finite domains, but `{path}` is an interval in space "
                     f"{self.name!r}; use a sampler (strategy='tpe' with trials=..., no "
@@ -109,7 +109,7 @@ class SearchSpace(SpaceDefinition):
             )
         return points
 
-    def published_draws(self, dataset: str, variant: str | None = None) -> Params:
+    def published_samples(self, dataset: str, variant: str | None = None) -> Params:
         """Return the draws that give the published configuration of `variant` (or of the first).
 
         Raises:
@@ -132,12 +132,12 @@ class SearchSpace(SpaceDefinition):
             return value
 
         draws: Params = {}
-        self.assemble(lambda path, drawn: draws.setdefault(path, draw(path, drawn)))
+        self.build_point(lambda path, drawn: draws.setdefault(path, draw(path, drawn)))
         return draws
 
     def cells(self) -> list[Params]:
         """Return the parameters of every point of the grid."""
-        return [self.values_of(draws) for draws in self.grid_draws()]
+        return [self.values_of(draws) for draws in self.grid_samples()]
 
     def grid_points(self, seeds: Sequence[int]) -> list[tuple[Params, int]]:
         """Return every cell with every seed, all cells of the first seed first."""
@@ -159,7 +159,7 @@ class SearchSpace(SpaceDefinition):
             if not self._can_draw(path, params):
                 yield from grow(depth + 1, draws, params)
                 return
-            for drawn in options(self.drawn(path)):
+            for drawn in options(self.sampled_domain(path)):
                 value = self._value(path, drawn, params)
                 yield from grow(depth + 1, {**draws, path: drawn}, {**params, path: value})
 
@@ -192,11 +192,11 @@ class SearchSpace(SpaceDefinition):
         values |= dict.fromkeys(validation.unset_paths(inactive, base), None)
         return base.replace_values(values)
 
-    def one_of_each(self) -> list[Params]:
+    def one_point_per_variant(self) -> list[Params]:
         """Return a point of every variant, at a corner of the space."""
 
         def first(variant: str) -> Params:
-            return self.assemble(
+            return self.build_point(
                 lambda path, domain: variant if path == VARIANT else domain.corners()[0]
             )
 

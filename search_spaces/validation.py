@@ -16,7 +16,7 @@ from search_spaces.definition import (
     Objective,
     SpaceDefinition,
 )
-from search_spaces.domains import Choice, Domain, RelativeDomain, drawn_domain, is_number
+from search_spaces.domains import Choice, Domain, RelativeDomain, is_number, sampled_domain
 from search_spaces.variants import (
     VARIANT,
     fields_of,
@@ -254,7 +254,7 @@ def _check_types(space: SpaceDefinition) -> None:
         if path == VARIANT or isinstance(domain, RelativeDomain):
             continue
         for variant in variants_with(space, path):
-            for value in drawn_domain(domain).corners():
+            for value in sampled_domain(domain).corners():
                 serialization.check_type(fields_of(variant)[path], value, path)
     for path, value in space.overrides.items():
         for variant in variants_of(space):
@@ -299,7 +299,7 @@ def _check_conditions(space: SpaceDefinition) -> None:
                 f"search{did_you_mean(domain.path, space.domains)}."
             )
         base = space.domains[domain.path]
-        if not all(map(is_number, drawn_domain(base).corners())):
+        if not all(map(is_number, sampled_domain(base).corners())):
             raise UserError(
                 f"{path!r} is relative to {domain.path!r}, which must be a number, but space "
                 f"{space.name!r} gives it {base!r}."

@@ -121,7 +121,7 @@ def test_the_space_of_baselines_samples_what_belongs_to_each():
     space, rng = get_space("baselines"), np.random.default_rng(0)
     seen = {}
     for _ in range(200):
-        params = space.assemble(lambda _, domain: sample(domain, rng))
+        params = space.build_point(lambda _, domain: sample(domain, rng))
         seen[params["variant"]] = sorted(set(params) - {"variant"})
         assert space.resolve(params, "ml-1m_clean").variant == params["variant"]
     assert seen == {
@@ -183,7 +183,10 @@ def test_a_limit_of_epochs_is_tried_on_every_variant_before_anything_runs():
 def test_patience_and_precision_reach_every_variant_that_trains():
     plan = study(mixed(), patience=7, precision="auto")
     assert plan.overrides == {"training.patience": 7, "training.precision": "auto"}
-    made = [mixed().resolve(p, "embedded", overrides=plan.overrides) for p in mixed().one_of_each()]
+    made = [
+        mixed().resolve(p, "embedded", overrides=plan.overrides)
+        for p in mixed().one_point_per_variant()
+    ]
     trained = [config.training for config in made if hasattr(config, "training")]
     assert {(t.patience, t.precision) for t in trained} == {(7, "auto")}
 

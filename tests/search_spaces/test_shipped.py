@@ -25,7 +25,7 @@ GRIDS = [name for name in KNOWN if get_space(KNOWN[name]).strategy == "grid"]
 def test_whatever_is_sampled_is_a_valid_configuration(name, dataset):
     space, rng = get_space(KNOWN[name]), np.random.default_rng(0)
     for _ in range(100):
-        params = space.assemble(lambda _, domain: sample(domain, rng))
+        params = space.build_point(lambda _, domain: sample(domain, rng))
         config = space.resolve(params, dataset)
         assert all(space.is_active(path, params) for path in params)
         if "diffusion.noise_max" in params:
@@ -47,7 +47,7 @@ def test_every_cell_of_a_grid_is_a_valid_and_different_configuration(name, datas
 def test_a_search_starts_from_the_published_configuration(name, dataset):
     space = get_space(name)
     for variant in variants_of(space) if space.equal_share else variants_of(space)[:1]:
-        draws = space.published_draws(dataset, variant)
+        draws = space.published_samples(dataset, variant)
         start = space.resolve(space.values_of(draws), dataset).to_dict()
         published = preset(variant, dataset).config.to_dict()
         if "diffusion" in start:
@@ -68,21 +68,21 @@ def test_a_start_outside_the_space_is_refused():
         start_published=True,
     )
     with pytest.raises(UserError, match="outside its domain"):
-        space.published_draws("embedded")
+        space.published_samples("embedded")
 
 
 def test_joint_samples_nothing_that_has_no_meaning():
     space, rng = get_space("joint"), np.random.default_rng(1)
     seen = set()
     for _ in range(300):
-        params = space.assemble(lambda _, domain: sample(domain, rng))
+        params = space.build_point(lambda _, domain: sample(domain, rng))
         variant = params["variant"]
         seen.add(variant)
         assert ("autoencoder.num_clusters" in params) == variant.startswith("L")
         assert ("temporal.half_life" in params) == variant.endswith("+exponential")
         clusters = params.get("autoencoder.num_clusters", 1)
         assert ("autoencoder.clustering" in params) == (clusters > 1)
-    assert len(seen) == len(space.drawn("variant").corners())
+    assert len(seen) == len(space.sampled_domain("variant").corners())
 
 
 def test_cells_of_forecasting_change_one_setting_of_the_control():

@@ -53,7 +53,7 @@ def heaviest_configs(
         points = [params for params, _ in space.grid_points(plan.seeds[:1])]
     else:
         rng = Random(0)
-        points = [space.assemble(lambda _, d: rng.choice(d.corners())) for _ in range(_POINTS)]
+        points = [space.build_point(lambda _, d: rng.choice(d.corners())) for _ in range(_POINTS)]
     train = dataset.train
     heaviest: dict[str, tuple[float, AnyConfig]] = {}
     for params in points:

@@ -45,7 +45,7 @@ class StudyStore:
     def enqueue_grid(self) -> None:
         """Queue the points of the grid that the study does not hold yet, up to the budget."""
         known = [(t.user_attrs.get(POINT), t.user_attrs.get(SEED)) for t in self._trials()]
-        points = list(enumerate(self._space.grid_draws()))
+        points = list(enumerate(self._space.grid_samples()))
         wanted = [(i, draws, seed) for seed in self._plan.seeds for i, draws in points]
         for index, draws, seed in wanted[: self._plan.trials]:
             if (index, seed) not in known:
@@ -195,7 +195,7 @@ class StudyStore:
         return self._plan.is_sampled and self._remaining_budget() > 0
 
     def _adopt(self, trial: optuna.Trial, known: set[int]) -> TrialRecord:
-        params = self._space.assemble(
+        params = self._space.build_point(
             lambda path, domain: self._suggest(trial, self._coordinate(path), domain)
         )
         if SEED not in trial.user_attrs:
@@ -225,7 +225,7 @@ class StudyStore:
 
     def _params(self, trial: FrozenTrial) -> dict[str, Any]:
         """Return the parameters that a trial's sampled coordinates stand for."""
-        return self._space.assemble(
+        return self._space.build_point(
             lambda path, domain: self._value(domain, trial.params[self._coordinate(path)])
         )
 
@@ -252,7 +252,7 @@ class StudyStore:
 
     def _coordinates(self, draws: Mapping[str, Any]) -> dict[str, Any]:
         return {
-            self._coordinate(path): _label(self._space.drawn(path), value)
+            self._coordinate(path): _label(self._space.sampled_domain(path), value)
             for path, value in draws.items()
         }
 
@@ -290,7 +290,10 @@ def open_study_store(session: "StudySession", recorded: RecordedTrials) -> "Stud
     from tune_runner.search.samplers import make_sampler
 
     config, space, plan = session.config, session.space, session.plan
-    made = [space.resolve(p, config.dataset, overrides=plan.overrides) for p in space.one_of_each()]
+    made = [
+        space.resolve(p, config.dataset, overrides=plan.overrides)
+        for p in space.one_point_per_variant()
+    ]
     # A closed form is over after one step, which no pruner judges: any length will do.
     training = next(filter(None, map(training_of, made)), TrainingConfig())
     pruner = make_pruner(
@@ -311,5 +314,5 @@ def open_study_store(session: "StudySession", recorded: RecordedTrials) -> "Stud
         store.enqueue_grid()
     elif space.start_published:
         variants = variants_of(space) if space.equal_share else variants_of(space)[:1]
-        store.enqueue_start([space.published_draws(config.dataset, v) for v in variants])
+        store.enqueue_start([space.published_samples(config.dataset, v) for v in variants])
     return store

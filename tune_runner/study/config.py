@@ -196,11 +196,11 @@ def make_plan(config: StudyConfig, space: SearchSpace) -> StudyPlan:
             f"{config.seed}; begin lower."
         )
     if sampler == "grid":
-        size = len(space.grid_draws()) * count
+        size = len(space.grid_samples()) * count
         trials = min(config.trials or size, size)
     else:
         # A sampler on a space made for a grid tries as many points as the grid has.
-        own = space.trials if space.trials is not None else len(space.grid_draws()) * count
+        own = space.trials if space.trials is not None else len(space.grid_samples()) * count
         trials = config.trials or own
     if trials > POINT_LIMIT:
         raise UserError(
@@ -208,7 +208,9 @@ def make_plan(config: StudyConfig, space: SearchSpace) -> StudyPlan:
             f"({count} seeds); give fewer --seeds, or --trials."
         )
     pruner = config.pruner or space.pruner
-    made = [space.resolve(p, config.dataset, overrides=overrides) for p in space.one_of_each()]
+    made = [
+        space.resolve(p, config.dataset, overrides=overrides) for p in space.one_point_per_variant()
+    ]
     if pruner != "none" and not any(training_of(one) for one in made):
         raise UserError(
             f"No variant of space {space.name!r} trains by epochs, so there is nothing that the "
@@ -230,7 +232,7 @@ def extend(plan: Mapping[str, Any], space: SearchSpace, more: int) -> dict[str, 
     _whole("--add-trials", more, POINT_LIMIT)
     total, seeds = plan["trials"] + more, len(plan["seeds"])
     if plan["sampler"] == "grid":
-        seeds = max(seeds, math.ceil(total / len(space.grid_draws())))
+        seeds = max(seeds, math.ceil(total / len(space.grid_samples())))
     return {"trials": total, "seeds": seeds}
 
 
@@ -251,7 +253,7 @@ def _whole(flag: str, value: int | None, most: int) -> None:
 def preset_sources(space: SearchSpace, dataset: str) -> list[str]:
     """Return where the base configurations come from, a sentence for each variant."""
     own = space.variant
-    variants = space.drawn("variant").corners() if own is None else (own,)
+    variants = space.sampled_domain("variant").corners() if own is None else (own,)
     return [preset(str(variant), dataset).source for variant in variants]
 
 

@@ -196,7 +196,7 @@ def test_sampled_points_are_shared_equally_and_each_family_starts_from_its_usual
     open_ledger,
 ):
     space = families()
-    starts = [space.published_draws("ml-1m_clean", v) for v in ("Popularity", "EASE", "ItemKNN")]
+    starts = [space.published_samples("ml-1m_clean", v) for v in ("Popularity", "EASE", "ItemKNN")]
     proposals = []
     while True:  # a driver that dies after every trial: the shares stay equal
         store, study = open_ledger(space, trials=9, seeds=(1,), sampled=True)

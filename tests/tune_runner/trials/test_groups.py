@@ -40,7 +40,7 @@ def stage(tmp_path):
         space = SearchSpace(name="s", question="?", domains=domains, variant=variant, replicates=2)
         pruner = ThresholdPruner(lower=0.0)
         study = open_study(f"journal://{tmp_path / 'log'}", "s", "maximize", pruner, identity="s")
-        plan = StudyPlan("grid", "none", (1, 2), 2 * len(space.grid_draws()))
+        plan = StudyPlan("grid", "none", (1, 2), 2 * len(space.grid_samples()))
         store = StudyStore(study, space, plan)
         store.enqueue_grid()
         costs = Costs()
