@@ -24,6 +24,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("study", metavar="STUDY", help="name of a study that MLflow has recorded")
     made.add_argument(
         "--against",
+        "--compare-to",
         metavar="STUDY",
         nargs="+",
         action="extend",

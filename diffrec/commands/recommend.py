@@ -32,7 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-k", type=whole_number(1, COUNT_LIMIT), default=20, help="items per user (default 20)"
     )
-    parser.add_argument("--ask-with", choices=("train", "all"), default="train")
+    parser.add_argument(
+        "--ask-with",
+        "--history-from",
+        choices=("train", "all"),
+        default="train",
+        help="a user's history: the train list (default), or all lists",
+    )
     parser.add_argument("--include-seen", action="store_true", help="seen items may come again")
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help=".csv, .tsv or .parquet; standard output if not"

@@ -174,7 +174,7 @@ def test_a_report_holds_nothing_of_an_earlier_one(store, analyse, tmp_path):
     for stale in ("index.html", "figures/gone.svg", "notes.txt"):
         (folder / stale).write_text("of another day\n")
         store.client.log_artifact(parent, str(folder / stale), f"report/{stale}".rsplit("/", 1)[0])
-    analyse("clusters", "--against", "again")
+    analyse("clusters", "--compare-to", "again")  # the other name of --against
     assert "tables/shared_again.csv" in files_of(store, parent)
     analyse("clusters")
     here = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}

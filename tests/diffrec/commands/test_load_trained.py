@@ -108,10 +108,11 @@ def test_seen_items_come_only_when_asked_for(ease, capsys):
     assert len(table(capsys)) == data.num_items
 
 
-def test_asking_with_all_lists_hides_the_test_items_too(ease, capsys):
+@pytest.mark.parametrize("option", ["--ask-with", "--history-from"])
+def test_asking_with_all_lists_hides_the_test_items_too(option, ease, capsys):
     data = load_dataset("embedded")
     capsys.readouterr()
-    main(["recommend", "--checkpoint", str(ease), "--users", "7", "-k", "400", "--ask-with", "all"])
+    main(["recommend", "--checkpoint", str(ease), "--users", "7", "-k", "400", option, "all"])
     assert not set(data.test.items_of(7).tolist()) & set(table(capsys)["item"])
 
 
