@@ -76,9 +76,10 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument("--resources", metavar="JSON", help="""custom ones, '{"tpu": 1}' say""")
     where.add_argument(
         "--address",
-        default=os.environ.get("RAY_ADDRESS") or None,  # as Ray sets it in a submitted job
-        help="Ray cluster: auto or host:port from within, ray://host:10001 from outside; "
-        "RAY_ADDRESS, if set, is the default",
+        type=_cluster_address,
+        default=os.environ.get("RAY_ADDRESS"),  # as Ray sets it in a submitted job
+        help="Ray cluster: auto or host:port from within, ray://host:10001 from outside; local is "
+        "this machine; RAY_ADDRESS, if set, is the default",
     )
     where.add_argument("--storage", help="database of the Optuna study (default: a journal file)")
     where.add_argument(
@@ -90,6 +91,11 @@ def parser() -> argparse.ArgumentParser:
         help="object store for checkpoints, s3://bucket/path say (default: the study's folder)",
     )
     return made
+
+
+def _cluster_address(text: str) -> str | None:
+    """Return the address of a cluster; None for this machine, as Ray itself calls it "local"."""
+    return None if text in ("", "local") else text
 
 
 def _without_address(args: argparse.Namespace) -> list[str]:

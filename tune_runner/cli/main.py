@@ -12,6 +12,7 @@ from diffrec.command_line import run_command
 from diffrec.errors import UserError
 from search_spaces import get_space
 from tune_runner.cli.arguments import _check_together, _new, _resumed, _without_address, parser
+from tune_runner.execution.cluster import address_variable
 from tune_runner.execution.remote_driver import SCHEME, run_on_head_node
 from tune_runner.monitoring import messages
 from tune_runner.study.config import check_name, make_plan
@@ -42,9 +43,10 @@ def _run(arguments: Sequence[str] | None) -> int:
     config = _resumed(args) if args.resume else _new(args)
     if args.dry_run:
         if args.probe and config.address is not None:
+            given = address_variable(config.address) or "--address"
             raise UserError(
-                f"--probe measures this machine, but --address {config.address} (or RAY_ADDRESS) "
-                "runs the trials elsewhere; probe on one of its nodes, without it."
+                f"--probe measures this machine, but {given} {config.address} runs the trials "
+                "elsewhere; probe on one of its nodes, without it."
             )
         space = get_space(config.space)
         plan = make_plan(config, space)
@@ -64,8 +66,9 @@ def _run(arguments: Sequence[str] | None) -> int:
 def _away(args: argparse.Namespace) -> int:
     """Lead the study from within the cluster."""
     if not Path(args.runs_dir).is_absolute():
+        given = address_variable(args.address) or "--address"
         raise UserError(
-            f"With --address {SCHEME} paths are the cluster's, so --runs-dir must be an absolute "
-            f"one that its nodes share, but got {args.runs_dir!r}."
+            f"With {given} {args.address} paths are the cluster's, so --runs-dir must be an "
+            f"absolute one that its nodes share, but got {args.runs_dir!r}."
         )
     return run_on_head_node(main, _without_address(args), args.address)

@@ -19,6 +19,12 @@ import psutil
 
 from diffrec.errors import UserError
 from tune_runner.execution.environment import for_workers
+from tune_runner.execution.ray_files import (
+    private_folder,
+    protect_token,
+    remove_at_exit,
+    starting,
+)
 from tune_runner.resources.allocation import ClusterResources
 
 PACKAGES = ("diffrec", "search_spaces", "tune_runner")
@@ -96,9 +102,21 @@ def connect(address: str, packages: Sequence[str] = PACKAGES, *, tries: int = 1)
         except Exception as error:  # noqa: BLE001 - Ray raises a bare one, too
             reason = _reason(error)
             ray.shutdown()
-    raise UserError(
-        f"No Ray cluster answers at {address!r} ({reason}); start one or leave out --address."
-    )
+    raise _no_cluster(address, reason)
+
+
+def _no_cluster(address: str, reason: object) -> UserError:
+    """Return the refusal of an address, in the words of where it came from."""
+    if variable := address_variable(address):
+        where, remedy = f"{address!r}, which {variable} names", f"unset {variable}"
+    else:
+        where, remedy = repr(address), "leave out --address"
+    return UserError(f"No Ray cluster answers at {where} ({reason}); start one or {remedy}.")
+
+
+def address_variable(address: str) -> str:
+    """Return "RAY_ADDRESS" if the address is that variable's, and "" if the user gave it."""
+    return "RAY_ADDRESS" if address == os.environ.get("RAY_ADDRESS") else ""
 
 
 def _start_local() -> Any:
@@ -107,14 +125,35 @@ def _start_local() -> Any:
     Ray gives up for good if one of its processes needs more than 15 seconds, or its raylet more
     than 30 seconds, to start. A failed try leaves processes behind, which are ended here.
 
+    Its files lie where only this user can change them, and are removed when this process ends.
+
     Raises:
         UserError: no try succeeded; the message holds the reason of the first.
     """
     import ray
 
+    folder = private_folder()
+    protect_token()
+    with starting(folder):
+        before = _child_processes()
+        context = _try_local(before, _temp_dir=str(folder))
+        started = _child_processes() - before
+
+        def end_ray() -> None:
+            workers = _descendants(started)
+            ray.shutdown()
+            end_processes(started | workers)
+
+        remove_at_exit(Path(context.address_info["session_dir"]), end_ray)
+    return context
+
+
+def _try_local(before: set[psutil.Process], **settings: Any) -> Any:
+    """Return what `ray.init` returns, once a try succeeds; end what the others left running."""
+    import ray
+
     failure: Exception | None = None
     dashboard = has_dashboard()  # once: Ray's dashboard replaces a module when it is imported
-    before = _child_processes()
     for _ in range(_STARTS):
         try:
             # "local": without it Ray would join whatever cluster was started on this machine.
@@ -123,6 +162,7 @@ def _start_local() -> Any:
                 dashboard_host="127.0.0.1",
                 include_dashboard=dashboard,
                 **_QUIET,
+                **settings,
             )
         except Exception as error:  # noqa: BLE001 - Ray raises a bare one
             failure = failure or error
@@ -137,6 +177,14 @@ def _start_local() -> Any:
 
 def _child_processes() -> set[psutil.Process]:
     return set(psutil.Process().children(recursive=True))
+
+
+def _descendants(processes: Iterable[psutil.Process]) -> set[psutil.Process]:
+    found: set[psutil.Process] = set()
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            found.update(process.children(recursive=True))
+    return found
 
 
 def end_processes(processes: Iterable[psutil.Process], patience_seconds: float = 3.0) -> None:
@@ -165,15 +213,13 @@ def _token_hint() -> str:
 
 def check_reachable(address: str) -> None:
     """Refuse an address that nothing listens on; Ray itself would try for two minutes."""
-    host, _, port = address.rpartition(":")
+    host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
         return  # "auto", which only Ray can look up
     try:
         socket.create_connection((host, int(port)), timeout=5).close()
     except OSError as error:
-        raise UserError(
-            f"No Ray cluster answers at {address!r} ({error}); start one or leave out --address."
-        ) from None
+        raise _no_cluster(address, error) from None
 
 
 def has_dashboard() -> bool:

@@ -42,7 +42,7 @@ def run_on_head_node(
     Raises:
         UserError: no cluster answers, or the command is wrong.
     """
-    check_reachable(address.removeprefix(SCHEME))
+    check_reachable(address)
     environment.prepare()
     import ray
     from ray.util.queue import Queue

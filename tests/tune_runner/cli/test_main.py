@@ -222,4 +222,26 @@ def test_a_fault_of_the_user_is_one_sentence(place, capsys, arguments, words):
 def test_a_submitted_job_uses_the_cluster_that_ray_names(place, capsys, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     assert main(SMOKE) == 2
-    assert "No Ray cluster answers at '127.0.0.1:1'" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "No Ray cluster answers at '127.0.0.1:1', which RAY_ADDRESS names (" in said
+    assert "start one or unset RAY_ADDRESS" in said
+    assert "--address" not in said
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
+@pytest.mark.parametrize("variable", [True, False])
+def test_a_refused_address_is_named_as_it_was_given(place, capsys, monkeypatch, address, variable):
+    monkeypatch.setenv("RAY_ADDRESS", address if variable else "127.0.0.1:2")
+    flag = [] if variable else ["--address", address]
+    for more in (["--runs-dir", "/tmp/r"], ["--dry-run", "--probe"], ["--runs-dir", "r"]):
+        assert main([*SMOKE, *flag, *more]) == 2
+        said = capsys.readouterr().err
+        assert address in said
+        assert ("RAY_ADDRESS" in said, "--address" in said) == (variable, not variable)
+
+
+@pytest.mark.parametrize("text", ["", "local"])
+def test_this_machine_is_no_cluster(text, monkeypatch):
+    assert arguments.parser().parse_args(["--address", text]).address is None
+    monkeypatch.setenv("RAY_ADDRESS", text)
+    assert arguments.parser().parse_args([]).address is None

@@ -1,10 +1,14 @@
-"""Ray's start on a busy machine: tried again, the first reason kept, nothing left running."""
+"""Ray's start on a busy machine: tried again, the first reason kept, nothing left running.
+
+The start that succeeds shows as well where Ray's files are, who may read them, and that they go.
+"""
 
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psutil
 import pytest
@@ -15,8 +19,10 @@ REPOSITORY = Path(cluster.__file__).parents[2]
 
 START = """
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import aiohttp_cors, colorful  # the dashboard imports both
 
@@ -37,19 +43,31 @@ def busy(**settings):
     raise RuntimeError(f"reason {len(left_behind)}")
 
 ray.init = busy
+session, modes, own = "", [], []
 try:
     said = start_ray(None).cpus
+    context = ray.get_runtime_context()
+    session = Path(context.get_temp_dir(), context.get_session_name())
+    assert (session / "sockets").is_dir()
+    token = Path(os.environ["RAY_AUTH_TOKEN_PATH"])
+    modes = [path.stat().st_mode & 0o777 for path in (session.parents[1], token)]
+    import psutil
+    own = [child.pid for child in psutil.Process().children(recursive=True)]
 except UserError as error:
     said = str(error)
-print(json.dumps([said, left_behind]))
+print(json.dumps([said, left_behind, str(session), modes, own]))
 """
 
 
-def start(failures, folder):
-    """Start Ray in a process of its own; its first `failures` tries fail."""
+def start(failures, folder, **more):
+    """Start Ray in a process of its own; its first `failures` tries fail.
+
+    The other arguments are variables that it finds.
+    """
+    environment = {name: v for name, v in os.environ.items() if not name.startswith("RAY_AUTH")}
     done = subprocess.run(
         [sys.executable, "-c", START, str(failures)],
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        env=environment | {"PYTHONPATH": str(REPOSITORY)} | more,
         cwd=folder,
         capture_output=True,
         text=True,
@@ -62,14 +80,26 @@ def start(failures, folder):
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_start_that_fails_once_succeeds_the_second_time(tmp_path):
-    said, left_behind = start(1, tmp_path)
-    assert said == 1.0
+    token = tmp_path / "token"
+    with TemporaryDirectory(prefix="ray-") as short:  # the names of Ray's sockets have to be
+        ended = Path(short, f"diffrec-{os.geteuid()}", "ray", "session_of_a_killed_driver_1")
+        ended.parents[1].mkdir(mode=0o700)
+        ended.mkdir(parents=True)
+        said, left_behind, session, modes, own = start(
+            1, tmp_path, RAY_TMPDIR=short, RAY_AUTH_TOKEN_PATH=str(token)
+        )
+        assert said == 1.0
+        assert Path(session).parent == ended.parent
+        assert modes == [0o700, 0o600]
+        assert not Path(session).exists()
+        assert not ended.exists()
     assert len(left_behind) == 1
-    assert not any(map(psutil.pid_exists, left_behind))
+    assert own
+    assert not any(map(psutil.pid_exists, left_behind + own))
 
 
 @pytest.mark.slow
 def test_the_first_reason_is_told_and_nothing_is_left_running(tmp_path):
-    said, left_behind = start(3, tmp_path)
+    said, left_behind, *_ = start(3, tmp_path, HOME=str(tmp_path))
     assert "Ray did not start on this machine in 3 tries (reason 1)" in said
     assert not any(map(psutil.pid_exists, left_behind))
