@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from diffrec.errors import UserError, did_you_mean
-from diffrec.files import read_regular
+from diffrec.files import atomic_write, read_regular
 
 SUMMARY = "study.json"
 IDENTITY = "study.id"
@@ -136,9 +136,8 @@ class StudyFolder:
 
     def write(self, summary: Mapping[str, Any]) -> None:
         """Write the description of the study, whole or not at all."""
-        new = self.path / f"{SUMMARY}.new"
-        new.write_text(json.dumps(summary, indent=2, sort_keys=True) + "\n")
-        new.replace(self.path / SUMMARY)
+        content = json.dumps(summary, indent=2, sort_keys=True) + "\n"
+        atomic_write(self.path / SUMMARY, content)
 
     def __enter__(self) -> Self:
         """Become the study's one driver; a dead driver's lock is gone with it.

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from diffrec.files import atomic_write
 from tune_runner.events import RecordedTrials
 
 Message = dict[str, Any]
@@ -56,9 +57,7 @@ class Outbox:
 
     def mark_delivered(self, end: int) -> None:
         """Record that all bytes up to `end` were delivered."""
-        new = self._mark.with_suffix(".new")
-        new.write_text(str(end))
-        new.replace(self._mark)
+        atomic_write(self._mark, str(end))
 
     def messages(self, start: int = 0) -> Iterator[tuple[Message, int]]:
         """Yield the messages from byte `start` on, each with its end."""
