@@ -213,6 +213,7 @@ def _conduct(session: StudySession, started: _Started, backend: "TrainingBackend
     finally:
         unsent = tracker.close(state)
     if session.folder.is_gone():
+        session.folder.clear_remains()
         _complain(
             f"The study's folder {session.folder.path} was removed while the study ran, and with "
             "it all that --resume needs; begin again with another --name."

@@ -134,6 +134,17 @@ class StudyFolder:
             with suppress(OSError):  # another study's folder lies in it
                 folder.rmdir()
 
+    def clear_remains(self) -> None:
+        """Remove what late writers, such as Ray's last snapshot, made in a folder that is gone."""
+        if (self.path / LOCK).exists():  # another study has its place
+            return
+        for name in _FILES:
+            (self.path / name).unlink(missing_ok=True)
+        for folder in (self.checkpoints, self.ray):
+            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # something that is not ours lies in it
+            self.path.rmdir()
+
     def write(self, summary: Mapping[str, Any]) -> None:
         """Write the description of the study, whole or not at all."""
         content = json.dumps(summary, indent=2, sort_keys=True) + "\n"
