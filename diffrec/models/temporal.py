@@ -28,6 +28,7 @@ def interaction_weights(config: TemporalConfig, history: Interactions) -> np.nda
         place = history.positions() / np.maximum(lengths - 1, 1)
         weights = config.weight_min + place * (config.weight_max - config.weight_min)
     else:
+        assert config.weighting == "exponential"
         assert config.half_life is not None
         weights = half_life_weights(history.ages(), config.half_life)
     if config.keep_norm:
