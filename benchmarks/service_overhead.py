@@ -174,7 +174,7 @@ def main() -> None:
     parser.add_argument("--concurrent", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=1)
     args = parser.parse_args()
-    runner._table = lambda session: None  # the report is no part of a trial
+    runner._print_report = lambda session: None  # the report is no part of a trial
     rows: dict[str, list[tuple[float, float]]] = {"Ray Tune alone": [], "whole service": []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

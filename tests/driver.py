@@ -44,5 +44,5 @@ def _drive(config, backend, cluster, resume, folder, environment, said):
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
     ray.init(cluster, log_to_driver=False, logging_level="error")
-    runner._table = lambda session: None  # a process of its own, of another room
+    runner._print_report = lambda session: None  # a process of its own, of another room
     sys.exit(runner.run_study(config, resume=resume, backend=backend, measure=fake_run.doubled))

@@ -76,11 +76,13 @@ def run_study(
     description = describe_study(session)
     if resume or folder.exists():
         check_unchanged(folder, description, resume=resume)
-    cluster = _check_means(config, new=not resume)
+    cluster = _check_resources(config, new=not resume)
     request, note = resolve_fusion(config, space, plan, dataset, cluster, measure)
     session = replace(session, request=request)
-    with folder, _sentence_for_full_disk(folder.path):
-        _say("\n".join(filter(None, [messages.start_message(config, space, plan, dataset), note])))
+    with folder, _disk_full_as_user_error(folder.path):
+        _print(
+            "\n".join(filter(None, [messages.start_message(config, space, plan, dataset), note]))
+        )
         try:
             if config.storage is not None and not resume:
                 storage.check_name_is_free(config.storage, config.name)
@@ -91,11 +93,11 @@ def run_study(
             if not resume:  # nothing was run, so nothing is left behind
                 folder.discard()
             raise
-        return _conduct(session, started, backend)
+        return _run_and_close(session, started, backend)
 
 
 @contextmanager
-def _sentence_for_full_disk(path: Path) -> Iterator[None]:
+def _disk_full_as_user_error(path: Path) -> Iterator[None]:
     """Turn a full disk before the first trial into a sentence; later the controller does so."""
     try:
         yield
@@ -107,7 +109,7 @@ def _sentence_for_full_disk(path: Path) -> Iterator[None]:
         ) from None
 
 
-def _check_means(config: StudyConfig, *, new: bool) -> ClusterResources | None:
+def _check_resources(config: StudyConfig, *, new: bool) -> ClusterResources | None:
     """Refuse resources that the machine or cluster lacks, before anything is written.
 
     Returns:
@@ -128,7 +130,7 @@ def _check_means(config: StudyConfig, *, new: bool) -> ClusterResources | None:
     return cluster if joined else None
 
 
-_LAST_WORDS_SECONDS = 10.0
+_CLOSE_SECONDS = 10.0
 """How long MLflow is waited for once Ray is lost."""
 
 
@@ -150,23 +152,25 @@ def _start(
     Raises:
         UserError: one of them does not answer, or lacks what another one knows of the study.
     """
-    _say_step("loading Ray, Optuna and MLflow")
+    _print_step("loading Ray, Optuna and MLflow")
     import_libraries()
     from tune_runner.search.study_store import open_study_store
 
     new = database_path(session.uri)
-    making = " (a new database takes a while)" if new is not None and not new.exists() else ""
-    _say_step(f"MLflow's record in {urls.without_password(session.uri)}{making}")
+    database_note = (
+        " (a new database takes a while)" if new is not None and not new.exists() else ""
+    )
+    _print_step(f"MLflow's record in {urls.without_password(session.uri)}{database_note}")
     writer = open_writer(session)
     with closing(Outbox(session.folder.outbox)) as outbox:
         recorded = outbox.recorded_trials()
     store = open_study_store(session, recorded.with_states(writer.trial_states()))
     if cluster is None:
-        _say_step("Ray on this machine")
+        _print_step("Ray on this machine")
         cluster = start_ray(None)
     resources = resolve_resources(session, cluster)
     if retry_failed:
-        _say(f"retry     {store.enqueue_failed()} failed trials are run once more")
+        _print(f"retry     {store.enqueue_failed()} failed trials are run once more")
     tracker = open_tracker(session, cluster, writer)
     return _Started(store, cluster, resources, tracker)
 
@@ -181,7 +185,9 @@ def import_libraries() -> None:
     importlib.import_module("tune_runner.tracking.mlflow_writer")
 
 
-def _conduct(session: StudySession, started: _Started, backend: "TrainingBackend | None") -> int:
+def _run_and_close(
+    session: StudySession, started: _Started, backend: "TrainingBackend | None"
+) -> int:
     """Run the trials and close the record; return the exit code."""
     from tune_runner.execution.cluster_watch import ClusterWatch
 
@@ -189,11 +195,11 @@ def _conduct(session: StudySession, started: _Started, backend: "TrainingBackend
     state: schema.StudyState = "interrupted"
     stop_reason = None
 
-    def on_lost(what: str) -> None:
+    def on_lost(process: str) -> None:
         # Ray's calls would wait for a minute, and then abort without a word.
-        tracker.close("interrupted", patience_seconds=_LAST_WORDS_SECONDS)
-        _complain(
-            f"{what} has ended, and the study with it; what finished is kept. Resume with: "
+        tracker.close("interrupted", patience_seconds=_CLOSE_SECONDS)
+        _print_error(
+            f"{process} has ended, and the study with it; what finished is kept. Resume with: "
             f"{session.folder.resume_command}"
         )
         watch.end_ray()
@@ -201,8 +207,8 @@ def _conduct(session: StudySession, started: _Started, backend: "TrainingBackend
 
     watch = ClusterWatch(on_lost)
     try:
-        _say(messages.format_links(_links(session, started.resources, started.cluster.dashboard)))
-        _say_step("workers; each loads its libraries first")
+        _print(messages.format_links(_links(session, started.resources, started.cluster.dashboard)))
+        _print_step("workers; each loads its libraries first")
         with watch:
             stop_reason = _run(session, started, backend)
         if not session.folder.is_gone():
@@ -214,7 +220,7 @@ def _conduct(session: StudySession, started: _Started, backend: "TrainingBackend
         unsent = tracker.close(state)
     if session.folder.is_gone():
         session.folder.clear_remains()
-        _complain(
+        _print_error(
             f"The study's folder {session.folder.path} was removed while the study ran, and with "
             "it all that --resume needs; begin again with another --name."
         )
@@ -238,8 +244,8 @@ def _run(session: StudySession, started: _Started, backend: "TrainingBackend | N
     at_once = resources.max_concurrent * resources.fuse
     progress = Progress(objective, concurrent=at_once)
     views = (progress, Gauges(config.name, objective))
-    keeper = CheckpointRetention(checkpoints, objective, best)
-    keeper.remove_stale(store.closed_trials())
+    retention = CheckpointRetention(checkpoints, objective, best)
+    retention.remove_stale(store.closed_trials())
     controller = StudyController(
         store,
         lambda params, seed: space.resolve(
@@ -248,24 +254,24 @@ def _run(session: StudySession, started: _Started, backend: "TrainingBackend | N
         objective=objective.name,
         checkpoints=checkpoints,
         recorder=tracker,
-        callbacks=(*views, keeper),
+        callbacks=(*views, retention),
         resources=resources,
         max_resources=TrialResources(cluster.node_cpus, cluster.node_gpus),
         limits=config.limits,
     )
-    known = None if best is None else (best[1], f"{best[0]:04d}")
-    told: set[str] = set()
+    best_trial = None if best is None else (best[1], f"{best[0]:04d}")
+    reported_problems: set[str] = set()
     for view in views:
-        view.start(store.num_planned(), store.counts(), known)
+        view.start(store.num_planned(), store.counts(), best_trial)
 
     def tick() -> None:
         if folder.is_gone():
             controller.stop(f"{folder.path} was removed")
         for view in views:
             view.tick()
-        if tracker.problem not in (None, *told):
-            told.add(tracker.problem)
-            progress.note(messages.away(tracker.problem))
+        if tracker.problem not in (None, *reported_problems):
+            reported_problems.add(tracker.problem)
+            progress.note(messages.mlflow_unavailable(tracker.problem))
 
     def run() -> None:
         data, files = session.dataset, folder.ray
@@ -294,17 +300,17 @@ def _close(
     if not failures:
         shutil.rmtree(session.folder.ray, ignore_errors=True)  # Tune's own; never read again
     if store.counts()["complete"] and not unsent.messages:
-        _table(session)
-    _say(
+        _print_report(session)
+    _print(
         messages.end_message(
             pruned_epochs=store.pruned_epochs(), failures=failures, links=_end_links(session)
         )
     )
     if unsent.messages:
-        _say(messages.unsent(unsent, resume))
+        _print(messages.unsent(unsent, resume))
     if state == "interrupted":
-        why = "Interrupted" if stop_reason is None else f"Stopped: {stop_reason}"
-        _say(f"{why}; resume with: {resume}")
+        reason = "Interrupted" if stop_reason is None else f"Stopped: {stop_reason}"
+        _print(f"{reason}; resume with: {resume}")
         if stop_reason is None:
             return exit_codes.INTERRUPTED
         if "budget" not in stop_reason:
@@ -325,24 +331,24 @@ def _end_links(session: StudySession) -> dict[str, str]:
     return {"MLflow": messages.mlflow_hint(session.uri), "files": str(session.folder.path)}
 
 
-def _table(session: StudySession) -> None:
+def _print_report(session: StudySession) -> None:
     """Print and save the study's table."""
     name = session.config.name
     if not print_report(name, session.config.runs_dir, session.uri):
-        _say(f"report    not made; try: python -m analysis {shlex.quote(name)}")
+        _print(f"report    not made; try: python -m analysis {shlex.quote(name)}")
 
 
-def _say_step(what: str) -> None:
+def _print_step(step: str) -> None:
     """Print what the command is waiting for: a start may take a minute on a busy machine."""
-    _say(f"start     {what}")
+    _print(f"start     {step}")
 
 
-def _complain(text: str) -> None:
+def _print_error(text: str) -> None:
     sys.stdout.flush()
     sys.stderr.write(f"error: {text}\n")
     sys.stderr.flush()
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()

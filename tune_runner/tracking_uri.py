@@ -38,14 +38,14 @@ def database_url(path: Path) -> str:
     Raises:
         UserError: even so there is one of these in it.
     """
-    whole = str(path.absolute())
-    if not _SPECIAL.search(whole):
-        return f"sqlite:///{whole}"
-    relative = os.path.relpath(whole)
+    absolute = str(path.absolute())
+    if not _SPECIAL.search(absolute):
+        return f"sqlite:///{absolute}"
+    relative = os.path.relpath(absolute)
     if _SPECIAL.search(relative):
         raise UserError(
-            f"MLflow's database cannot be named by a path with #, ? or %, but got {whole!r}; give "
-            "the command from its folder."
+            f"MLflow's database cannot be named by a path with #, ? or %, but got {absolute!r}; "
+            "give the command from its folder."
         )
     return f"sqlite:///{relative}"
 
@@ -113,11 +113,13 @@ def check_readable(uri: str, remedy: str) -> None:
 
 def _check_database(path: Path, remedy: str) -> None:
     if not path.is_file():
-        there = "but that is no file" if path.exists() else "since there is no such file"
-        raise UserError(f"No MLflow database at {path}, {there}; {remedy}.")
+        fault = "but that is no file" if path.exists() else "since there is no such file"
+        raise UserError(f"No MLflow database at {path}, {fault}; {remedy}.")
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=20)) as opened:
-            opened.execute("SELECT 1 FROM experiments LIMIT 1")
+        with closing(
+            sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=20)
+        ) as connection:
+            connection.execute("SELECT 1 FROM experiments LIMIT 1")
     except sqlite3.Error as error:
         raise UserError(f"No MLflow database at {path} ({error}); {remedy}.") from None
 

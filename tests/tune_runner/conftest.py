@@ -60,7 +60,7 @@ def mlflow_database(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def no_table(monkeypatch):
     """A study ends without the table that `analysis` prints: a process of its own, tested there."""
-    monkeypatch.setattr("tune_runner.runner._table", lambda session: None)
+    monkeypatch.setattr("tune_runner.runner._print_report", lambda session: None)
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def test_an_incomplete_record_has_a_reason_an_exit_code_and_a_way_on(
 ):
     monkeypatch.setattr("tune_runner.tracking.tracker._PATIENCE_SECONDS", 3.0)
     tables = []
-    monkeypatch.setattr("tune_runner.runner._table", tables.append)
+    monkeypatch.setattr("tune_runner.runner._print_report", tables.append)
     make_database(database_path(tracking_uri))
     execute(tracking_uri, PLANT)
     try:

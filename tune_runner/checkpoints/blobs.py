@@ -87,11 +87,11 @@ class BlobStore:
             return
         files, path = self._opened
         # Whole on this machine first: a stream that an error closes would publish half a file.
-        with TemporaryFile() as whole:
-            fill(whole)
-            whole.seek(0)
+        with TemporaryFile() as local:
+            fill(local)
+            local.seek(0)
             with files.open_output_stream(f"{path}/{name}") as file:
-                shutil.copyfileobj(whole, file, _CHUNK_BYTES)
+                shutil.copyfileobj(local, file, _CHUNK_BYTES)
 
     @contextmanager
     def local_file(self, name: str) -> Iterator[Path | None]:

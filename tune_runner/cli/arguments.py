@@ -21,29 +21,29 @@ _SHORT = 60
 
 def parser() -> argparse.ArgumentParser:
     """Return the command's arguments."""
-    made = CliParser(
+    result = CliParser(
         prog="python -m tune_runner",
         description="Run a study: what a search space asks, on one machine or a cluster.",
         epilog=exit_codes.HELP,
         allow_abbrev=False,
     )
-    what = made.add_argument_group("what to study")
-    what.add_argument("--space", help="name of a search space, or path of a .py file")
-    what.add_argument("--list", action="store_true", help="show the search spaces and stop")
-    what.add_argument("--dry-run", action="store_true", help="show the trials and stop")
-    what.add_argument("--probe", action="store_true", help="with --dry-run: measure what it costs")
-    what.add_argument("--status", metavar="NAME", help="say how a study is going and stop")
-    what.add_argument("--resume", metavar="NAME", help="resume a study")
-    what.add_argument("--add-trials", type=int, metavar="N", help="with --resume: N trials more")
-    what.add_argument(
+    study = result.add_argument_group("what to study")
+    study.add_argument("--space", help="name of a search space, or path of a .py file")
+    study.add_argument("--list", action="store_true", help="show the search spaces and stop")
+    study.add_argument("--dry-run", action="store_true", help="show the trials and stop")
+    study.add_argument("--probe", action="store_true", help="with --dry-run: measure what it costs")
+    study.add_argument("--status", metavar="NAME", help="say how a study is going and stop")
+    study.add_argument("--resume", metavar="NAME", help="resume a study")
+    study.add_argument("--add-trials", type=int, metavar="N", help="with --resume: N trials more")
+    study.add_argument(
         "--retry-failed", action="store_true", help="with --resume: failed trials once more"
     )
-    what.add_argument("--name", help="of the study (default: space, dataset and time)")
-    data = made.add_argument_group("data")
+    study.add_argument("--name", help="of the study (default: space, dataset and time)")
+    data = result.add_argument_group("data")
     data.add_argument("--dataset", default="embedded", help="name of a dataset")
     data.add_argument("--data-dir", help="folder of the datasets, or of this one")
     data.add_argument("--protocol", default="published", help="published or chronological")
-    search = made.add_argument_group("search")
+    search = result.add_argument_group("search")
     search.add_argument("--trials", type=int, help="trials in total")
     search.add_argument("--seeds", type=int, help="replicates of every point")
     search.add_argument("--seed", type=int, default=1, help="root seed; replicates count from it")
@@ -61,81 +61,91 @@ def parser() -> argparse.ArgumentParser:
     )
     search.add_argument("--max-trials", type=int, help="trials that this command starts at most")
     search.add_argument("--max-hours", type=float, help="hours after which this command stops")
-    where = made.add_argument_group("where it runs")
-    where.add_argument("--max-concurrent", type=int, help="trials at a time at most")
-    where.add_argument("--cpus-per-trial", type=float, help="CPUs of a trial")
-    where.add_argument(
+    placement = result.add_argument_group("where it runs")
+    placement.add_argument("--max-concurrent", type=int, help="trials at a time at most")
+    placement.add_argument("--cpus-per-trial", type=float, help="CPUs of a trial")
+    placement.add_argument(
         "--gpus-per-trial", type=number_or_auto(float), help="GPUs of a trial, 0.25 say, or auto"
     )
-    where.add_argument(
+    placement.add_argument(
         "--fuse",
         type=number_or_auto(int),
         metavar="K",
         help="train up to K trials as one computation, or auto",
     )
-    where.add_argument("--resources", metavar="JSON", help="""custom ones, '{"tpu": 1}' say""")
-    where.add_argument(
+    placement.add_argument("--resources", metavar="JSON", help="""custom ones, '{"tpu": 1}' say""")
+    placement.add_argument(
         "--address",
-        type=_cluster_address,
+        type=_address_or_none,
         default=os.environ.get("RAY_ADDRESS"),  # as Ray sets it in a submitted job
         help="Ray cluster: auto or host:port from within, ray://host:10001 from outside; local is "
         "this machine; RAY_ADDRESS, if set, is the default",
     )
-    where.add_argument("--storage", help="database of the Optuna study (default: a journal file)")
-    where.add_argument(
+    placement.add_argument(
+        "--storage", help="database of the Optuna study (default: a journal file)"
+    )
+    placement.add_argument(
         "--runs-dir", default="runs", type=os.path.expanduser, help="folder of the studies"
     )
-    where.add_argument(
+    placement.add_argument(
         "--checkpoints",
         metavar="URL",
         help="object store for checkpoints, s3://bucket/path say (default: the study's folder)",
     )
-    return made
+    return result
 
 
-def _cluster_address(text: str) -> str | None:
+def _address_or_none(text: str) -> str | None:
     """Return the address of a cluster; None for this machine, as Ray itself calls it "local"."""
     return None if text in ("", "local") else text
 
 
-def _without_address(args: argparse.Namespace) -> list[str]:
+def arguments_without_address(args: argparse.Namespace) -> list[str]:
     """Return the arguments again, those with another value than their default."""
     default = parser().parse_args([])
-    given: list[str] = []
+    words: list[str] = []
     for name, value in vars(args).items():
         if name == "address" or value == getattr(default, name):
             continue
         flag = f"--{name.replace('_', '-')}"
-        given += [flag] if value is True else [flag, str(value)]
-    return given
+        words += [flag] if value is True else [flag, str(value)]
+    return words
 
 
-def _check_together(args: argparse.Namespace) -> None:
+def check_combinations(args: argparse.Namespace) -> None:
     """Refuse flags that have no meaning without another."""
-    for flag, given, needed in (
+    for flag, is_given, required in (
         ("--add-trials", args.add_trials is not None, "--resume"),
         ("--retry-failed", args.retry_failed, "--resume"),
         ("--probe", args.probe, "--dry-run"),
     ):
-        there = args.resume if needed == "--resume" else args.dry_run
-        if given and not there:
-            raise UserError(f"{flag} has a meaning only with {needed}; add it or leave {flag} out.")
+        has_required = args.resume if required == "--resume" else args.dry_run
+        if is_given and not has_required:
+            raise UserError(
+                f"{flag} has a meaning only with {required}; add it or leave {flag} out."
+            )
 
 
 def _resources(text: str) -> tuple[tuple[str, float], ...]:
     """Read custom resources from JSON."""
     try:
-        read = json.loads(text)
+        parsed = json.loads(text)
     except (ValueError, RecursionError):
-        read = None
-    named = read if isinstance(read, dict) else {}
-    amounts = [v for v in named.values() if type(v) in (int, float) and 0 < v <= COUNT_LIMIT]
-    if not named or len(amounts) < len(named) or {"CPU", "GPU"} & named.keys():
+        parsed = None
+    amounts_by_name = parsed if isinstance(parsed, dict) else {}
+    amounts = [
+        v for v in amounts_by_name.values() if type(v) in (int, float) and 0 < v <= COUNT_LIMIT
+    ]
+    if (
+        not amounts_by_name
+        or len(amounts) < len(amounts_by_name)
+        or {"CPU", "GPU"} & amounts_by_name.keys()
+    ):
         raise UserError(
             "--resources must be a JSON object of custom names and amounts above 0, but got "
             f"{text!r}; CPUs and GPUs have --cpus-per-trial and --gpus-per-trial."
         )
-    return tuple((name, float(amount)) for name, amount in named.items())
+    return tuple((name, float(amount)) for name, amount in amounts_by_name.items())
 
 
 def _request(args: argparse.Namespace) -> ResourceRequest:
@@ -148,7 +158,12 @@ def _request(args: argparse.Namespace) -> ResourceRequest:
     )
 
 
-def _new(args: argparse.Namespace) -> StudyConfig:
+def new_config(args: argparse.Namespace) -> StudyConfig:
+    """Return the settings of a new study.
+
+    Raises:
+        UserError: no space is given, or a value is wrong.
+    """
     if not args.space:
         raise UserError("Nothing to study: give --space NAME (see --list), or --resume NAME.")
     stamp = time.strftime("%Y%m%d-%H%M%S")
@@ -179,24 +194,24 @@ def _new(args: argparse.Namespace) -> StudyConfig:
     )
 
 
-def _resumed(args: argparse.Namespace) -> StudyConfig:
+def resumed_config(args: argparse.Namespace) -> StudyConfig:
     """Take everything but the means (where and with how much) from the study itself."""
     default = parser().parse_args([])
-    means = ("resume", "address", "storage", "runs_dir")
-    means += ("max_concurrent", "cpus_per_trial", "gpus_per_trial", "fuse", "resources")
-    means += ("max_trials", "max_hours", "add_trials", "retry_failed", "confirm", "probe")
+    changeable = ("resume", "address", "storage", "runs_dir")
+    changeable += ("max_concurrent", "cpus_per_trial", "gpus_per_trial", "fuse", "resources")
+    changeable += ("max_trials", "max_hours", "add_trials", "retry_failed", "confirm", "probe")
     for flag, value in vars(args).items():
-        if value != getattr(default, flag) and flag not in (*means, "dry_run"):
+        if value != getattr(default, flag) and flag not in (*changeable, "dry_run"):
             raise UserError(
                 f"--{flag.replace('_', '-')} cannot be changed with --resume: it is the study's "
                 "own; leave it out."
             )
-    known = read_description(StudyFolder(Path(args.runs_dir), args.resume), FOR_RESUME)
-    kept = known["settings"]
-    kept |= {"address": args.address, "runs_dir": args.runs_dir, "request": _request(args)}
-    kept["limits"] = RunLimits(args.max_trials, args.max_hours)
-    kept["confirm"] = args.confirm or kept.get("confirm")
+    description = read_description(StudyFolder(Path(args.runs_dir), args.resume), FOR_RESUME)
+    settings = description["settings"]
+    settings |= {"address": args.address, "runs_dir": args.runs_dir, "request": _request(args)}
+    settings["limits"] = RunLimits(args.max_trials, args.max_hours)
+    settings["confirm"] = args.confirm or settings.get("confirm")
     if args.add_trials is not None:
-        kept |= extend(known["plan"], get_space(kept["space"]), args.add_trials)
-    kept["storage"] = args.storage or kept.get("storage")
-    return StudyConfig(**kept)
+        settings |= extend(description["plan"], get_space(settings["space"]), args.add_trials)
+    settings["storage"] = args.storage or settings.get("storage")
+    return StudyConfig(**settings)

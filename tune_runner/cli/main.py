@@ -11,7 +11,13 @@ from pathlib import Path
 from diffrec.command_line import run_command
 from diffrec.errors import UserError
 from search_spaces import get_space
-from tune_runner.cli.arguments import _check_together, _new, _resumed, _without_address, parser
+from tune_runner.cli.arguments import (
+    arguments_without_address,
+    check_combinations,
+    new_config,
+    parser,
+    resumed_config,
+)
 from tune_runner.execution.cluster import address_variable
 from tune_runner.execution.remote_driver import SCHEME, run_on_head_node
 from tune_runner.monitoring import messages
@@ -37,15 +43,15 @@ def _run(arguments: Sequence[str] | None) -> int:
 
         sys.stdout.write(status(StudyFolder(Path(args.runs_dir), args.status)) + "\n")
         return 0
-    _check_together(args)
+    check_combinations(args)
     if args.address is not None and args.address.startswith(SCHEME) and not args.dry_run:
-        return _away(args)
-    config = _resumed(args) if args.resume else _new(args)
+        return _run_remotely(args)
+    config = resumed_config(args) if args.resume else new_config(args)
     if args.dry_run:
         if args.probe and config.address is not None:
-            given = address_variable(config.address) or "--address"
+            source = address_variable(config.address) or "--address"
             raise UserError(
-                f"--probe measures this machine, but {given} {config.address} runs the trials "
+                f"--probe measures this machine, but {source} {config.address} runs the trials "
                 "elsewhere; probe on one of its nodes, without it."
             )
         space = get_space(config.space)
@@ -63,12 +69,12 @@ def _run(arguments: Sequence[str] | None) -> int:
     return run_study(config, resume=bool(args.resume), retry_failed=args.retry_failed)
 
 
-def _away(args: argparse.Namespace) -> int:
+def _run_remotely(args: argparse.Namespace) -> int:
     """Lead the study from within the cluster."""
     if not Path(args.runs_dir).is_absolute():
-        given = address_variable(args.address) or "--address"
+        source = address_variable(args.address) or "--address"
         raise UserError(
-            f"With {given} {args.address} paths are the cluster's, so --runs-dir must be an "
+            f"With {source} {args.address} paths are the cluster's, so --runs-dir must be an "
             f"absolute one that its nodes share, but got {args.runs_dir!r}."
         )
-    return run_on_head_node(main, _without_address(args), args.address)
+    return run_on_head_node(main, arguments_without_address(args), args.address)

@@ -108,10 +108,10 @@ def connect(address: str, packages: Sequence[str] = PACKAGES, *, tries: int = 1)
 def _no_cluster(address: str, reason: object) -> UserError:
     """Return the refusal of an address, in the words of where it came from."""
     if variable := address_variable(address):
-        where, remedy = f"{address!r}, which {variable} names", f"unset {variable}"
+        named, remedy = f"{address!r}, which {variable} names", f"unset {variable}"
     else:
-        where, remedy = repr(address), "leave out --address"
-    return UserError(f"No Ray cluster answers at {where} ({reason}); start one or {remedy}.")
+        named, remedy = repr(address), "leave out --address"
+    return UserError(f"No Ray cluster answers at {named} ({reason}); start one or {remedy}.")
 
 
 def address_variable(address: str) -> str:
@@ -152,7 +152,7 @@ def _try_local(before: set[psutil.Process], **settings: Any) -> Any:
     """Return what `ray.init` returns, once a try succeeds; end what the others left running."""
     import ray
 
-    failure: Exception | None = None
+    first_error: Exception | None = None
     dashboard = has_dashboard()  # once: Ray's dashboard replaces a module when it is imported
     for _ in range(_STARTS):
         try:
@@ -165,14 +165,14 @@ def _try_local(before: set[psutil.Process], **settings: Any) -> Any:
                 **settings,
             )
         except Exception as error:  # noqa: BLE001 - Ray raises a bare one
-            failure = failure or error
+            first_error = first_error or error
             ray.shutdown()
             end_processes(_child_processes() - before)
-    assert failure is not None
+    assert first_error is not None
     raise UserError(
-        f"Ray did not start on this machine in {_STARTS} tries ({_reason(failure)}); the machine "
-        "may be too busy: try again later, or join a cluster with --address."
-    ) from failure
+        f"Ray did not start on this machine in {_STARTS} tries ({_reason(first_error)}); the "
+        "machine may be too busy: try again later, or join a cluster with --address."
+    ) from first_error
 
 
 def _child_processes() -> set[psutil.Process]:
@@ -180,11 +180,11 @@ def _child_processes() -> set[psutil.Process]:
 
 
 def _descendants(processes: Iterable[psutil.Process]) -> set[psutil.Process]:
-    found: set[psutil.Process] = set()
+    descendants: set[psutil.Process] = set()
     for process in processes:
         with suppress(psutil.NoSuchProcess):
-            found.update(process.children(recursive=True))
-    return found
+            descendants.update(process.children(recursive=True))
+    return descendants
 
 
 def end_processes(processes: Iterable[psutil.Process], patience_seconds: float = 3.0) -> None:
@@ -227,5 +227,5 @@ def has_dashboard() -> bool:
 
     `find_spec` raises ValueError for `colorful` once it is imported: it replaces its own module.
     """
-    needed = ("aiohttp", "aiohttp_cors", "colorful")
-    return all(name in sys.modules or find_spec(name) is not None for name in needed)
+    packages = ("aiohttp", "aiohttp_cors", "colorful")
+    return all(name in sys.modules or find_spec(name) is not None for name in packages)

@@ -32,10 +32,10 @@ class ClusterWatch:
         import ray
 
         context = ray.get_runtime_context()
-        own = next(node for node in ray.nodes() if node["NodeID"] == context.get_node_id())
+        local_node = next(node for node in ray.nodes() if node["NodeID"] == context.get_node_id())
         self._ports = {
             "Ray's GCS": _split(context.gcs_address),
-            "Ray's raylet": (own["NodeManagerAddress"], int(own["NodeManagerPort"])),
+            "Ray's raylet": (local_node["NodeManagerAddress"], int(local_node["NodeManagerPort"])),
         }
         self._on_lost = on_lost
         self._processes = set(psutil.Process().children(recursive=True))

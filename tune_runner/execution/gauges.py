@@ -37,13 +37,14 @@ class Gauges(StudyCallback):
         self._ended: Counter[str] = Counter()
         self._best: float | None = None
         self._total, self._shown = 0, 0.0
-        own = {"Study": study.encode("ascii", "backslashreplace").decode()}  # Ray takes no other
+        # Ray accepts only ASCII in tags.
+        study_tag = {"Study": study.encode("ascii", "backslashreplace").decode()}
         self._best_gauge = Gauge(BEST, "Objective of the best trial", ("Study", "Objective"))
-        self._best_gauge.set_default_tags(own | {"Objective": objective.name})
+        self._best_gauge.set_default_tags(study_tag | {"Objective": objective.name})
         self._trials_gauge = Gauge(TRIALS, "Trials by state", ("Study", "State"))
-        self._trials_gauge.set_default_tags(own)
+        self._trials_gauge.set_default_tags(study_tag)
         self._planned_gauge = Gauge(PLANNED, "Trials of the complete study", ("Study",))
-        self._planned_gauge.set_default_tags(own)
+        self._planned_gauge.set_default_tags(study_tag)
 
     def start(
         self, total: int, ended: Mapping[FinalState, int], best: tuple[float, str] | None

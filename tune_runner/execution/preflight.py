@@ -46,17 +46,17 @@ def check_shared(folder: Path, store: str | None = None) -> None:
                     "give it what the store needs, for example credentials."
                 )
         return
-    mark = folder.resolve() / f".seen-{uuid4().hex}"
+    marker = folder.resolve() / f".seen-{uuid4().hex}"
     try:
-        mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.touch()
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.touch()
     except OSError as error:
         raise UserError(
             f"The studies' folder {folder} cannot be written ({error.strerror}); choose another "
             "--runs-dir."
         ) from None
     try:
-        for node, fault in _ask_nodes(_complaint, str(mark)):
+        for node, fault in _ask_nodes(_folder_fault, str(marker)):
             if fault:
                 raise UserError(
                     f"Node {node} of the cluster {fault} the studies' folder {folder.resolve()}, "
@@ -64,7 +64,7 @@ def check_shared(folder: Path, store: str | None = None) -> None:
                     "or an object store as --checkpoints."
                 )
     finally:
-        mark.unlink(missing_ok=True)
+        marker.unlink(missing_ok=True)
 
 
 def refuse_job_directory(runs_dir: Path, tracking_uri: str) -> None:
@@ -86,13 +86,13 @@ def refuse_job_directory(runs_dir: Path, tracking_uri: str) -> None:
         )
 
 
-def _ask_nodes(question: Callable[[str], str], subject: str) -> list[tuple[str, str]]:
-    """Run `question` on every node; return pairs (address, answer)."""
+def _ask_nodes(check: Callable[[str], str], subject: str) -> list[tuple[str, str]]:
+    """Run `check` on every node; return pairs (address, answer)."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     nodes = [node for node in ray.nodes() if node["Alive"]]
-    task = ray.remote(num_cpus=0)(question)
+    task = ray.remote(num_cpus=0)(check)
     calls = [
         task.options(
             scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
@@ -103,15 +103,15 @@ def _ask_nodes(question: Callable[[str], str], subject: str) -> list[tuple[str, 
     return [(node["NodeManagerAddress"], fault) for node, fault in zip(nodes, answers, strict=True)]
 
 
-def _complaint(mark: str) -> str:
-    """Return what is wrong on this node with the folder of the file `mark`; "" if nothing is."""
-    path = Path(mark)
+def _folder_fault(marker: str) -> str:
+    """Return what is wrong on this node with the folder of the file `marker`; "" if nothing is."""
+    path = Path(marker)
     if not path.exists():
         return "does not see"
-    own = path.with_name(f"{path.name}-{uuid4().hex}")
+    probe_file = path.with_name(f"{path.name}-{uuid4().hex}")
     try:
-        own.touch()
-        own.unlink()
+        probe_file.touch()
+        probe_file.unlink()
     except OSError:
         return "cannot write into"
     return ""

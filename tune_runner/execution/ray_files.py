@@ -64,12 +64,12 @@ def _fits(folder: Path) -> bool:
 def _check_own(guard: Path) -> None:
     """Refuse a folder that another user made, or could have filled; take away others' rights."""
     status = guard.lstat()  # of a link itself: it may lead anywhere
-    own = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
-    if not own or status.st_mode & 0o022:
-        why = "others may write to it" if own else "it is another user's, a link or a file"
+    is_own = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+    if not is_own or status.st_mode & 0o022:
+        reason = "others may write to it" if is_own else "it is another user's, a link or a file"
         raise UserError(
             f"Ray's files must lie in a folder of this user's alone, but {guard} is not one "
-            f"({why}); remove it, or set RAY_TMPDIR to another place."
+            f"({reason}); remove it, or set RAY_TMPDIR to another place."
         )
     if stat.S_IMODE(status.st_mode) != 0o700:
         guard.chmod(0o700)
@@ -149,8 +149,8 @@ def protect_token() -> None:
     mode = os.environ.get("RAY_AUTH_MODE", "token")
     if mode.lower() != "token" or os.environ.get("RAY_AUTH_TOKEN"):
         return
-    given = os.environ.get("RAY_AUTH_TOKEN_PATH")
-    path = Path(given) if given else Path.home() / ".ray" / "auth_token"
+    token_path = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    path = Path(token_path) if token_path else Path.home() / ".ray" / "auth_token"
     try:
         if not path.exists():
             _make_token(path)

@@ -49,11 +49,13 @@ def run_on_head_node(
 
     connect(address, (*PACKAGES, "analysis"), tries=_TRIES)
     try:
-        placed = {"num_cpus": 0, "resources": _HEAD}
-        output, commands = Queue(actor_options=placed), Queue(actor_options=placed)
-        lead = ray.remote(num_cpus=0, max_retries=0, resources=_HEAD)(_run_command)
+        queue_options = {"num_cpus": 0, "resources": _HEAD}
+        output, commands = Queue(actor_options=queue_options), Queue(actor_options=queue_options)
+        remote_command = ray.remote(num_cpus=0, max_retries=0, resources=_HEAD)(_run_command)
         variables = {name: v for name, v in os.environ.items() if name.startswith(_SENT)}
-        task = lead.remote(main, [*arguments, "--address", "auto"], variables, output, commands)
+        task = remote_command.remote(
+            main, [*arguments, "--address", "auto"], variables, output, commands
+        )
         return _stream_output(ray, task, output, commands)
     finally:
         ray.shutdown()
@@ -63,35 +65,36 @@ def _stream_output(ray: Any, task: Any, output: Any, commands: Any) -> int:
     """Print the command's output until it has ended; pass Ctrl-C on to it."""
     from ray.exceptions import RayError
 
-    pressed: list[int] = []
+    signals: list[int] = []
 
-    def press(number: int, _: FrameType | None) -> None:
+    def on_sigint(number: int, _: FrameType | None) -> None:
         # An exception in the middle of a call would leave Ray's client deaf, so this only notes it.
-        if pressed:
+        if signals:
             raise KeyboardInterrupt
-        pressed.append(number)
+        signals.append(number)
 
-    before, told = signal.signal(signal.SIGINT, press), False
+    old_handler, is_stop_sent = signal.signal(signal.SIGINT, on_sigint), False
     try:
         while True:
             for stream, text in _pending_lines(output):
                 getattr(sys, stream).write(text)
                 getattr(sys, stream).flush()
-            if pressed and not told:
+            if signals and not is_stop_sent:
                 commands.put("stop")
-                told = True
+                is_stop_sent = True
             done, _ = ray.wait([task], timeout=0.5)
             if done and output.empty():
                 return ray.get(task)
     except (RayError, ConnectionError) as error:
-        why = (str(error).strip().splitlines() or [type(error).__name__])[-1]  # Ray's first: where
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        reason = lines[-1]  # Ray's first line says where it was raised
         sys.stderr.write(
-            f"The cluster has lost the command ({why}). What finished is kept; resume it with "
+            f"The cluster has lost the command ({reason}). What finished is kept; resume it with "
             "--resume and the study's name.\n"
         )
         return 1
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, old_handler)
 
 
 def _pending_lines(output: Any) -> list[tuple[str, str]]:
@@ -102,18 +105,18 @@ class _QueueStream(io.TextIOBase):
     """Output stream that sends whole lines to a queue."""
 
     def __init__(self, output: Any, stream: str) -> None:
-        self._output, self._stream, self._rest = output, stream, ""
+        self._output, self._stream, self._partial_line = output, stream, ""
 
     def write(self, text: str, /) -> int:
-        whole, mark, self._rest = (self._rest + text).rpartition("\n")
-        if mark:
-            self._output.put((self._stream, whole + mark))
+        lines, line_break, self._partial_line = (self._partial_line + text).rpartition("\n")
+        if line_break:
+            self._output.put((self._stream, lines + line_break))
         return len(text)
 
     def finish(self) -> None:
         """Send the last line, which has no line break."""
-        if self._rest:
-            self._output.put((self._stream, self._rest))
+        if self._partial_line:
+            self._output.put((self._stream, self._partial_line))
 
 
 def _run_command(
@@ -126,20 +129,20 @@ def _run_command(
     """Run the command on the head node; return its exit code."""
     os.environ.update(variables)
 
-    def obey() -> None:
+    def wait_for_stop() -> None:
         commands.get()
         # Once: Ray's own way to cancel a task interrupts it every two seconds until it has ended,
         # so it could never end gracefully. A real SIGINT does not reach Python in Ray's workers.
         _thread.interrupt_main()
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    threading.Thread(target=obey, daemon=True).start()
-    channels = _QueueStream(output, "stdout"), _QueueStream(output, "stderr")
-    before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = channels
+    threading.Thread(target=wait_for_stop, daemon=True).start()
+    streams = _QueueStream(output, "stdout"), _QueueStream(output, "stderr")
+    old_streams = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = streams
     try:
         return main(arguments)
     finally:
-        sys.stdout, sys.stderr = before
-        for channel in channels:
-            channel.finish()
+        sys.stdout, sys.stderr = old_streams
+        for stream in streams:
+            stream.finish()

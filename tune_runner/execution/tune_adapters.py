@@ -116,8 +116,8 @@ def last_error(trial: Trial) -> str:
     """Return the line of a trial's last error that names the exception."""
     path = trial.error_file
     lines = Path(path).read_text().splitlines() if path and Path(path).exists() else []
-    named = [line.strip() for line in lines if _EXCEPTION.match(line.strip())]
-    return named[-1] if named else "the worker was lost"
+    exceptions = [line.strip() for line in lines if _EXCEPTION.match(line.strip())]
+    return exceptions[-1] if exceptions else "the worker was lost"
 
 
 class PruningScheduler(FIFOScheduler):

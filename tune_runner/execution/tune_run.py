@@ -80,13 +80,13 @@ def run_trials(
             callbacks=[StudyGuard(controller, tick)],
         ),
     )
-    before = signal.getsignal(signal.SIGTERM)
+    old_handler = signal.getsignal(signal.SIGTERM)
     # Tune ends gracefully on SIGINT and SIGUSR1; without a handler Ray aborts on SIGTERM.
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGUSR1))
     try:
         tuner.fit()
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, old_handler)
 
 
 def _name(trial: Any) -> str:

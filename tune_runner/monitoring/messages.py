@@ -57,9 +57,9 @@ def dry_run(config: StudyConfig, space: SearchSpace, plan: StudyPlan) -> str:
 def trials_phrase(space: SearchSpace, plan: StudyPlan) -> str:
     """Return the number of trials and what it consists of."""
     seeds = f"seed{'s' if len(plan.seeds) > 1 else ''} {', '.join(map(str, plan.seeds))}"
-    what = f"{len(space.cells())} cells" if plan.sampler == "grid" else f"{plan.sampler} sampler"
+    source = f"{len(space.cells())} cells" if plan.sampler == "grid" else f"{plan.sampler} sampler"
     pruner = "nothing is pruned" if plan.pruner == "none" else f"{plan.pruner} pruner"
-    return f"{plan.trials} ({what}, {seeds}; {pruner})"
+    return f"{plan.trials} ({source}, {seeds}; {pruner})"
 
 
 def start_message(
@@ -116,7 +116,7 @@ class Unsent:
     """Last error; None if it was only slow."""
 
 
-def away(reason: str) -> str:
+def mlflow_unavailable(reason: str) -> str:
     """Return the message while MLflow does not answer."""
     return f"MLflow    does not answer ({reason}); the study continues, and its record is kept"
 
@@ -145,8 +145,8 @@ def _fusion(config: StudyConfig) -> list[str]:
     fuse = config.request.fuse
     if fuse == 1:
         return []
-    many = "as many trials as pays" if fuse == "auto" else f"up to {fuse} trials"
-    return [f"fuse      {many} as one computation; measured before the study starts"]
+    count_phrase = "as many trials as pays" if fuse == "auto" else f"up to {fuse} trials"
+    return [f"fuse      {count_phrase} as one computation; measured before the study starts"]
 
 
 def _domains(space: SearchSpace) -> list[str]:

@@ -116,9 +116,9 @@ class Progress(StudyCallback):
         if self._best is not None:
             best = f"; best {self._objective.name} {self._best[0]:.4f} ({self._best[1]})"
         elapsed = format_duration(time.monotonic() - self._started)
-        left = self._seconds_left()
-        rest = f", about {format_duration(left)} left" if left else ""
-        return f"[{self._position()}] {', '.join(parts)}{best}; {elapsed}{rest}"
+        seconds_left = self._seconds_left()
+        left_phrase = f", about {format_duration(seconds_left)} left" if seconds_left else ""
+        return f"[{self._position()}] {', '.join(parts)}{best}; {elapsed}{left_phrase}"
 
     def _position(self) -> str:
         return f"{sum(self._ended.values())}/{self._total}"

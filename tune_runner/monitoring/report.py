@@ -20,7 +20,7 @@ def print_report(study: str, runs_dir: str, tracking_uri: str) -> bool:
     piped = not _is_file(sys.stdout)
     path = os.pathsep.join(map(str, folders))
     encoding = {"PYTHONIOENCODING": "utf-8:backslashreplace"} if piped else {}
-    made = subprocess.run(
+    report = subprocess.run(
         [sys.executable, "-P", "-m", "analysis", "--runs-dir", runs_dir, "--", study],
         env=os.environ | {"MLFLOW_TRACKING_URI": tracking_uri, "PYTHONPATH": path} | encoding,
         stdout=subprocess.PIPE if piped else None,
@@ -28,8 +28,8 @@ def print_report(study: str, runs_dir: str, tracking_uri: str) -> bool:
         check=False,
     )
     if piped:
-        sys.stdout.write(made.stdout)
-    return made.returncode == 0
+        sys.stdout.write(report.stdout)
+    return report.returncode == 0
 
 
 def _package_folders() -> list[Path]:
@@ -37,9 +37,9 @@ def _package_folders() -> list[Path]:
 
     On a cluster's node each package of this project lies in a folder of its own.
     """
-    own = Path(__file__).resolve().parents[2]
-    others = [Path(entry).resolve() for entry in sys.path if entry]
-    return [own, *(folder for folder in others if folder not in (own, Path.cwd()))]
+    project = Path(__file__).resolve().parents[2]
+    path_entries = [Path(entry).resolve() for entry in sys.path if entry]
+    return [project, *(folder for folder in path_entries if folder not in (project, Path.cwd()))]
 
 
 def _is_file(stream: IO[str]) -> bool:

@@ -22,22 +22,22 @@ def status(folder: StudyFolder) -> str:
     Raises:
         UserError: there is no such study, or its database does not answer.
     """
-    known = read_description(folder, FOR_STATUS)
-    settings, plan, space = known["settings"], known["plan"], known["space"]
+    description = read_description(folder, FOR_STATUS)
+    settings, plan, space = description["settings"], description["plan"], description["space"]
     trials = storage.read_trials(settings.get("storage") or folder.storage_url, settings["name"])
-    extra = sum(RETRY_OF in t.user_attrs or ROLE in t.user_attrs for t in trials)
-    total = plan["trials"] + extra
+    extra_trials = sum(RETRY_OF in t.user_attrs or ROLE in t.user_attrs for t in trials)
+    total = plan["trials"] + extra_trials
     alive = has_live_driver(folder)
     lines = [
-        f"study     {settings['name']}: {space['name']} on {known['dataset']['name']}",
+        f"study     {settings['name']}: {space['name']} on {description['dataset']['name']}",
         f"state     {_state(trials, total, alive=alive)}",
         f"trials    {_counts(trials, total, alive=alive)}",
         *_best(trials, space["objective"]),
     ]
     running = [t for t in trials if t.state is TrialState.RUNNING]
     lines += [f"running   {_progress(t)}" for t in running] if alive else []
-    if alive and (left := _seconds_left(trials, total, len(running))) is not None:
-        lines.append(f"left      about {format_duration(left)}")
+    if alive and (seconds_left := _seconds_left(trials, total, len(running))) is not None:
+        lines.append(f"left      about {format_duration(seconds_left)}")
     if not alive and _ended(trials) < total:
         lines.append(f"resume    {folder.resume_command}")
     return "\n".join(lines)
@@ -80,11 +80,11 @@ def _counts(trials: Sequence[FrozenTrial], total: int, *, alive: bool) -> str:
 
 
 def _best(trials: Sequence[FrozenTrial], objective: dict[str, Any]) -> list[str]:
-    done = [t for t in trials if t.state is TrialState.COMPLETE]
-    if not done:
+    complete = [t for t in trials if t.state is TrialState.COMPLETE]
+    if not complete:
         return []
-    pick = max if objective["direction"] == "maximize" else min
-    best = pick(done, key=lambda t: t.value or 0.0)
+    better = max if objective["direction"] == "maximize" else min
+    best = better(complete, key=lambda t: t.value or 0.0)
     return [f"best      {objective['name']} {best.value:.4f} ({_name(best)})"]
 
 

@@ -97,22 +97,22 @@ def resolve_fusion(
     if request.fuse == 1:
         return request, ""
     resources = allocate(request, cluster or local_cluster(), trials=plan.trials)
-    fused, alone = _by_kind(heaviest_configs(config, space, plan, dataset))
+    fused, unfused = _split_fusable(heaviest_configs(config, space, plan, dataset))
     if not fused:
-        reason = f"{', '.join(alone)} cannot be fused; only diffusion recommenders can"
-        return _without(request, reason)
-    others = f"; {', '.join(alone)} each alone" if alone else ""
+        reason = f"{', '.join(unfused)} cannot be fused; only diffusion recommenders can"
+        return _no_fusion(request, reason)
+    unfused_note = f"; {', '.join(unfused)} each alone" if unfused else ""
     if resources.gpus:
-        shown = (
+        count_phrase = (
             "as many trials as fit" if request.fuse == "auto" else f"up to {request.fuse} trials"
         )
-        return request, f"fuse      {shown} as one computation{others}"
+        return request, f"fuse      {count_phrase} as one computation{unfused_note}"
     limit = MAX_FUSED_CPU if request.fuse == "auto" else request.fuse
     count = min(limit, math.ceil(plan.trials / resources.max_concurrent))
     if count == 1:
         return replace(request, fuse=1), "fuse      nothing: every trial has a worker of its own"
-    if cluster is None and (reason := _too_large(fused, dataset, resources, count)):
-        return _without(request, reason)
+    if cluster is None and (reason := _memory_fault(fused, dataset, resources, count)):
+        return _no_fusion(request, reason)
     gains = [
         (
             (measure or measure_fusion_speedup)(c, dataset, resources, count, cluster=cluster),
@@ -120,17 +120,17 @@ def resolve_fusion(
         )
         for c in fused
     ]
-    return _decide(request, count, *min(gains), others)
+    return _decide(request, count, *min(gains), unfused_note)
 
 
 def _decide(
-    request: ResourceRequest, count: int, gain: float, variant: str, others: str
+    request: ResourceRequest, count: int, gain: float, variant: str, unfused_note: str
 ) -> tuple[ResourceRequest, str]:
     """Fuse if the least speed-up of a variant is large enough."""
     rate = f"{count} trials of {variant} as one computation run at {gain:.2f} times the rate of"
     if gain < (MIN_SPEEDUP if request.fuse == "auto" else 1.0):
-        return _without(request, f"{rate} the same one by one on this CPU")
-    return replace(request, fuse=count), f"fuse      {rate} one by one{others}"
+        return _no_fusion(request, f"{rate} the same one by one on this CPU")
+    return replace(request, fuse=count), f"fuse      {rate} one by one{unfused_note}"
 
 
 def measure_fusion_speedup(
@@ -162,11 +162,11 @@ def fusion_speedup(
     device = apply_resource_limits(resources)
     split = _first_users(dataset.tuning_split(), _BATCHES * config.training.batch_size)
     endless = config.replace_values(_ENDLESS)
-    alone = build_run(endless, split, device=device)
+    single = build_run(endless, split, device=device)
     fused = FusedRuns([build_run(endless, split, device=device) for _ in range(count)])
     seconds: tuple[list[float], list[float]] = ([], [])
     for _ in range(_ROUNDS):
-        for times, train in zip(seconds, (alone.next_epoch, fused.next_epoch), strict=True):
+        for times, train in zip(seconds, (single.next_epoch, fused.next_epoch), strict=True):
             started = time.process_time()
             train()
             times.append(time.process_time() - started)
@@ -183,13 +183,13 @@ def fused_on_gpu(needed_bytes: float, free_bytes: float) -> int:
     return max(1, min(MAX_FUSED_GPU, int(free_bytes / max(needed_bytes, 1.0))))
 
 
-def _by_kind(configs: Sequence[AnyConfig]) -> tuple[list[AnyConfig], list[str]]:
+def _split_fusable(configs: Sequence[AnyConfig]) -> tuple[list[AnyConfig], list[str]]:
     """Return the configurations that can be fused, and the variants of those that cannot."""
     fused = [config for config in configs if fusion_key(config) is not None]
     return fused, [config.variant for config in configs if fusion_key(config) is None]
 
 
-def _without(request: ResourceRequest, reason: str) -> tuple[ResourceRequest, str]:
+def _no_fusion(request: ResourceRequest, reason: str) -> tuple[ResourceRequest, str]:
     """Fuse nothing if the user has asked for `auto`, else refuse."""
     if request.fuse == "auto":
         return replace(request, fuse=1), f"fuse      nothing: {reason}"
@@ -198,20 +198,23 @@ def _without(request: ResourceRequest, reason: str) -> tuple[ResourceRequest, st
     )
 
 
-def _too_large(
+def _memory_fault(
     configs: Sequence[AnyConfig], dataset: "Dataset", resources: TrialResources, count: int
 ) -> str:
     """Return why the groups do not fit into this machine's memory; "" if they do."""
     train = dataset.train
-    each = max(
+    trial_bytes = max(
         estimate_trial_bytes(c, train.num_users, train.num_items, fused=True) for c in configs
     )
-    need, there = each * count * resources.max_concurrent, psutil.virtual_memory().total
-    if need <= there:
+    needed_bytes, total_bytes = (
+        trial_bytes * count * resources.max_concurrent,
+        psutil.virtual_memory().total,
+    )
+    if needed_bytes <= total_bytes:
         return ""
     return (
         f"{resources.max_concurrent} times {count} trials at a time need about "
-        f"{need / 2**30:.1f} GiB, but this machine has {there / 2**30:.1f}"
+        f"{needed_bytes / 2**30:.1f} GiB, but this machine has {total_bytes / 2**30:.1f}"
     )
 
 
@@ -219,9 +222,11 @@ def _first_users(split: "TuningSplit", count: int) -> "TuningSplit":
     """Return the data of at most `count` users; all items stay, so shapes are the same."""
     from diffrec.data import Interactions, TuningSplit
 
-    def cut(whole: Interactions) -> Interactions:
-        users = min(count, whole.num_users)
-        indptr = whole.indptr[: users + 1]
-        return Interactions(users, whole.num_items, indptr, whole.indices[: indptr[-1]])
+    def cut(interactions: Interactions) -> Interactions:
+        users = min(count, interactions.num_users)
+        indptr = interactions.indptr[: users + 1]
+        return Interactions(
+            users, interactions.num_items, indptr, interactions.indices[: indptr[-1]]
+        )
 
     return TuningSplit(cut(split.train), cut(split.valid), split.item_embeddings)

@@ -123,10 +123,10 @@ def _resolve_auto(session: "StudySession", cluster: ClusterResources) -> Resourc
 
 def _fused_over_alone(config: AnyConfig, num_users: int, num_items: int) -> float:
     """Return the memory of a fused trial as a multiple of that of a separate one."""
-    alone = estimate_trial_bytes(config, num_users, num_items)
-    if not alone or fusion_key(config) is None:
+    single_bytes = estimate_trial_bytes(config, num_users, num_items)
+    if not single_bytes or fusion_key(config) is None:
         return 1.0
-    return max(1.0, estimate_trial_bytes(config, num_users, num_items, fused=True) / alone)
+    return max(1.0, estimate_trial_bytes(config, num_users, num_items, fused=True) / single_bytes)
 
 
 def _with_measured(

@@ -59,8 +59,8 @@ def heaviest_configs(
     for params in points:
         resolved = space.resolve(params, config.dataset, overrides=plan.overrides)
         size = estimate_trial_bytes(resolved, train.num_users, train.num_items)
-        known = heaviest.get(resolved.variant)
-        if known is None or size > known[0]:
+        largest = heaviest.get(resolved.variant)
+        if largest is None or size > largest[0]:
             heaviest[resolved.variant] = (size, resolved)
     return [resolved for _, resolved in heaviest.values()]
 
@@ -73,12 +73,14 @@ def check_memory(configs: Iterable[AnyConfig], dataset: "Dataset") -> None:
     """
     total_bytes = psutil.virtual_memory().total
     for config in configs:
-        need = estimate_trial_bytes(config, dataset.train.num_users, dataset.train.num_items)
-        if need > total_bytes:
+        needed_bytes = estimate_trial_bytes(
+            config, dataset.train.num_users, dataset.train.num_items
+        )
+        if needed_bytes > total_bytes:
             raise UserError(
-                f"A trial of {config.variant} on {dataset.name} needs about {need / 2**30:.1f} "
-                f"GiB, but this machine has {total_bytes / 2**30:.1f} GiB; use a smaller model or "
-                "batch, or leave this variant out."
+                f"A trial of {config.variant} on {dataset.name} needs about "
+                f"{needed_bytes / 2**30:.1f} GiB, but this machine has {total_bytes / 2**30:.1f} "
+                "GiB; use a smaller model or batch, or leave this variant out."
             )
 
 
@@ -92,19 +94,25 @@ def measure(config: AnyConfig, dataset: "Dataset", resources: TrialResources) ->
     values = config.to_dict()
     if "training" in values:
         values["training"] |= {"max_epochs": 2, "eval_every": 2, "patience": 2}
-    before = _peak_rss()
+    start_bytes = _peak_rss()
     run = build_run(parse_config(values), dataset.tuning_split(), device=device)
-    total, trained = 0.0, 0.0
+    total_seconds, train_seconds = 0.0, 0.0
     while not run.finished:
         started = time.perf_counter()
         report = run.next_epoch()
-        total, trained = time.perf_counter() - started, report.seconds
+        total_seconds, train_seconds = time.perf_counter() - started, report.seconds
     if device == "cuda":
-        whole = torch.cuda.get_device_properties(0).total_memory
-        peak = torch.cuda.max_memory_reserved()  # a captured CUDA graph keeps its buffers
+        total_bytes = torch.cuda.get_device_properties(0).total_memory
+        peak_bytes = torch.cuda.max_memory_reserved()  # a captured CUDA graph keeps its buffers
     else:
-        whole, peak = 0, _peak_rss() - before
-    return Measurement(config.variant, trained, max(0.0, total - trained), peak, whole)
+        total_bytes, peak_bytes = 0, _peak_rss() - start_bytes
+    return Measurement(
+        config.variant,
+        train_seconds,
+        max(0.0, total_seconds - train_seconds),
+        peak_bytes,
+        total_bytes,
+    )
 
 
 def gpu_bytes() -> int | None:
@@ -118,8 +126,8 @@ def gpu_bytes() -> int | None:
 
 def measure_on_gpu(configs: Sequence[AnyConfig], dataset: "Dataset") -> tuple[float, float] | None:
     """Return (peak bytes of the heaviest, bytes of the GPU); None if torch sees no GPU."""
-    data, whole = put(dataset), TrialResources(1, 1)
-    measured = [call_on_gpu(measure, config, data, whole, share=1) for config in configs]
+    data, one_gpu = put(dataset), TrialResources(1, 1)
+    measured = [call_on_gpu(measure, config, data, one_gpu, share=1) for config in configs]
     if not all(m.gpu_bytes for m in measured):
         return None
     return float(max(m.peak_bytes for m in measured)), float(min(m.gpu_bytes for m in measured))

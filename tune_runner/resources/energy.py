@@ -36,11 +36,11 @@ class EnergyMeter:
 
     def joules(self) -> float:
         """Return the share's joules since the last call, or since the start."""
-        now = [counter() for counter, _ in self._counters]
-        parts = zip(now, self._last, self._counters, strict=True)
-        taken = sum(share * (value - before) for value, before, (_, share) in parts)
-        self._last = now
-        return taken
+        readings = [counter() for counter, _ in self._counters]
+        parts = zip(readings, self._last, self._counters, strict=True)
+        used = sum(share * (value - before) for value, before, (_, share) in parts)
+        self._last = readings
+        return used
 
 
 def open_meter(
@@ -81,15 +81,15 @@ def _processors(powercap: Path) -> list[Counter]:
 
 def _zone(zone: Path) -> Counter:
     """Return a counter that continues when the kernel's wraps around."""
-    around = int((zone / "max_energy_range_uj").read_text())
-    turns, last = 0, int((zone / "energy_uj").read_text())
+    range_uj = int((zone / "max_energy_range_uj").read_text())
+    wraps, last = 0, int((zone / "energy_uj").read_text())
 
     def joules() -> float:
-        nonlocal turns, last
-        now = int((zone / "energy_uj").read_text())
-        turns += now < last
-        last = now
-        return (turns * around + now) / 1e6
+        nonlocal wraps, last
+        reading = int((zone / "energy_uj").read_text())
+        wraps += reading < last
+        last = reading
+        return (wraps * range_uj + reading) / 1e6
 
     return joules
 

@@ -16,8 +16,8 @@ def apply_resource_limits(resources: TrialResources) -> str:
     torch.set_num_threads(max(1, int(resources.cpus)))
     if not resources.gpus or not torch.cuda.is_available():
         return "cpu"
-    whole = torch.cuda.get_device_properties(0).total_memory
-    torch.cuda.set_per_process_memory_fraction(usable_gpu_fraction(resources.gpus, whole))
+    total_bytes = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction(usable_gpu_fraction(resources.gpus, total_bytes))
     return "cuda"
 
 
@@ -34,13 +34,13 @@ def usable_gpu_fraction(share: float, gpu_bytes: float) -> float:
     Raises:
         UserError: the share is smaller than the context.
     """
-    left = min(1.0, share) - CONTEXT_BYTES / gpu_bytes
-    if left <= 0:
+    fraction = min(1.0, share) - CONTEXT_BYTES / gpu_bytes
+    if fraction <= 0:
         raise UserError(
             f"A GPU share of {share:g} is {share * gpu_bytes / 2**20:,.0f} MiB here, but a process "
             f"needs {CONTEXT_BYTES / 2**20:,.0f} MiB before its first tensor; ask for more."
         )
-    return left
+    return fraction
 
 
 def release_gpu_memory(device: str) -> None:

@@ -102,16 +102,16 @@ def retry_connect(
     pause_seconds: float = 1.0,
 ) -> Any:
     """Return what `connect` returns, retried until it succeeds or `patience_seconds` are over."""
-    deadline, said = time.monotonic() + patience_seconds, False
+    deadline, is_warned = time.monotonic() + patience_seconds, False
     while True:
         try:
             return connect()
         except failures as error:
             if time.monotonic() >= deadline:
                 raise
-            if not said:
+            if not is_warned:
                 logger.warning("The study's database does not answer; waiting: %s", error)
-                said = True
+                is_warned = True
             time.sleep(pause_seconds)
 
 
@@ -139,8 +139,8 @@ def read_trials(url: str, name: str) -> list[FrozenTrial]:
     if not exists(url):
         return []
     try:
-        opened = read_storage(url)
-        return optuna.load_study(study_name=name, storage=opened).get_trials(deepcopy=False)
+        storage = read_storage(url)
+        return optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
     except KeyError:  # described, but not begun
         return []
 
@@ -200,51 +200,51 @@ def open_study(
         UserError: the storage holds another study, or not all of this one.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    where = url.removeprefix(_JOURNAL)
+    location = url.removeprefix(_JOURNAL)
     if not exists(url):
-        check_history([], recorded, where)
-    opened = open_storage(url)
+        check_history([], recorded, location)
+    storage = open_storage(url)
     try:
-        known = optuna.load_study(study_name=name, storage=opened)
-        owner, trials = known.user_attrs.get(IDENTITY), known.get_trials(deepcopy=False)
+        stored = optuna.load_study(study_name=name, storage=storage)
+        owner, trials = stored.user_attrs.get(IDENTITY), stored.get_trials(deepcopy=False)
     except KeyError:
-        others = optuna.get_all_study_names(opened) if url.startswith(_JOURNAL) else []
-        owner, trials = (others or [None])[0], []
+        names = optuna.get_all_study_names(storage) if url.startswith(_JOURNAL) else []
+        owner, trials = (names or [None])[0], []
     if owner not in (None, identity) or (owner is None and trials):
         raise UserError(
-            f"{where} holds another study ({owner or name!r}), not the {name!r} of this folder; "
+            f"{location} holds another study ({owner or name!r}), not the {name!r} of this folder; "
             "restore it from a copy, or start again under another --name."
         )
-    check_history(trials, recorded, where)
+    check_history(trials, recorded, location)
     study = optuna.create_study(
-        study_name=name, storage=opened, direction=direction, pruner=pruner, load_if_exists=True
+        study_name=name, storage=storage, direction=direction, pruner=pruner, load_if_exists=True
     )
     if owner is None:
         study.set_user_attr(IDENTITY, identity)
     return study
 
 
-def check_history(trials: Sequence[FrozenTrial], recorded: RecordedTrials, where: str) -> None:
+def check_history(trials: Sequence[FrozenTrial], recorded: RecordedTrials, location: str) -> None:
     """Refuse a storage that has lost trials: they would be run again over their MLflow runs.
 
     Args:
         trials: of the study, as its storage has them.
         recorded: trials as the record has them.
-        where: the storage, for the message.
+        location: the storage, for the message.
 
     Raises:
         UserError: a recorded trial is missing, or has not ended as recorded.
     """
     states = {trial.number: _RECORDED.get(trial.state, "running") for trial in trials}
-    lost = [number for number in recorded.started if number not in states]
+    missing = [number for number in recorded.started if number not in states]
     for number, state in recorded.ended.items():
-        open_still = states.get(number) == "running" and number in recorded.unsettled
-        if states.get(number) != state and not open_still:
-            lost.append(number)
-    if lost:
-        shown = ", ".join(f"{number:04d}" for number in sorted(set(lost))[:5])
-        more = " ..." if len(set(lost)) > 5 else ""
+        is_open = states.get(number) == "running" and number in recorded.unsettled
+        if states.get(number) != state and not is_open:
+            missing.append(number)
+    if missing:
+        shown = ", ".join(f"{number:04d}" for number in sorted(set(missing))[:5])
+        more = " ..." if len(set(missing)) > 5 else ""
         raise UserError(
-            f"{where} does not hold all of the study: MLflow's record knows more of trials {shown}"
-            f"{more}; restore it from a copy, or start again under another --name."
+            f"{location} does not hold all of the study: MLflow's record knows more of trials "
+            f"{shown}{more}; restore it from a copy, or start again under another --name."
         )

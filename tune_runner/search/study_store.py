@@ -44,20 +44,20 @@ class StudyStore:
 
     def enqueue_grid(self) -> None:
         """Queue the points of the grid that the study does not hold yet, up to the budget."""
-        known = [(t.user_attrs.get(POINT), t.user_attrs.get(SEED)) for t in self._trials()]
+        queued = [(t.user_attrs.get(POINT), t.user_attrs.get(SEED)) for t in self._trials()]
         points = list(enumerate(self._space.grid_samples()))
-        wanted = [(i, draws, seed) for seed in self._plan.seeds for i, draws in points]
-        for index, draws, seed in wanted[: self._plan.trials]:
-            if (index, seed) not in known:
+        planned = [(i, sample, seed) for seed in self._plan.seeds for i, sample in points]
+        for index, sample, seed in planned[: self._plan.trials]:
+            if (index, seed) not in queued:
                 self._study.enqueue_trial(
-                    self._coordinates(draws), user_attrs={SEED: seed, POINT: index}
+                    self._coordinates(sample), user_attrs={SEED: seed, POINT: index}
                 )
 
     def enqueue_start(self, points: Sequence[Mapping[str, Any]]) -> None:
         """Queue the points that a sampled study starts from, unless it has begun."""
         if not self._trials():
-            for draws in points[: self._plan.trials]:
-                self._study.enqueue_trial(self._coordinates(draws))
+            for sample in points[: self._plan.trials]:
+                self._study.enqueue_trial(self._coordinates(sample))
 
     def enqueue_confirmation(self, seeds: int) -> int:
         """Queue the winner and its rival again on `seeds` fresh seeds; return how many trials.
@@ -72,9 +72,9 @@ class StudyStore:
             points, objective=self._space.objective, is_control=self._is_control
         )
         last = max((t.user_attrs[SEED] for t in searched if SEED in t.user_attrs), default=0)
-        known = {(t.user_attrs.get(POINT), t.user_attrs.get(SEED)) for t in self._trials()}
-        wanted = [(p, last + 1 + i) for i in range(seeds) for p in chosen]
-        new = [pair for pair in wanted if pair not in known]
+        queued = {(t.user_attrs.get(POINT), t.user_attrs.get(SEED)) for t in self._trials()}
+        planned = [(p, last + 1 + i) for i in range(seeds) for p in chosen]
+        new = [pair for pair in planned if pair not in queued]
         for point, seed in new:
             attrs = {SEED: seed, POINT: point, ROLE: CONFIRM}
             self._study.enqueue_trial(dict(points[point][0].params), user_attrs=attrs)
@@ -117,11 +117,11 @@ class StudyStore:
         An epoch that is already known (a retry repeats it) is not recorded again; only the newest
         one is judged.
         """
-        trial, known = self._running[number], self._epochs[number]
-        if epoch not in known:
+        trial, epochs = self._running[number], self._epochs[number]
+        if epoch not in epochs:
             trial.report(value, epoch)
-            known.add(epoch)
-        if epoch < max(known) or ROLE in trial.user_attrs:  # a confirmation runs to its end
+            epochs.add(epoch)
+        if epoch < max(epochs) or ROLE in trial.user_attrs:  # a confirmation runs to its end
             return False
         return trial.should_prune()
 
@@ -194,13 +194,13 @@ class StudyStore:
     def _can_sample(self) -> bool:
         return self._plan.is_sampled and self._remaining_budget() > 0
 
-    def _adopt(self, trial: optuna.Trial, known: set[int]) -> TrialRecord:
+    def _adopt(self, trial: optuna.Trial, epochs: set[int]) -> TrialRecord:
         params = self._space.build_point(
             lambda path, domain: self._suggest(trial, self._coordinate(path), domain)
         )
         if SEED not in trial.user_attrs:
             self._plan_replicates(trial)
-        self._running[trial.number], self._epochs[trial.number] = trial, known
+        self._running[trial.number], self._epochs[trial.number] = trial, epochs
         attrs = trial.user_attrs
         ordered = {path: params[path] for path in self._space.domains if path in params}
         name = trial_name(trial.number, ordered, attrs[SEED])
@@ -211,7 +211,7 @@ class StudyStore:
             name=name,
             params=ordered,
             seed=attrs[SEED],
-            last_epoch=max(known, default=0),
+            last_epoch=max(epochs, default=0),
             retry_of=attrs.get(RETRY_OF),
             role=attrs.get(ROLE),
         )
@@ -234,14 +234,14 @@ class StudyStore:
 
         The seed comes last: a driver that dies in between does this again, adding nothing twice.
         """
-        first, *others = self._plan.seeds
-        planned = [
+        first, *other_seeds = self._plan.seeds
+        queued = [
             t.user_attrs.get(SEED)
             for t in self._trials()
             if t.user_attrs.get(POINT) == trial.number
         ]
-        for seed in others:
-            if seed not in planned and self._remaining_budget() > 0:
+        for seed in other_seeds:
+            if seed not in queued and self._remaining_budget() > 0:
                 attrs = {SEED: seed, POINT: trial.number}
                 self._study.enqueue_trial(dict(trial.params), user_attrs=attrs)
         trial.set_user_attr(POINT, trial.number)
@@ -250,10 +250,10 @@ class StudyStore:
     def _coordinate(self, path: str) -> str:
         return coordinate_name(path, self._space.domains[path])
 
-    def _coordinates(self, draws: Mapping[str, Any]) -> dict[str, Any]:
+    def _coordinates(self, sample: Mapping[str, Any]) -> dict[str, Any]:
         return {
             self._coordinate(path): _label(self._space.sampled_domain(path), value)
-            for path, value in draws.items()
+            for path, value in sample.items()
         }
 
     def _suggest(self, trial: optuna.Trial, name: str, domain: PlainDomain) -> Any:
@@ -265,11 +265,11 @@ class StudyStore:
         return trial.suggest_float(name, domain.low, domain.high, log=log)
 
     @staticmethod
-    def _value(domain: PlainDomain, kept: Any) -> Any:
+    def _value(domain: PlainDomain, stored: Any) -> Any:
         """Return the value behind what Optuna keeps: a list is kept as its JSON text."""
         if not isinstance(domain, Choice):
-            return kept
-        return domain.values[domain.labels.index(kept)]
+            return stored
+        return domain.values[domain.labels.index(stored)]
 
 
 def _label(domain: PlainDomain, value: Any) -> Any:
@@ -290,12 +290,12 @@ def open_study_store(session: "StudySession", recorded: RecordedTrials) -> "Stud
     from tune_runner.search.samplers import make_sampler
 
     config, space, plan = session.config, session.space, session.plan
-    made = [
+    configs = [
         space.resolve(p, config.dataset, overrides=plan.overrides)
         for p in space.one_point_per_variant()
     ]
     # A closed form is over after one step, which no pruner judges: any length will do.
-    training = next(filter(None, map(training_of, made)), TrainingConfig())
+    training = next(filter(None, map(training_of, configs)), TrainingConfig())
     pruner = make_pruner(
         plan.pruner, max_epochs=training.max_epochs, eval_every=training.eval_every
     )

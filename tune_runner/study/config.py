@@ -87,9 +87,9 @@ class StudyConfig:
     limits: RunLimits = field(default_factory=RunLimits)
 
     def __post_init__(self) -> None:
-        _known("pruner", self.pruner, PRUNERS)
-        _known("sampler", self.sampler, SAMPLERS)
-        _known("precision", self.precision, PRECISIONS)
+        _check_choice("pruner", self.pruner, PRUNERS)
+        _check_choice("sampler", self.sampler, SAMPLERS)
+        _check_choice("precision", self.precision, PRECISIONS)
         if self.storage is not None:
             urls.check_url(self.storage)
         if "://" in self.runs_dir:
@@ -122,21 +122,21 @@ class StudyConfig:
                 "settings ask, AWS_SECRET_ACCESS_KEY say",
             )
         for name in ("trials", "seeds"):
-            _whole("--" + name, getattr(self, name), POINT_LIMIT)
+            _check_count("--" + name, getattr(self, name), POINT_LIMIT)
         for name in ("max_epochs", "patience"):
-            _whole(f"--{name.replace('_', '-')}", getattr(self, name), COUNT_LIMIT)
-        _whole("--max-concurrent", self.request.max_concurrent, COUNT_LIMIT)
+            _check_count(f"--{name.replace('_', '-')}", getattr(self, name), COUNT_LIMIT)
+        _check_count("--max-concurrent", self.request.max_concurrent, COUNT_LIMIT)
         if self.request.fuse != "auto":
-            _whole("--fuse", self.request.fuse, POINT_LIMIT)
-        _whole("--max-trials", self.limits.trials, COUNT_LIMIT)
-        _whole("--confirm", self.confirm, POINT_LIMIT)
+            _check_count("--fuse", self.request.fuse, POINT_LIMIT)
+        _check_count("--max-trials", self.limits.trials, COUNT_LIMIT)
+        _check_count("--confirm", self.confirm, POINT_LIMIT)
         hours = self.limits.hours
         if hours is not None and not 0 < hours < math.inf:
             raise UserError(f"--max-hours must be a number above 0, but got {hours:g}.")
         if not 0 <= self.seed <= SEED_LIMIT:
             raise UserError(
                 f"--seed must be 0 or more, and at most {SEED_LIMIT:,}, but got "
-                f"{_brief(self.seed)}; give another."
+                f"{_shortened(self.seed)}; give another."
             )
         if self.request.cpus is not None and not 0 < self.request.cpus < math.inf:
             raise UserError(
@@ -188,8 +188,8 @@ def make_plan(config: StudyConfig, space: SearchSpace) -> StudyPlan:
     sampler = config.sampler or space.strategy
     count = config.seeds or space.replicates
     seeds = tuple(range(config.seed, config.seed + count))
-    given = {name: getattr(config, name) for name in ("max_epochs", "patience", "precision")}
-    overrides = {f"training.{name}": value for name, value in given.items() if value is not None}
+    settings = {name: getattr(config, name) for name in ("max_epochs", "patience", "precision")}
+    overrides = {f"training.{name}": value for name, value in settings.items() if value is not None}
     if config.seed + count > SEED_LIMIT:
         raise UserError(
             f"--seed and the {count - 1} after it must be at most {SEED_LIMIT:,}, but got "
@@ -200,18 +200,20 @@ def make_plan(config: StudyConfig, space: SearchSpace) -> StudyPlan:
         trials = min(config.trials or size, size)
     else:
         # A sampler on a space made for a grid tries as many points as the grid has.
-        own = space.trials if space.trials is not None else len(space.grid_samples()) * count
-        trials = config.trials or own
+        default_trials = (
+            space.trials if space.trials is not None else len(space.grid_samples()) * count
+        )
+        trials = config.trials or default_trials
     if trials > POINT_LIMIT:
         raise UserError(
             f"A study has at most {POINT_LIMIT:,} trials, but this one would have {trials:,} "
             f"({count} seeds); give fewer --seeds, or --trials."
         )
     pruner = config.pruner or space.pruner
-    made = [
+    configs = [
         space.resolve(p, config.dataset, overrides=overrides) for p in space.one_point_per_variant()
     ]
-    if pruner != "none" and not any(training_of(one) for one in made):
+    if pruner != "none" and not any(training_of(one) for one in configs):
         raise UserError(
             f"No variant of space {space.name!r} trains by epochs, so there is nothing that the "
             f"{pruner} pruner could give up early; use --pruner none."
@@ -229,35 +231,37 @@ def extend(plan: Mapping[str, Any], space: SearchSpace, more: int) -> dict[str, 
         space: the study's space.
         more: trials to add.
     """
-    _whole("--add-trials", more, POINT_LIMIT)
+    _check_count("--add-trials", more, POINT_LIMIT)
     total, seeds = plan["trials"] + more, len(plan["seeds"])
     if plan["sampler"] == "grid":
         seeds = max(seeds, math.ceil(total / len(space.grid_samples())))
     return {"trials": total, "seeds": seeds}
 
 
-def _known(what: str, value: str | None, known: tuple[str, ...]) -> None:
-    if value is not None and value not in known:
+def _check_choice(kind: str, value: str | None, names: tuple[str, ...]) -> None:
+    if value is not None and value not in names:
         raise UserError(
-            f"No {what} named {value!r}{did_you_mean(value, known)}; known: {', '.join(known)}."
+            f"No {kind} named {value!r}{did_you_mean(value, names)}; known: {', '.join(names)}."
         )
 
 
-def _whole(flag: str, value: int | None, most: int) -> None:
+def _check_count(flag: str, value: int | None, limit: int) -> None:
     if value is not None and value < 1:
         raise UserError(f"{flag} must be 1 or more, but got {value}; give a larger number.")
-    if value is not None and value > most:
-        raise UserError(f"{flag} must be at most {most:,}, but got {_brief(value)}; give less.")
+    if value is not None and value > limit:
+        raise UserError(
+            f"{flag} must be at most {limit:,}, but got {_shortened(value)}; give less."
+        )
 
 
 def preset_sources(space: SearchSpace, dataset: str) -> list[str]:
     """Return where the base configurations come from, a sentence for each variant."""
-    own = space.variant
-    variants = space.sampled_domain("variant").corners() if own is None else (own,)
+    fixed = space.variant
+    variants = space.sampled_domain("variant").corners() if fixed is None else (fixed,)
     return [preset(str(variant), dataset).source for variant in variants]
 
 
-def _brief(value: int) -> str:
+def _shortened(value: int) -> str:
     text = str(value)
     return text if len(text) <= _DIGITS else f"{text[:_DIGITS]}..."
 

@@ -47,21 +47,21 @@ def read_description(folder: StudyFolder, needs: Mapping[str, type]) -> dict[str
     Raises:
         UserError: there is no such study, or the file is not what a study wrote.
     """
-    found = folder.read()
+    description = folder.read()
     try:
         for path, kind in needs.items():
-            _check_kind(found, path, kind)
-        _check_settings(found["settings"])
+            _check_kind(description, path, kind)
+        _check_settings(description["settings"])
     except UserError as error:
         raise UserError(
             f"{folder.path / SUMMARY} must be what a study wrote, but is not: {error} Restore it "
             "from a copy."
         ) from None
-    return found
+    return description
 
 
-def _check_kind(found: Mapping[str, Any], path: str, kind: type) -> None:
-    value: Any = found
+def _check_kind(description: Mapping[str, Any], path: str, kind: type) -> None:
+    value: Any = description
     for name in path.split("."):
         value = value.get(name)
     if not isinstance(value, kind) or isinstance(value, bool):

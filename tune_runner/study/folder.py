@@ -27,7 +27,7 @@ class StudyFolder:
         self.path = runs_dir.resolve() / name
         self._runs_dir, self._name = runs_dir, name
         self._lock: int | None = None
-        self._made: list[Path] = []
+        self._created_folders: list[Path] = []
 
     @property
     def storage_url(self) -> str:
@@ -61,13 +61,13 @@ class StudyFolder:
         """
         if not self.exists():
             parent = self.path.parent
-            known = sorted(p.parent.name for p in parent.glob(f"*/{SUMMARY}"))
+            studies = sorted(p.parent.name for p in parent.glob(f"*/{SUMMARY}"))
             raise UserError(
                 f"No study named {self.path.name!r} in {parent}"
-                f"{did_you_mean(self.path.name, known)}."
+                f"{did_you_mean(self.path.name, studies)}."
             )
         try:
-            found = json.loads(read_regular(self.path / SUMMARY, "a study's description"))
+            description = json.loads(read_regular(self.path / SUMMARY, "a study's description"))
         except (ValueError, RecursionError) as error:
             if isinstance(error, UserError):
                 raise
@@ -75,12 +75,12 @@ class StudyFolder:
                 f"{self.path / SUMMARY} is damaged ({str(error).splitlines()[0]}); restore it from "
                 "a copy."
             ) from None
-        if not isinstance(found, dict):
+        if not isinstance(description, dict):
             raise UserError(
-                f"{self.path / SUMMARY} is damaged (it holds a {type(found).__name__}); restore it "
-                "from a copy."
+                f"{self.path / SUMMARY} is damaged (it holds a {type(description).__name__}); "
+                "restore it from a copy."
             )
-        return found
+        return description
 
     @property
     def resume_command(self) -> str:
@@ -88,8 +88,8 @@ class StudyFolder:
         name = shlex.quote(self._name)
         resume = f"--resume={name}" if self._name.startswith("-") else f"--resume {name}"
         runs = str(self._runs_dir)
-        where = "" if runs == "runs" else f" --runs-dir {shlex.quote(runs)}"
-        return f"python -m tune_runner {resume}{where}"
+        runs_dir_flag = "" if runs == "runs" else f" --runs-dir {shlex.quote(runs)}"
+        return f"python -m tune_runner {resume}{runs_dir_flag}"
 
     def identity(self) -> str:
         """Return what tells the study from others of its name; "" if its folder is not here."""
@@ -115,22 +115,22 @@ class StudyFolder:
         if self._lock is None:
             return not self.path.exists()
         try:
-            there = (self.path / LOCK).stat()
+            current = (self.path / LOCK).stat()
         except OSError:
             return True
-        held = os.fstat(self._lock)
-        return (there.st_dev, there.st_ino) != (held.st_dev, held.st_ino)
+        locked = os.fstat(self._lock)
+        return (current.st_dev, current.st_ino) != (locked.st_dev, locked.st_ino)
 
     def discard(self) -> None:
         """Remove the folder of a study that did not begin, and the folders made for it."""
-        if self.path in self._made:
+        if self.path in self._created_folders:
             shutil.rmtree(self.path, ignore_errors=True)
         else:
             for path in (self.path / name for name in _FILES):
                 path.unlink(missing_ok=True)
             for folder in (self.checkpoints, self.ray):
                 shutil.rmtree(folder, ignore_errors=True)
-        for folder in self._made:
+        for folder in self._created_folders:
             with suppress(OSError):  # another study's folder lies in it
                 folder.rmdir()
 
@@ -156,7 +156,7 @@ class StudyFolder:
         Raises:
             UserError: another driver is at work, or the folder cannot be written.
         """
-        self._made = [p for p in (self.path, *self.path.parents) if not p.exists()]
+        self._created_folders = [p for p in (self.path, *self.path.parents) if not p.exists()]
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)

@@ -66,8 +66,8 @@ def active_experiment(client: "MlflowClient", uri: str) -> str:
     """
     from mlflow.exceptions import MlflowException
 
-    found = client.get_experiment_by_name(schema.EXPERIMENT)
-    if found is None:
+    experiment = client.get_experiment_by_name(schema.EXPERIMENT)
+    if experiment is None:
         path = database_path(uri)
         location = None if path is None else artifact_location(path)
         try:
@@ -75,14 +75,14 @@ def active_experiment(client: "MlflowClient", uri: str) -> str:
                 schema.EXPERIMENT, artifact_location=location, tags=_EXPERIMENT_KIND
             )
         except MlflowException:  # another study was faster
-            found = client.get_experiment_by_name(schema.EXPERIMENT)
-            if found is None:
+            experiment = client.get_experiment_by_name(schema.EXPERIMENT)
+            if experiment is None:
                 raise
-    if found.lifecycle_stage == "deleted":  # in MLflow's pages; it would refuse every run
-        client.restore_experiment(found.experiment_id)
+    if experiment.lifecycle_stage == "deleted":  # in MLflow's pages; it would refuse every run
+        client.restore_experiment(experiment.experiment_id)
     for key, value in _EXPERIMENT_KIND.items():
-        client.set_experiment_tag(found.experiment_id, key, value)
-    return found.experiment_id
+        client.set_experiment_tag(experiment.experiment_id, key, value)
+    return experiment.experiment_id
 
 
 def make_database(path: Path) -> None:

@@ -24,7 +24,7 @@ _TAG_LENGTH = 4000
 _SESSIONS = 100
 """Drivers' sessions that the tag can hold, at 28 characters each."""
 
-_OF_THE_START = ("command",)
+_SET_ONCE = ("command",)
 """Tags that `--resume` leaves as they are: they say how to make the study again."""
 
 
@@ -89,9 +89,9 @@ class MlflowWriter:
             self._parent = run.info.run_id
         else:
             self._client.update_run(self._parent, status="RUNNING")
-            known = self._client.get_run(self._parent).data.tags
-            tags |= _commits(known, message["tags"].get(schema.COMMIT, ""))
-            self._tag(self._parent, tags | {k: known[k] for k in _OF_THE_START if k in known})
+            old_tags = self._client.get_run(self._parent).data.tags
+            tags |= _commits(old_tags, message["tags"].get(schema.COMMIT, ""))
+            self._tag(self._parent, tags | {k: old_tags[k] for k in _SET_ONCE if k in old_tags})
         self._note_session(message["time"])
         for name, content in message["artifacts"].items():
             text = json.dumps(content, indent=2) + "\n"
@@ -104,8 +104,8 @@ class MlflowWriter:
 
         Whole seconds; of more than `_SESSIONS` the first two become one: a tag has an end.
         """
-        known = self._client.get_run(self._parent).data.tags.get(schema.SESSIONS, "[]")
-        sessions = json.loads(known)
+        recorded = self._client.get_run(self._parent).data.tags.get(schema.SESSIONS, "[]")
+        sessions = json.loads(recorded)
         if start is not None and math.floor(start) not in [first for first, _ in sessions]:
             sessions.append([math.floor(start), None])
         if end is not None and sessions:
@@ -121,12 +121,12 @@ class MlflowWriter:
         names = [schema.ENVIRONMENT_FILE]
         while names[-1] in existing:
             names.append(f"{stem}_{len(names) + 1}.{suffix}")
-        known = names[:-1]
-        if known:
+        recorded = names[:-1]
+        if recorded:
             with tempfile.TemporaryDirectory() as folder:
-                path = self._client.download_artifacts(self._parent, known[-1], folder)
+                path = self._client.download_artifacts(self._parent, recorded[-1], folder)
                 if Path(path).read_text(encoding="utf-8") == text:
-                    return known[-1]
+                    return recorded[-1]
         return names[-1]
 
     def _start(self, message: Message) -> None:
@@ -134,8 +134,8 @@ class MlflowWriter:
         run = self._run(trial)
         if run:
             self._client.update_run(run, status="RUNNING")
-            known = self._client.get_run(run).data.tags
-            commits = _commits(known, message.get("commit", ""))
+            old_tags = self._client.get_run(run).data.tags
+            commits = _commits(old_tags, message.get("commit", ""))
             self._tag(run, {schema.STATE: "running"} | commits)
         else:
             run = self._create(message)
@@ -202,13 +202,13 @@ class MlflowWriter:
         for trial in list(self._pending):
             self._flush(trial)
         for run in self._search("trial", "attributes.status = 'RUNNING'"):
-            own, tags = run.info.run_id, run.data.tags
-            if own != self._run(int(tags[schema.TRIAL_NUMBER])):
+            run_id, tags = run.info.run_id, run.data.tags
+            if run_id != self._run(int(tags[schema.TRIAL_NUMBER])):
                 # A duplicate: the server made it after our request had timed out.
-                self._client.delete_run(own)
+                self._client.delete_run(run_id)
                 continue
             # interrupted; its trial can be resumed
-            self._client.set_terminated(own, "KILLED", _millis(message))
+            self._client.set_terminated(run_id, "KILLED", _millis(message))
         self._note_session(None, message["time"])
         self._tag(self._parent, {schema.STATE: message["state"]})
         status = "FINISHED" if message["state"] == "complete" else "KILLED"
@@ -228,10 +228,10 @@ class MlflowWriter:
     def _run(self, trial: int) -> str:
         """Return the id of a trial's run; "" before it was started."""
         if trial not in self._runs:
-            found = self._find("trial", f"tags.{schema.TRIAL_NUMBER} = '{trial}'")
-            if not found:
+            run_id = self._find("trial", f"tags.{schema.TRIAL_NUMBER} = '{trial}'")
+            if not run_id:
                 return ""
-            self._runs[trial] = found
+            self._runs[trial] = run_id
         return self._runs[trial]
 
     def _last_epoch(self, trial: int, run: str) -> int:
@@ -251,8 +251,8 @@ class MlflowWriter:
         """
         for view in (ViewType.ACTIVE_ONLY, ViewType.DELETED_ONLY):
             # Of two (see _close) the one that was written to.
-            found = self._search(kind, condition, view)
-            best = max(found, key=lambda run: len(run.data.metrics), default=None)
+            runs = self._search(kind, condition, view)
+            best = max(runs, key=lambda run: len(run.data.metrics), default=None)
             if best is not None:
                 if view == ViewType.DELETED_ONLY:
                     self._client.restore_run(best.info.run_id)
@@ -263,15 +263,15 @@ class MlflowWriter:
         self, kind: str, condition: str = "", view: int = ViewType.ACTIVE_ONLY
     ) -> list[Run]:
         """Return the study's runs of a kind that fulfil a condition."""
-        own = f"tags.{schema.STUDY_ID} = '{self._identity}' and tags.{schema.KIND} = '{kind}'"
-        query = f"{own} and {condition}" if condition else own
-        found, token = [], None
+        of_study = f"tags.{schema.STUDY_ID} = '{self._identity}' and tags.{schema.KIND} = '{kind}'"
+        query = f"{of_study} and {condition}" if condition else of_study
+        runs, token = [], None
         while True:
             page = self._client.search_runs([self._experiment], query, view, 1000, None, token)
-            found += page
+            runs += page
             token = page.token
             if not token:
-                return found
+                return runs
 
 
 def _metrics(metrics: Mapping[str, float], time: int, step: int) -> list[Metric]:
@@ -286,8 +286,8 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _commits(known: Mapping[str, str], commit: str) -> dict[str, str]:
-    """Return the tag of all commits that ran it: those of its `known` tags, and `commit`."""
-    before = known.get(schema.COMMIT, "").split(", ")
-    commits = dict.fromkeys(filter(None, (*before, commit)))
+def _commits(tags: Mapping[str, str], commit: str) -> dict[str, str]:
+    """Return the tag of all commits that ran it: those that `tags` has, and `commit`."""
+    recorded = tags.get(schema.COMMIT, "").split(", ")
+    commits = dict.fromkeys(filter(None, (*recorded, commit)))
     return {schema.COMMIT: ", ".join(commits)} if commits else {}

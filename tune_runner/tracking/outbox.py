@@ -73,14 +73,14 @@ class Outbox:
         unsettled: set[int] = set()
         last_end: int | None = None
         for message, _ in self.messages():
-            what = message["what"]
-            if what == "start":
+            kind = message["what"]
+            if kind == "start":
                 started.add(message["trial"])
                 ended.pop(message["trial"], None)
-            elif what == "end":
+            elif kind == "end":
                 last_end = int(message["trial"])
                 ended[last_end] = message["state"]
-            elif what == "study" and last_end is not None:  # of the driver before
+            elif kind == "study" and last_end is not None:  # of the driver before
                 unsettled.add(last_end)
         if last_end is not None:
             unsettled.add(last_end)

@@ -41,24 +41,26 @@ def find_run(name: str) -> TrackedRun:
     database = database_path(uri)
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     client = _connect(uri)
-    run = _get(client, name) if _ID.fullmatch(name) else _study(client, name)
+    run = _get_run(client, name) if _ID.fullmatch(name) else _find_study(client, name)
     kind = run.data.tags.get(schema.KIND)
     if kind not in ("trial", "study"):
         raise UserError(f"MLflow run {name} is no trial or study of ours; give the id of one.")
-    parent = run if kind == "study" else _get(client, run.data.tags[schema.PARENT])
+    parent = run if kind == "study" else _get_run(client, run.data.tags[schema.PARENT])
     tags = parent.data.tags
     path = (Path() if database is None else database.parent) / tags.get(schema.FOLDER, "")
     folder = StudyFolder(path.parent, path.name)
     settings = read_description(folder, FOR_LOOKUP)["settings"]
     url = settings.get("checkpoints")
     store = None if url is None else study_location(url, path.name)
-    where = store or str(folder.checkpoints)
-    number = _best(folder, store) if kind == "study" else int(run.data.tags[schema.TRIAL_NUMBER])
-    with _sentence_for_silence(where):
-        checkpoint = _file(folder, store, number)
+    location = store or str(folder.checkpoints)
+    number = (
+        _best_number(folder, store) if kind == "study" else int(run.data.tags[schema.TRIAL_NUMBER])
+    )
+    with _unreadable_as_user_error(location):
+        checkpoint = _checkpoint_file(folder, store, number)
         if checkpoint is None:
             raise UserError(
-                f"The checkpoint of trial {number:04d} was not kept in {where}: a study keeps "
+                f"The checkpoint of trial {number:04d} was not kept in {location}: a study keeps "
                 f"its best trial's (run {parent.info.run_id}); train this one again with `python "
                 "-m diffrec train --config` and the run's config.json."
             )
@@ -78,7 +80,7 @@ def _connect(uri: str) -> "MlflowClient":
     return MlflowClient(uri)
 
 
-def _get(client: "MlflowClient", run_id: str) -> "Run":
+def _get_run(client: "MlflowClient", run_id: str) -> "Run":
     from mlflow.exceptions import MlflowException
 
     try:
@@ -90,7 +92,7 @@ def _get(client: "MlflowClient", run_id: str) -> "Run":
         ) from None
 
 
-def _study(client: "MlflowClient", name: str) -> "Run":
+def _find_study(client: "MlflowClient", name: str) -> "Run":
     from mlflow.exceptions import MlflowException
 
     try:
@@ -109,32 +111,32 @@ def _study(client: "MlflowClient", name: str) -> "Run":
     return named[name]
 
 
-def _best(folder: StudyFolder, store: str | None) -> int:
+def _best_number(folder: StudyFolder, store: str | None) -> int:
     """Return the number of the one trial whose checkpoint a finished study keeps."""
-    where = store or str(folder.checkpoints)
-    with _sentence_for_silence(where):
-        kept = _numbers(folder) if store is None else list_trials(store)
-    if not kept:
+    location = store or str(folder.checkpoints)
+    with _unreadable_as_user_error(location):
+        numbers = _trial_numbers(folder) if store is None else list_trials(store)
+    if not numbers:
         raise UserError(
-            f"Study {folder.path.name!r} has no trained model in {where}; run it, or resume with "
-            f"`{folder.resume_command}`."
+            f"Study {folder.path.name!r} has no trained model in {location}; run it, or resume "
+            f"with `{folder.resume_command}`."
         )
-    if len(kept) > 1:
+    if len(numbers) > 1:
         raise UserError(
-            f"Study {folder.path.name!r} has {len(kept)} checkpoints in {where}, so its name does "
-            "not say which; give the MLflow run id of a trial."
+            f"Study {folder.path.name!r} has {len(numbers)} checkpoints in {location}, so its name "
+            "does not say which; give the MLflow run id of a trial."
         )
-    return kept.pop()
+    return numbers.pop()
 
 
-def _numbers(folder: StudyFolder) -> set[int]:
+def _trial_numbers(folder: StudyFolder) -> set[int]:
     return {
         int(path.parent.name.removeprefix("trial_"))
         for path in folder.checkpoints.glob(f"trial_*/{STATE}")
     }
 
 
-def _file(folder: StudyFolder, store: str | None, number: int) -> Path | None:
+def _checkpoint_file(folder: StudyFolder, store: str | None, number: int) -> Path | None:
     """Return the file of a trial's checkpoint, downloaded if need be; None if there is none."""
     if store is not None:
         return download(store, number, folder.checkpoints)
@@ -143,11 +145,11 @@ def _file(folder: StudyFolder, store: str | None, number: int) -> Path | None:
 
 
 @contextmanager
-def _sentence_for_silence(where: str) -> Iterator[None]:
+def _unreadable_as_user_error(location: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         reason = (str(error).splitlines() or ["no reason given"])[0]
         raise UserError(
-            f"The checkpoints in {where} cannot be read ({reason}); mend it and try again."
+            f"The checkpoints in {location} cannot be read ({reason}); mend it and try again."
         ) from None

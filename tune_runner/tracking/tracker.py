@@ -54,7 +54,7 @@ class Tracker(StudyCallback):
     def __init__(self, outbox: Outbox, writer: Writer) -> None:
         self._outbox, self._writer = outbox, writer
         self._queue: queue.Queue[tuple[Message, int] | None] = queue.Queue()
-        self._known: dict[int, int] = {}
+        self._last_epochs: dict[int, int] = {}
         self._commit = ""
         self._thread = threading.Thread(target=self._loop, name="mlflow-writer", daemon=True)
         self._stop = threading.Event()
@@ -76,7 +76,9 @@ class Tracker(StudyCallback):
         for message, _ in self._outbox.messages():
             if message["what"] == "metrics":
                 last = max(map(int, message["epochs"]))
-                self._known[message["trial"]] = max(self._known.get(message["trial"], 0), last)
+                self._last_epochs[message["trial"]] = max(
+                    self._last_epochs.get(message["trial"], 0), last
+                )
         try:
             begin = self._outbox.delivered() if self._writer.has_study() else 0
             self._outbox.append({"what": "study", "time": time.time(), **study})
@@ -109,11 +111,13 @@ class Tracker(StudyCallback):
 
     def on_trial_report(self, trial: TrialRecord, report: TrialReport) -> None:
         """Record the epochs that are new; a retry repeats known ones."""
-        known = self._known.get(trial.number, 0)
-        news = {epoch: dict(row) for epoch, row in report.epochs.items() if epoch > known}
-        if news:
-            self._known[trial.number] = max(news)
-            self._put("metrics", trial=trial.number, epochs=news)
+        last_epoch = self._last_epochs.get(trial.number, 0)
+        new_epochs = {
+            epoch: dict(row) for epoch, row in report.epochs.items() if epoch > last_epoch
+        }
+        if new_epochs:
+            self._last_epochs[trial.number] = max(new_epochs)
+            self._put("metrics", trial=trial.number, epochs=new_epochs)
 
     def on_trial_end(self, trial: TrialRecord, end: TrialResult) -> None:
         """Record a trial's end."""
@@ -155,8 +159,8 @@ class Tracker(StudyCallback):
             if self._sent != sent:
                 sent, deadline = self._sent, time.monotonic() + patience_seconds
 
-    def _put(self, what: str, **content: Any) -> None:
-        message = {"what": what, "time": time.time(), **content}
+    def _put(self, kind: str, **content: Any) -> None:
+        message = {"what": kind, "time": time.time(), **content}
         self._queue.put((message, self._outbox.append(message)))
         self._recorded += 1
 

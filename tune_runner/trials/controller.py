@@ -56,8 +56,8 @@ def stop_study_on_disk_error(default: Any) -> Callable[[_Method], _Method]:
             try:
                 return method(self, *args, **kwargs)
             except OSError as error:
-                where = f" ({error.filename})" if error.filename else ""
-                self.stop(f"{error.strerror or error}{where}")
+                file = f" ({error.filename})" if error.filename else ""
+                self.stop(f"{error.strerror or error}{file}")
                 return default
 
         return guarded  # type: ignore[return-value]
@@ -304,8 +304,8 @@ class StudyController:
         if resources is None:
             return False
         logger.warning("Trial %s is retried after: %s", trial.record.name, reason)
-        alone = retries_alone(kind, num_failures=trial.num_failures)
-        key = None if alone else trial.fusion_key
+        runs_alone = retries_alone(kind, num_failures=trial.num_failures)
+        key = None if runs_alone else trial.fusion_key
         self._waiting.append(
             ActiveTrial(trial.record, trial.epoch, resources, key, num_failures=trial.num_failures)
         )

@@ -50,8 +50,8 @@ class Assignment:
     @property
     def name(self) -> str:
         """Name of the group, for people."""
-        others = len(self.trials) - 1
-        return self.trials[0].name + (f" and {others} more" if others else "")
+        num_others = len(self.trials) - 1
+        return self.trials[0].name + (f" and {num_others} more" if num_others else "")
 
 
 @dataclass(slots=True)

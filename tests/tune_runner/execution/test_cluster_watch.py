@@ -30,7 +30,7 @@ from tune_runner.cli.main import main
 cloudpickle.register_pickle_by_value(fake_run)
 run_study, backend = runner.run_study, fake_run.FakeEngine(seconds=0.1, diary=sys.argv[1])
 runner.run_study = lambda *a, **k: run_study(*a, **k, backend=backend)
-runner._table = lambda session: None
+runner._print_report = lambda session: None
 sys.exit(main(sys.argv[2:]))
 """
 

@@ -91,7 +91,7 @@ def test_every_report_tells_the_joules_so_far_and_a_checkpoint_remembers_them(tm
 
     def train(made, joules):
         epoch = FusedEpoch(made.run, made.run.next_epoch(), None, 0.0)
-        return made.record_epoch(epoch, 1.0, joules).epochs
+        return made.record_epoch(epoch, 1000.0, joules).epochs
 
     first = member()
     assert [train(first, 5.0)[1]["cost/joules"], train(first, 7.0)[2]["cost/joules"]] == [5, 12]
