@@ -4,7 +4,6 @@ import importlib
 import os
 import shlex
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from tune_runner.execution import environment
 from tune_runner.execution.cluster import start_ray
 from tune_runner.execution.preflight import check_shared, check_store, refuse_job_directory
 from tune_runner.monitoring import messages
+from tune_runner.monitoring.console import print_error, print_line, print_step
 from tune_runner.monitoring.messages import Unsent
 from tune_runner.monitoring.report import print_report
 from tune_runner.probe.fusion import MeasureSpeedup, resolve_fusion
@@ -80,9 +80,8 @@ def run_study(
     request, note = resolve_fusion(config, space, plan, dataset, cluster, measure)
     session = replace(session, request=request)
     with folder, _disk_full_as_user_error(folder.path):
-        _print(
-            "\n".join(filter(None, [messages.start_message(config, space, plan, dataset), note]))
-        )
+        message = messages.start_message(config, space, plan, dataset)
+        print_line("\n".join(filter(None, [message, note])))
         try:
             if config.storage is not None and not resume:
                 storage.check_name_is_free(config.storage, config.name)
@@ -152,25 +151,23 @@ def _start(
     Raises:
         UserError: one of them does not answer, or lacks what another one knows of the study.
     """
-    _print_step("loading Ray, Optuna and MLflow")
+    print_step("loading Ray, Optuna and MLflow")
     import_libraries()
     from tune_runner.search.study_store import open_study_store
 
     new = database_path(session.uri)
-    database_note = (
-        " (a new database takes a while)" if new is not None and not new.exists() else ""
-    )
-    _print_step(f"MLflow's record in {urls.without_password(session.uri)}{database_note}")
+    note = " (a new database takes a while)" if new is not None and not new.exists() else ""
+    print_step(f"MLflow's record in {urls.without_password(session.uri)}{note}")
     writer = open_writer(session)
     with closing(Outbox(session.folder.outbox)) as outbox:
         recorded = outbox.recorded_trials()
     store = open_study_store(session, recorded.with_states(writer.trial_states()))
     if cluster is None:
-        _print_step("Ray on this machine")
+        print_step("Ray on this machine")
         cluster = start_ray(None)
     resources = resolve_resources(session, cluster)
     if retry_failed:
-        _print(f"retry     {store.enqueue_failed()} failed trials are run once more")
+        print_line(f"retry     {store.enqueue_failed()} failed trials are run once more")
     tracker = open_tracker(session, cluster, writer)
     return _Started(store, cluster, resources, tracker)
 
@@ -198,7 +195,7 @@ def _run_and_close(
     def on_lost(process: str) -> None:
         # Ray's calls would wait for a minute, and then abort without a word.
         tracker.close("interrupted", patience_seconds=_CLOSE_SECONDS)
-        _print_error(
+        print_error(
             f"{process} has ended, and the study with it; what finished is kept. Resume with: "
             f"{session.folder.resume_command}"
         )
@@ -207,8 +204,10 @@ def _run_and_close(
 
     watch = ClusterWatch(on_lost)
     try:
-        _print(messages.format_links(_links(session, started.resources, started.cluster.dashboard)))
-        _print_step("workers; each loads its libraries first")
+        print_line(
+            messages.format_links(_links(session, started.resources, started.cluster.dashboard))
+        )
+        print_step("workers; each loads its libraries first")
         with watch:
             stop_reason = _run(session, started, backend)
         if not session.folder.is_gone():
@@ -220,7 +219,7 @@ def _run_and_close(
         unsent = tracker.close(state)
     if session.folder.is_gone():
         session.folder.clear_remains()
-        _print_error(
+        print_error(
             f"The study's folder {session.folder.path} was removed while the study ran, and with "
             "it all that --resume needs; begin again with another --name."
         )
@@ -301,16 +300,16 @@ def _close(
         shutil.rmtree(session.folder.ray, ignore_errors=True)  # Tune's own; never read again
     if store.counts()["complete"] and not unsent.messages:
         _print_report(session)
-    _print(
+    print_line(
         messages.end_message(
             pruned_epochs=store.pruned_epochs(), failures=failures, links=_end_links(session)
         )
     )
     if unsent.messages:
-        _print(messages.unsent(unsent, resume))
+        print_line(messages.unsent(unsent, resume))
     if state == "interrupted":
         reason = "Interrupted" if stop_reason is None else f"Stopped: {stop_reason}"
-        _print(f"{reason}; resume with: {resume}")
+        print_line(f"{reason}; resume with: {resume}")
         if stop_reason is None:
             return exit_codes.INTERRUPTED
         if "budget" not in stop_reason:
@@ -335,20 +334,4 @@ def _print_report(session: StudySession) -> None:
     """Print and save the study's table."""
     name = session.config.name
     if not print_report(name, session.config.runs_dir, session.uri):
-        _print(f"report    not made; try: python -m analysis {shlex.quote(name)}")
-
-
-def _print_step(step: str) -> None:
-    """Print what the command is waiting for: a start may take a minute on a busy machine."""
-    _print(f"start     {step}")
-
-
-def _print_error(text: str) -> None:
-    sys.stdout.flush()
-    sys.stderr.write(f"error: {text}\n")
-    sys.stderr.flush()
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+        print_line(f"report    not made; try: python -m analysis {shlex.quote(name)}")
