@@ -1,10 +1,10 @@
 """Does a study survive being killed? Kills drivers, workers and Ray's own processes, counts harm.
 
-    python benchmarks/kills.py --drivers 30 --early 10 --workers 10 --raylets 3 --gcs 3
+    python benchmarks/kills.py --drivers 20 --early 10 --workers 10 --raylets 3 --gcs 3
 
-Studies of six trials are run by the command itself: real training, real Ray, Optuna and MLflow. An
-early kill hits a driver in the first 20 seconds of a new folder, whatever it does then; the others
-hit a study at work. Every study is resumed until it ends. What must hold after each kill is in
+Studies of 18 trials are run by the command itself: real training, real Ray, Optuna and MLflow.
+An early kill hits a driver in the first 20 seconds of a new folder, whatever it does then; the
+others hit a study at work. Every study is resumed until it ends. What must hold after each kill is in
 tests/faults.py. With `--state FILE` the counts go on from an earlier call; `--minutes` ends this
 one after the study that it is at.
 """
@@ -33,14 +33,16 @@ from tune_runner import exit_codes  # noqa: E402
 SPACE = """
 from search_spaces import Choice, SearchSpace
 SPACE = SearchSpace(
-    name="kills", question="Does it survive?", variant="DiffRec", replicates=2,
-    overrides={"training.max_epochs": 40, "training.eval_every": 2, "training.patience": 100},
+    name="kills", question="Does it survive?", variant="DiffRec", replicates=6,
+    overrides={"training.max_epochs": 240, "training.eval_every": 6, "training.patience": 240},
     domains={"training.learning_rate": Choice(0.001, 0.002, 0.003)},
 )
 """
-TRIALS = 6
+TRIALS = 18
 EARLY_SECONDS = 20.0
-KINDS = ("early", "drivers", "workers", "raylets", "gcs")
+KINDS = ("early", "raylets", "gcs", "drivers", "workers", "drivers")
+"""Kills of one study, in order, as long as more of the kind are wanted."""
+
 PROCESS = {"raylets": "raylet", "gcs": "gcs_server"}
 HARM = (*(field.name for field in fields(Harm)), "not finished", "orphans", "traceback")
 
@@ -69,6 +71,7 @@ class Study:
         self._said = Path(f"{name}.out")
         self._finished: set[int] = set()
         self._read = 0
+        self._families: list[psutil.Process] = []
         self.harm: Counter[str] = Counter()
 
     def kill(self, kind: str) -> bool:
@@ -78,7 +81,7 @@ class Study:
         if kind == "early":
             hit = self._after(driver, self._chance.uniform(0.5, EARLY_SECONDS))
         else:
-            hit = self._at_work(driver) and self._after(driver, self._chance.uniform(0.0, 4.0))
+            hit = self._at_work(driver) and self._after(driver, self._chance.uniform(0.0, 8.0))
         if not hit:
             self.check(ended=True)
             return False
@@ -96,7 +99,8 @@ class Study:
         code = driver.wait()
         if kind in PROCESS and code != exit_codes.FAILED:
             self._note("traceback", [f"exit code {code} after a lost {kind}"])
-        self.check(ended=kind == "workers" and code == 0, family=family)
+        self._families += family
+        self.check(ended=kind == "workers" and code == 0)
         return True
 
     def finish(self) -> None:
@@ -105,12 +109,12 @@ class Study:
         self.check(ended=True)
         if code or len(self._watch.trials()) != TRIALS:
             self._note("not finished", [f"exit code {code}"])
-
-    def check(self, *, ended: bool, family: list[psutil.Process] = ()) -> None:
-        """Look for harm while no driver is at work."""
         # Ray's agents notice the death of their raylet after up to 100 seconds.
-        _, alive = psutil.wait_procs(family, timeout=150)
+        _, alive = psutil.wait_procs(self._families, timeout=150)
         self._note("orphans", [process.name() for process in alive])
+
+    def check(self, *, ended: bool) -> None:
+        """Look for harm while no driver is at work."""
         if (self._folder / "study.log").exists() and Path("mlflow.db").exists():
             harm = self._watch.harm(ended=ended)
             for field in fields(Harm):
@@ -205,7 +209,7 @@ def main() -> int:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     os.chdir("/")
     shutil.rmtree(folder)
-    for what in (*KINDS, "studies"):
+    for what in (*dict.fromkeys(KINDS), "studies"):
         print(f"{what:<14} {count[what]}")
     for what in HARM:
         print(f"{what:<14} {harm[what]}")
