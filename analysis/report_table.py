@@ -73,7 +73,12 @@ def to_csv(table: ReportTable) -> str:
 def csv_text(rows: Iterable[Iterable[str]]) -> str:
     """Return rows of texts as CSV for people: no cell is run as a formula."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(map(csv_cell, row) for row in rows)
+    minimal = csv.writer(text, lineterminator="\n")
+    quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for row in rows:
+        cells = [csv_cell(cell) for cell in row]
+        # Python quotes only what its own line end needs, but every reader ends a row at "\r", too.
+        (quoted if any("\r" in cell for cell in cells) else minimal).writerow(cells)
     return text.getvalue()
 
 

@@ -6,12 +6,15 @@ import re
 from html import unescape
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from analysis.report.files import safe_name
 from analysis.report_table import (
     ReportTable,
     csv_cell,
+    csv_text,
     latex_tabular,
     markdown_text,
     to_csv,
@@ -28,6 +31,15 @@ def test_a_cell_that_a_spreadsheet_would_run_is_text_and_comes_back(text):
     _, (cell,) = csv.reader(lines)
     assert cell == f"'{text}"
     assert csv_cell(text).removeprefix("'") == text
+
+
+CELLS = st.text(st.sampled_from("a1,\"'\r\n\t;=| \u2028é"), max_size=6)
+
+
+@given(st.lists(st.lists(CELLS, min_size=1, max_size=3), max_size=4))
+def test_every_cell_is_read_back_whatever_line_breaks_it_holds(rows):
+    lines = io.StringIO(csv_text(rows), newline="")
+    assert list(csv.reader(lines)) == [[csv_cell(cell) for cell in row] for row in rows]
 
 
 @pytest.mark.parametrize("text", ["-0.0400", "+7.1%", "1e-05", "-1e-05", "0", "", "kmeans", "a=1"])
