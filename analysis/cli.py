@@ -15,14 +15,14 @@ from tune_runner.tracking_uri import default_tracking_uri
 
 def parser() -> argparse.ArgumentParser:
     """Return the command's arguments."""
-    made = CliParser(
+    result = CliParser(
         prog="python -m analysis",
         description="Say what a study found: print its table, save its report (page, tables, "
         "figures), put it on its MLflow run.",
         allow_abbrev=False,
     )
-    made.add_argument("study", metavar="STUDY", help="name of a study that MLflow has recorded")
-    made.add_argument(
+    result.add_argument("study", metavar="STUDY", help="name of a study that MLflow has recorded")
+    result.add_argument(
         "--against",
         "--compare-to",
         metavar="STUDY",
@@ -31,29 +31,29 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         help="other studies to set beside it: shared cells compared, variants that it lacks shown",
     )
-    made.add_argument(
+    result.add_argument(
         "--figure",
         metavar="NAME",
         help="draw this figure only, as PNG and SVG; a wrong name lists those there are",
     )
-    made.add_argument(
+    result.add_argument(
         "--no-figures",
         action="store_true",
         help="tables and text only, without the page and its figures: a second instead of many",
     )
-    made.add_argument(
+    result.add_argument(
         "--tracking-uri",
         metavar="URI",
         help="MLflow's database or server (default: MLFLOW_TRACKING_URI, else ./mlflow.db)",
     )
-    made.add_argument(
+    result.add_argument(
         "--runs-dir",
         metavar="DIR",
         default="runs",
         type=os.path.expanduser,
         help="folder of the studies; files go to DIR/STUDY/report (default: runs)",
     )
-    return made
+    return result
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -89,8 +89,8 @@ def against_control(study: Study, metric: str) -> list[Comparison]:
     control = study.control
     if control is None:
         return []
-    others = (cell for cell in study.cells if not cell.is_control)
-    return compare_family([paired(cell, control, metric) for cell in others])
+    cells = (cell for cell in study.cells if not cell.is_control)
+    return compare_family([paired(cell, control, metric) for cell in cells])
 
 
 def paired(cell: Cell, base: Cell, metric: str, *, factor: str = "") -> PairedSample:
@@ -112,51 +112,51 @@ def main_effects(study: Study, metric: str) -> list[Comparison]:
     The reference is the control's level, else the first of the grid. Only cells that differ in
     nothing but the factor are paired; their differences are averaged within a seed first.
     """
-    found: list[PairedSample] = []
+    samples: list[PairedSample] = []
     for path in [] if study.is_sampled else study.paths:
         levels, reference = levels_of(study, path)
-        others = (level for level in levels if level != reference)
-        found += [_level_pairs(study, metric, path, level, reference) for level in others]
-    return compare_family([pairs for pairs in found if pairs.ours])
+        other_levels = (level for level in levels if level != reference)
+        samples += [_level_pairs(study, metric, path, level, reference) for level in other_levels]
+    return compare_family([pairs for pairs in samples if pairs.ours])
 
 
-def compare_family(found: Sequence[PairedSample]) -> list[Comparison]:
+def compare_family(samples: Sequence[PairedSample]) -> list[Comparison]:
     """Return the comparisons of one family: estimates, Holm's p values, verdicts."""
-    if not found:
+    if not samples:
         return []
-    samples = [[a - b for a, b in zip(p.ours, p.theirs, strict=True)] for p in found]
-    bases = [sum(p.theirs) / len(p.theirs) if p.theirs else math.nan for p in found]
+    differences = [[a - b for a, b in zip(p.ours, p.theirs, strict=True)] for p in samples]
+    bases = [sum(p.theirs) / len(p.theirs) if p.theirs else math.nan for p in samples]
     margins = [
         MARGIN * abs(base) if math.isnan(p.margin) else p.margin
-        for p, base in zip(found, bases, strict=True)
+        for p, base in zip(samples, bases, strict=True)
     ]
-    tested = estimates(samples)
+    tested = estimates(differences)
     # What cannot be judged is no test, and must not cost the others.
     adjusted = holm([e.p if e.can_be_judged else math.nan for e in tested])
     equivalent = holm(equivalence_p(tested, margins))
     tests = sum(e.can_be_judged for e in tested)
     return [
         Comparison(
-            pairs.label,
-            pairs.reference,
+            pair.label,
+            pair.reference,
             estimate,
             float(adjusted[i]),
             estimate.mean / bases[i] if bases[i] else math.nan,
             _verdict(estimate, float(adjusted[i])),
-            pairs.factor,
-            bootstrap(samples[i]),
-            pairs.averaged,
+            pair.factor,
+            bootstrap(differences[i]),
+            pair.averaged,
             margins[i],
             float(equivalent[i]),
             tests,
         )
-        for i, (pairs, estimate) in enumerate(zip(found, tested, strict=True))
+        for i, (pair, estimate) in enumerate(zip(samples, tested, strict=True))
     ]
 
 
-def is_judged(found: Sequence[Comparison]) -> bool:
+def is_judged(comparisons: Sequence[Comparison]) -> bool:
     """Return whether any comparison of a family has a verdict."""
-    return any(c.verdict != "unknown" for c in found)
+    return any(c.verdict != "unknown" for c in comparisons)
 
 
 def shows_difference(comparison: Comparison) -> bool:
@@ -222,31 +222,31 @@ def levels_of(study: Study, path: str) -> tuple[list[Any], Any]:
 
 
 def average(
-    found: Mapping[str, Mapping[int, tuple[float, float]]],
+    by_group: Mapping[str, Mapping[int, tuple[float, float]]],
     label: str,
     reference: str,
     factor: str = "",
 ) -> PairedSample:
-    """Return the pairs of values by seed, averaged over the groups of cells that `found` holds.
+    """Return the pairs of values by seed, averaged over the groups of cells that `by_group` holds.
 
     Every seed has to average the same groups, or their effects would mix into the noise. If a
     trial is missing, the largest balanced part is used: the seeds and groups, all with all, that
     keep the most pairs; of equal ones the one with more seeds.
     """
-    there = {group: values for group, values in found.items() if values}
+    nonempty = {group: values for group, values in by_group.items() if values}
     best: tuple[list[int], list[str]] = ([], [])
-    for wanted in {frozenset(values) for values in there.values()}:
-        for seeds in {wanted & frozenset(values) for values in there.values()}:
-            groups = [group for group, values in there.items() if seeds <= values.keys()]
+    for seed_set in {frozenset(values) for values in nonempty.values()}:
+        for seeds in {seed_set & frozenset(values) for values in nonempty.values()}:
+            groups = [group for group, values in nonempty.items() if seeds <= values.keys()]
             size = (len(seeds) * len(groups), len(seeds))
             if seeds and size > (len(best[0]) * len(best[1]), len(best[0])):
                 best = (sorted(seeds), groups)
     seeds, groups = best
     ours, theirs = (
-        tuple(sum(there[group][seed][side] for group in groups) / len(groups) for seed in seeds)
+        tuple(sum(nonempty[group][seed][side] for group in groups) / len(groups) for seed in seeds)
         for side in (0, 1)
     )
-    return PairedSample(label, reference, ours, theirs, factor, (len(groups), len(found)))
+    return PairedSample(label, reference, ours, theirs, factor, (len(groups), len(by_group)))
 
 
 def _level_pairs(study: Study, metric: str, path: str, level: Any, reference: Any) -> PairedSample:
@@ -254,14 +254,17 @@ def _level_pairs(study: Study, metric: str, path: str, level: Any, reference: An
     for cell in study.cells:
         params = dict(cell.params)
         if path in params and params[path] in (level, reference):
-            others = {key: value for key, value in params.items() if key != path}
-            sides[repr(others)][value_label(params[path])] = cell
-    found: dict[str, dict[int, tuple[float, float]]] = {}
+            context = {key: value for key, value in params.items() if key != path}
+            sides[repr(context)][value_label(params[path])] = cell
+    by_group: dict[str, dict[int, tuple[float, float]]] = {}
     for group, side in sides.items():
-        one, other = side.get(value_label(level)), side.get(value_label(reference))
-        if one is not None and other is not None:
-            mine, base = one.by_seed(metric), other.by_seed(metric)
-            found[group] = {seed: (mine[seed], base[seed]) for seed in mine.keys() & base.keys()}
+        our_cell, base_cell = side.get(value_label(level)), side.get(value_label(reference))
+        if our_cell is not None and base_cell is not None:
+            our_values, base_values = our_cell.by_seed(metric), base_cell.by_seed(metric)
+            by_group[group] = {
+                seed: (our_values[seed], base_values[seed])
+                for seed in our_values.keys() & base_values.keys()
+            }
     name = study.name_of(path)
     ours, theirs = (named_value(path, value, name) for value in (level, reference))
-    return average(found, ours, theirs, name)
+    return average(by_group, ours, theirs, name)

@@ -29,11 +29,11 @@ def confirmation(study: Study, metric: str) -> Confirmation | None:
 
     The rival is the control, if it has run on fresh seeds, else the best of the others.
     """
-    there = {_key(cell): cell for cell in study.confirmation_cells if cell.count("complete")}
+    fresh = {_key(cell): cell for cell in study.confirmation_cells if cell.count("complete")}
     ranked = study.ranked()
-    winner = there.pop(_key(ranked[0]), None) if ranked else None
-    others = [study.control, *ranked[1:]]
-    rivals = (there[_key(cell)] for cell in others if cell is not None and _key(cell) in there)
+    winner = fresh.pop(_key(ranked[0]), None) if ranked else None
+    candidates = [study.control, *ranked[1:]]
+    rivals = (fresh[_key(cell)] for cell in candidates if cell is not None and _key(cell) in fresh)
     rival = next(rivals, None)
     if winner is None or rival is None:
         return None
@@ -41,26 +41,26 @@ def confirmation(study: Study, metric: str) -> Confirmation | None:
     return Confirmation(winner, rival, comparison)
 
 
-def confirmation_sentence(study: Study, found: Confirmation | None, name: str) -> str:
+def confirmation_sentence(study: Study, result: Confirmation | None, name: str) -> str:
     """Return the answer in words; empty if no confirmation was begun.
 
     Args:
         study: the search with its confirmation trials.
-        found: the comparison on fresh seeds.
+        result: the comparison on fresh seeds.
         name: heading of the metric.
     """
-    if found is None:
+    if result is None:
         return (
             "Fresh seeds were begun, but winner and rival have no result on them yet: nothing is "
             "confirmed."
             if study.confirmation_trials
             else ""
         )
-    e = found.comparison.estimate
-    who = f"{found.comparison.label} against {found.comparison.reference}"
-    if found.comparison.verdict == "unknown":
+    e = result.comparison.estimate
+    subject = f"{result.comparison.label} against {result.comparison.reference}"
+    if result.comparison.verdict == "unknown":
         return (
-            f"On fresh seeds, {who}: fewer than three different differences ({e.n} seeds in "
+            f"On fresh seeds, {subject}: fewer than three different differences ({e.n} seeds in "
             "common), so nothing is confirmed."
         )
     size = f"{e.mean:+.4f} {name} ({e.n} fresh seeds)"
@@ -69,14 +69,14 @@ def confirmation_sentence(study: Study, found: Confirmation | None, name: str) -
             f"{e.mean:+.4f} {name} ({LEVEL:.0%} interval {e.low:+.4f} to {e.high:+.4f}, "
             f"{e.n} fresh seeds)"
         )
-    said = {
+    conclusion = {
         "better": "the winner is confirmed",
         "worse": "the winner is refuted, it is the worse of the two",
         "within noise": "the winner is not confirmed, the difference lies within noise",
         "the same": "the winner is not confirmed, both gave the same values",
-    }[found.comparison.verdict]
-    clause = noise_clause(found.comparison) if found.comparison.verdict == "within noise" else ""
-    return f"On fresh seeds {said}: {who}, {size}{f'; {clause}' if clause else ''}."
+    }[result.comparison.verdict]
+    clause = noise_clause(result.comparison) if result.comparison.verdict == "within noise" else ""
+    return f"On fresh seeds {conclusion}: {subject}, {size}{f'; {clause}' if clause else ''}."
 
 
 def confirmation_table(study: Study, metric: str, name: str) -> ReportTable | None:
@@ -87,14 +87,14 @@ def confirmation_table(study: Study, metric: str, name: str) -> ReportTable | No
     searched = {_key(cell): cell for cell in study.cells}
     rows = []
     for cell in study.confirmation_cells:
-        before = searched.get(_key(cell))
-        seen = math.nan if before is None else before.mean(key)
+        search_cell = searched.get(_key(cell))
+        search_value = math.nan if search_cell is None else search_cell.mean(key)
         rows.append(
             (
                 label_of(cell.params),
-                number_text(seen),
+                number_text(search_value),
                 number_text(cell.mean(key)),
-                number_text(cell.mean(key) - seen, "+.4f"),
+                number_text(cell.mean(key) - search_value, "+.4f"),
                 number_text(cell.mean(metric)),
                 str(cell.num_seeds),
                 str(len(cell.trials) - cell.count("complete")),

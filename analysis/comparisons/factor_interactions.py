@@ -25,13 +25,13 @@ _Corner = tuple[str, str]
 
 def interactions(study: Study, metric: str) -> list[Comparison]:
     """Return the interaction of every two levels of every two factors, one family of tests."""
-    found: list[PairedSample] = []
+    samples: list[PairedSample] = []
     for first, second in combinations([] if study.is_sampled else study.paths, 2):
         (ours, base), (theirs, other) = levels_of(study, first), levels_of(study, second)
         for a, b in product(ours, theirs):
             if a != base and b != other:
-                found.append(_pairs(study, metric, {first: (a, base), second: (b, other)}))
-    return compare_family([pairs for pairs in found if pairs.ours])
+                samples.append(_pairs(study, metric, {first: (a, base), second: (b, other)}))
+    return compare_family([pairs for pairs in samples if pairs.ours])
 
 
 def _pairs(study: Study, metric: str, levels: Mapping[str, tuple[Any, Any]]) -> PairedSample:
@@ -40,15 +40,22 @@ def _pairs(study: Study, metric: str, levels: Mapping[str, tuple[Any, Any]]) -> 
     for cell in study.cells:
         params = dict(cell.params)
         if all(path in params and params[path] in pair for path, pair in levels.items()):
-            rest = {path: value for path, value in params.items() if path not in levels}
+            context = {path: value for path, value in params.items() if path not in levels}
             first, second = (repr(params[path]) for path in levels)
-            corners[repr(rest)][first, second] = cell.by_seed(metric)
+            corners[repr(context)][first, second] = cell.by_seed(metric)
     (a, a0), (b, b0) = ((repr(x), repr(y)) for x, y in levels.values())
-    found: dict[str, dict[int, tuple[float, float]]] = {}
-    for rest, square in corners.items():
+    by_group: dict[str, dict[int, tuple[float, float]]] = {}
+    for context, square in corners.items():
         if len(square) == 4:
-            joint, one, two, none = square[a, b], square[a, b0], square[a0, b], square[a0, b0]
-            seeds = joint.keys() & one.keys() & two.keys() & none.keys()
-            found[rest] = {s: (joint[s], one[s] + two[s] - none[s]) for s in seeds}
+            joint, first_only, second_only, neither = (
+                square[a, b],
+                square[a, b0],
+                square[a0, b],
+                square[a0, b0],
+            )
+            seeds = joint.keys() & first_only.keys() & second_only.keys() & neither.keys()
+            by_group[context] = {
+                s: (joint[s], first_only[s] + second_only[s] - neither[s]) for s in seeds
+            }
     names = [named_value(path, pair[0], study.name_of(path)) for path, pair in levels.items()]
-    return average(found, " with ".join(names), "the sum of both")
+    return average(by_group, " with ".join(names), "the sum of both")

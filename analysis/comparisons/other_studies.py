@@ -116,16 +116,16 @@ def rows_we_lack(study: Study, other: Study, metric: str) -> list[tuple[Cell, Co
 
     Without a control our best by validation stands for us.
     """
-    own = {cell.variant for cell in study.cells}
-    lacking = [cell for cell in other.best_per_variant() if cell.variant not in own]
+    our_variants = {cell.variant for cell in study.cells}
+    new_cells = [cell for cell in other.best_per_variant() if cell.variant not in our_variants]
     base = study.control or next(iter(study.ranked()), None)
     if base is None or not is_comparable(study, other):
-        return [(cell, None) for cell in lacking]
-    found: list[PairedSample] = []
-    for cell in lacking:
+        return [(cell, None) for cell in new_cells]
+    samples: list[PairedSample] = []
+    for cell in new_cells:
         name = cell.variant if len(cell.params) > 1 else cell.label
-        found.append(replace(paired(cell, base, metric), label=name))
-    return list(zip(lacking, compare_family(found), strict=True))
+        samples.append(replace(paired(cell, base, metric), label=name))
+    return list(zip(new_cells, compare_family(samples), strict=True))
 
 
 def sentences_beside(beside: StudyBeside, name: str) -> list[str]:
@@ -135,35 +135,37 @@ def sentences_beside(beside: StudyBeside, name: str) -> list[str]:
         beside: the other study.
         name: heading of the metric.
     """
-    said, other, matches = [], beside.study, beside.matches
+    sentences, other, matches = [], beside.study, beside.matches
     tested = [m.comparison for m in matches if m.comparison is not None]
     if tested:
         counts = {v: sum(c.verdict == v for c in tested) for v in ("better", "worse")}
-        said.append(
+        sentences.append(
             f"Beside {other.name}: of {len(tested)} shared cells ours are better in "
             f"{counts['better']}, worse in {counts['worse']}, the rest within noise or with too "
             f"few seeds ({name}, paired by seed, Holm)."
         )
     elif matches:
-        said.append(
+        sentences.append(
             f"Beside {other.name}: {len(matches)} shared cells, but on other data "
             f"({other.dataset}, {other.tags.get('protocol', 'unknown')} split), so none is tested."
         )
-    said += patience_sentences(beside.patience)
+    sentences += patience_sentences(beside.patience)
     for cell, comparison in beside.added:
         if comparison is not None and shows_difference(comparison):
             e = comparison.estimate
-            said.append(
+            sentences.append(
                 f"{cell.variant} of {other.name} is {comparison.verdict} than "
                 f"{comparison.reference} here: {e.mean:+.4f} {name} ({comparison.relative:+.1%})."
             )
-    return said or [f"Beside {other.name}: it shares no cell and adds no variant with a result."]
+    return sentences or [
+        f"Beside {other.name}: it shares no cell and adds no variant with a result."
+    ]
 
 
 def tables_beside(beside: StudyBeside, metric: str, name: str) -> Iterator[ReportTable]:
     """Yield the tables of the other study: shared cells, and variants that we lack."""
     other = beside.study
-    where = f"{other.name} ({other.dataset})"
+    other_title = f"{other.name} ({other.dataset})"
     head = ("cell here", "cell there", "what differs", f"{name} here", "there", *COMPARISON_HEAD)
     rows = [
         (
@@ -181,10 +183,12 @@ def tables_beside(beside: StudyBeside, metric: str, name: str) -> Iterator[Repor
             "Difference: here minus there, paired by seed; 95 % Student interval, Holm. "
             f"{DETECTABLE_NOTE}"
         )
-        yield ReportTable(f"shared_{other.name}", f"Shared with {where}", head, tuple(rows), note)
-    waited = patience_table(beside.patience, other.name)
-    if waited is not None:
-        yield waited
+        yield ReportTable(
+            f"shared_{other.name}", f"Shared with {other_title}", head, tuple(rows), note
+        )
+    patience = patience_table(beside.patience, other.name)
+    if patience is not None:
+        yield patience
     added = [
         (
             f"{cell.variant}\n{cell.label}" if len(cell.params) > 1 else cell.label,
@@ -202,7 +206,9 @@ def tables_beside(beside: StudyBeside, metric: str, name: str) -> Iterator[Repor
             f"Difference in {name} to this study's control, or to its best if it has none. "
             "Reported: by the literature, ours less that; ! marks one outside our 95 % interval."
         )
-        yield ReportTable(f"rows_{other.name}", f"Beside them, {where}", head, tuple(added), note)
+        yield ReportTable(
+            f"rows_{other.name}", f"Beside them, {other_title}", head, tuple(added), note
+        )
 
 
 def _reported(reported: Sequence[ReportedComparison], metric: str) -> str:
@@ -238,14 +244,21 @@ def _setting(cell: Cell, path: str) -> Any:
 
 def _differs(ours: Cell, theirs: Cell) -> str:
     """Return where configurations and code differ, or that they were not recorded."""
-    here, there = ours.trials[0].config, theirs.trials[0].config
-    if not here or not there:
+    our_config, their_config = ours.trials[0].config, theirs.trials[0].config
+    if not our_config or not their_config:
         return "not recorded"
-    paths = [p for p in {**here, **there} if p not in _IGNORED and here.get(p) != there.get(p)]
-    said = [
-        f"{short_path(p)} {value_label(here.get(p))} / {value_label(there.get(p))}" for p in paths
+    paths = [
+        p
+        for p in {**our_config, **their_config}
+        if p not in _IGNORED and our_config.get(p) != their_config.get(p)
     ]
-    shown = said[:_SHOWN] + ([f"{len(said) - _SHOWN} more"] if said[_SHOWN:] else [])
+    differences = [
+        f"{short_path(p)} {value_label(our_config.get(p))} / {value_label(their_config.get(p))}"
+        for p in paths
+    ]
+    shown = differences[:_SHOWN] + (
+        [f"{len(differences) - _SHOWN} more"] if differences[_SHOWN:] else []
+    )
     if ours.code != theirs.code:
         shown.append(f"code {ours.code or 'unrecorded'} / {theirs.code or 'unrecorded'}")
     return ", ".join(shown)

@@ -49,14 +49,14 @@ def patience_effects(study: Study) -> list[PatienceEffect]:
     for cell in study.cells:
         params = dict(cell.params)
         if PATH in params and cell.count("complete"):
-            rest = {path: value for path, value in params.items() if path != PATH}
-            groups[label_of(tuple(rest.items())) if rest else cell.variant].append(cell)
-    found = []
+            context = {path: value for path, value in params.items() if path != PATH}
+            groups[label_of(tuple(context.items())) if context else cell.variant].append(cell)
+    effects = []
     for label, cells in groups.items():
         by_patience = {dict(cell.params)[PATH]: cell for cell in cells}
         if len(by_patience) > 1:
-            found.append(_effect(label, by_patience, study))
-    return found
+            effects.append(_effect(label, by_patience, study))
+    return effects
 
 
 def patience_effects_beside(
@@ -68,70 +68,81 @@ def patience_effects_beside(
         pairs: matching cells with their configurations and curves.
         study: one of the two; both are on its dataset.
     """
-    found = []
+    effects = []
     for one, other in pairs:
         cells = {p: cell for cell in (one, other) if (p := _patience(cell)) is not None}
         if len(cells) == 2 and _but_patience(one) == _but_patience(other):
             label = one.label if len(one.params) > 1 else one.variant
             effect = _effect(label, cells, study)
             if effect.change.n:  # else they have no seed in common
-                found.append(effect)
-    return found
+                effects.append(effect)
+    return effects
 
 
-def patience_sentences(found: Sequence[PatienceEffect]) -> list[str]:
+def patience_sentences(effects: Sequence[PatienceEffect]) -> list[str]:
     """Return what a longer patience changed, beside the report's claim where it applies."""
-    said = []
-    for one in found:
-        e = one.change
+    sentences = []
+    for effect in effects:
+        e = effect.change
         seeds = "the one seed" if e.n == 1 else f"each of {e.n} seeds"
-        line = f"Patience {one.long} instead of {one.short} epochs "
-        if one.is_same:
-            line += (
-                f"gave the same runs of {one.label}: on {seeds} the four test metrics are equal, "
-                "so no run was stopped by the shorter patience before its best epoch"
+        sentence = f"Patience {effect.long} instead of {effect.short} epochs "
+        if effect.is_same:
+            sentence += (
+                f"gave the same runs of {effect.label}: on {seeds} the four test metrics are "
+                "equal, so no run was stopped by the shorter patience before its best epoch"
             )
         else:
-            line += f"changed {one.label}'s four test metrics by {e.mean:+.1%}"
-            line += " on average" if e.n > 1 else " on the one seed"
-            line += f" ({LEVEL:.0%} interval {e.low:+.1%} to {e.high:+.1%})" if e.is_known else ""
-        if one.claimable:
-            where = "inside" if e.is_known and e.low <= CLAIM <= e.high else "outside"
-            sure = f", {where} our interval" if e.is_known else ""
-            line += f"; the reproduction report says {CLAIM:+.1%} of no named variant{sure}"
-        if one.is_beginning and not one.is_same:
-            line += "; on validation the shorter runs are the longer ones' beginnings to the bit"
-        if one.code[0] != one.code[1]:
-            short, long = (code or "unrecorded" for code in one.code)
-            line += f"; the commits differ ({one.short} epochs: commit {short}; {one.long}: {long})"
-        said.append(f"{line}.")
-    return said
+            sentence += f"changed {effect.label}'s four test metrics by {e.mean:+.1%}"
+            sentence += " on average" if e.n > 1 else " on the one seed"
+            sentence += (
+                f" ({LEVEL:.0%} interval {e.low:+.1%} to {e.high:+.1%})" if e.is_known else ""
+            )
+        if effect.claimable:
+            position = "inside" if e.is_known and e.low <= CLAIM <= e.high else "outside"
+            position_clause = f", {position} our interval" if e.is_known else ""
+            sentence += (
+                f"; the reproduction report says {CLAIM:+.1%} of no named variant{position_clause}"
+            )
+        if effect.is_beginning and not effect.is_same:
+            sentence += (
+                "; on validation the shorter runs are the longer ones' beginnings to the bit"
+            )
+        if effect.code[0] != effect.code[1]:
+            short, long = (code or "unrecorded" for code in effect.code)
+            sentence += (
+                f"; the commits differ ({effect.short} epochs: commit {short}; "
+                f"{effect.long}: {long})"
+            )
+        sentences.append(f"{sentence}.")
+    return sentences
 
 
-def patience_table(found: Sequence[PatienceEffect], beside: str = "") -> ReportTable | None:
+def patience_table(effects: Sequence[PatienceEffect], beside: str = "") -> ReportTable | None:
     """Return the effect of patience as a table; None if patience did not differ.
 
     Args:
-        found: a row each.
+        effects: a row each.
         beside: name of the other study, if the two levels come from two studies.
     """
     rows = [
         (
-            w.label,
-            f"{w.short} → {w.long}",
-            f"{w.change.mean:+.1%}" if w.change.n else NONE,
-            _interval(w),
-            str(w.change.n),
-            f"{CLAIM:+.1%}" if w.claimable else NONE,
+            effect.label,
+            f"{effect.short} → {effect.long}",
+            f"{effect.change.mean:+.1%}" if effect.change.n else NONE,
+            _interval(effect),
+            str(effect.change.n),
+            f"{CLAIM:+.1%}" if effect.claimable else NONE,
         )
-        for w in found
+        for effect in effects
     ]
     if not rows:
         return None
-    name, where = (f"patience_{beside}", f", with {beside}") if beside else ("patience", "")
+    name, title_end = (f"patience_{beside}", f", with {beside}") if beside else ("patience", "")
     head = ("variant", "patience", "mean change", "95 % interval", "seeds", "report")
     note = "Mean over the four test metrics of the relative change, within each seed."
-    return ReportTable(name, f"What does a longer patience change{where}?", head, tuple(rows), note)
+    return ReportTable(
+        name, f"What does a longer patience change{title_end}?", head, tuple(rows), note
+    )
 
 
 def _interval(effect: PatienceEffect) -> str:
@@ -143,13 +154,15 @@ def _interval(effect: PatienceEffect) -> str:
 
 def _effect(label: str, cells: Mapping[int, Cell], study: Study) -> PatienceEffect:
     """Compare the shortest patience of `cells` with the longest."""
-    few, many = min(cells), max(cells)
-    short, long = cells[few], cells[many]
+    shortest, longest = min(cells), max(cells)
+    short, long = cells[shortest], cells[longest]
     (change,) = estimates([_changes(short, long)])
     published = study.tags.get("protocol", "published") == "published"
-    claim = published and (study.dataset, few, many) == ("ml-1m_clean", 20, 200)
-    begins = _is_beginning(short, long, study.objective)
-    return PatienceEffect(label, few, many, change, claim, (short.code, long.code), begins)
+    claimable = published and (study.dataset, shortest, longest) == ("ml-1m_clean", 20, 200)
+    is_beginning = _is_beginning(short, long, study.objective)
+    return PatienceEffect(
+        label, shortest, longest, change, claimable, (short.code, long.code), is_beginning
+    )
 
 
 def _is_beginning(short: Cell, long: Cell, metric: str) -> bool:
@@ -159,8 +172,8 @@ def _is_beginning(short: Cell, long: Cell, metric: str) -> bool:
         for cell in (short, long)
     ]
     seeds = set(curves[0]) & set(curves[1])
-    begun = [curves[0][seed].items() <= curves[1][seed].items() for seed in seeds]
-    return all(begun) and any(curves[0][seed] for seed in seeds)
+    starts_alike = [curves[0][seed].items() <= curves[1][seed].items() for seed in seeds]
+    return all(starts_alike) and any(curves[0][seed] for seed in seeds)
 
 
 def _patience(cell: Cell) -> int | None:

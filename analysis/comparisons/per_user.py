@@ -38,39 +38,39 @@ def by_user(study: Study) -> list[Comparison]:
     control = study.control
     if control is None:
         return []
-    others = (cell for cell in study.cells if not cell.is_control)
-    found = [_pairs(cell, control) for cell in others]
-    return compare_family([pairs for pairs in found if pairs is not None])
+    cells = (cell for cell in study.cells if not cell.is_control)
+    samples = [_pairs(cell, control) for cell in cells]
+    return compare_family([pairs for pairs in samples if pairs is not None])
 
 
-def users_table(found: Sequence[Comparison]) -> ReportTable | None:
+def users_table(comparisons: Sequence[Comparison]) -> ReportTable | None:
     """Return the comparisons of `by_user` as a table; None if there are none."""
     return comparison_table(
-        "users", "Against the control, user by user", found, _NOTE, unit="users"
+        "users", "Against the control, user by user", comparisons, _NOTE, unit="users"
     )
 
 
-def users_sentence(found: Sequence[Comparison], by_seed: Sequence[Comparison]) -> str:
+def users_sentence(comparisons: Sequence[Comparison], by_seed: Sequence[Comparison]) -> str:
     """Return how users and seeds agree; empty without comparisons by user.
 
     Args:
-        found: comparisons of `by_user`.
+        comparisons: comparisons of `by_user`.
         by_seed: the same cells compared seed by seed.
     """
-    if not found:
+    if not comparisons:
         return ""
-    seeds = {one.label: one.verdict for one in by_seed}
-    clear = [one for one in found if shows_difference(one)]
-    alone = [one.label for one in clear if seeds.get(one.label) != one.verdict]
-    said = (
-        f"User by user (up to {max(one.estimate.n for one in found):,} users, averaged over seeds) "
-        f"{len(clear)} of {len(found)} cells differ from the control beyond chance"
+    seeds = {c.label: c.verdict for c in by_seed}
+    shown = [c for c in comparisons if shows_difference(c)]
+    unconfirmed = [c.label for c in shown if seeds.get(c.label) != c.verdict]
+    summary = (
+        f"User by user (up to {max(c.estimate.n for c in comparisons):,} users, averaged over "
+        f"seeds) {len(shown)} of {len(comparisons)} cells differ from the control beyond chance"
     )
-    if not alone:
-        return f"{said}, and the seeds agree." if clear else f"{said}."
+    if not unconfirmed:
+        return f"{summary}, and the seeds agree." if shown else f"{summary}."
     return (
-        f"{said}; for {list_some(alone)} the seeds do not show it: it holds for these trained "
-        "models, and is not shown for the next training run."
+        f"{summary}; for {list_some(unconfirmed)} the seeds do not show it: it holds for these "
+        "trained models, and is not shown for the next training run."
     )
 
 
@@ -86,5 +86,5 @@ def _pairs(cell: Cell, control: Cell) -> PairedSample | None:
         np.mean([[side[seed][user] for user in users] for seed in seeds], axis=0)
         for side in (ours, theirs)
     )
-    mine, base = (tuple(map(float, values)) for values in means)
-    return PairedSample(cell.label, control.label, mine, base)
+    our_means, their_means = (tuple(map(float, values)) for values in means)
+    return PairedSample(cell.label, control.label, our_means, their_means)

@@ -90,11 +90,11 @@ def student(mean: Array, deviation: Array, n: Array) -> tuple[Array, Array, Arra
     """
     from scipy import stats
 
-    known = (n > 1) & (deviation > 0)
-    freedom = np.where(known, n - 1, 1)
-    error = np.where(known, deviation / np.sqrt(np.maximum(n, 1)), np.nan)
-    half = stats.t.ppf(0.5 + LEVEL / 2, freedom) * error
-    p = np.where(known, 2 * stats.t.sf(np.abs(mean) / error, freedom), np.nan)
+    has_spread = (n > 1) & (deviation > 0)
+    degrees = np.where(has_spread, n - 1, 1)
+    error = np.where(has_spread, deviation / np.sqrt(np.maximum(n, 1)), np.nan)
+    half = stats.t.ppf(0.5 + LEVEL / 2, degrees) * error
+    p = np.where(has_spread, 2 * stats.t.sf(np.abs(mean) / error, degrees), np.nan)
     return mean - half, mean + half, p
 
 
@@ -119,18 +119,18 @@ def estimates(samples: Sequence[Sequence[float]]) -> list[Estimate]:
 
 def holm(p: Sequence[float] | Array) -> Array:
     """Return Holm's adjusted p values along the last axis; NaN is not a test and stays NaN."""
-    given = np.asarray(p, dtype=float)
-    order = np.argsort(given, axis=-1)  # NaN last
-    ranked = np.take_along_axis(given, order, axis=-1)
-    tests = np.sum(~np.isnan(given), axis=-1, keepdims=True)
-    factor = np.maximum(tests - np.arange(given.shape[-1]), 1)
+    values = np.asarray(p, dtype=float)
+    order = np.argsort(values, axis=-1)  # NaN last
+    ranked = np.take_along_axis(values, order, axis=-1)
+    tests = np.sum(~np.isnan(values), axis=-1, keepdims=True)
+    factor = np.maximum(tests - np.arange(values.shape[-1]), 1)
     adjusted = np.minimum(np.maximum.accumulate(ranked * factor, axis=-1), 1.0)
-    out = np.empty_like(adjusted)
-    np.put_along_axis(out, order, adjusted, axis=-1)
-    return out
+    result = np.empty_like(adjusted)
+    np.put_along_axis(result, order, adjusted, axis=-1)
+    return result
 
 
-def equivalence_p(found: Sequence[Estimate], margins: Sequence[float]) -> Array:
+def equivalence_p(samples: Sequence[Estimate], margins: Sequence[float]) -> Array:
     """Return the p value of "the mean is at least `margin` from zero" for each estimate.
 
     Two one-sided tests (TOST; Schuirmann 1987): small means equivalent to zero within the margin.
@@ -139,10 +139,10 @@ def equivalence_p(found: Sequence[Estimate], margins: Sequence[float]) -> Array:
     from scipy import stats
 
     mean, deviation = (
-        np.array([getattr(e, name) for e in found]) for name in ("mean", "deviation")
+        np.array([getattr(e, name) for e in samples]) for name in ("mean", "deviation")
     )
-    n, margin = np.array([e.n for e in found], dtype=float), np.array(margins, dtype=float)
-    judged = np.array([e.can_be_judged for e in found], dtype=bool) & (margin > 0)
+    n, margin = np.array([e.n for e in samples], dtype=float), np.array(margins, dtype=float)
+    judged = np.array([e.can_be_judged for e in samples], dtype=bool) & (margin > 0)
     error = np.where(judged, deviation / np.sqrt(np.maximum(n, 1)), np.nan)
     return stats.t.sf((margin - np.abs(mean)) / error, np.where(judged, n - 1, 1))
 
@@ -157,20 +157,20 @@ def detectable_difference(estimate: Estimate, tests: int) -> float:
         return math.nan
     from scipy import optimize, special, stats
 
-    freedom = estimate.n - 1
-    critical = float(stats.t.isf((1 - LEVEL) / 2 / max(tests, 1), freedom))
+    degrees = estimate.n - 1
+    critical = float(stats.t.isf((1 - LEVEL) / 2 / max(tests, 1), degrees))
     # scipy's noncentral t is NaN in places; the mean over the deviation's quantiles is not.
     middles = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
-    bound = critical * np.sqrt(stats.chi2.ppf(middles, freedom) / freedom)
+    bound = critical * np.sqrt(stats.chi2.ppf(middles, degrees) / degrees)
 
-    def lacking(shift: float) -> float:
+    def missing_power(shift: float) -> float:
         shown = special.ndtr(shift - bound) + special.ndtr(-shift - bound)
         return float(shown.mean()) - POWER
 
     high = critical + 3.0
-    while lacking(high) < 0:
+    while missing_power(high) < 0:
         high *= 2
-    shift: Any = optimize.brentq(lacking, 0.0, high, xtol=1e-4)
+    shift: Any = optimize.brentq(missing_power, 0.0, high, xtol=1e-4)
     return float(shift) * estimate.deviation / math.sqrt(estimate.n)
 
 

@@ -43,30 +43,30 @@ def verdict_text(comparison: Comparison) -> str:
     if comparison.verdict != "unknown":
         return comparison.verdict
     n = comparison.estimate.n
-    few = {0: "no seed in common", 1: "one seed", 2: "two seeds"}
-    return few.get(n, "too few distinct differences")
+    reasons = {0: "no seed in common", 1: "one seed", 2: "two seeds"}
+    return reasons.get(n, "too few distinct differences")
 
 
 def comparison_table(
-    name: str, heading: str, found: Sequence[Comparison], note: str, *, unit: str = "seeds"
+    name: str, heading: str, comparisons: Sequence[Comparison], note: str, *, unit: str = "seeds"
 ) -> ReportTable | None:
     """Return a family of comparisons as a table; None for an empty one.
 
     A bootstrap column stands beside Student's interval if any comparison has values enough for
     one. `unit` is what is paired.
     """
-    if not found:
+    if not comparisons:
         return None
-    resampled = any(not math.isnan(c.bootstrapped[0]) for c in found)
+    has_bootstrap = any(not math.isnan(c.bootstrapped[0]) for c in comparisons)
     head = ["", "against", *(unit if name == "seeds" else name for name in COMPARISON_HEAD)]
-    if resampled:
+    if has_bootstrap:
         head.insert(4, "95 % bootstrap")
     rows = []
-    for comparison in found:
+    for comparison in comparisons:
         row = [comparison.label, comparison.reference, *comparison_cells(comparison)]
-        if resampled:
+        if has_bootstrap:
             _, low, high = signed(comparison.estimate.mean, *comparison.bootstrapped)
-            known = not math.isnan(comparison.bootstrapped[0])
-            row.insert(4, f"{low} to {high}" if known else NONE)
+            has_interval = not math.isnan(comparison.bootstrapped[0])
+            row.insert(4, f"{low} to {high}" if has_interval else NONE)
         rows.append(tuple(row))
     return ReportTable(name, heading, tuple(head), tuple(rows), note)

@@ -29,8 +29,8 @@ _FEWEST = 3
 def trends(study: Study, metric: str) -> list[Comparison]:
     """Return the slope per unit of every factor that is a number, one family of tests."""
     paths = [] if study.is_sampled else study.paths
-    found = [_slopes(study, metric, path) for path in paths if _is_number(study, path)]
-    return compare_family([pairs for pairs in found if pairs.ours])
+    samples = [_slopes(study, metric, path) for path in paths if _is_number(study, path)]
+    return compare_family([pairs for pairs in samples if pairs.ours])
 
 
 def trend_sentence(comparison: Comparison, name: str) -> str:
@@ -52,48 +52,52 @@ def trend_sentence(comparison: Comparison, name: str) -> str:
 
 def _slopes(study: Study, metric: str, path: str) -> PairedSample:
     """Return the slope of each seed, equivalent to none if the whole range changes `MARGIN`."""
-    found: dict[str, dict[int, tuple[float, float]]] = {}
+    by_group: dict[str, dict[int, tuple[float, float]]] = {}
     levels, results = set[float](), list[float]()
     for i, cells in enumerate(_groups(study, path)):
         values = {level: cell.by_seed(metric) for level, cell in cells.items()}
         levels |= set(values)
-        results += [value for of_level in values.values() for value in of_level.values()]
+        results += [value for by_seed in values.values() for value in by_seed.values()]
         # A seed that lacks a level would be fitted to another line than its neighbours.
-        whole = set.intersection(*(set(of_level) for of_level in values.values()))
-        found[str(i)] = {
-            seed: _moments({level: of_level[seed] for level, of_level in values.items()})
-            for seed in whole
+        complete_seeds = set.intersection(*(set(by_seed) for by_seed in values.values()))
+        by_group[str(i)] = {
+            seed: _moments({level: by_seed[seed] for level, by_seed in values.items()})
+            for seed in complete_seeds
         }
     factor = study.name_of(path).removeprefix("num_").replace("_", " ")
     label = f"{factor}, {min(levels):g} to {max(levels):g}" if levels else factor
-    both = average(found, label, "slope 0", factor)
-    slopes = tuple(xy / xx for xy, xx in zip(both.ours, both.theirs, strict=True))
+    averaged = average(by_group, label, "slope 0", factor)
+    slopes = tuple(xy / xx for xy, xx in zip(averaged.ours, averaged.theirs, strict=True))
     span = max(levels) - min(levels) if levels else 0.0
     margin = MARGIN * abs(fmean(results)) / span if span and results else 0.0
-    return replace(both, ours=slopes, theirs=(0.0,) * len(slopes), margin=margin)
+    return replace(averaged, ours=slopes, theirs=(0.0,) * len(slopes), margin=margin)
 
 
 def _moments(values: Mapping[float, float]) -> tuple[float, float]:
     """Return S_xy and S_xx of values over levels; the least-squares slope is their ratio."""
-    middle = fmean(values)
-    away = {level: level - middle for level in values}
-    return sum(away[x] * y for x, y in values.items()), sum(a * a for a in away.values())
+    mean = fmean(values)
+    deviations = {level: level - mean for level in values}
+    return sum(deviations[x] * y for x, y in values.items()), sum(
+        a * a for a in deviations.values()
+    )
 
 
 def _groups(study: Study, path: str) -> list[Mapping[float, Any]]:
     """Return cells by level, grouped so that no other active parameter differs within a group."""
-    others = [{k: v for k, v in c.params if k != path} for c in study.cells]
-    whole = {repr(sorted(o.items())): o for o in others if len(o) == max(map(len, others))}
-    found: list[Mapping[float, Any]] = []
-    for rest in whole.values():
+    contexts = [{k: v for k, v in c.params if k != path} for c in study.cells]
+    complete_contexts = {
+        repr(sorted(o.items())): o for o in contexts if len(o) == max(map(len, contexts))
+    }
+    groups: list[Mapping[float, Any]] = []
+    for complete in complete_contexts.values():
         cells: dict[float, Any] = {}
-        for cell, own in zip(study.cells, others, strict=True):
+        for cell, context in zip(study.cells, contexts, strict=True):
             params = dict(cell.params)
-            if path in params and cell.count("complete") and own.items() <= rest.items():
+            if path in params and cell.count("complete") and context.items() <= complete.items():
                 cells[float(params[path])] = cell
         if len(cells) >= _FEWEST:
-            found.append(cells)
-    return found
+            groups.append(cells)
+    return groups
 
 
 def _is_number(study: Study, path: str) -> bool:

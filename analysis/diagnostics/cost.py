@@ -176,12 +176,12 @@ def study_cost(study: Study) -> StudyCost:
     trials = [t for t in all_trials(study) if not math.isnan(trial_seconds(t))]
     shares = tuple(map(_share, trials))
     starts, ends = [t.start for t in trials], [t.end for t in trials]
-    known = trials and not any(map(math.isnan, (*starts, *ends)))
-    span = _driven(study, min(starts), max(ends)) if known else math.nan
+    is_timed = trials and not any(map(math.isnan, (*starts, *ends)))
+    seconds = _driven(study, min(starts), max(ends)) if is_timed else math.nan
     cores, gpus = _resources(study)
-    cost = StudyCost(shares, span / 3600 * cores, span / 3600 * gpus)
-    whole = cost.core_hours <= cost.node_core_hours and cost.gpu_hours <= cost.node_gpu_hours
-    return cost if whole else StudyCost(shares, math.nan)
+    cost = StudyCost(shares, seconds / 3600 * cores, seconds / 3600 * gpus)
+    is_plausible = cost.core_hours <= cost.node_core_hours and cost.gpu_hours <= cost.node_gpu_hours
+    return cost if is_plausible else StudyCost(shares, math.nan)
 
 
 def all_trials(study: Study) -> list[Trial]:
@@ -207,17 +207,17 @@ def _driven(study: Study, start: float, end: float) -> float:
     """
     if not study.sessions or any(math.isnan(last) for _, last in study.sessions):
         return end - start
-    parts = ((max(first, start), min(last, end)) for first, last in study.sessions)
-    return sum(max(0.0, last - first) for first, last in parts)
+    overlaps = ((max(first, start), min(last, end)) for first, last in study.sessions)
+    return sum(max(0.0, last - first) for first, last in overlaps)
 
 
 def _resources(study: Study) -> tuple[float, float]:
     """Return the cores and GPUs of the cluster; NaN if they changed or were not recorded."""
-    found = {
-        (float(held.get("cpus") or math.nan), float(held.get("gpus") or 0.0))
-        for held in (each.get("cluster", {}) for each in study.environments)
+    sizes = {
+        (float(cluster.get("cpus") or math.nan), float(cluster.get("gpus") or 0.0))
+        for cluster in (environment.get("cluster", {}) for environment in study.environments)
     }
-    return found.pop() if len(found) == 1 else (math.nan, math.nan)
+    return sizes.pop() if len(sizes) == 1 else (math.nan, math.nan)
 
 
 def cost_table(cost: StudyCost) -> ReportTable:
@@ -240,11 +240,13 @@ def trial_cost_table(study: Study, cost: StudyCost) -> ReportTable:
     rows = []
     for share in cost.trials:
         trial = trials[share.number]
-        held = (share.seconds / 3600, share.core_hours, share.gpu_hours)
-        numbers = [f"{value:.9g}" for value in (*held, share.kwh, kg_co2e(share.kwh))]
-        what = values_of(study, tuple(trial.params.items())) if study.is_sampled else trial.label
+        hours = (share.seconds / 3600, share.core_hours, share.gpu_hours)
+        numbers = [f"{value:.9g}" for value in (*hours, share.kwh, kg_co2e(share.kwh))]
+        cell_text = (
+            values_of(study, tuple(trial.params.items())) if study.is_sampled else trial.label
+        )
         source = "model" if math.isnan(share.joules) else "measured"
-        rows.append((str(share.number), what, str(trial.seed), share.state, *numbers, source))
+        rows.append((str(share.number), cell_text, str(trial.seed), share.state, *numbers, source))
     head = ("trial", "cell", "seed", "state", *_HEAD[1:], "energy")
     return ReportTable("cost_by_trial", "Cost of each trial", head, tuple(rows))
 

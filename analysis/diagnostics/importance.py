@@ -54,29 +54,31 @@ def importance(study: Study) -> Importance | None:
     rng = np.random.default_rng(0)
     # Every parameter shuffled on its own: its values stay as often as they were tried.
     repeats = -(-_POINTS // len(x))
-    cloud = np.hstack([rng.permutation(np.tile(part, (repeats, 1))) for part in columns])
+    cloud = np.hstack(
+        [rng.permutation(np.tile(column_block, (repeats, 1))) for column_block in columns]
+    )
     total = float(forest.predict(cloud).var())
     shares, start = [], 0
-    for path, part in zip(paths, columns, strict=True):
-        place = slice(start, start + part.shape[1])
-        effect = _average_effect(forest, cloud, part, place)
+    for path, column_block in zip(paths, columns, strict=True):
+        column_slice = slice(start, start + column_block.shape[1])
+        effect = _average_effect(forest, cloud, column_block, column_slice)
         shares.append((study.name_of(path), float(effect) / total if total else 0.0))
-        start += part.shape[1]
+        start += column_block.shape[1]
     shares.sort(key=lambda share: -share[1])
     return Importance(tuple(shares), float(forest.oob_score_))
 
 
 def _average_effect(
-    forest: Any, cloud: NDArray[np.float64], part: NDArray[np.float64], place: slice
+    forest: Any, cloud: NDArray[np.float64], column_block: NDArray[np.float64], column_slice: slice
 ) -> float:
     """Return the variance of the mean prediction over the values of one parameter."""
-    values, counts = np.unique(part, axis=0, return_counts=True)
+    values, counts = np.unique(column_block, axis=0, return_counts=True)
     if len(values) > _MOST_VALUES:  # a continuous parameter: at its quantiles
         middles = (np.arange(_MOST_VALUES) + 0.5) / _MOST_VALUES
-        values = np.quantile(part, middles, axis=0, method="inverted_cdf")
+        values = np.quantile(column_block, middles, axis=0, method="inverted_cdf")
         counts = np.ones(_MOST_VALUES)
     points = np.repeat(cloud[None], len(values), axis=0)
-    points[:, :, place] = values[:, None]
+    points[:, :, column_slice] = values[:, None]
     means = forest.predict(points.reshape(-1, cloud.shape[1])).reshape(len(values), -1).mean(axis=1)
     mean = np.average(means, weights=counts)
     return float(np.average((means - mean) ** 2, weights=counts))
@@ -89,8 +91,8 @@ def _columns(values: Sequence[Any]) -> NDArray[np.float64]:
     """
     missing = np.array([[value is None] for value in values], dtype=float)
     if all(value is None or is_number(value) for value in values):
-        known = np.array([[0.0 if value is None else float(value)] for value in values])
-        return np.hstack([known, missing]) if missing.any() else known
+        numbers = np.array([[0.0 if value is None else float(value)] for value in values])
+        return np.hstack([numbers, missing]) if missing.any() else numbers
     levels = list(dict.fromkeys(map(repr, values)))
     return np.array([[float(repr(value) == level) for level in levels] for value in values])
 

@@ -39,10 +39,12 @@ def embed(values: Array, *, most_points: int = 400) -> tuple[Array, NDArray[np.i
     Returns:
         (slices kept, units, 2) and (slices kept,).
     """
-    keep = max(4, most_points // values.shape[1])
-    kept = np.unique(np.linspace(0, len(values) - 1, min(keep, len(values))).round().astype(int))
-    points = scale_to_plane(potential_distances(multislice_kernel(values[kept])))
-    return points.reshape(len(kept), values.shape[1], 2), kept
+    max_slices = max(4, most_points // values.shape[1])
+    slices = np.unique(
+        np.linspace(0, len(values) - 1, min(max_slices, len(values))).round().astype(int)
+    )
+    points = scale_to_plane(potential_distances(multislice_kernel(values[slices])))
+    return points.reshape(len(slices), values.shape[1], 2), slices
 
 
 def multislice_kernel(
@@ -73,10 +75,10 @@ def multislice_kernel(
     kernel = np.zeros((slices, units, slices, units))
     for t in range(slices):
         kernel[t, :, t, :] = _within(values[t], min(intra_neighbours, units - 1), decay)
-    away = np.stack([cdist(values[:, i], values[:, i]) for i in range(units)])
-    nth = min(inter_neighbours, slices - 1)
-    width = np.mean([max(np.median(_nth_nearest(d, nth)), _LEAST) for d in away])
-    between = np.exp(-((away / width) ** 2))
+    distances = np.stack([cdist(values[:, i], values[:, i]) for i in range(units)])
+    neighbour = min(inter_neighbours, slices - 1)
+    width = np.mean([max(np.median(_nth_nearest(d, neighbour)), _LEAST) for d in distances])
+    between = np.exp(-((distances / width) ** 2))
     between[:, np.arange(slices), np.arange(slices)] = 0
     for i in range(units):
         kernel[:, i, :, i] += between[i]
@@ -103,11 +105,11 @@ def scale_to_plane(distances: Array) -> Array:
     points *= np.sign(points[np.abs(points).argmax(axis=0), [0, 1]])  # eigenvectors have no sign
     stress = np.inf
     for _ in range(_ROUNDS):
-        now = cdist(points, points)
-        before, stress = stress, float(((now - distances) ** 2).sum())
+        current = cdist(points, points)
+        before, stress = stress, float(((current - distances) ** 2).sum())
         if before - stress <= 1e-6 * stress:
             break
-        ratio = np.where(now > 0, distances / np.where(now > 0, now, 1), 0.0)
+        ratio = np.where(current > 0, distances / np.where(current > 0, current, 1), 0.0)
         points = (np.diag(ratio.sum(axis=1)) - ratio) @ points / n  # Guttman's transform
     return points
 

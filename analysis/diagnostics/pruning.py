@@ -42,44 +42,48 @@ def rank_stability(study: Study) -> list[RankStability]:
     """
     from scipy import stats
 
-    done = [t for t in study.distinct_trials if t.curves.get(study.objective)]
-    if len(done) < 3:
+    complete = [t for t in study.distinct_trials if t.curves.get(study.objective)]
+    if len(complete) < 3:
         return []
-    first = max(min(trial.curves[study.objective]) for trial in done)
-    last = max(max(trial.curves[study.objective]) for trial in done)
-    epochs = sorted({e for t in done for e in t.curves[study.objective] if first <= e < last})
+    first = max(min(trial.curves[study.objective]) for trial in complete)
+    last = max(max(trial.curves[study.objective]) for trial in complete)
+    epochs = sorted({e for t in complete for e in t.curves[study.objective] if first <= e < last})
     sign = 1 if study.maximize else -1
-    final = [sign * _best_until(study, trial, last) for trial in done]
+    final = [sign * _best_until(study, trial, last) for trial in complete]
     winner = final.index(max(final))
-    found = []
+    stabilities = []
     for epoch in epochs:
-        now = [sign * _best_until(study, trial, epoch) for trial in done]
-        if len(set(now)) == 1 or len(set(final)) == 1:
+        current = [sign * _best_until(study, trial, epoch) for trial in complete]
+        if len(set(current)) == 1 or len(set(final)) == 1:
             continue  # all are equal: there is no order to compare
-        ranks: Any = stats.spearmanr(now, final)
+        ranks: Any = stats.spearmanr(current, final)
         rho = float(ranks.statistic)
-        ahead = sum(value > now[winner] for value in now) / len(done)
-        found.append(RankStability(epoch, rho, ahead, len(done)))
-    return found
+        ahead_share = sum(value > current[winner] for value in current) / len(complete)
+        stabilities.append(RankStability(epoch, rho, ahead_share, len(complete)))
+    return stabilities
 
 
-def safety_sentence(found: Sequence[RankStability]) -> str:
+def safety_sentence(ranks: Sequence[RankStability]) -> str:
     """Return from which epoch on a pruner that keeps the better half would keep the winner."""
-    if not found:
+    if not ranks:
         return ""
-    safe = found[-1].epoch
-    for early in reversed(found):
-        if early.winner_place >= 0.5:
+    safe = ranks[-1].epoch
+    for rank in reversed(ranks):
+        if rank.winner_place >= 0.5:
             break
-        safe = early.epoch
-    at = next(early for early in found if early.epoch == safe)
-    if at.winner_place >= 0.5:
+        safe = rank.epoch
+    safe_rank = next(rank for rank in ranks if rank.epoch == safe)
+    if safe_rank.winner_place >= 0.5:
         return "Pruning is not safe here: the winner was among the lower half almost to the end."
-    first = f", after epoch {found[0].epoch} {found[0].correlation:.2f}" if at != found[0] else ""
+    first = (
+        f", after epoch {ranks[0].epoch} {ranks[0].correlation:.2f}"
+        if safe_rank != ranks[0]
+        else ""
+    )
     return (
         f"A pruner that keeps the better half would have kept the winner from epoch {safe} on; "
-        f"there the order of the {at.trials} complete trials correlates {at.correlation:.2f} "
-        f"(Spearman) with the final one{first}."
+        f"there the order of the {safe_rank.trials} complete trials correlates "
+        f"{safe_rank.correlation:.2f} (Spearman) with the final one{first}."
     )
 
 
@@ -97,14 +101,14 @@ def saved_epochs(study: Study) -> list[SavedEpochs]:
     return [SavedEpochs(t, _ran(t), max(typical, float(_ran(t)))) for t in pruned]
 
 
-def saved_sentence(study: Study, found: Sequence[SavedEpochs]) -> str:
+def saved_sentence(study: Study, saved_trials: Sequence[SavedEpochs]) -> str:
     """Return what pruning has saved; empty if nothing was pruned."""
-    if not found:
+    if not saved_trials:
         return ""
-    saved = sum(one.full - one.ran for one in found)
+    saved = sum(trial_saved.full - trial_saved.ran for trial_saved in saved_trials)
     all_ran = sum(_ran(trial) or _last_epoch(trial) for trial in study.trials)
     return (
-        f"Pruning stopped {len(found)} trials and saved about {saved:.0f} epochs, "
+        f"Pruning stopped {len(saved_trials)} trials and saved about {saved:.0f} epochs, "
         f"{saved / (saved + all_ran):.0%} of what the study would have run (a full trial is taken "
         "to run as long as the median of the complete ones)."
     )
@@ -130,21 +134,23 @@ def _pruned_row(study: Study, trial: Trial) -> tuple[str, ...]:
     value = _best_until(study, trial, epoch)
     control = study.control.trials if study.control else ()
     same = [t for t in control if t.seed == trial.seed and t is not trial]
-    others = [v for v in (_reached(study, t, epoch) for t in same) if not math.isnan(v)]
-    who = "control"
-    if not others:
-        rest = (t for t in study.trials if t.state == "complete")
-        others = [v for v in (_reached(study, t, epoch) for t in rest) if not math.isnan(v)]
-        who = f"median of {len(others)}"
-    base = median(others) if others else math.nan
+    other_values = [v for v in (_reached(study, t, epoch) for t in same) if not math.isnan(v)]
+    reference = "control"
+    if not other_values:
+        complete = (t for t in study.trials if t.state == "complete")
+        other_values = [
+            v for v in (_reached(study, t, epoch) for t in complete) if not math.isnan(v)
+        ]
+        reference = f"median of {len(other_values)}"
+    reference_value = median(other_values) if other_values else math.nan
     return (
         f"{trial.number:04d}",
         values_of(study, tuple(trial.params.items())) if study.is_sampled else trial.label,
         NONE if trial.seed is None else str(trial.seed),
         str(epoch or NONE),
         number_text(value),
-        f"{base:.4f}\n{who}" if others else NONE,
-        number_text(value - base, "+.4f"),
+        f"{reference_value:.4f}\n{reference}" if other_values else NONE,
+        number_text(value - reference_value, "+.4f"),
     )
 
 

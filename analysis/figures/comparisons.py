@@ -45,27 +45,27 @@ _HATCHES = ("", "////", "....", "xx", "\\\\", "oo")
 def against_the_control(results: Results) -> "Figure | None":
     """Draw every cell's difference to the control with its interval."""
     study = results.study
-    there = [c for c in results.control if c.estimate.n]
-    if not there or study.control is None:
+    comparisons = [c for c in results.control if c.estimate.n]
+    if not comparisons or study.control is None:
         return None
-    largest = sorted(there, key=lambda c: -abs(c.estimate.mean))[:_MOST_LINES]
-    found = [c for c in there if c in largest]
-    some = some_of(len(found), len(there), "cells, the largest differences")
+    largest = sorted(comparisons, key=lambda c: -abs(c.estimate.mean))[:_MOST_LINES]
+    shown = [c for c in comparisons if c in largest]
+    shown_note = some_of(len(shown), len(comparisons), "cells, the largest differences")
     figure, axes = single(
-        f"What is better than {study.control.label}{some}?",
+        f"What is better than {study.control.label}{shown_note}?",
         f"difference in {title(METRIC)} (test)",
         "cell",
-        height=1.6 + 0.22 * len(found),
+        height=1.6 + 0.22 * len(shown),
     )
     colours = {"better": COLOURS[2], "worse": COLOURS[1]}
-    for y, comparison in enumerate(reversed(found)):
+    for y, comparison in enumerate(reversed(shown)):
         e, colour = comparison.estimate, colours.get(comparison.verdict, GREY)
         if e.is_known:
             axes.plot([e.low, e.high], [y, y], color=colour, lw=1.6)
         axes.plot(e.mean, y, "o", color=colour)
     axes.axvline(0, color=INK, lw=0.8)
-    axes.set_yticks(range(len(found)), [c.label for c in reversed(found)])
-    for verdict in dict.fromkeys(c.verdict for c in found):
+    axes.set_yticks(range(len(shown)), [c.label for c in reversed(shown)])
+    for verdict in dict.fromkeys(c.verdict for c in shown):
         axes.plot([], [], "o-", color=colours.get(verdict, GREY), label=verdict)
     legend_below(figure)
     return figure
@@ -81,18 +81,18 @@ def improvement(results: Results) -> "Figure | None":
         "How far above the baseline, on each metric?", len(shown), columns=1, height=3.0
     )
     looks: dict[str, Look] = {}
-    for panel, one, heading in zip(axes, shown, _headings(shown), strict=True):
-        assert one.control is not None
-        cells, count, colouring = _rivals(one), _count_rivals(one), Colouring(one)
+    for panel, study, heading in zip(axes, shown, _headings(shown), strict=True):
+        assert study.control is not None
+        cells, count, colouring = _rivals(study), _count_rivals(study), Colouring(study)
         if len(cells) < count:
             heading += f", the best {len(cells)} of {count} cells"
         for i, cell in enumerate(cells):
-            changes = [_relative(cell, one.control, metric) for metric in TEST_METRICS]
-            name = cell_name(one, cell)
+            changes = [_relative(cell, study.control, metric) for metric in TEST_METRICS]
+            name = cell_name(study, cell)
             if name not in looks:
                 looks[name] = _free_look(looks, colouring.colour(cell) if colouring.path else "")
             _bars(panel, changes, i, len(cells), name, looks[name])
-        _per_cent(panel, f"change over {one.control.label} (%)")
+        _per_cent(panel, f"change over {study.control.label} (%)")
         name_panel(panel, heading)
     legend_below(figure)
     return figure
@@ -100,25 +100,25 @@ def improvement(results: Results) -> "Figure | None":
 
 def reproduction(results: Results) -> "Figure | None":
     """Draw our values as per cent of the literature's, a panel for each study and source."""
-    found: dict[str, list[ReportedComparison]] = {}
+    by_panel: dict[str, list[ReportedComparison]] = {}
     reported = (results.literature, *(beside.literature for beside in results.others))
     for rows, heading in zip(reported, _headings(results.studies), strict=True):
         for row in rows:
             if row.reported.source in ("paper", "report"):
                 key = f"{heading}: {SOURCES[row.reported.source].split(',')[0]}"
-                found.setdefault(key, []).append(row)
-    if not found:
+                by_panel.setdefault(key, []).append(row)
+    if not by_panel:
         return None
     question = "How close do we come to the reported values?"
-    figure, axes = panels(question, len(found), columns=1, height=2.6)
+    figure, axes = panels(question, len(by_panel), columns=1, height=2.6)
     looks: dict[str, Look] = {}
-    for panel, (key, rows) in zip(axes, found.items(), strict=True):
-        there = list(dict.fromkeys(row.reported.model for row in rows))
-        for i, name in enumerate(there):
+    for panel, (key, rows) in zip(axes, by_panel.items(), strict=True):
+        models = list(dict.fromkeys(row.reported.model for row in rows))
+        for i, name in enumerate(models):
             of_name = {r.metric: r for r in rows if r.reported.model == name}
             gaps = [_gap(of_name[m]) if m in of_name else _UNKNOWN for m in METRICS]
             look = looks[name] if name in looks else looks.setdefault(name, _free_look(looks))
-            _bars(panel, gaps, i, len(there), name, look)
+            _bars(panel, gaps, i, len(models), name, look)
         _per_cent(panel, "ours less theirs (%)")
         name_panel(panel, key)
     legend_below(figure)
@@ -200,11 +200,11 @@ def divergence(results: Results) -> "Figure | None":
 _UNKNOWN = Estimate(0, math.nan, math.nan, math.nan, math.nan)
 
 
-def _free_look(taken: Mapping[str, Look], wanted: str = "") -> Look:
+def _free_look(used: Mapping[str, Look], preferred: str = "") -> Look:
     """Return a colour and pattern that no other name has, of the wanted colour if there is one."""
-    colours = [wanted] if wanted else list(COLOURS)
+    colours = [preferred] if preferred else list(COLOURS)
     looks = [(colour, hatch) for hatch in _HATCHES for colour in colours]
-    return next((look for look in looks if look not in taken.values()), looks[0])
+    return next((look for look in looks if look not in used.values()), looks[0])
 
 
 def _rivals(study: Study) -> list[Cell]:
@@ -224,17 +224,17 @@ def _all_rivals(study: Study) -> list[Cell]:
 
 def _headings(shown: Sequence[Study]) -> list[str]:
     """Return each study's dataset, with what tells it apart if another has the same."""
-    found = []
-    for one in shown:
-        alike = [s for s in shown if s.dataset == one.dataset]
-        waits = [s.cells[0].trials[0].config.get(PATH) if s.cells else None for s in alike]
+    headings = []
+    for study in shown:
+        alike = [s for s in shown if s.dataset == study.dataset]
+        patiences = [s.cells[0].trials[0].config.get(PATH) if s.cells else None for s in alike]
         if len(alike) == 1:
-            found.append(one.dataset)
-        elif None not in waits and len(set(waits)) == len(waits):
-            found.append(f"{one.dataset}, patience {waits[alike.index(one)]}")
+            headings.append(study.dataset)
+        elif None not in patiences and len(set(patiences)) == len(patiences):
+            headings.append(f"{study.dataset}, patience {patiences[alike.index(study)]}")
         else:
-            found.append(f"{one.dataset}, {one.name}")
-    return found
+            headings.append(f"{study.dataset}, {study.name}")
+    return headings
 
 
 def _relative(cell: Cell, base: Cell, metric: str) -> Estimate:
@@ -252,16 +252,16 @@ def _gap(row: ReportedComparison) -> Estimate:
 
 
 def _bars(
-    axes: "Axes", found: Sequence[Estimate], i: int, count: int, label: str, look: Look
+    axes: "Axes", changes: Sequence[Estimate], i: int, count: int, label: str, look: Look
 ) -> None:
     """Draw the i-th of `count` bars at every place."""
     width = 0.8 / count
-    means = [e.mean for e in found]
+    means = [e.mean for e in changes]
     axes.bar(
-        [x + (i - (count - 1) / 2) * width for x in range(len(found))],
+        [x + (i - (count - 1) / 2) * width for x in range(len(changes))],
         means,
         width * 0.9,
-        yerr=interval_bars([e.low for e in found], means, [e.high for e in found]),
+        yerr=interval_bars([e.low for e in changes], means, [e.high for e in changes]),
         error_kw={"lw": 1, "ecolor": INK},
         capsize=2,
         color=look[0],

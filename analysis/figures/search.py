@@ -44,11 +44,11 @@ def best_so_far(results: Results) -> "Figure | None":
     """Draw the best value of the trials that have ended, in their order."""
     study = results.study
     key = study.best_objective
-    done = [t for t in study.trials if not math.isnan(t.result(key))]
-    done.sort(key=lambda trial: trial.end)
-    if len(done) < 2:
+    complete = [t for t in study.trials if not math.isnan(t.result(key))]
+    complete.sort(key=lambda trial: trial.end)
+    if len(complete) < 2:
         return None
-    values = [trial.result(key) for trial in done]
+    values = [trial.result(key) for trial in complete]
     better = max if study.maximize else min
     best = [better(values[: i + 1]) for i in range(len(values))]
     figure, axes = single(
@@ -70,46 +70,46 @@ def parallel(results: Results) -> "Figure | None":
     """
     study = results.study
     paths = _varied(study)[:_MOST_AXES]
-    done = [t for t in study.trials if not math.isnan(t.result(study.best_objective))]
-    if len(paths) < 2 or len(done) < 2:
+    complete = [t for t in study.trials if not math.isnan(t.result(study.best_objective))]
+    if len(paths) < 2 or len(complete) < 2:
         return None
     question = "Which values do the best trials have in common?"
     figure, axes = single(question, "", "parameter", height=1.5 + 0.5 * len(paths))
-    places = [_Axis(study, path) for path in paths]
-    values = [trial.result(study.best_objective) for trial in done]
+    parameter_axes = [_Axis(study, path) for path in paths]
+    values = [trial.result(study.best_objective) for trial in complete]
     low, high = min(values), max(values)
-    order = sorted(range(len(done)), key=lambda i: values[i], reverse=not study.maximize)
-    best = set(order[-max(1, len(done) // 10) :])
+    order = sorted(range(len(complete)), key=lambda i: values[i], reverse=not study.maximize)
+    best = set(order[-max(1, len(complete) // 10) :])
     for trial in study.trials:
         if trial.state == "pruned":
-            _thread(axes, places, trial, ls=":", color=GREY, lw=0.7, alpha=0.7)
+            _thread(axes, parameter_axes, trial, ls=":", color=GREY, lw=0.7, alpha=0.7)
     for i in order:
         end = (values[i] - low) / (high - low) if high > low else 0.5
         colour, width, alpha = (COLOURS[0], 1.6, 1.0) if i in best else (GREY, 0.7, 0.5)
-        _thread(axes, places, done[i], end, color=colour, lw=width, alpha=alpha)
+        _thread(axes, parameter_axes, complete[i], end, color=colour, lw=width, alpha=alpha)
     axes.plot([], [], color=COLOURS[0], lw=1.6, label="best tenth")
     axes.plot([], [], color=GREY, lw=0.7, label="other complete trials")
     if any(trial.state == "pruned" for trial in study.trials):
         axes.plot([], [], ":", color=GREY, lw=0.7, label="pruned")
-    for y, place in enumerate(places):
-        _label(axes, y, *place.ticks())
-    _label(axes, len(places), [0.0, 1.0], [f"{low:.4f}", f"{high:.4f}"])
-    names = [*(place.name for place in places), title(study.objective)]
+    for y, axis in enumerate(parameter_axes):
+        _label(axes, y, *axis.ticks())
+    _label(axes, len(parameter_axes), [0.0, 1.0], [f"{low:.4f}", f"{high:.4f}"])
+    names = [*(axis.name for axis in parameter_axes), title(study.objective)]
     axes.set_yticks(range(len(names)), names, fontsize=SMALL, color=INK)
     axes.set_xticks([])
-    axes.set_ylim(len(places) + 0.5, -0.2)
-    some = some_of(len(paths), len(_varied(study)), "parameters")
-    axes.set_xlabel(f"each axis has its own scale{some}", color=INK)
+    axes.set_ylim(len(parameter_axes) + 0.5, -0.2)
+    shown_note = some_of(len(paths), len(_varied(study)), "parameters")
+    axes.set_xlabel(f"each axis has its own scale{shown_note}", color=INK)
     legend_below(figure)
     return figure
 
 
 def important(results: Results) -> "Figure | None":
     """Draw how much of the objective's variance each parameter explains alone."""
-    found = results.importance
-    if found is None:
+    importance = results.importance
+    if importance is None:
         return None
-    shares = list(reversed(found.shares))
+    shares = list(reversed(importance.shares))
     figure, axes = single(
         "Which parameter mattered, and how much was luck?",
         "share of variance explained alone (first-order)",
@@ -120,8 +120,8 @@ def important(results: Results) -> "Figure | None":
     axes.barh(range(len(shares)), [share for _, share in shares], color=colours)
     axes.set_yticks(range(len(shares)), [name for name, _ in shares])
     axes.set_xlim(0, 1)
-    said = f"The forest explains {max(found.explained, 0):.0%} of unseen trials."
-    figure.supxlabel(said, x=0.01, ha="left", fontsize=SMALL, color=INK)
+    note = f"The forest explains {max(importance.explained, 0):.0%} of unseen trials."
+    figure.supxlabel(note, x=0.01, ha="left", fontsize=SMALL, color=INK)
     return figure
 
 
@@ -129,51 +129,55 @@ def slices(results: Results) -> "Figure | None":
     """Draw the objective against each parameter."""
     study = results.study
     paths = _varied(study)[:_MOST_AXES]
-    done = [t for t in study.trials if not math.isnan(t.result(study.best_objective))]
-    if not paths or len(done) < 2:
+    complete = [t for t in study.trials if not math.isnan(t.result(study.best_objective))]
+    if not paths or len(complete) < 2:
         return None
-    some = some_of(len(paths), len(_varied(study)), "parameters")
-    question = f"Where along each parameter do the good values lie{some}?"
-    places = [_Axis(study, path) for path in paths]
-    slanted = [place.slanted_letters for place in places]
+    shown_note = some_of(len(paths), len(_varied(study)), "parameters")
+    question = f"Where along each parameter do the good values lie{shown_note}?"
+    parameter_axes = [_Axis(study, path) for path in paths]
+    slanted = [axis.slanted_letters for axis in parameter_axes]
     figure, axes = panels(question, len(paths), height=2.3 + 0.03 * max(slanted, default=0))
-    for panel, path, place in zip(axes, paths, places, strict=True):
-        shown = [trial for trial in done if path in trial.params]
+    for panel, path, axis in zip(axes, paths, parameter_axes, strict=True):
+        shown = [trial for trial in complete if path in trial.params]
         panel.plot(
-            [place.at(trial.params[path]) for trial in shown],
+            [axis.at(trial.params[path]) for trial in shown],
             [trial.result(study.best_objective) for trial in shown],
             "o",
             color=COLOURS[0],
             markersize=3.5,
             alpha=0.6,
         )
-        panel.set_xticks(*place.ticks())
+        panel.set_xticks(*axis.ticks())
         panel.tick_params("x", labelsize=SMALL)
-        if place.slanted_letters:
+        if axis.slanted_letters:
             for text in panel.get_xticklabels():
                 text.set(rotation=35, ha="right", rotation_mode="anchor")
-        panel.set_xlabel(place.name, color=INK)
+        panel.set_xlabel(axis.name, color=INK)
         panel.set_ylabel(f"valid {title(study.objective).split()[-1]}", color=INK)
     return figure
 
 
 def _thread(
-    axes: "Axes", places: "list[_Axis]", trial: Trial, end: float | None = None, **how: Any
+    axes: "Axes",
+    parameter_axes: "list[_Axis]",
+    trial: Trial,
+    end: float | None = None,
+    **style: Any,
 ) -> None:
     """Draw a trial's line with a dot for each of its values, past axes on which it has none."""
-    points = [(place.at(trial.params.get(place.path)), y) for y, place in enumerate(places)]
+    points = [(axis.at(trial.params.get(axis.path)), y) for y, axis in enumerate(parameter_axes)]
     if end is not None:
-        points.append((end, len(places)))
-    there = np.array([point for point in points if not math.isnan(point[0])])
-    if len(there):
-        axes.plot(*there.T, marker="o", ms=2.2 * how["lw"] ** 0.5, **how)
+        points.append((end, len(parameter_axes)))
+    known_points = np.array([point for point in points if not math.isnan(point[0])])
+    if len(known_points):
+        axes.plot(*known_points.T, marker="o", ms=2.2 * style["lw"] ** 0.5, **style)
 
 
-def _label(axes: "Axes", y: float, places: list[float], texts: list[str]) -> None:
+def _label(axes: "Axes", y: float, positions: list[float], texts: list[str]) -> None:
     """Draw a parameter's axis and write under it what its values are called, as far as it fits."""
     axes.axhline(y, color=GREY, lw=0.6)
     letters = max(_LETTERS // len(texts), 4)
-    for x, text in zip(places, texts, strict=True):
+    for x, text in zip(positions, texts, strict=True):
         side = "left" if x < 0.02 else "right" if x > 0.98 else "center"
         short = text if len(text) <= letters else f"{text[: letters - 1]}…"
         write(axes, x, y + 0.22, short, ha=side)
@@ -184,13 +188,13 @@ class _Axis:
 
     def __init__(self, study: Study, path: str) -> None:
         self.path, self.name = path, study.name_of(path)
-        given = [t.params[path] for t in study.trials if t.params.get(path) is not None]
-        self.is_number = all(map(is_number, given))
-        self._levels = list(dict.fromkeys(map(value_label, given)))
+        values = [t.params[path] for t in study.trials if t.params.get(path) is not None]
+        self.is_number = all(map(is_number, values))
+        self._levels = list(dict.fromkeys(map(value_label, values)))
         domain = study.space.get("domains", {}).get(path, {})
-        positive = self.is_number and min(given) > 0
+        positive = self.is_number and min(values) > 0
         self._log = positive and (bool(domain.get("log")) or "log" in str(domain.get("kind", "")))
-        numbers = [self._scale(value) for value in given] if self.is_number else [0.0]
+        numbers = [self._scale(value) for value in values] if self.is_number else [0.0]
         self._low, self._high = min(numbers), max(numbers)
 
     @property
@@ -222,13 +226,13 @@ class _Axis:
             )
         if len(self._levels) <= 5:
             values = sorted({float(level) for level in self._levels})
-            apart: list[float] = []
+            spaced: list[float] = []
             for value in values:  # labels of neighbours would lie on each other
-                if not apart or self.at(value) - self.at(apart[-1]) > _APART:
-                    apart.append(value)
-            return [self.at(value) for value in apart], [f"{value:g}" for value in apart]
-        places = np.linspace(self._low, self._high, 4)
-        numbers = 10**places if self._log else places
+                if not spaced or self.at(value) - self.at(spaced[-1]) > _APART:
+                    spaced.append(value)
+            return [self.at(value) for value in spaced], [f"{value:g}" for value in spaced]
+        positions = np.linspace(self._low, self._high, 4)
+        numbers = 10**positions if self._log else positions
         return list(np.linspace(0, 1, 4)), [f"{number:.2g}" for number in numbers]
 
     def _scale(self, value: float) -> float:

@@ -62,14 +62,14 @@ def panels(
     rows = -(-count // columns)
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(WIDTH, height * rows), layout="constrained")
-        made = [figure.add_subplot(rows, columns, i + 1) for i in range(count)]
-        asked = textwrap.fill(question, 46)
-        figure.suptitle(asked, x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK)
-        for axes in made:
+        all_axes = [figure.add_subplot(rows, columns, i + 1) for i in range(count)]
+        title = textwrap.fill(question, 46)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK)
+        for axes in all_axes:
             axes.spines[["top", "right"]].set_visible(False)
             axes.grid(color=GREY, alpha=0.25, linewidth=0.6)
             axes.tick_params(colors=INK)
-    return figure, made
+    return figure, all_axes
 
 
 def single(question: str, x: str, y: str, height: float = 3.5) -> tuple["Figure", "Axes"]:
@@ -87,10 +87,10 @@ def halo(width: float = 2.5) -> Any:
     return withStroke(linewidth=width, foreground=PAPER)
 
 
-def write(axes: "Axes", x: float, y: float, text: str, **how: Any) -> None:
+def write(axes: "Axes", x: float, y: float, text: str, **style: Any) -> None:
     """Write on lines: a halo of the background keeps the text readable."""
-    how = {"fontsize": SMALL, "va": "center", "color": INK, "zorder": 5, **how}
-    axes.text(x, y, text, path_effects=[halo()], **how)
+    style = {"fontsize": SMALL, "va": "center", "color": INK, "zorder": 5, **style}
+    axes.text(x, y, text, path_effects=[halo()], **style)
 
 
 def name_panel(axes: "Axes", name: str) -> None:
@@ -98,9 +98,9 @@ def name_panel(axes: "Axes", name: str) -> None:
     axes.set_title(name, loc="left", fontsize=10, color=INK)
 
 
-def some_of(shown: int, of: int, what: str) -> str:
+def some_of(shown: int, total: int, things: str) -> str:
     """Return how many are shown, to end a question; empty if all are."""
-    return f" ({shown} of {of} {what})" if shown < of else ""
+    return f" ({shown} of {total} {things})" if shown < total else ""
 
 
 def legend_below(figure: "Figure") -> None:
@@ -182,8 +182,8 @@ class Colouring:
 
     def __init__(self, study: Study) -> None:
         colours = ((path, level_colours(study, path)) for path in study.paths)
-        fit = ((path, found) for path, found in colours if 2 <= len(found) <= len(COLOURS))
-        self.path, self._colours = next(fit, (None, {None: COLOURS[0]}))
+        usable = ((path, levels) for path, levels in colours if 2 <= len(levels) <= len(COLOURS))
+        self.path, self._colours = next(usable, (None, {None: COLOURS[0]}))
         """Factor whose levels are the groups; None if there is one group only."""
 
     def group(self, cell: Cell) -> str:

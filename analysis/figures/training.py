@@ -88,7 +88,9 @@ def _median_and_band(axes: "Axes", trials: Sequence[Trial], objective: str, colo
     for curve in curves:
         for epoch, value in curve.items():
             by_epoch.setdefault(epoch, []).append(value)
-    epochs = sorted(epoch for epoch, found in by_epoch.items() if len(found) >= len(curves) / 2)
+    epochs = sorted(
+        epoch for epoch, values_at in by_epoch.items() if len(values_at) >= len(curves) / 2
+    )
     if not epochs:
         return
     low, middle, high = zip(
@@ -101,19 +103,21 @@ def _median_and_band(axes: "Axes", trials: Sequence[Trial], objective: str, colo
 
 def early_final(results: Results) -> "Figure | None":
     """Draw how well early validation predicts the final order."""
-    found = results.ranks
-    if not found:
+    ranks = results.ranks
+    if not ranks:
         return None
     figure, axes = single(
         "Is pruning safe: do early ranks tell the final?",
         "training epoch",
         "rank correlation; share of trials",
     )
-    epochs = [early.epoch for early in found]
-    ahead = [early.winner_place for early in found]
-    rho = [early.correlation for early in found]
+    epochs = [rank.epoch for rank in ranks]
+    ahead_shares = [rank.winner_place for rank in ranks]
+    rho = [rank.correlation for rank in ranks]
     axes.plot(epochs, rho, "o-", color=COLOURS[0], markersize=3, label="Spearman, early with final")
-    axes.plot(epochs, ahead, "s--", color=COLOURS[1], markersize=3, label="ahead of the winner")
+    axes.plot(
+        epochs, ahead_shares, "s--", color=COLOURS[1], markersize=3, label="ahead of the winner"
+    )
     axes.axhline(0.5, color=GREY, lw=0.8)
     axes.set_ylim(min(0.0, *(r for r in rho if not math.isnan(r)), 0.0) - 0.03, 1.03)
     legend_below(figure)
@@ -122,17 +126,17 @@ def early_final(results: Results) -> "Figure | None":
 
 def pruning_saved(results: Results) -> "Figure | None":
     """Draw the epochs that pruned trials ran and those that they were spared."""
-    found = sorted(results.saved, key=lambda one: one.ran)
-    if not found:
+    saved = sorted(results.saved, key=lambda trial_saved: trial_saved.ran)
+    if not saved:
         return None
     figure, axes = single(
         "How much compute did pruning save?",
         "training epochs",
         "pruned trials",
-        height=min(2.0 + 0.12 * len(found), 6.0),
+        height=min(2.0 + 0.12 * len(saved), 6.0),
     )
-    y, ran = range(len(found)), [one.ran for one in found]
-    spared = [one.full - one.ran for one in found]
+    y, ran = range(len(saved)), [trial_saved.ran for trial_saved in saved]
+    spared = [trial_saved.full - trial_saved.ran for trial_saved in saved]
     axes.barh(y, ran, color=COLOURS[0], label=f"run ({sum(ran)})")
     axes.barh(y, spared, left=ran, color=COLOURS[5], alpha=0.5, label=f"saved ({sum(spared):.0f})")
     axes.set_yticks([])
@@ -239,14 +243,14 @@ def timeline(results: Results) -> "Figure | None":
         free = (i for i, end in enumerate(lanes) if end <= trial.start)
         lane = next(free, len(lanes))
         lanes[lane : lane + 1] = [trial.end]
-        left, width = (trial.start - begin) / unit, (trial.end - trial.start) / unit
+        bar_start, width = (trial.start - begin) / unit, (trial.end - trial.start) / unit
         colour = _STATES.get(trial.state, GREY)
         # The edge keeps trials apart that follow each other at once.
-        axes.barh(lane, width, left=left, height=0.8, color=colour, edgecolor=PAPER, lw=0.8)
+        axes.barh(lane, width, left=bar_start, height=0.8, color=colour, edgecolor=PAPER, lw=0.8)
         number = str(trial.number)
         if width > span * _DIGIT_SHARE * (len(number) + 1):
-            place = {"ha": "center", "va": "center", "fontsize": SMALL, "color": INK}
-            axes.text(left + width / 2, lane, number, **place, path_effects=[halo(2.0)])
+            text_style = {"ha": "center", "va": "center", "fontsize": SMALL, "color": INK}
+            axes.text(bar_start + width / 2, lane, number, **text_style, path_effects=[halo(2.0)])
     for state in dict.fromkeys(trial.state for trial in timed):
         axes.barh(0, 0, color=_STATES.get(state, GREY), label=state)
     every = -(-len(lanes) // 12)

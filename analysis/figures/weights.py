@@ -39,36 +39,43 @@ _LINEAR_ITEMS, _LINEAR_LEAST = 50, 0.1
 def weight_by_age(results: Results) -> "Figure | None":
     """Draw the learned weight against an interaction's age, early to late, and the static ones."""
     study = results.study
-    learned = [(name, w) for name, w in _learned(study) if w.is_by_age]
-    shown = learned[:_MOST]
+    trajectories = [(name, w) for name, w in _learned(study) if w.is_by_age]
+    shown = trajectories[:_MOST]
     if not shown:
         return None
-    some = some_of(len(shown), len(learned), "variants")
-    question = f"How much does an old interaction count, as learned{some}?"
+    shown_note = some_of(len(shown), len(trajectories), "variants")
+    question = f"How much does an old interaction count, as learned{shown_note}?"
     figure, axes = panels(question, len(shown), height=3.0)
     ages = np.unique(np.geomspace(1, max(shown[0][1].places[-1], 2) + 1, 60)) - 1
-    for panel, (name, found) in zip(axes, shown, strict=True):
-        curves = found.values.mean(axis=1)  # over diffusion steps, where each has a row
+    for panel, (name, trajectory) in zip(axes, shown, strict=True):
+        curves = trajectory.values.mean(axis=1)  # over diffusion steps, where each has a row
         curves = curves / np.maximum(curves[:, :1], 1e-12)
         for i in np.unique(np.linspace(0, len(curves) - 1, 8).round().astype(int)):
             late = i / max(len(curves) - 1, 1)
             ends = i in (0, len(curves) - 1)
             panel.plot(
-                np.array(found.places) + 1,
+                np.array(trajectory.places) + 1,
                 curves[i],
                 color=COLOURS[0],
                 alpha=0.25 + 0.75 * late,
                 lw=1 + late,
                 label=f"learned, at the {'end' if i else 'start'}" if ends else None,
             )
-        half = f"exponential, half-life {_HALF_LIFE:g} items"
-        panel.plot(ages + 1, 0.5 ** (ages / _HALF_LIFE), "--", color=COLOURS[1], lw=1, label=half)
+        half_life_label = f"exponential, half-life {_HALF_LIFE:g} items"
+        panel.plot(
+            ages + 1,
+            0.5 ** (ages / _HALF_LIFE),
+            "--",
+            color=COLOURS[1],
+            lw=1,
+            label=half_life_label,
+        )
         linear = 1 - (1 - _LINEAR_LEAST) * np.minimum(ages / (_LINEAR_ITEMS - 1), 1)
         label = f"linear, of {_LINEAR_ITEMS} items"
         panel.plot(ages + 1, linear, ":", color=COLOURS[2], lw=1.4, label=label)
         panel.set_xscale("log", base=2)
         panel.xaxis.set_major_formatter("{x:g}")
-        panel.set_xlim(1, min(max(found.places) + 1, 1024))
+        panel.set_xlim(1, min(max(trajectory.places) + 1, 1024))
         panel.set_ylim(0, None)
         panel.set_xlabel("age + 1 (items, log scale)", color=INK)
         name_panel(panel, name)
@@ -84,14 +91,14 @@ def mphate_panels(results: Results) -> "Figure | None":
     shown = [(n, w) for n, w in _learned(study) if len(w.epochs) > 4 and w.units[0].shape[1] > 2]
     if not shown:
         return None
-    some = some_of(min(len(shown), _MOST), len(shown), "variants")
+    shown_note = some_of(min(len(shown), _MOST), len(shown), "variants")
     shown = shown[:_MOST]
-    question = f"How did the learned weights move in training{some}?"
+    question = f"How did the learned weights move in training{shown_note}?"
     figure, axes = panels(question, len(shown), height=3.2)
-    for panel, (name, found) in zip(axes, shown, strict=True):
-        values, unit, numbers = found.units
-        points, kept = embed(values)
-        epochs = np.array(found.epochs)[kept]
+    for panel, (name, trajectory) in zip(axes, shown, strict=True):
+        values, unit, numbers = trajectory.units
+        points, slices = embed(values)
+        epochs = np.array(trajectory.epochs)[slices]
         for i in range(points.shape[1]):
             panel.plot(*points[:, i].T, color=GREY, lw=0.5, alpha=0.5, zorder=1)
         drawn = panel.scatter(
@@ -135,12 +142,14 @@ def _learned(study: Study) -> list[tuple[str, Trajectory]]:
 def _apart(ends: np.ndarray) -> list[int]:
     """Return the units to name: the first, the last, and those that lie clear of them."""
     span = np.ptp(ends, axis=0)
-    places = ends / np.where(span > 0, span, 1)
-    few = np.linspace(0, len(ends) - 1, min(len(ends), _MOST_NAMED)).round().astype(int).tolist()
-    order = [few[0], few[-1], *few[1:-1]]
+    positions = ends / np.where(span > 0, span, 1)
+    evenly_spaced = (
+        np.linspace(0, len(ends) - 1, min(len(ends), _MOST_NAMED)).round().astype(int).tolist()
+    )
+    order = [evenly_spaced[0], evenly_spaced[-1], *evenly_spaced[1:-1]]
     named: list[int] = []
     for i in order:
-        gaps = np.abs(places[named] - places[i])
+        gaps = np.abs(positions[named] - positions[i])
         if not named or ((gaps[:, 0] > _WIDTH) | (gaps[:, 1] > _HEIGHT)).all():
             named.append(i)
     return named

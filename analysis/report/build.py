@@ -41,7 +41,7 @@ def report_study(
     files.write_files(folder, texts)  # first: a figure that fails must not cost the table
     if with_figures:
         files.write_files(folder, _drawn(results, content, uri))
-    files.log_folder(client, study.run_id, folder, instead=True)
+    files.log_folder(client, study.run_id, folder, replace=True)
     files.describe_run(client, study.run_id, texts["report.md"])
     sys.stdout.write(f"report    {folder / ('index.html' if with_figures else 'report.md')}\n")
     sys.stdout.flush()
@@ -125,10 +125,10 @@ def _drawn(results: Results, content: ReportContent, uri: str) -> dict[str, str 
 
     drawn = figures.draw_all(results)
     svg = {name: figures.to_svg(figure, name) for name, figure in drawn.items()}
-    made: dict[str, str | bytes] = {"index.html": page(content, svg, uri)}
+    report_files: dict[str, str | bytes] = {"index.html": page(content, svg, uri)}
     for name, figure in drawn.items():
-        made |= _image_files(name, svg[name], figures.to_png(figure))
-    return made
+        report_files |= _image_files(name, svg[name], figures.to_png(figure))
+    return report_files
 
 
 def _image_files(name: str, svg: str, png: bytes) -> dict[str, str | bytes]:
@@ -157,5 +157,7 @@ def _show(content: ReportContent) -> None:
         sys.stdout.write(
             f"\n{summary_formats.plain_table(table)}\n\n{summary_formats.notes_text(table)}\n"
         )
-    said = [textwrap.fill(f"- {s}", width, subsequent_indent="  ") for s in content.sentences[1:]]
-    sys.stdout.write("\n" + "\n".join(said) + "\n")
+    bullets = [
+        textwrap.fill(f"- {s}", width, subsequent_indent="  ") for s in content.sentences[1:]
+    ]
+    sys.stdout.write("\n" + "\n".join(bullets) + "\n")

@@ -30,22 +30,22 @@ _NAME = title(METRIC)
 
 def sentences(results: Results) -> list[str]:
     """Return the conclusions, the answer to the question first; without empty ones."""
-    said = [answer(results), winner_sentence(results)]
+    texts = [answer(results), winner_sentence(results)]
     if results.confirmation is None:  # else it is the answer
-        said.append(confirmation_sentence(results.study, None, _NAME))
-    said.append(_control_counts(results.control))
-    said.append(users_sentence(results.users, results.control))
+        texts.append(confirmation_sentence(results.study, None, _NAME))
+    texts.append(_control_counts(results.control))
+    texts.append(users_sentence(results.users, results.control))
     if results.effects != results.control and not _is_one_factor(results):
-        said += _effect_sentences(results.effects)
-    said += [trend_sentence(trend, _NAME) for trend in results.trends]
-    said.append(_interaction_sentence(results.interactions))
-    said.append(_error_rate(results.families))
-    said += patience_sentences(results.patience)
-    said += _literature_sentences(results.literature)
-    said += [safety_sentence(results.ranks), saved_sentence(results.study, results.saved)]
+        texts += _effect_sentences(results.effects)
+    texts += [trend_sentence(trend, _NAME) for trend in results.trends]
+    texts.append(_interaction_sentence(results.interactions))
+    texts.append(_error_rate(results.families))
+    texts += patience_sentences(results.patience)
+    texts += _literature_sentences(results.literature)
+    texts += [safety_sentence(results.ranks), saved_sentence(results.study, results.saved)]
     for beside in results.others:
-        said += sentences_beside(beside, _NAME)
-    return [sentence for sentence in said if sentence]
+        texts += sentences_beside(beside, _NAME)
+    return [sentence for sentence in texts if sentence]
 
 
 def answer(results: Results) -> str:
@@ -81,23 +81,29 @@ def winner_sentence(results: Results) -> str:
 
 
 def _answer_of_control(results: Results) -> str:
-    found, control = results.control, results.study.control
+    comparisons, control = results.control, results.study.control
     assert control is not None
-    shown = sorted(filter(shows_difference, found), key=_distance, reverse=True)
-    judged = [c for c in found if c.verdict != "unknown"]
+    shown = sorted(filter(shows_difference, comparisons), key=_distance, reverse=True)
+    judged = [c for c in comparisons if c.verdict != "unknown"]
     if not shown:
         return _no_difference(judged, f"the control {control.label}", results.effects)
-    same = [c for c in judged if not shows_difference(c)]
-    noisy = [c.detectable for c in same if c.verdict == "within noise"]
+    undecided = [c for c in judged if not shows_difference(c)]
+    noisy = [c.detectable for c in undecided if c.verdict == "within noise"]
     typical = _plain(median(noisy)) if noisy else ""
-    could = f", and typically only one above about {typical} could have been" if noisy else ""
-    rest = f"; for the other {len(same)} no difference was shown{could}" if same else ""
+    detectable_clause = (
+        f", and typically only one above about {typical} could have been" if noisy else ""
+    )
+    undecided_clause = (
+        f"; for the other {len(undecided)} no difference was shown{detectable_clause}"
+        if undecided
+        else ""
+    )
     parts = ", ".join(_size(c) for c in shown[:3])
-    more = f" and {len(shown) - 3} more" if len(shown) > 3 else ""
-    what = "cell differs" if len(judged) == 1 else "cells differ"
+    more_clause = f" and {len(shown) - 3} more" if len(shown) > 3 else ""
+    verb = "cell differs" if len(judged) == 1 else "cells differ"
     return (
-        f"{len(shown)} of {len(judged)} {what} from the control {control.label} in {_NAME} on "
-        f"test: {parts}{more}{rest}{_averaged(results.effects, shown)}."
+        f"{len(shown)} of {len(judged)} {verb} from the control {control.label} in {_NAME} on "
+        f"test: {parts}{more_clause}{undecided_clause}{_averaged(results.effects, shown)}."
     )
 
 
@@ -106,27 +112,27 @@ def _no_difference(judged: Sequence[Comparison], base: str, effects: Sequence[Co
     same = [c for c in judged if c.verdict == "the same"]
     sizes = [c for c in judged if c.verdict == "within noise"]
     if not sizes:
-        who = "the cell" if len(same) == 1 else f"all {len(same)} cells"
-        return f"No difference: {who} and {base} gave the same {_NAME} on every seed."
+        subject = "the cell" if len(same) == 1 else f"all {len(same)} cells"
+        return f"No difference: {subject} and {base} gave the same {_NAME} on every seed."
     typical = median(c.detectable for c in sizes)
     bound, margin = _plain(typical), sizes[0].margin
     # The margin is a share of the reference's mean.
     relative = f" ({typical / margin * MARGIN:.1%})" if margin else ""
-    equal = [c for c in sizes if c.is_equivalent]
-    be = "is" if len(equal) == 1 else "are"
-    tost = (
-        f"; {len(equal)} of {len(judged)} {be} equivalent to it within {MARGIN:.0%}"
-        if equal
+    equivalent = [c for c in sizes if c.is_equivalent]
+    verb = "is" if len(equivalent) == 1 else "are"
+    equivalence_clause = (
+        f"; {len(equivalent)} of {len(judged)} {verb} equivalent to it within {MARGIN:.0%}"
+        if equivalent
         else f"; equivalence within {MARGIN:.0%} was not shown either"
     )
-    but = _averaged(effects, [])
+    averaged_clause = _averaged(effects, [])
     seeds = sizes[0].estimate.n
-    who = f"none of {len(judged)} cells differs"
-    who = f"{judged[0].label} does not differ" if len(judged) == 1 else who
+    subject = f"none of {len(judged)} cells differs"
+    subject = f"{judged[0].label} does not differ" if len(judged) == 1 else subject
     return (
-        f"No difference was shown: in {_NAME} on test {who} from {base} beyond noise, and with "
+        f"No difference was shown: in {_NAME} on test {subject} from {base} beyond noise, and with "
         f"these {seeds} seeds only differences above about {bound}{relative} could have been shown"
-        f"{tost}{but}."
+        f"{equivalence_clause}{averaged_clause}."
     )
 
 
@@ -175,9 +181,9 @@ def _size(comparison: Comparison) -> str:
     return f"{comparison.label} is {comparison.verdict} by {size}{share}"
 
 
-def _averaged(effects: Sequence[Comparison], said: Sequence[Comparison]) -> str:
+def _averaged(effects: Sequence[Comparison], mentioned: Sequence[Comparison]) -> str:
     """Return the largest main effect that was shown, unless a cell's difference is the same."""
-    sizes = {round(c.estimate.mean, 9) for c in said}
+    sizes = {round(c.estimate.mean, 9) for c in mentioned}
     shown = [c for c in effects if shows_difference(c) and round(c.estimate.mean, 9) not in sizes]
     if not shown:
         return ""
@@ -193,17 +199,17 @@ def _plain(size: float) -> str:
     return signed(size)[0].lstrip("+-")
 
 
-def _control_counts(found: Sequence[Comparison]) -> str:
-    if not is_judged(found):
+def _control_counts(comparisons: Sequence[Comparison]) -> str:
+    if not is_judged(comparisons):
         return ""
     names = ("better", "worse", "within noise", "the same")
-    counts = {name: sum(c.verdict == name for c in found) for name in names}
+    counts = {name: sum(c.verdict == name for c in comparisons) for name in names}
     parts = [f"{count} {name}" for name, count in counts.items() if count or name != "the same"]
-    unknown = sum(c.verdict == "unknown" for c in found)
-    more = f"; {unknown} have too few seeds to say" if unknown else ""
+    unknown = sum(c.verdict == "unknown" for c in comparisons)
+    unknown_clause = f"; {unknown} have too few seeds to say" if unknown else ""
     return (
-        f"Of {len(found)} cells against the control {found[0].reference}, {', '.join(parts)}{more} "
-        f"({_NAME}, paired by seed, Holm)."
+        f"Of {len(comparisons)} cells against the control {comparisons[0].reference}, "
+        f"{', '.join(parts)}{unknown_clause} ({_NAME}, paired by seed, Holm)."
     )
 
 
@@ -212,13 +218,13 @@ def _is_one_factor(results: Results) -> bool:
     return len(results.study.paths) == 1 and bool(results.control)
 
 
-def _effect_sentences(found: Sequence[Comparison]) -> list[str]:
+def _effect_sentences(effects: Sequence[Comparison]) -> list[str]:
     """Return each factor's effect: in full with few levels, else counted by verdict."""
-    said = []
-    for factor in dict.fromkeys(c.factor for c in found):
-        levels = [c for c in found if c.factor == factor and c.verdict != "unknown"]
+    sentences = []
+    for factor in dict.fromkeys(c.factor for c in effects):
+        levels = [c for c in effects if c.factor == factor and c.verdict != "unknown"]
         if len(levels) < _FEW:
-            said += [verdict_sentence(c, _NAME) for c in levels]
+            sentences += [verdict_sentence(c, _NAME) for c in levels]
             continue
         parts = []
         for verdict in ("better", "worse", "within noise", "the same"):
@@ -230,22 +236,27 @@ def _effect_sentences(found: Sequence[Comparison]) -> list[str]:
             if names:
                 parts.append(f"{verdict} {', '.join(names)}")
         base = levels[0].reference.removeprefix(f"{factor} ")
-        said.append(f"{factor} against {base}, all else equal: {'; '.join(parts)}.")
-    return said
+        sentences.append(f"{factor} against {base}, all else equal: {'; '.join(parts)}.")
+    return sentences
 
 
-def _interaction_sentence(found: Sequence[Comparison]) -> str:
-    judged = [c for c in found if c.verdict != "unknown"]
+def _interaction_sentence(interactions: Sequence[Comparison]) -> str:
+    judged = [c for c in interactions if c.verdict != "unknown"]
     if not judged:
         return ""
-    stand = [f"{c.label} ({c.estimate.mean:+.4f})" for c in judged if shows_difference(c)]
-    if stand:
-        names = list_some(stand, 6)
-        return f"{len(stand)} of {len(judged)} interactions stand out of the noise: {names}."
+    shown = [f"{c.label} ({c.estimate.mean:+.4f})" for c in judged if shows_difference(c)]
+    if shown:
+        names = list_some(shown, 6)
+        return f"{len(shown)} of {len(judged)} interactions stand out of the noise: {names}."
     noisy = [c.detectable for c in judged if c.verdict == "within noise"]
     bound = _plain(max(noisy)) if noisy else ""
-    could = f"; only interactions above about {bound} could have been shown" if noisy else ""
-    return f"None of {len(judged)} interactions of two factors stands out of the noise{could}."
+    detectable_clause = (
+        f"; only interactions above about {bound} could have been shown" if noisy else ""
+    )
+    return (
+        f"None of {len(judged)} interactions of two factors stands out of the noise"
+        f"{detectable_clause}."
+    )
 
 
 def _error_rate(families: Sequence[Sequence[Comparison]]) -> str:
@@ -263,15 +274,15 @@ def _error_rate(families: Sequence[Sequence[Comparison]]) -> str:
     )
 
 
-def _literature_sentences(found: Sequence[ReportedComparison]) -> list[str]:
+def _literature_sentences(rows: Sequence[ReportedComparison]) -> list[str]:
     """Return a sentence for each cell that the literature reports: ours, and each source's."""
-    sure = {True: ", outside our interval", False: ", inside our interval", None: ""}
-    said: dict[str, list[str]] = {}
-    for row in found:
+    interval_clauses = {True: ", outside our interval", False: ", inside our interval", None: ""}
+    by_cell: dict[str, list[str]] = {}
+    for row in rows:
         if f"test/{row.metric}" == METRIC:
             ours = f"{row.cell.variant} reaches {_NAME} {row.ours.mean:.4f}"
-            said.setdefault(ours, []).append(
+            by_cell.setdefault(ours, []).append(
                 f"{SOURCES[row.reported.source]} says {row.theirs:.4f}{row.elsewhere}"
-                f"{sure[row.exceeds]}"
+                f"{interval_clauses[row.exceeds]}"
             )
-    return [f"{ours}; {'; '.join(theirs)}." for ours, theirs in said.items()]
+    return [f"{ours}; {'; '.join(theirs)}." for ours, theirs in by_cell.items()]

@@ -87,16 +87,16 @@ def _tables(results: Results) -> Iterator[ReportTable | None]:
     yield cost_table(results.cost)
 
 
-def _judged(found: Sequence[Comparison]) -> Sequence[Comparison]:
+def _judged(comparisons: Sequence[Comparison]) -> Sequence[Comparison]:
     """Return a family of tests; nothing of one that has no verdict, for want of seeds."""
-    return found if is_judged(found) else ()
+    return comparisons if is_judged(comparisons) else ()
 
 
-def literature_table(found: Sequence[ReportedComparison]) -> ReportTable | None:
+def literature_table(comparisons: Sequence[ReportedComparison]) -> ReportTable | None:
     """Return our values beside the reported ones, with the difference; None without any."""
-    if not found:
+    if not comparisons:
         return None
-    words = {True: "yes", False: "no", None: NONE}
+    yes_no = {True: "yes", False: "no", None: NONE}
     rows = [
         (
             f"{row.cell.variant}{row.elsewhere}",
@@ -105,10 +105,10 @@ def literature_table(found: Sequence[ReportedComparison]) -> ReportTable | None:
             f"{row.ours.low:.4f} to {row.ours.high:.4f}" if row.ours.is_known else NONE,
             f"{row.theirs:.4f}",
             f"{row.difference:+.4f}\n{row.difference / row.theirs:+.1%}",
-            words[row.exceeds],
+            yes_no[row.exceeds],
             f"{row.reported.source} {row.reported.note}".strip(),
         )
-        for row in found
+        for row in comparisons
     ]
     head = (
         "variant",
@@ -120,15 +120,15 @@ def literature_table(found: Sequence[ReportedComparison]) -> ReportTable | None:
         "outside our interval",
         "source",
     )
-    sources = dict.fromkeys(row.reported.source for row in found)
-    said = "; ".join(f"{source}: {SOURCES[source]}" for source in sources)
-    note = f"Interval: Student's over our seeds; the literature reports none. {said}."
+    sources = dict.fromkeys(row.reported.source for row in comparisons)
+    legend = "; ".join(f"{source}: {SOURCES[source]}" for source in sources)
+    note = f"Interval: Student's over our seeds; the literature reports none. {legend}."
     return ReportTable("literature", "Beside the literature", head, tuple(rows), note)
 
 
 def failed_table(study: Study) -> ReportTable | None:
     """Return the failed trials and why they failed; they are in no mean."""
-    again = {
+    retry_notes = {
         trial.retry_of: f" (run again as {trial.number:04d})"
         for trial in all_trials(study)
         if trial.retry_of is not None
@@ -138,7 +138,7 @@ def failed_table(study: Study) -> ReportTable | None:
             f"{trial.number:04d}",
             label_of(tuple(trial.params.items())),
             NONE if trial.seed is None else str(trial.seed),
-            (trial.error or "not recorded") + again.get(trial.number, ""),
+            (trial.error or "not recorded") + retry_notes.get(trial.number, ""),
         )
         for trial in all_trials(study)
         if trial.state == "failed"

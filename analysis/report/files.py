@@ -77,17 +77,17 @@ def describe_run(client: "MlflowClient", run_id: str, markdown: str) -> None:
         client.set_tag(run_id, "mlflow.note.content", markdown)
 
 
-def log_folder(client: "MlflowClient", run_id: str, folder: Path, *, instead: bool = False) -> None:
+def log_folder(client: "MlflowClient", run_id: str, folder: Path, *, replace: bool = False) -> None:
     """Put the folder's files on the study's run; say so if MLflow does not take them.
 
     Args:
         client: client of the tracking server.
         run_id: the study's run.
         folder: the report's folder.
-        instead: whether they replace the files of an earlier report.
+        replace: whether they replace the files of an earlier report.
     """
     with _noting("the report", f"; it is in {folder}"):
-        if instead:
+        if replace:
             _remove_earlier(client, run_id)
         client.log_artifacts(run_id, str(folder), ARTIFACTS)
 
@@ -96,8 +96,8 @@ def _remove_earlier(client: "MlflowClient", run_id: str) -> None:
     """Remove the parts of an earlier report from the run."""
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-    there = {file.path for file in client.list_artifacts(run_id, ARTIFACTS)}
-    stale = [path for name in (*_PARTS, _PAGE) if (path := f"{ARTIFACTS}/{name}") in there]
+    existing = {file.path for file in client.list_artifacts(run_id, ARTIFACTS)}
+    stale = [path for name in (*_PARTS, _PAGE) if (path := f"{ARTIFACTS}/{name}") in existing]
     if stale:
         store = get_artifact_repository(str(client.get_run(run_id).info.artifact_uri))
         for path in stale:
@@ -105,18 +105,18 @@ def _remove_earlier(client: "MlflowClient", run_id: str) -> None:
 
 
 @contextmanager
-def _refusing(folder: Path, what: str) -> Iterator[None]:
+def _refusing(folder: Path, action: str) -> Iterator[None]:
     """Turn an error of the file system into one sentence."""
     try:
         yield
     except OSError as error:
         raise UserError(
-            f"The folder {folder} cannot be {what} ({error.strerror}); choose another --runs-dir."
+            f"The folder {folder} cannot be {action} ({error.strerror}); choose another --runs-dir."
         ) from None
 
 
 @contextmanager
-def _noting(what: str, where: str = "") -> Iterator[None]:
+def _noting(part: str, remedy: str = "") -> Iterator[None]:
     """Note on standard error that MLflow did not take something; the report itself is saved."""
     from mlflow.exceptions import MlflowException
 
@@ -124,4 +124,4 @@ def _noting(what: str, where: str = "") -> Iterator[None]:
         yield
     except (MlflowException, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        sys.stderr.write(f"note: MLflow did not take {what} ({reason}){where}\n")
+        sys.stderr.write(f"note: MLflow did not take {part} ({reason}){remedy}\n")

@@ -206,9 +206,9 @@ def _link_note(tracking_uri: str) -> str:
 def _rows(rows: Sequence[Sequence[str]], head: Collection[str]) -> Iterator[HtmlRow]:
     judged = "verdict" in head
     for row in rows:
-        first, *others = map(_cell, row)
-        verdict = others[-1].text if judged and others else ""
-        yield HtmlRow((HtmlCell(first.text, first.more, first.kind, verdict), *others))
+        first, *other_cells = map(_cell, row)
+        verdict = other_cells[-1].text if judged and other_cells else ""
+        yield HtmlRow((HtmlCell(first.text, first.more, first.kind, verdict), *other_cells))
 
 
 def _cell(text: str) -> HtmlCell:

@@ -56,10 +56,12 @@ def state_sentence(study: Study) -> str:
     states = ("running", "interrupted", "pruned", "failed")
     counts = {state: study.count(state) for state in states}
     counts["not begun"] = planned - len(study.trials)
-    others = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-    said = f"{complete} of {planned} trials complete"
+    other_states = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    summary = f"{complete} of {planned} trials complete"
     return (
-        f"{said}; {planned - complete} missing: {others}." if others else f"{said}, none missing."
+        f"{summary}; {planned - complete} missing: {other_states}."
+        if other_states
+        else f"{summary}, none missing."
     )
 
 
@@ -79,19 +81,22 @@ def _notes(study: Study, rows: tuple[Cell, ...], labels: tuple[str, ...]) -> lis
     if any(cell.is_control for cell in rows):
         notes.append("* marks the control, which the others are compared with.")
     if study.is_sampled:
-        there = len(study.ranked())
-        each = ", each variant's best among them" if len({c.variant for c in rows}) > 1 else ""
+        num_points = len(study.ranked())
+        variant_note = (
+            ", each variant's best among them" if len({c.variant for c in rows}) > 1 else ""
+        )
         notes.append(
-            f"The best {len(rows)} of {there} points with a result, by {study.objective}{each}:"
+            f"The best {len(rows)} of {num_points} points with a result, by {study.objective}"
+            f"{variant_note}:"
         )
         notes += [
             f"  {label}  {values_of(study, c.params)}"
             for label, c in zip(labels, rows, strict=True)
         ]
-    spread = any(not math.isnan(cell.deviation(study.best_objective)) for cell in rows)
+    has_deviation = any(not math.isnan(cell.deviation(study.best_objective)) for cell in rows)
     notes.append(
         "Mean over the seeds of complete trials (n); ± is their sample standard deviation."
-        if spread
+        if has_deviation
         else "One seed for each row, so how much chance moves a value is unknown."
     )
     notes += [selection_sentence(study), state_sentence(study)]
@@ -105,12 +110,14 @@ def _pruned(study: Study) -> str:
     if len(cells) > _FEW:
         epochs = sorted(epoch for cell in cells for epoch in cell.pruned_epochs())
         return f"{len(epochs)} trials, at epochs {epochs[0]} to {epochs[-1]}"
-    said = []
+    phrases = []
     for cell in cells:
         epochs = cell.pruned_epochs()
-        at = ", ".join(map(str, epochs))
-        said.append(f"{cell_name(study, cell)} at epoch{'s' if len(epochs) > 1 else ''} {at}")
-    return ", ".join(said)
+        epoch_list = ", ".join(map(str, epochs))
+        phrases.append(
+            f"{cell_name(study, cell)} at epoch{'s' if len(epochs) > 1 else ''} {epoch_list}"
+        )
+    return ", ".join(phrases)
 
 
 def _literature_notes(reported: tuple[tuple[ReportedComparison, ...], ...]) -> list[str]:
@@ -123,7 +130,7 @@ def _literature_notes(reported: tuple[tuple[ReportedComparison, ...], ...]) -> l
 
 
 def _top(study: Study) -> list[Cell]:
-    best, leaders = study.ranked(), study.best_per_variant()
-    others = [cell for cell in best if cell not in leaders]
-    kept = leaders + others[: max(0, TOP - len(leaders))]
-    return [cell for cell in best if cell in kept]
+    best, variant_bests = study.ranked(), study.best_per_variant()
+    other_cells = [cell for cell in best if cell not in variant_bests]
+    shown = variant_bests + other_cells[: max(0, TOP - len(variant_bests))]
+    return [cell for cell in best if cell in shown]

@@ -28,13 +28,13 @@ def rich_table(table: SummaryTable, width: int) -> "RichTable":
     from rich.table import Table as RichTable
 
     head, rows = _texts(table, width)
-    made = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
+    result = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
     for i, name in enumerate(head):
-        made.add_column(name, justify="right" if i else "left", no_wrap=bool(i), overflow="fold")
+        result.add_column(name, justify="right" if i else "left", no_wrap=bool(i), overflow="fold")
     for row in rows:
         style = "bold" if row.is_control else "dim" if row.is_reported else None
-        made.add_row(*row.texts, style=style)
-    return made
+        result.add_row(*row.texts, style=style)
+    return result
 
 
 def plain_table(table: SummaryTable, width: int = NARROW) -> str:
@@ -42,16 +42,16 @@ def plain_table(table: SummaryTable, width: int = NARROW) -> str:
     head, rows = _texts(table, width)
     split = [[text.split("\n") for text in row] for row in (head, *(r.texts for r in rows))]
     widths = [max(len(part) for row in split for part in row[i]) for i in range(len(head))]
-    room = width - sum(widths)
-    gap = "  " if room >= 2 * len(widths[1:]) else " "
-    widths[0] = max(8, min(widths[0], widths[0] + room - len(gap) * len(widths[1:])))
+    free = width - sum(widths)
+    gap = "  " if free >= 2 * len(widths[1:]) else " "
+    widths[0] = max(8, min(widths[0], widths[0] + free - len(gap) * len(widths[1:])))
     lines: list[str] = []
     for parts in split:
         parts[0] = textwrap.wrap(parts[0][0], widths[0]) or [""]
         for line in range(max(map(len, parts))):
             texts = [part[line] if line < len(part) else "" for part in parts]
-            first, *others = zip(texts, widths, strict=True)
-            padded = [first[0].ljust(first[1]), *(text.rjust(room) for text, room in others)]
+            first, *other_columns = zip(texts, widths, strict=True)
+            padded = [first[0].ljust(first[1]), *(text.rjust(n) for text, n in other_columns)]
             lines.append(gap.join(padded).rstrip())
         if parts is split[0]:
             lines.append("-" * (sum(widths) + len(gap) * len(widths[1:])))
@@ -67,7 +67,7 @@ def markdown_table(table: SummaryTable, answer: str = "") -> str:
     """Return the table with its heading and notes as Markdown, the answer first if given."""
     study = table.study
     head = [table.label_name, *map(title, table.metrics), "n", "pruned", "failed", "pruned at"]
-    where = f"Dataset {study.dataset}, {study.tags.get('protocol', 'unknown')} split."
+    dataset_line = f"Dataset {study.dataset}, {study.tags.get('protocol', 'unknown')} split."
     rows: list[list[str]] = []
     for cell, label, reported in zip(table.rows, table.labels, table.reported, strict=True):
         shown = markdown_text(label)
@@ -79,7 +79,7 @@ def markdown_table(table: SummaryTable, answer: str = "") -> str:
             rows.append([f"*{markdown_text(name)}*", *texts, "", "", "", ""])
     notes = [f"- {markdown_text(note)}" for note in table.notes if not note.startswith("*")]
     parts = [f"# {markdown_text(study.name)}", markdown_text(study.question)]
-    parts += [f"**{markdown_text(answer)}**" if answer else "", markdown_text(where)]
+    parts += [f"**{markdown_text(answer)}**" if answer else "", markdown_text(dataset_line)]
     parts += ["\n".join(markdown_lines(head, rows)), "\n".join(notes)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
@@ -104,23 +104,29 @@ def csv_table(table: SummaryTable) -> str:
     its value, ours minus it, and whether it lies outside our 95 % interval.
     """
     paths = table.study.paths
-    columns = [f"{metric} {what}" for metric in table.metrics for what in ("mean", "sd")]
+    columns = [f"{metric} {statistic}" for metric in table.metrics for statistic in ("mean", "sd")]
     by_column = [{_column(row): row for row in reported} for reported in table.reported]
-    beside = list(dict.fromkeys(column for row in by_column for column in row))
+    reported_columns = list(dict.fromkeys(column for row in by_column for column in row))
     counts = ["complete", "pruned", "failed", "pruned_at"]
-    whats = ("{}", "minus {}", "outside by {}")
-    theirs = [f"{metric} {what.format(source)}" for source, metric in beside for what in whats]
-    rows = [[*paths, "control", *columns, *counts, *theirs]]
+    templates = ("{}", "minus {}", "outside by {}")
+    reported_head = [
+        f"{metric} {template.format(source)}"
+        for source, metric in reported_columns
+        for template in templates
+    ]
+    rows = [[*paths, "control", *columns, *counts, *reported_head]]
     for cell, reported in zip(table.rows, by_column, strict=True):
         params = dict(cell.params)
-        given = [_csv(params[path]) if path in params else "" for path in paths]
+        param_values = [_csv(params[path]) if path in params else "" for path in paths]
         values = [v for m in table.metrics for v in (cell.mean(m), cell.deviation(m))]
         numbers = ["" if math.isnan(value) else repr(value) for value in values]
         epochs = " ".join(map(str, cell.pruned_epochs()))
         trials = [str(cell.count(state)) for state in counts[:-1]]
-        quoted = [text for column in beside for text in _csv_reported(reported.get(column))]
+        reported_values = [
+            text for column in reported_columns for text in _csv_reported(reported.get(column))
+        ]
         control = str(cell.is_control).lower()
-        rows.append([*given, control, *numbers, *trials, epochs, *quoted])
+        rows.append([*param_values, control, *numbers, *trials, epochs, *reported_values])
     return csv_text(rows)
 
 
@@ -172,8 +178,8 @@ def _texts(table: SummaryTable, width: int) -> tuple[list[str], list[_Row]]:
     beside = widest + _BESIDE * len(table.metrics) + 20 <= width
     head = [table.label_name, *(title(m).replace(" ", "\n") for m in table.metrics)]
     # A column of nothing is left out: labels need the room.
-    lost = [s for s in ("pruned", "failed") if any(cell.count(s) for cell in table.rows)]
-    states = ["complete", *lost]
+    extra_states = [s for s in ("pruned", "failed") if any(cell.count(s) for cell in table.rows)]
+    states = ["complete", *extra_states]
     rows = []
     for cell, label, reported in zip(table.rows, table.labels, table.reported, strict=True):
         name = label + (" *" if cell.is_control else "")

@@ -52,9 +52,10 @@ def short_path(path: str) -> str:
 
 def short_paths(paths: Sequence[str]) -> dict[str, str]:
     """Return each parameter's last name, or its whole path where two end alike."""
-    own = [short_path(path) for path in paths]
+    names = [short_path(path) for path in paths]
     return {
-        path: name if own.count(name) == 1 else path for path, name in zip(paths, own, strict=True)
+        path: name if names.count(name) == 1 else path
+        for path, name in zip(paths, names, strict=True)
     }
 
 
@@ -88,8 +89,8 @@ def label_of(params: Sequence[tuple[str, Any]], between: str = "·") -> str:
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return a nested configuration by dotted path."""
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for key, value in config.items():
         path = f"{prefix}{key}"
-        found |= flat(value, f"{path}.") if isinstance(value, Mapping) else {path: value}
-    return found
+        result |= flat(value, f"{path}.") if isinstance(value, Mapping) else {path: value}
+    return result

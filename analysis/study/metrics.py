@@ -10,5 +10,5 @@ METRIC = "test/recall@20"
 def title(metric: str) -> str:
     """Return a metric's heading: `test/recall@20` is `R@20`, a validation value `valid R@20`."""
     *_, split, name = metric.split("/")
-    own = name.replace("recall", "R").replace("ndcg", "N")
-    return own if split == "test" else f"{split} {own}"
+    short = name.replace("recall", "R").replace("ndcg", "N")
+    return short if split == "test" else f"{split} {short}"

@@ -61,13 +61,13 @@ def read_study(client: "MlflowClient", name: str, identity: str = "") -> Study:
         reason = str(error).splitlines()[0]
         raise UserError(f"MLflow does not answer ({reason}); check --tracking-uri.") from None
     parent = None
-    known: list[str] = []
+    names: list[str] = []
     if experiment is not None:
         parents = list(_runs(client, experiment.experiment_id, f"tags.{schema.KIND} = 'study'"))
-        known = sorted({run.data.tags.get(schema.STUDY, "") for run in parents})
+        names = sorted({run.data.tags.get(schema.STUDY, "") for run in parents})
         parent = _one_of(name, parents, identity)
     if experiment is None or parent is None:
-        raise UserError(_unknown(name, known))
+        raise UserError(_unknown(name, names))
     children = _runs(
         client,
         experiment.experiment_id,
@@ -75,19 +75,19 @@ def read_study(client: "MlflowClient", name: str, identity: str = "") -> Study:
     )
     commits = parent.data.tags.get(schema.COMMIT, "")
     trials = sorted((_trial(run, commits) for run in children), key=lambda trial: trial.number)
-    again = {trial.retry_of for trial in trials}
-    standing = [trial for trial in trials if trial.number not in again]
+    retried = {trial.retry_of for trial in trials}
+    current = [trial for trial in trials if trial.number not in retried]
     run_id = parent.info.run_id
     return Study(
         name=name,
         tags=dict(parent.data.tags),
         space=_artifact(client, run_id, schema.SPACE_FILE),
-        trials=tuple(trial for trial in standing if not trial.role),
+        trials=tuple(trial for trial in current if not trial.role),
         run_id=run_id,
         experiment_id=experiment.experiment_id,
-        superseded=tuple(trial for trial in trials if trial.number in again),
+        superseded=tuple(trial for trial in trials if trial.number in retried),
         environments=tuple(_environments(client, run_id)),
-        confirmation_trials=tuple(trial for trial in standing if trial.role),
+        confirmation_trials=tuple(trial for trial in current if trial.role),
         start=_seconds(parent.info.start_time),
         end=_seconds(parent.info.end_time),
         sessions=_sessions(parent.data.tags.get(schema.SESSIONS, "[]")),
@@ -97,23 +97,23 @@ def read_study(client: "MlflowClient", name: str, identity: str = "") -> Study:
 def _one_of(name: str, parents: Sequence["Run"], identity: str) -> "Run | None":
     """Return the study's run; if several have the name, say on standard error which it is."""
     named = [run for run in parents if run.data.tags.get(schema.STUDY) == name]
-    meant = [run for run in named if run.data.tags.get(schema.STUDY_ID, "") == identity]
-    newest = max(meant or named, key=lambda run: run.info.start_time, default=None)
-    if len(named) > 1 and not (identity and meant) and newest is not None:
-        began = datetime.fromtimestamp(newest.info.start_time / 1000, UTC)
+    matching = [run for run in named if run.data.tags.get(schema.STUDY_ID, "") == identity]
+    newest = max(matching or named, key=lambda run: run.info.start_time, default=None)
+    if len(named) > 1 and not (identity and matching) and newest is not None:
+        start = datetime.fromtimestamp(newest.info.start_time / 1000, UTC)
         sys.stderr.write(
             f"note: MLflow has {len(named)} studies named {name}; shown is the one that began on "
-            f"{began:%Y-%m-%d %H:%M} UTC\n"
+            f"{start:%Y-%m-%d %H:%M} UTC\n"
         )
     return newest
 
 
-def _unknown(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+def _unknown(name: str, names: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
     if close:
         return f"No study named {name!r} in MLflow; the nearest names are {', '.join(close)}."
-    if known:
-        return f"No study named {name!r} in MLflow; it knows {', '.join(known[:10])}."
+    if names:
+        return f"No study named {name!r} in MLflow; it knows {', '.join(names[:10])}."
     return f"No study named {name!r} in MLflow, and no other; run one with tune_runner first."
 
 
@@ -136,8 +136,8 @@ def with_weights(client: "MlflowClient", study: Study) -> Study:
     trials = []
     for trial in study.trials:
         if trial.state == "complete" and (in_space or "learned" in trial.variant):
-            found = _artifact(client, trial.run_id, schema.WEIGHTS_FILE)
-            trial = replace(trial, weights=from_record(found))
+            record = _artifact(client, trial.run_id, schema.WEIGHTS_FILE)
+            trial = replace(trial, weights=from_record(record))
         trials.append(trial)
     return replace(study, trials=tuple(trials))
 
@@ -152,8 +152,8 @@ def with_users(client: "MlflowClient", study: Study) -> Study:
     trials = []
     for trial in study.trials:
         if trial.state == "complete":
-            found = _artifact(client, trial.run_id, schema.USERS_FILE)
-            pairs = zip(found.get("users", ()), found.get("values", ()), strict=True)
+            record = _artifact(client, trial.run_id, schema.USERS_FILE)
+            pairs = zip(record.get("users", ()), record.get("values", ()), strict=True)
             trial = replace(trial, users=dict(pairs))
         trials.append(trial)
     return replace(study, trials=tuple(trials))
@@ -232,10 +232,10 @@ def _environments(client: "MlflowClient", run_id: str) -> Iterator[dict[str, Any
     stem, suffix = schema.ENVIRONMENT_FILE.split(".")
     for number in itertools.count(1):
         name = f"{stem}_{number}.{suffix}" if number > 1 else schema.ENVIRONMENT_FILE
-        found = _artifact(client, run_id, name)
-        if not found:
+        environment = _artifact(client, run_id, name)
+        if not environment:
             return
-        yield found
+        yield environment
 
 
 def _artifact(client: "MlflowClient", run_id: str, name: str) -> dict[str, Any]:
@@ -245,7 +245,7 @@ def _artifact(client: "MlflowClient", run_id: str, name: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         try:
             path = client.download_artifacts(run_id, name, folder)
-            found = json.loads(Path(path).read_text(encoding="utf-8"))
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
         except (MlflowException, OSError, ValueError):
             return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}

@@ -190,9 +190,9 @@ class Study:
         """Cells that were run again on fresh seeds, with those seeds only."""
         return self._cells_of(self.confirmation_trials)
 
-    def _cells_of(self, given: Sequence[Trial]) -> tuple[Cell, ...]:
+    def _cells_of(self, all_trials: Sequence[Trial]) -> tuple[Cell, ...]:
         groups: dict[str, list[Trial]] = {}
-        for trial in given:
+        for trial in all_trials:
             groups.setdefault(repr(sorted(trial.params.items())), []).append(trial)
         cells = []
         for trials in groups.values():
@@ -229,11 +229,11 @@ class Study:
     @property
     def distinct_trials(self) -> list[Trial]:
         """Complete trials; of several with the same parameters and seed the first one."""
-        found: dict[str, Trial] = {}
+        by_identity: dict[str, Trial] = {}
         for trial in self.trials:
             if trial.state == "complete":
-                found.setdefault(repr((sorted(trial.params.items()), trial.seed)), trial)
-        return list(found.values())
+                by_identity.setdefault(repr((sorted(trial.params.items()), trial.seed)), trial)
+        return list(by_identity.values())
 
     def count(self, state: str) -> int:
         """Return how many trials are in a state."""
@@ -242,8 +242,8 @@ class Study:
     def ranked(self) -> list[Cell]:
         """Return the cells that have results, the best mean of the objective first."""
         key, sign = self.best_objective, -1 if self.maximize else 1
-        found = [cell for cell in self.cells if not math.isnan(cell.mean(key))]
-        return sorted(found, key=lambda cell: (sign * cell.mean(key), cell.trials[0].number))
+        cells = [cell for cell in self.cells if not math.isnan(cell.mean(key))]
+        return sorted(cells, key=lambda cell: (sign * cell.mean(key), cell.trials[0].number))
 
     def best_per_variant(self) -> list[Cell]:
         """Return each variant's best cell by validation, the best variant first."""
@@ -254,8 +254,8 @@ class Study:
 
     def _paths(self, params: Mapping[str, Any]) -> list[str]:
         domains = list(self.space.get("domains", {}))
-        known = [path for path in domains if path in params]
-        return [*known, *(path for path in params if path not in known)]
+        in_order = [path for path in domains if path in params]
+        return [*in_order, *(path for path in params if path not in in_order)]
 
     def _is_control(self, params: dict[str, Any]) -> bool:
         control = self.space.get("control")

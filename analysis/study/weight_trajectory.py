@@ -39,14 +39,14 @@ class Trajectory:
         return moved, "age in items" if self.is_by_age else "place in the history", self.places
 
 
-def from_record(found: Mapping[str, Any]) -> Trajectory | None:
+def from_record(record: Mapping[str, Any]) -> Trajectory | None:
     """Return the trajectory of a trial's artifact; None for one without it."""
-    if not found.get("epochs"):
+    if not record.get("epochs"):
         return None
-    places = found.get("ages") or found.get("slots") or ()
+    places = record.get("ages") or record.get("slots") or ()
     return Trajectory(
-        str(found.get("weighting", "")),
-        tuple(int(epoch) for epoch in found["epochs"]),
+        str(record.get("weighting", "")),
+        tuple(int(epoch) for epoch in record["epochs"]),
         tuple(float(place) for place in places),
-        np.array(found["weights"], dtype=np.float64),
+        np.array(record["weights"], dtype=np.float64),
     )
