@@ -1,8 +1,8 @@
-"""What it is worth to let the C library keep freed memory (diffrec.runtime.memory).
+"""Speed-up from letting the C library keep freed memory (diffrec.runtime.memory).
 
     python benchmarks/allocator.py
 
-Each setting needs a process of its own, since it cannot be taken back; processes take turns.
+Each setting needs a process of its own, since it cannot be undone; processes take turns.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from diffrec.runtime.memory import retain_freed_memory
 
 
 def main() -> None:
-    """Start the processes in turn and print the least seconds of each setting."""
+    """Start the processes in turn and print the smallest seconds of each setting."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--child", choices=("kept", "given back"))

@@ -1,4 +1,4 @@
-"""The reverse chain in the hidden layer against the plain one over all items, and its own products.
+"""Times the reverse chain in the hidden layer, the plain one over all items, and its products.
 
     python benchmarks/chain.py
     python benchmarks/chain.py --users 256 --threads 2
@@ -47,17 +47,17 @@ def main() -> None:
     with torch.no_grad():
         error = float((collapsed() - plain()).abs().max() / plain().std())
         works = {"plain": plain, "fp32": collapsed, "bf16": shorter}
-        found = interleaved(works, repeats=args.repeats)
+        seconds = interleaved(works, repeats=args.repeats)
     print(f"{args.users} users, {args.items} items, T = {config.diffusion.num_steps}; {machine()}")
     print(f"largest difference of the two in fp32: {error:.1e} standard deviations of the scores")
     rows = [("chain", "wall s", "CPU s", "plain / it", "of its products")]
     kinds = {"fp32": torch.float32, "bf16": torch.bfloat16}
-    for name, (wall, cpu) in found.items():
+    for name, (wall, cpu) in seconds.items():
         part = ""
         if name in kinds:
             rate = max(product_rate(n, kinds[name], time.perf_counter) for n in (512, 1024) * 2)
             part = f"{args.users * scoring_work(model) / rate / wall:.2f}"
-        rows.append((name, f"{wall:.2f}", f"{cpu:.2f}", f"{found['plain'][0] / wall:.1f}", part))
+        rows.append((name, f"{wall:.2f}", f"{cpu:.2f}", f"{seconds['plain'][0] / wall:.1f}", part))
     report(rows)
 
 

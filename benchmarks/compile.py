@@ -1,4 +1,4 @@
-"""A training step with and without torch.compile, and what compiling costs first.
+"""Times a training step with and without torch.compile, and the compilation.
 
     python benchmarks/compile.py --threads 1
     python benchmarks/compile.py --device cuda --mode reduce-overhead    # CUDA graphs
@@ -37,16 +37,21 @@ def main() -> None:
     compiled.model.training_loss = loss  # type: ignore[method-assign]
     started = time.perf_counter()
     compiled.next_epoch()
-    first = time.perf_counter() - started
-    found = interleaved(
+    first_epoch = time.perf_counter() - started
+    seconds = interleaved(
         {"eager": plain.next_epoch, "compiled": compiled.next_epoch}, repeats=args.repeats
     )
-    eager, after = (found[name][0] / args.steps for name in ("eager", "compiled"))
+    eager, after = (seconds[name][0] / args.steps for name in ("eager", "compiled"))
     print(machine(args.device))
     report(
         [
             ("step, eager, ms", "compiled, ms", "ratio", "first epoch with compiling, s"),
-            (f"{eager * 1e3:.1f}", f"{after * 1e3:.1f}", f"{eager / after:.2f}", f"{first:.0f}"),
+            (
+                f"{eager * 1e3:.1f}",
+                f"{after * 1e3:.1f}",
+                f"{eager / after:.2f}",
+                f"{first_epoch:.0f}",
+            ),
         ]
     )
 

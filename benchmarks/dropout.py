@@ -1,4 +1,4 @@
-"""Our dropout against torch's, on a batch of histories.
+"""Times our dropout and torch's on a batch of histories.
 
 python benchmarks/dropout.py
 """
@@ -27,7 +27,7 @@ def main() -> None:
     x, weight = torch.rand(args.rows, args.items), torch.rand(args.units, args.items)
     ours, torchs = Dropout(0.5), nn.Dropout(0.5)
     inplace, spare = Dropout(0.5, inplace=True), x.clone()
-    found = interleaved(
+    seconds = interleaved(
         {
             "torch's": lambda: torchs(x),
             "ours": lambda: ours(x),
@@ -38,7 +38,7 @@ def main() -> None:
     )
     print(machine())
     rows = [("what", "ms", "CPU ms")]
-    report(rows + [(n, f"{1e3 * w:.2f}", f"{1e3 * c:.2f}") for n, (w, c) in found.items()])
+    report(rows + [(n, f"{1e3 * w:.2f}", f"{1e3 * c:.2f}") for n, (w, c) in seconds.items()])
 
 
 if __name__ == "__main__":

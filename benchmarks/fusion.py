@@ -1,12 +1,12 @@
-"""Trials trained as one batched computation against the same trials one after the other.
+"""Compares trials trained as one batched computation with the same trials one after the other.
 
     python benchmarks/fusion.py                                  # this CPU, one thread
     python benchmarks/fusion.py --device cuda --trials 1 4 16 64 --rounds 5
 
-Both ways are timed in turn, an epoch of every trial each, so that whatever else the machine does
-meets both. On a CPU the time is the process's own (user and system), on a GPU that of the clock.
-`ratio` is how many times the trials an hour fusion gives; validation, which is not fused, is left
-out. What was measured stands in benchmarks/README.md.
+Both ways are timed in turn, an epoch of every trial each, so that other load on the machine slows
+both. On a CPU the time is the process's own (user and system), on a GPU that of the clock.
+`ratio` is the speed-up in trials per hour; validation, which is not fused, is left out. Results are
+in benchmarks/README.md.
 """
 
 import argparse
@@ -61,19 +61,19 @@ def compare(
 ) -> tuple[float, float]:
     """Return the seconds of an epoch of `count` trials (one by one, fused), medians of `rounds`."""
     values = [_ENDLESS | {"seed": seed} for seed in range(1, count + 1)]
-    apart = [build_run(config.replace_values(v), split, device=device) for v in values]
+    single = [build_run(config.replace_values(v), split, device=device) for v in values]
     fused = FusedRuns([build_run(config.replace_values(v), split, device=device) for v in values])
 
     def one_by_one() -> None:
-        for run in apart:
+        for run in single:
             run.next_epoch()
 
     times: tuple[list[float], list[float]] = ([], [])
     for turn in range(rounds + 1):
-        for kept, train in zip(times, (one_by_one, fused.next_epoch), strict=True):
+        for series, train in zip(times, (one_by_one, fused.next_epoch), strict=True):
             seconds = timed(train, device)
             if turn:  # the first warms up
-                kept.append(seconds)
+                series.append(seconds)
     return statistics.median(times[0]), statistics.median(times[1])
 
 
@@ -99,17 +99,17 @@ def main() -> None:
     gpu = torch.cuda.get_device_name() if args.device == "cuda" else None
     for name, (config, split) in cases().items():
         for count in args.trials if args.case in (None, name) else ():
-            apart, fused = compare(config, split, count, args.rounds, args.device)
-            found = {
+            single_seconds, fused_seconds = compare(config, split, count, args.rounds, args.device)
+            row = {
                 "case": name,
                 "trials": count,
-                "apart_seconds": round(apart, 4),
-                "fused_seconds": round(fused, 4),
-                "ratio": round(apart / fused, 2),
+                "apart_seconds": round(single_seconds, 4),
+                "fused_seconds": round(fused_seconds, 4),
+                "ratio": round(single_seconds / fused_seconds, 2),
                 "machine": gpu or platform.processor() or platform.machine(),
                 "torch": torch.__version__,
             }
-            sys.stdout.write(json.dumps(found) + "\n")
+            sys.stdout.write(json.dumps(row) + "\n")
             sys.stdout.flush()
 
 

@@ -1,4 +1,4 @@
-"""Which part of the machine's rate of matrix products a training step achieves.
+"""Fraction of the machine's peak rate of matrix products that a training step achieves.
 
     python benchmarks/gemm.py --threads 1
     python benchmarks/gemm.py --items 178181 --hidden 1000 --steps 1

@@ -1,4 +1,4 @@
-"""How time and memory grow with users, items, interactions and steps: docs/figures/growth.svg.
+"""Growth of time and memory with users, items, interactions and steps: docs/figures/growth.svg.
 
     python benchmarks/growth.py                # small sizes: minutes
     python benchmarks/growth.py --scale 4      # four times as large

@@ -1,12 +1,12 @@
-"""Does a study survive being killed? Kills drivers, workers and Ray's own processes, counts harm.
+"""Kills drivers, workers and Ray's own processes of studies, and counts the harm.
 
     python benchmarks/kills.py --drivers 20 --early 10 --workers 10 --raylets 3 --gcs 3
 
 Studies of 18 trials are run by the command itself: real training, real Ray, Optuna and MLflow.
 An early kill hits a driver in the first 20 seconds of a new folder, whatever it does then; the
-others hit a study at work. Every study is resumed until it ends. What must hold after each kill is in
-tests/faults.py. With `--state FILE` the counts go on from an earlier call; `--minutes` ends this
-one after the study that it is at.
+others hit a study whose trials are running. Every study is resumed until it ends.
+tests/faults.py defines what must hold after each kill. With `--state FILE` the counts continue
+those of an earlier call; `--minutes` ends this one after the current study.
 """
 
 import argparse
@@ -49,16 +49,16 @@ HARM = (*(field.name for field in fields(Harm)), "not finished", "orphans", "tra
 
 def parser() -> argparse.ArgumentParser:
     """Return the command's arguments."""
-    made = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    made.add_argument("--drivers", type=int, default=20, help="kills of a driver at work")
-    made.add_argument("--early", type=int, default=10, help="kills of a driver that begins")
-    made.add_argument("--workers", type=int, default=10, help="kills of a worker")
-    made.add_argument("--raylets", type=int, default=3, help="kills of the raylet")
-    made.add_argument("--gcs", type=int, default=3, help="kills of the GCS")
-    made.add_argument("--minutes", type=float, default=60.0, help="begin no study after these")
-    made.add_argument("--seed", type=int, default=1)
-    made.add_argument("--state", type=Path, help="file of counts to go on from")
-    return made
+    result = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    result.add_argument("--drivers", type=int, default=20, help="kills of a driver at work")
+    result.add_argument("--early", type=int, default=10, help="kills of a driver that begins")
+    result.add_argument("--workers", type=int, default=10, help="kills of a worker")
+    result.add_argument("--raylets", type=int, default=3, help="kills of the raylet")
+    result.add_argument("--gcs", type=int, default=3, help="kills of the GCS")
+    result.add_argument("--minutes", type=float, default=60.0, help="begin no study after these")
+    result.add_argument("--seed", type=int, default=1)
+    result.add_argument("--state", type=Path, help="file of counts to continue")
+    return result
 
 
 class Study:
@@ -68,28 +68,29 @@ class Study:
         self._name, self._chance = name, chance
         self._folder = Path("runs") / name
         self._watch = Watch(name, uri)
-        self._said = Path(f"{name}.out")
+        self._output = Path(f"{name}.out")
         self._finished: set[int] = set()
         self._read = 0
         self._families: list[psutil.Process] = []
         self.harm: Counter[str] = Counter()
 
     def kill(self, kind: str) -> bool:
-        """Run the study, and kill what is asked for; return False if it ended before."""
+        """Run the study and kill a process of that kind; return False if the study ended before."""
         driver = self._start()
-        family: list[psutil.Process] = []
+        processes: list[psutil.Process] = []
         if kind == "early":
-            hit = self._after(driver, self._chance.uniform(0.5, EARLY_SECONDS))
+            is_running = self._after(driver, self._chance.uniform(0.5, EARLY_SECONDS))
         else:
-            hit = self._at_work(driver) and self._after(driver, self._chance.uniform(0.0, 8.0))
-        if not hit:
+            delay = self._chance.uniform(0.0, 8.0)
+            is_running = self._at_work(driver) and self._after(driver, delay)
+        if not is_running:
             self.check(ended=True)
             return False
         process = psutil.Process(driver.pid)
-        family = process.children(recursive=True)
+        processes = process.children(recursive=True)
         victims = {
-            "workers": [p for p in family if "ray::Recommender" in _title(p)],
-            **{k: [p for p in family if p.name() == name] for k, name in PROCESS.items()},
+            "workers": [p for p in processes if "ray::Recommender" in _title(p)],
+            **{k: [p for p in processes if p.name() == name] for k, name in PROCESS.items()},
         }.get(kind, [process])
         if not victims:
             driver.wait()
@@ -99,7 +100,7 @@ class Study:
         code = driver.wait()
         if kind in PROCESS and code != exit_codes.FAILED:
             self._note("traceback", [f"exit code {code} after a lost {kind}"])
-        self._families += family
+        self._families += processes
         self.check(ended=kind == "workers" and code == 0)
         return True
 
@@ -120,27 +121,27 @@ class Study:
             for field in fields(Harm):
                 self._note(field.name, getattr(harm, field.name))
             self._note("run_twice", self._begun_again())
-        if "Traceback" in self._said.read_text(errors="replace"):
-            self._note("traceback", [self._said.read_text(errors="replace")[-3000:]])
+        if "Traceback" in self._output.read_text(errors="replace"):
+            self._note("traceback", [self._output.read_text(errors="replace")[-3000:]])
 
     def _begun_again(self) -> list[int]:
         """Return finished trials that were started again since the last look."""
         path = self._folder / "tracking.jsonl"
         lines = path.read_text().splitlines() if path.exists() else []
         messages = [json.loads(line) for line in lines[self._read :] if line.endswith("}")]
-        again = [
+        restarted = [
             m["trial"] for m in messages if m["what"] == "start" if m["trial"] in self._finished
         ]
         self._finished |= {t.number for t in self._watch.trials() if t.state.is_finished()}
         self._read = len(lines)
-        return again
+        return restarted
 
     def _start(self) -> subprocess.Popen:
-        known = (self._folder / "study.json").exists()
-        what = ["--resume", self._name] if known else ["--space", "kills.py", "--name", self._name]
-        with self._said.open("wb") as file:
+        exists = (self._folder / "study.json").exists()
+        mode = ["--resume", self._name] if exists else ["--space", "kills.py", "--name", self._name]
+        with self._output.open("wb") as file:
             return subprocess.Popen(
-                [sys.executable, "-m", "tune_runner", *what, "--max-concurrent", "2"],
+                [sys.executable, "-m", "tune_runner", *mode, "--max-concurrent", "2"],
                 env=os.environ | {"PYTHONPATH": str(ROOT)},
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -150,7 +151,7 @@ class Study:
         """Wait for an epoch of this driver's; return False if it ended before."""
         before = _size(self._folder / "study.log")
         while driver.poll() is None:
-            text = self._said.read_text(errors="replace")
+            text = self._output.read_text(errors="replace")
             if "start     workers" in text and _size(self._folder / "study.log") > before + 300:
                 return True
             time.sleep(0.1)
@@ -165,10 +166,10 @@ class Study:
             return True
         return False
 
-    def _note(self, what: str, found: object) -> None:
-        if found:
-            self.harm[what] += len(found)
-            print(f"{self._name}: {what}: {found}", flush=True)
+    def _note(self, kind: str, items: object) -> None:
+        if items:
+            self.harm[kind] += len(items)
+            print(f"{self._name}: {kind}: {items}", flush=True)
 
 
 def _title(process: psutil.Process) -> str:
@@ -183,11 +184,11 @@ def _size(path: Path) -> int:
 
 
 def main() -> int:
-    """Kill as often as is asked for, and print what came of it."""
+    """Kill as often as requested, and print the counts."""
     args = parser().parse_args()
     state = args.state
-    kept = json.loads(state.read_text()) if state and state.exists() else {}
-    count, harm = Counter(kept.get("count", {})), Counter(kept.get("harm", {}))
+    saved = json.loads(state.read_text()) if state and state.exists() else {}
+    count, harm = Counter(saved.get("count", {})), Counter(saved.get("harm", {}))
     deadline = time.monotonic() + 60 * args.minutes
     state = None if state is None else state.resolve()
     folder = Path(tempfile.mkdtemp(prefix="kills-"))
@@ -209,10 +210,10 @@ def main() -> int:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     os.chdir("/")
     shutil.rmtree(folder)
-    for what in (*dict.fromkeys(KINDS), "studies"):
-        print(f"{what:<14} {count[what]}")
-    for what in HARM:
-        print(f"{what:<14} {harm[what]}")
+    for name in (*dict.fromkeys(KINDS), "studies"):
+        print(f"{name:<14} {count[name]}")
+    for name in HARM:
+        print(f"{name:<14} {harm[name]}")
     return int(sum(harm.values()) > 0)
 
 

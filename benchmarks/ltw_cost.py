@@ -1,10 +1,10 @@
-"""What learning W costs: the time of an epoch with it, over that without, side by side.
+"""Cost of learning W: the time of an epoch with it, divided by that of one without.
 
     python benchmarks/ltw_cost.py --dataset ml-1m_clean --data-dir ../shared/datasets
     python benchmarks/ltw_cost.py --variants L-DiffRec --dataset ml-1m_clean
 
 The runs take turns, epoch by epoch, on one thread, and CPU time is counted, so that neighbours on
-the machine slow all of them alike. What was measured stands in docs/science/temporal.md.
+the machine slow all of them alike. Results are in docs/science/temporal.md.
 """
 
 import argparse
@@ -52,11 +52,11 @@ def main() -> None:
                 if epoch:  # the first warms caches
                     seconds[mode].append(time.process_time() - started)
         median = {mode: statistics.median(times) for mode, times in seconds.items()}
-        found = {
+        costs = {
             mode: {"cpu_seconds": round(value, 2), "ratio": round(value / median["none"], 2)}
             for mode, value in median.items()
         }
-        print(json.dumps({"variant": variant, "dataset": args.dataset} | found))
+        print(json.dumps({"variant": variant, "dataset": args.dataset} | costs))
 
 
 if __name__ == "__main__":

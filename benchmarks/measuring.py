@@ -1,4 +1,4 @@
-"""What the benchmarks share: the machine in words, interleaved timing, generated interactions."""
+"""Shared by the benchmarks: description of the machine, interleaved timing, random interactions."""
 
 import gc
 import os
@@ -20,7 +20,7 @@ AMAZON_BOOK_NOISY = (108_822, 178_181, 3_145_223)
 
 
 def machine(device: str = "cpu") -> str:
-    """Return the machine and how busy it is: a ratio taken on a busy machine says so."""
+    """Return a description of the machine, with its load: ratios on a busy machine mean less."""
     gpu = f"{torch.cuda.get_device_name()} beside " if device == "cuda" else ""
     threads, load = torch.get_num_threads(), os.getloadavg()[0]
     return (
@@ -34,8 +34,8 @@ def interleaved(
 ) -> dict[str, tuple[float, float]]:
     """Return the least (wall, CPU) seconds of each work, all of them run in turn.
 
-    Neighbours slow a work down and never speed it up, so the least is the closest to the truth;
-    taking turns gives every work the same neighbours.
+    Other load only adds time, so the minimum is the best estimate; taking turns exposes every work
+    to the same load.
     """
     least = dict.fromkeys(works, (float("inf"), float("inf")))
     for _ in range(repeats):
@@ -69,8 +69,8 @@ def training_work(model: DiffusionRecommender) -> int:
     Six for each weight, two of them forward; the first layer's input needs no gradient.
     """
     layers = (model.denoiser.input_layer, *model.denoiser.layers)
-    first, *others = (layer.weight.numel() for layer in layers)
-    return 4 * first + 6 * sum(others)
+    first, *other_layers = (layer.weight.numel() for layer in layers)
+    return 4 * first + 6 * sum(other_layers)
 
 
 def scoring_work(model: DiffusionRecommender) -> int:

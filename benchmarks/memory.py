@@ -67,7 +67,7 @@ def main() -> None:
 def _trained_and_resumed(
     config: RecommenderConfig, split: TuningSplit, device: str, clock: "_Clock"
 ) -> TrainingRun:
-    """Train two epochs, save after each, go on in another run; return that."""
+    """Train two epochs, save after each, resume in another run; return that run."""
     run = TrainingRun(config, split, device=device)
     clock.note("model built")
     report_ = run.next_epoch()
@@ -86,9 +86,9 @@ def _trained_and_resumed(
         gc.collect()
         resumed = TrainingRun(config, split, device=device)
         resumed.load_state_dict(read_state(saved))
-        clock.note("another run goes on from that")
+        clock.note("resumed in another run")
     resumed.next_epoch()
-    clock.note("and trains")
+    clock.note("trained again")
     return resumed
 
 
@@ -116,9 +116,9 @@ def _part(split: TuningSplit, trained: int, validated: int) -> TuningSplit:
     """Keep the histories of `trained` users and the held-out items of `validated` of them."""
     train = split.train.select_users(np.arange(trained))
     valid = split.valid.select_users(np.arange(trained))
-    kept = valid.to_pairs()
-    kept = kept[kept[:, 0] < validated]
-    valid = type(valid).from_pairs(kept, trained, valid.num_items)
+    pairs = valid.to_pairs()
+    pairs = pairs[pairs[:, 0] < validated]
+    valid = type(valid).from_pairs(pairs, trained, valid.num_items)
     return TuningSplit(train, valid, split.item_embeddings)
 
 

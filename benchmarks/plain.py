@@ -1,4 +1,4 @@
-"""The published procedure, written plainly: what `speed.py` compares with.
+"""The published procedure in plain code, as the reference of `speed.py`.
 
 Dense histories of all users, a Python loop over every sample's loss history, the reverse chain over
 all items, validation and test each scored on their own, metrics per user in Python. The formulas
@@ -98,8 +98,8 @@ class PlainDiffRec:
         per_row = weight * error
         for step, loss in zip(t, per_row, strict=True):  # one sample after the other, as released
             if self.count[step] == _WINDOW:
-                kept = self.history.clone()
-                self.history[step, :-1] = kept[step, 1:]
+                old = self.history.clone()
+                self.history[step, :-1] = old[step, 1:]
                 self.history[step, -1] = loss.detach()
             else:
                 self.history[step, self.count[step]] = loss.detach()
@@ -139,21 +139,21 @@ class PlainDiffRec:
                 mine = part.select_users(users)
                 scores[mine.users(), mine.indices.astype(np.int64)] = -torch.inf
             lists += scores.topk(100).indices.tolist()
-        found: dict[str, float] = {}
+        metrics: dict[str, float] = {}
         for k in (10, 20, 50, 100):
             recall, ndcg, precision, mrr = 0.0, 0.0, 0.0, 0.0
             for user, ranked in enumerate(lists):
-                wanted = target.items_of(user).tolist()
-                if not wanted:
+                relevant = target.items_of(user).tolist()
+                if not relevant:
                     continue
-                hits = [1 if item in wanted else 0 for item in ranked[:k]]
-                recall += sum(hits) / len(wanted)
+                hits = [1 if item in relevant else 0 for item in ranked[:k]]
+                recall += sum(hits) / len(relevant)
                 precision += sum(hits) / k
                 dcg = sum(hit / math.log2(i + 2) for i, hit in enumerate(hits))
-                ndcg += dcg / sum(1 / math.log2(i + 2) for i in range(min(k, len(wanted))))
+                ndcg += dcg / sum(1 / math.log2(i + 2) for i in range(min(k, len(relevant))))
                 mrr += next((1 / (i + 1) for i, hit in enumerate(hits) if hit), 0.0)
             users = sum(1 for user in range(len(lists)) if len(target.items_of(user)))
             for name, value in (("recall", recall), ("ndcg", ndcg)):
-                found[f"{name}@{k}"] = value / users
-            found[f"precision@{k}"], found[f"mrr@{k}"] = precision / users, mrr / users
-        return found
+                metrics[f"{name}@{k}"] = value / users
+            metrics[f"precision@{k}"], metrics[f"mrr@{k}"] = precision / users, mrr / users
+        return metrics

@@ -1,9 +1,9 @@
-"""Is a model trained in bf16 as good as one trained in fp32? Paired by seed.
+"""Compares models trained in bf16 and in fp32, paired by seed.
 
     python benchmarks/precision.py --seeds 5
     python benchmarks/precision.py --variant DiffRec --device cuda
 
-Where bf16 is only emulated the quality is the same and the time means nothing.
+If bf16 is only emulated, the quality is the same but the time means nothing.
 """
 
 import argparse
@@ -36,19 +36,19 @@ def main() -> None:
     head = ("variant", "seeds", "fp32 R@20", "bf16 R@20", "bf16 - fp32, mean ± sd")
     rows = [(*head, "one network, scored in bf16: largest difference at 10 and 20")]
     for variant in args.variant:
-        found: dict[str, list[float]] = {"fp32": [], "bf16": []}
+        scores: dict[str, list[float]] = {"fp32": [], "bf16": []}
         by_scoring = 0.0
         for seed in range(1, args.seeds + 1):
-            for precision, values in found.items():
+            for precision, values in scores.items():
                 changes = {"seed": seed, "training.precision": precision}
                 if args.max_epochs:
                     changes["training.max_epochs"] = args.max_epochs
                 run = _trained(variant, changes, data, args.device)
                 values.append(score_test(run, data.test)["test/recall@20"])
                 by_scoring = max(by_scoring, _difference_by_scoring(run, data))
-        pairs = zip(found["bf16"], found["fp32"], strict=True)
+        pairs = zip(scores["bf16"], scores["fp32"], strict=True)
         difference = _mean_and_deviation([rough - exact for rough, exact in pairs])
-        cells = (_mean_and_deviation(values) for values in found.values())
+        cells = (_mean_and_deviation(values) for values in scores.values())
         rows.append((variant, str(args.seeds), *cells, difference, f"{by_scoring:.5f}"))
     report(rows)
 

@@ -1,11 +1,11 @@
-"""How long `prepare` takes and how much memory, on a generated file of ratings.
+"""Time and memory of `prepare` on a generated file of ratings.
 
     python benchmarks/prepare.py --rows 26700000            # 25 M without the repeated pairs
     python benchmarks/prepare.py --style dat --rows 1250000 --users 6040 --items 3700 --keep FILE
 
 The second writes a file of the size of MovieLens 1M and prepares nothing.
 
-What was measured stands in benchmarks/README.md.
+Results are in benchmarks/README.md.
 
 Tastes are planted (users return to a few neighbourhoods of items and drift), so that the file also
 serves as a stand-in for MovieLens' own in `prepare`, `check`, `train`, `recommend`.
@@ -92,7 +92,7 @@ def main() -> None:
         subprocess.run(command, check=True)
         seconds = time.perf_counter() - started
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        found = {
+        row = {
             "file_mib": round(source.stat().st_size / 2**20),
             "seconds": round(seconds, 1),
             "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
@@ -100,7 +100,7 @@ def main() -> None:
             "machine": platform.processor() or platform.machine(),
             "polars": pl.__version__,
         }
-    print(json.dumps(found))
+    print(json.dumps(row))
 
 
 if __name__ == "__main__":

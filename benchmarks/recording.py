@@ -1,4 +1,4 @@
-"""A training step recorded once and replayed (a CUDA graph), against asking for its kernels singly.
+"""Times a training step as a captured CUDA graph and with kernels launched one by one.
 
     python benchmarks/recording.py
     python benchmarks/recording.py --variant L-DiffRec --precision bf16
@@ -35,19 +35,20 @@ def main() -> None:
                     "training.precision": precision,
                 }
             )
-            asked, recorded = (TrainingRun(config, split, device="cuda") for _ in range(2))
-            asked.uses_cuda_graph = False
-            losses = [asked.next_epoch().loss]
+            eager, recorded = (TrainingRun(config, split, device="cuda") for _ in range(2))
+            eager.uses_cuda_graph = False
+            losses = [eager.next_epoch().loss]
             started = time.perf_counter()
             equal = losses == [recorded.next_epoch().loss]
-            first = time.perf_counter() - started
-            works = {"asked": asked.next_epoch, "recorded": recorded.next_epoch}
-            found = interleaved(works, repeats=args.repeats)
-            one, other = (found[name][0] for name in works)
-            equal &= asked.next_epoch().loss == recorded.next_epoch().loss
-            times = [f"{1e3 * seconds:.1f}" for seconds in (one, other)]
+            first_epoch = time.perf_counter() - started
+            works = {"eager": eager.next_epoch, "recorded": recorded.next_epoch}
+            measured = interleaved(works, repeats=args.repeats)
+            eager_seconds, recorded_seconds = (measured[name][0] for name in works)
+            equal &= eager.next_epoch().loss == recorded.next_epoch().loss
+            times = [f"{1e3 * seconds:.1f}" for seconds in (eager_seconds, recorded_seconds)]
             name = f"{variant}, {precision}"
-            rows.append((name, *times, f"{one / other:.1f}", f"{1e3 * first:.0f}", str(equal)))
+            ratio = f"{eager_seconds / recorded_seconds:.1f}"
+            rows.append((name, *times, ratio, f"{1e3 * first_epoch:.0f}", str(equal)))
     report(rows)
 
 

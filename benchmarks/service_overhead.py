@@ -1,4 +1,4 @@
-"""What the service adds to Ray Tune: an empty objective, with and without the service around it.
+"""Overhead of the service over Ray Tune alone, measured with an empty objective.
 
     python benchmarks/service_overhead.py [--trials 100] [--reports 5] [--concurrent 2]
 
@@ -77,12 +77,12 @@ class EmptyRun:
         return {"epoch": self.epoch, "finished": self.finished}
 
     def load_state_dict(self, state: dict[str, object], done: object) -> None:
-        """Refuse: no trial of a benchmark goes on from a checkpoint."""
+        """Refuse: no trial of a benchmark is resumed."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class EmptyEngine:
+class EmptyBackend:
     """Stands in for `tune_runner.worker.backend.TrainingBackend`."""
 
     reports: int
@@ -158,12 +158,12 @@ def whole_service(args: argparse.Namespace, folder: Path, name: str) -> list[flo
     config = StudyConfig(
         space=str(space), name=name, runs_dir=str(folder / "runs"), request=request
     )
-    if runner.run_study(config, backend=EmptyEngine(args.reports)):
+    if runner.run_study(config, backend=EmptyBackend(args.reports)):
         raise SystemExit("the study failed")
     url = f"journal://{folder / 'runs' / name / 'study.log'}"
-    known = optuna.load_study(study_name=name, storage=storage.read_storage(url)).trials
-    assert all(len(trial.intermediate_values) == args.reports for trial in known)
-    return sorted(t.datetime_complete.timestamp() for t in known if t.datetime_complete)
+    trials = optuna.load_study(study_name=name, storage=storage.read_storage(url)).trials
+    assert all(len(trial.intermediate_values) == args.reports for trial in trials)
+    return sorted(t.datetime_complete.timestamp() for t in trials if t.datetime_complete)
 
 
 def main() -> None:
@@ -194,12 +194,13 @@ def main() -> None:
     print(
         f"{args.trials} trials x {args.reports} reports, {args.concurrent} at a time, {load=:.1f}"
     )
-    for arm, found in rows.items():
-        wall, cpu = (statistics.median(column) for column in zip(*found, strict=True))
+    for arm, measurements in rows.items():
+        wall, cpu = (statistics.median(column) for column in zip(*measurements, strict=True))
         print(f"{arm:<15} {wall:7.3f} s a trial, {wall / args.reports:6.3f} s a report, ", end="")
         print(f"{cpu:6.3f} CPU s of the driver a trial")
-    alone, whole = (statistics.median(w for w, _ in found) for found in rows.values())
-    print(f"beyond Ray's own: {whole - alone:.3f} s a trial")
+    medians = (statistics.median(w for w, _ in measurements) for measurements in rows.values())
+    ray_seconds, service_seconds = medians
+    print(f"beyond Ray's own: {service_seconds - ray_seconds:.3f} s a trial")
 
 
 if __name__ == "__main__":

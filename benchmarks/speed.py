@@ -72,9 +72,9 @@ def main() -> None:
     for kind, run in ours.items():
         model, rate = run.model, max(rates[kind], _peak(run))
         assert isinstance(model, DiffusionRecommender)
-        asked = int((data.valid.lengths > 0).sum())
+        num_scored = int((data.valid.lengths > 0).sum())
         epochs[f"{kind} at peak"] = len(run.users) * training_work(model) / rate
-        rounds[f"{kind} at peak"] = asked * scoring_work(model) / rate
+        rounds[f"{kind} at peak"] = num_scored * scoring_work(model) / rate
     times = args.epochs / config.training.eval_every
     trials = {
         way: args.epochs * epochs[way] + (times + (way != "plain")) * rounds[way] for way in epochs
@@ -141,15 +141,15 @@ def _validate(run: TrainingRun) -> None:
         evaluate(model, history=train, target=valid, seen=[train])
 
 
-def _seconds(found: Mapping[str, tuple[float, float]]) -> Seconds:
-    return {way: wall for way, (wall, _) in found.items()}
+def _seconds(measured: Mapping[str, tuple[float, float]]) -> Seconds:
+    return {way: wall for way, (wall, _) in measured.items()}
 
 
-def _row(name: str, found: Seconds) -> tuple[str, ...]:
-    plain, cells = found["plain"], []
+def _row(name: str, seconds: Seconds) -> tuple[str, ...]:
+    plain, cells = seconds["plain"], []
     for kind in _KINDS:
-        ratio, bound = plain / found[kind], plain / found[f"{kind} at peak"]
-        cells += [f"{found[kind]:.3g}", f"{ratio:.1f}", f"{bound:.1f}"]
+        ratio, bound = plain / seconds[kind], plain / seconds[f"{kind} at peak"]
+        cells += [f"{seconds[kind]:.3g}", f"{ratio:.1f}", f"{bound:.1f}"]
     return (name, f"{plain:.3g}", *cells)
 
 

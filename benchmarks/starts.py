@@ -1,9 +1,9 @@
-"""Does every study start on a busy machine? Starts studies in new folders beside busy processes.
+"""Starts studies in new folders beside busy processes, and counts those that do not start.
 
     python benchmarks/starts.py --starts 20 --busy 4
 
 A study has started once its first trial is complete; then it is interrupted. With `--state FILE`
-the counts go on from an earlier call; `--minutes` begins no start after these.
+the counts continue those of an earlier call; no study is started after `--minutes`.
 """
 
 import argparse
@@ -24,19 +24,19 @@ BUSY = [sys.executable, "-c", "while True: pass"]
 
 def parser() -> argparse.ArgumentParser:
     """Return the command's arguments."""
-    made = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    made.add_argument("--starts", type=int, default=20)
-    made.add_argument("--busy", type=int, default=4, help="processes that do nothing but compute")
-    made.add_argument("--minutes", type=float, default=60.0)
-    made.add_argument("--state", type=Path, help="file of counts to go on from")
-    return made
+    result = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    result.add_argument("--starts", type=int, default=20)
+    result.add_argument("--busy", type=int, default=4, help="processes that do nothing but compute")
+    result.add_argument("--minutes", type=float, default=60.0)
+    result.add_argument("--state", type=Path, help="file of counts to continue")
+    return result
 
 
 def start() -> float | None:
     """Start a study in a new folder; return the seconds to its first result, None if none came."""
     folder = Path(tempfile.mkdtemp(prefix="starts-"))
-    began = time.monotonic()
-    seconds, said = None, ""
+    started = time.monotonic()
+    seconds, output = None, ""
     study = subprocess.Popen(
         COMMAND,
         cwd=folder,
@@ -48,39 +48,39 @@ def start() -> float | None:
     )
     with study:
         for line in study.stdout:
-            said += line
+            output += line
             if line.startswith("[1/4]"):
-                seconds = time.monotonic() - began
+                seconds = time.monotonic() - started
                 study.send_signal(signal.SIGINT)
-    if seconds is None or "Traceback" in said:
-        print(said, flush=True)
+    if seconds is None or "Traceback" in output:
+        print(output, flush=True)
     shutil.rmtree(folder)
-    return None if "Traceback" in said else seconds
+    return None if "Traceback" in output else seconds
 
 
 def main() -> int:
-    """Start as often as is asked for, and print what came of it."""
+    """Start as often as requested, and print the counts."""
     args = parser().parse_args()
     state = None if args.state is None else args.state.resolve()
-    kept = json.loads(state.read_text()) if state and state.exists() else {"tried": 0, "times": []}
+    saved = json.loads(state.read_text()) if state and state.exists() else {"tried": 0, "times": []}
     deadline = time.monotonic() + 60 * args.minutes
     busy = [subprocess.Popen(BUSY) for _ in range(args.busy)]
     try:
-        while kept["tried"] < args.starts and time.monotonic() < deadline:
+        while saved["tried"] < args.starts and time.monotonic() < deadline:
             seconds = start()
-            kept["tried"] += 1
-            kept["times"] += [] if seconds is None else [seconds]
-            print(f"{len(kept['times'])} of {kept['tried']} started; {seconds}", flush=True)
+            saved["tried"] += 1
+            saved["times"] += [] if seconds is None else [seconds]
+            print(f"{len(saved['times'])} of {saved['tried']} started; {seconds}", flush=True)
             if state is not None:
-                state.write_text(json.dumps(kept))
+                state.write_text(json.dumps(saved))
     finally:
         for process in busy:
             process.kill()
             process.wait()
-    times = sorted(kept["times"])
+    times = sorted(saved["times"])
     if times:
         print(f"seconds to the first result: {times[0]:.0f} to {times[-1]:.0f}")
-    return int(len(times) < kept["tried"])
+    return int(len(times) < saved["tried"])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""What a worker pays before its first training step, with our AdamW and with torch's.
+"""CPU time of a worker before its first training step, with our AdamW and with torch's.
 
     python benchmarks/startup.py
 
-CPU seconds of fresh processes, taken in turn; a worker pays once, its trials share it.
+CPU seconds of fresh processes, taken in turn; a worker spends them once for all its trials.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The reverse chain's tanh against torch's, on the rows that go down the chain together.
+"""Times the reverse chain's tanh and torch's, on a batch of rows of the chain.
 
 python benchmarks/tanh.py
 """
@@ -32,7 +32,7 @@ def main() -> None:
         f"product with {args.units} units": lambda: x @ weight.T,
     }
     with torch.no_grad():
-        found = interleaved(
+        measured = interleaved(
             {
                 name: lambda work=work: [work() for _ in range(_CALLS)]
                 for name, work in works.items()
@@ -41,7 +41,7 @@ def main() -> None:
         )
     print(machine())
     rows = [("what", "ms", "CPU ms")]
-    for name, spent in found.items():
+    for name, spent in measured.items():
         rows.append((name, *(f"{1e3 * seconds / _CALLS:.3f}" for seconds in spent)))
     report(rows)
 

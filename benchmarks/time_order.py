@@ -1,8 +1,8 @@
-"""Whether `check` tells the order of valid and test: real datasets and simulated ones, both orders.
+"""Accuracy of `check` in finding the order of valid and test, on real and simulated datasets.
 
     python benchmarks/time_order.py --data-dir ../shared/datasets --simulated 100
 
-Timestamps are not looked at: only the items tell. What was found stands in docs/own_data.md.
+Only the items are used, no timestamps. Results are in docs/guides/own_space.md.
 
 Simulated histories drift or do not: users walk along a ring of items in steps, with noise in train
 and valid only (as the DiffRec release has it); without drift the same items come in random order.
@@ -72,12 +72,12 @@ def main() -> None:
     if names is None:
         names = sorted(p.parent.name for p in args.data_dir.glob("*/train_list.npy"))
     for name in names:
-        found = read_released(args.data_dir / name)
+        released = read_released(args.data_dir / name)
         started = time.perf_counter()
-        pair = (found.valid, found.test)
+        pair = (released.valid, released.test)
         for exchange in (False, True):
             valid, test = pair[::-1] if exchange else pair
-            order = evidence((found.train, valid, test))
+            order = evidence((released.train, valid, test))
             is_exchanged = exchange != (name in EXCHANGED_AS_RELEASED)
             line = {
                 "dataset": name,

@@ -1,4 +1,4 @@
-"""Trials per hour of a study, as a user starts it, from the command to its end.
+"""Trials per hour of a study, from the command to its end.
 
     python benchmarks/trials.py                                       # embedded data, 3 epochs
     python benchmarks/trials.py --dataset ml-1m_clean --data-dir path/to/datasets
@@ -46,7 +46,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--trials", type=int, help="the whole space if left out")
     parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument("--against", type=Path, help="another checkout, of an older version, say")
+    parser.add_argument(
+        "--against", type=Path, help="another checkout, for example of an older version"
+    )
     parser.add_argument("--way", action="append", help="options of the command, as --way=OPTIONS")
     args = parser.parse_args()
     checkouts = {"this": _HERE} | ({"other": args.against.resolve()} if args.against else {})
@@ -63,12 +65,20 @@ def main() -> None:
     for _ in range(args.repeats):
         for name, (checkout, way) in ways.items():
             space = _SHORT.format(**vars(args))
-            whole, search, count = _run([*command, *shlex.split(way)], checkout, space)
-            least[name] = (min(whole, least[name][0]), min(search, least[name][1]), count)
+            words = [*command, *shlex.split(way)]
+            command_seconds, search_seconds, count = _run(words, checkout, space)
+            best = least[name]
+            least[name] = (min(command_seconds, best[0]), min(search_seconds, best[1]), count)
     print(f"{args.space} on {args.dataset}, {args.epochs} epochs; {machine()}")
     rows = [
-        (name, f"{count}", f"{whole:.0f}", f"{search:.0f}", f"{3600 * count / search:.0f}")
-        for name, (whole, search, count) in least.items()
+        (
+            name,
+            f"{count}",
+            f"{command_seconds:.0f}",
+            f"{search_seconds:.0f}",
+            f"{3600 * count / search_seconds:.0f}",
+        )
+        for name, (command_seconds, search_seconds, count) in least.items()
     ]
     head = ("way", "trials", "command, s", "first start to last end, s", "trials per hour")
     report([head, *rows])
