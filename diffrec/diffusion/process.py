@@ -6,6 +6,7 @@ buffers, so that they travel with `state_dict` and `.to(device)`.
 Source: Wang et al., "Diffusion Recommender Model", SIGIR 2023, sections 3.1 to 3.4.
 """
 
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -250,3 +251,7 @@ class _MeanSquare(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (difference,) = ctx.saved_tensors
         return difference * (gradients[0] * (2 / difference.shape[-1])).unsqueeze(-1)
+
+
+# torch reads the signature at every call, and inspecting it takes longer than the function itself
+_MeanSquare.forward.__signature__ = inspect.signature(_MeanSquare.forward)  # type: ignore[attr-defined]

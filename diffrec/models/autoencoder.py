@@ -118,7 +118,7 @@ class ClusteredAutoencoder(nn.Module):
     def _split(self, x_0: Tensor) -> tuple[Tensor, ...]:
         if len(self.cluster_sizes) == 1:
             return (x_0,)
-        return x_0[:, self.columns].split(self.cluster_sizes, dim=-1)
+        return x_0.index_select(-1, self.columns).split(self.cluster_sizes, dim=-1)
 
     def _build_encoders(self, config: AutoencoderConfig) -> nn.ModuleList:
         hidden = self._split_dims(config.encoder_hidden_dims, "encoder_hidden_dims")

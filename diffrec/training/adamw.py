@@ -2,7 +2,9 @@
 
 Making one imports torch's compiler, six CPU seconds in every worker (benchmarks/startup.py), and it
 needs a wide layer's gradient as a whole (benchmarks/memory.py). The update is torch's own fused
-kernel, called in its functional form; `state_dict` has the form of torch's.
+kernel, called directly: around it, torch's functional form sorts all tensors by device and counts
+each parameter's steps by itself, which takes longer than the kernel where layers are small.
+`state_dict` has the form of torch's.
 
 Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
 """
@@ -12,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim.adamw import adamw
 
 from diffrec.runtime.memory import release_pages
 
@@ -29,6 +30,8 @@ class AdamW:
         """Set the groups, each a mapping with `params`, `lr` and `weight_decay`."""
         self.param_groups = [dict(group) for group in groups]
         self.state: dict[Tensor, _Moments] = {}
+        self._counts: dict[int, Tensor] = {}
+        """Step counts of a group's parameters in one tensor, of which `state` has views."""
 
     def zero_grad(self) -> None:
         """Drop all gradients."""
@@ -39,10 +42,17 @@ class AdamW:
     @torch.no_grad()
     def step(self) -> None:
         """Update every parameter that has a gradient."""
-        for group in self.param_groups:
+        for number, group in enumerate(self.param_groups):
             moved = [p for p in group["params"] if p.grad is not None]
-            if moved:
-                _update(group, moved, [p.grad for p in moved], [self._moments(p) for p in moved])
+            if not moved:
+                continue
+            moments = [self._moments(p) for p in moved]
+            if len(moved) == len(group["params"]):
+                self._counts[number].add_(1)
+            else:
+                for moment in moments:
+                    moment[_STEP] += 1
+            _update(group, moved, [p.grad for p in moved], moments)
 
     @torch.no_grad()
     def step_in_chunks(self, parameter: Tensor, pieces: Iterable[tuple[slice, Tensor]]) -> None:
@@ -54,15 +64,15 @@ class AdamW:
                 is requested, so all of them may share one buffer.
         """
         group = next(g for g in self.param_groups if any(p is parameter for p in g["params"]))
-        whole = self._moments(parameter)
+        moments = self._moments(parameter)
+        moments[_STEP] += 1
         for rows, gradient in pieces:
             part = {
-                _STEP: whole[_STEP].clone(),
-                _FIRST: whole[_FIRST][rows],
-                _SECOND: whole[_SECOND][rows],
+                _STEP: moments[_STEP],
+                _FIRST: moments[_FIRST][rows],
+                _SECOND: moments[_SECOND][rows],
             }
             _update(group, [parameter.detach()[rows]], [gradient], [part])
-        whole[_STEP] += 1
 
     def state_dict(self) -> dict[str, Any]:
         """Return moments and groups, parameters by index; the tensors are not copied."""
@@ -78,12 +88,11 @@ class AdamW:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Copy the moments of `state`, which torch's AdamW may have written; groups stay."""
         parameters = self._parameters()
-        self.state = {parameters[int(i)]: {} for i in state["state"]}
+        self.state, self._counts = {}, {}
         for i, moments in state["state"].items():
-            parameter = parameters[int(i)]
+            own = self._moments(parameters[int(i)])
             for name in (_STEP, _FIRST, _SECOND):
-                own = torch.empty_like(moments[name], device=parameter.device)
-                self.state[parameter][name] = own.copy_(moments[name])
+                own[name].copy_(moments[name])
                 release_pages(moments[name])
 
     def _parameters(self) -> list[Tensor]:
@@ -92,11 +101,22 @@ class AdamW:
     def _moments(self, parameter: Tensor) -> _Moments:
         if parameter not in self.state:
             self.state[parameter] = {
-                _STEP: torch.zeros((), dtype=torch.float32, device=parameter.device),
+                _STEP: self._count(parameter),
                 _FIRST: torch.zeros_like(parameter),
                 _SECOND: torch.zeros_like(parameter),
             }
         return self.state[parameter]
+
+    def _count(self, parameter: Tensor) -> Tensor:
+        """Return the parameter's step count, a scalar: a view into its group's."""
+        for number, group in enumerate(self.param_groups):
+            for place, other in enumerate(group["params"]):
+                if other is parameter:
+                    if number not in self._counts:
+                        zeros = torch.zeros(len(group["params"]), device=parameter.device)
+                        self._counts[number] = zeros
+                    return self._counts[number][place]
+        raise KeyError("the parameter is in no group")
 
 
 def _update(
@@ -105,18 +125,18 @@ def _update(
     gradients: list[Tensor],
     moments: list[_Moments],
 ) -> None:
-    adamw(
+    """Update parameters whose steps were counted already, in place."""
+    torch._fused_adamw_(  # noqa: SLF001 - the kernel has no other name
         parameters,
         gradients,
         [m[_FIRST] for m in moments],
         [m[_SECOND] for m in moments],
         [],
         [m[_STEP] for m in moments],
-        fused=True,
         amsgrad=False,
+        lr=group["lr"],
         beta1=BETA_1,
         beta2=BETA_2,
-        lr=group["lr"],
         weight_decay=group["weight_decay"],
         eps=EPSILON,
         maximize=False,

@@ -202,7 +202,8 @@ class TrainingRun:
         """Train one epoch over the users with a history; return the mean loss."""
         model, seed = self.model, self.config.seed
         device = model.device
-        model.train()
+        if not model.training:  # visiting every module takes as long as a tenth of a small epoch
+            model.train()
         total, batches = torch.zeros((), dtype=torch.float64, device=device), 0
         with isolated_rng(device, derive_seed(seed, "epoch", self.epoch)):
             with self._wide_layers_updated_in_chunks():
@@ -287,7 +288,11 @@ class TrainingRun:
 def isolated_rng(device: torch.device, seed: int) -> Iterator[None]:
     """Seed torch's generators inside the context; restore them afterwards."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+        if device.type == "cpu":
+            # `torch.manual_seed` notes a stack trace for every other kind of device, each time
+            torch.default_generator.manual_seed(seed)
+        else:
+            torch.manual_seed(seed)
         yield
 
 
