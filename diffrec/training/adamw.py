@@ -126,7 +126,7 @@ def _update(
     moments: list[_Moments],
 ) -> None:
     """Update parameters whose steps were counted already, in place."""
-    torch._fused_adamw_(  # noqa: SLF001 - the kernel has no other name
+    torch.ops.aten._fused_adamw_(
         parameters,
         gradients,
         [m[_FIRST] for m in moments],
