@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 from diffrec.config import serialization
+from diffrec.config.families import AnyConfig
 from diffrec.config.presets import FALLBACK_DATASET, preset
 from search_spaces.definition import SpaceDefinition
 from search_spaces.domains import Choice, RelativeDomain
@@ -59,3 +60,15 @@ def is_searched(space: SpaceDefinition, variant: str) -> bool:
 
 def _both(some: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(variant for variant in some if variant in others)
+
+
+def variant_name(params: Mapping[str, Any], config: AnyConfig) -> str:
+    """Return the name that a point's configuration has in records: the variant it was made from.
+
+    If the point's other values make another variant of it (weights by time, say), it has that name.
+    """
+    chosen = params.get(VARIANT)
+    if chosen is None:
+        return config.variant
+    unchanged = preset(str(chosen), FALLBACK_DATASET).config.variant == config.variant
+    return str(chosen) if unchanged else config.variant

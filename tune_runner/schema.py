@@ -101,8 +101,9 @@ WEIGHTS_FILE = "weight_trajectory.json"
 
 A row of `weights` for each entry of `steps` (zero-based diffusion steps), or a single one where
 `steps` is null, since all steps share it. A column for each of `ages` (items since the user's
-latest), or, for `learned_steps`, for each of `"slots"`: [0, 1, ..., 9], remembered losses, newest
-first. The first snapshot is epoch 0: W at the start, ones.
+latest), or, for `learned_steps` and `linear_learned_steps`, for each of `"slots"`: [0, 1, ..., 9],
+remembered losses, 0 the newest; [9, 8, ..., 0] with `temporal.ltw_order` = `newest_last`. The first
+snapshot is epoch 0: W at the start.
 """
 
 

@@ -132,14 +132,19 @@ def with_curves(client: "MlflowClient", study: Study, metrics: Sequence[str]) ->
 
 def with_weights(client: "MlflowClient", study: Study) -> Study:
     """Return the study with the learned weights of the complete trials that have any."""
-    in_space = "learned" in json.dumps(study.space)
+    in_space = _may_learn(json.dumps(study.space))
     trials = []
     for trial in study.trials:
-        if trial.state == "complete" and (in_space or "learned" in trial.variant):
+        if trial.state == "complete" and (in_space or _may_learn(trial.variant)):
             record = _artifact(client, trial.run_id, schema.WEIGHTS_FILE)
             trial = replace(trial, weights=from_record(record))
         trials.append(trial)
     return replace(study, trials=tuple(trials))
+
+
+def _may_learn(text: str) -> bool:
+    """Return whether a variant's name, or what a space searches, may mean learned weights."""
+    return "learned" in text or "LTW" in text
 
 
 def with_users(client: "MlflowClient", study: Study) -> Study:

@@ -296,10 +296,9 @@ class RecommenderConfig(serialization.SerializableConfig):
     def __post_init__(self) -> None:
         at_least("seed", self.seed, 0)
         require(
-            self.temporal.weighting != "learned_steps"
-            or self.diffusion.timestep_sampler == "importance",
-            "temporal.weighting='learned_steps' acts through the importance sampler, but "
-            f"diffusion.timestep_sampler is {self.diffusion.timestep_sampler!r}; set it to "
+            not self.temporal.learns_steps or self.diffusion.timestep_sampler == "importance",
+            f"temporal.weighting={self.temporal.weighting!r} acts through the importance sampler, "
+            f"but diffusion.timestep_sampler is {self.diffusion.timestep_sampler!r}; set it to "
             "'importance'.",
         )
         require(
@@ -314,10 +313,10 @@ class RecommenderConfig(serialization.SerializableConfig):
     def variant(self) -> str:
         """The published name of the combination, with `+weighting` where there is none."""
         latent = "L" if self.autoencoder is not None else ""
-        timed = "T" if self.temporal.weighting == "linear" else ""
+        timed = "T" if self.temporal.history_weighting == "linear" else ""
         name = f"{latent}{timed}-DiffRec" if latent or timed else "DiffRec"
         known = self.temporal.weighting in ("none", "linear")
-        return name if known else f"{name}+{self.temporal.weighting}"
+        return name if known else f"{name}+{self.temporal.weighting.removeprefix('linear_')}"
 
 
 def field_paths(cls: type = RecommenderConfig) -> dict[str, Any]:

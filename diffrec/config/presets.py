@@ -24,12 +24,12 @@ from diffrec.config.preset_choice import (
 )
 from diffrec.config.presets_baselines import BASELINES, baseline_config
 from diffrec.config.presets_forecasting import FORECASTING, forecasting_config
+from diffrec.config.presets_weighted import EXTENSIONS, weighted
 from diffrec.errors import UserError, did_you_mean
 
 VARIANTS = ("DiffRec", "L-DiffRec", "T-DiffRec", "LT-DiffRec")
-WEIGHTINGS = ("exponential", "learned_steps", "learned_recency")
-EXTENSIONS = tuple(f"{base}+{name}" for base in ("DiffRec", "L-DiffRec") for name in WEIGHTINGS)
-"""The published configuration without temporal weights, and ours in its place."""
+_TIMED = {"DiffRec": "T-DiffRec", "L-DiffRec": "LT-DiffRec"}
+"""Variant with linear weights of each that has none."""
 
 ALL_VARIANTS = (*VARIANTS, *EXTENSIONS, *FORECASTING, *BASELINES)
 
@@ -38,35 +38,6 @@ FALLBACK_DATASET = "ml-1m_clean"
 _CHECKPOINT = "the released checkpoint's name"
 _REPORT = "the reproduction study's script defaults"
 _OURS = "ours, for the embedded dataset"
-
-
-# Recency is asked with, never trained on: training on weighted histories costs the network what it
-# knows of the older items (docs/science/deviations.md). Where time carries little, weights and
-# scale do harm, so a guard compares them with the plain history at every validation.
-_WEIGHTED: dict[str, dict[str, Any]] = {
-    "exponential": {
-        "half_life": 5.0,
-        "weigh_inference": True,
-        "keep_norm": True,
-        "inference_scale": 2.0,
-        "guard": True,
-    },
-    "learned_steps": {"ltw_learning_rate": 0.01, "per_step": True},
-    "learned_recency": {
-        "ltw_learning_rate": 0.1,
-        "future_items": 3,
-        "future_temperature": 0.7,
-        "future_users": 256,
-        "future_every": 3,
-        "future_holdout": 0.1,
-        "future_holdout_unit": "interactions",
-        "recency_curve": "monotone",
-        "weigh_inference": True,
-        "keep_norm": True,
-        "inference_scale": 2.0,
-        "guard": True,
-    },
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +167,10 @@ def preset(
     if variant in FORECASTING:
         return Preset(*forecasting_config(variant, dataset))
     if variant in EXTENSIONS:
-        base, weighting = variant.split("+")
+        base, suffix = variant.split("+", 1)
         published = preset(base, dataset, shape=shape, like=like)
-        changes = {f"temporal.{k}": v for k, v in _WEIGHTED[weighting].items()}
-        config = published.config.replace_values({"temporal.weighting": weighting, **changes})
-        return Preset(config, f"{published.source}; {weighting} weighting: ours")
+        config, weighting = weighted(published.config, suffix, _line(base, like or dataset))
+        return Preset(config, f"{published.source}; {weighting}")
     if variant not in VARIANTS:
         raise UserError(
             f"No variant named {variant!r}{did_you_mean(variant, ALL_VARIANTS)}; "
@@ -210,6 +180,14 @@ def preset(
     if row is not None and like is None:
         return Preset(_config(row), f"{variant} on {dataset}: {row.source}")
     return _borrowed(variant, dataset, shape, like)
+
+
+def _line(base: str, dataset: str) -> tuple[float, float]:
+    """Return the weights (oldest, newest) that T- or LT-DiffRec has on `dataset` or on ML-1M."""
+    timed = _TIMED.get(base, base)
+    row = _TABLE.get((timed, dataset), _TABLE[timed, FALLBACK_DATASET])
+    assert row.weights is not None
+    return row.weights
 
 
 def _borrowed(variant: str, dataset: str, shape: DatasetShape | None, like: str | None) -> Preset:

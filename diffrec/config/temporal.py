@@ -9,13 +9,16 @@ from typing import Literal
 
 from diffrec.config.rules import at_least, positive, require
 
-Weighting = Literal["none", "linear", "exponential", "learned_steps", "learned_recency"]
+Weighting = Literal[
+    "none", "linear", "exponential", "learned_steps", "linear_learned_steps", "learned_recency"
+]
 
 _NEEDS: dict[str, tuple[str, ...]] = {
     "none": (),
     "linear": ("weight_min", "weight_max"),
     "exponential": ("half_life",),
     "learned_steps": ("ltw_learning_rate",),
+    "linear_learned_steps": ("weight_min", "weight_max", "ltw_learning_rate"),
     "learned_recency": (
         "ltw_learning_rate",
         "future_items",
@@ -33,8 +36,10 @@ class TemporalConfig:
 
     weighting: Weighting = "none"
     """`linear` is T-DiffRec's; `exponential` halves the weight every `half_life` items;
-    `learned_steps` is the reproduction study's W over diffusion steps and remembered losses;
-    `learned_recency` learns a weight per age from the user's own next items."""
+    `learned_steps` is the reproduction study's W over diffusion steps and remembered losses, as its
+    text describes it: histories carry ones; `linear_learned_steps` is the same W on linear
+    histories, as the study ran it; `learned_recency` learns a weight per age from the user's own
+    next items."""
 
     weight_min: float | None = None
     """Linear: weight of the oldest interaction."""
@@ -47,6 +52,16 @@ class TemporalConfig:
 
     ltw_learning_rate: float | None = None
     """Learned: Adam's rate for W."""
+
+    ltw_init: Literal["ones", "uniform"] = "ones"
+    """Learned steps: W at the start, ones or drawn uniformly from [0, 1). Released: uniform."""
+
+    ltw_parametrisation: Literal["exp", "raw"] = "exp"
+    """Learned steps: W is exp of its parameter, so positive, or the parameter itself. Released:
+    raw."""
+
+    ltw_order: Literal["newest_first", "newest_last"] = "newest_first"
+    """Learned steps: which column of W weighs the newest remembered loss. Released: the last."""
 
     future_items: int | None = None
     """Learned recency: how many next items a cut history has to foretell."""
@@ -140,6 +155,18 @@ class TemporalConfig:
         """Return whether the weights are known before training."""
         return self.weighting in ("none", "linear", "exponential")
 
+    @property
+    def learns_steps(self) -> bool:
+        """Return whether W weighs remembered losses in the sampler of diffusion steps."""
+        return self.weighting in ("learned_steps", "linear_learned_steps")
+
+    @property
+    def history_weighting(self) -> Literal["none", "linear", "exponential"]:
+        """Return the weights that histories carry, as far as they are known before training."""
+        if self.weighting == "linear" or self.weighting == "linear_learned_steps":
+            return "linear"
+        return "exponential" if self.weighting == "exponential" else "none"
+
     def _check_safety(self) -> None:
         learns = self.weighting == "learned_recency"
         require(
@@ -152,6 +179,16 @@ class TemporalConfig:
             f"`temporal.recency_curve` has no effect with temporal.weighting={self.weighting!r}, "
             f"but got {self.recency_curve!r}; leave it at 'free'.",
         )
+        for name, default in (
+            ("ltw_init", "ones"),
+            ("ltw_parametrisation", "exp"),
+            ("ltw_order", "newest_first"),
+        ):
+            require(
+                self.learns_steps or getattr(self, name) == default,
+                f"`temporal.{name}` has no effect with temporal.weighting={self.weighting!r}, but "
+                f"got {getattr(self, name)!r}; leave it at {default!r}.",
+            )
         queries = self.weigh_inference and not (
             self.weigh_training_input or self.weigh_training_target
         )

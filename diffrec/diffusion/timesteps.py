@@ -4,7 +4,7 @@ Source: Nichol and Dhariwal, "Improved Denoising Diffusion Probabilistic Models"
 3.3), as used by DiffRec.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -107,22 +107,57 @@ def draw(p: Tensor, batch_size: int) -> Tensor:
 class LearnedTimestepSampler(ImportanceTimestepSampler):
     """Importance sampler with a learned weight for every step and remembered loss.
 
-    W, shape (num_steps, window), multiplies the losses: W[t, j] the j-th newest at t. It is
-    positive, starts at ones and has its gradient through 1 / p_t, by which the loss is divided.
+    W, shape (num_steps, window), multiplies the losses: W[t, j] the j-th newest at t. It has its
+    gradient through 1 / p_t, by which the loss is divided. It is positive and starts at ones, or is
+    as the reproduction study ran it: `raw`, uniform at the start, the newest loss last.
+
+    This W can carry no time. Its objective at given losses is sum_i L_i / p_(t_i); with a batch
+    drawn from p itself the gradient with respect to log W[s, :], summed over j, is
+    p_s * sum_u m_u - m_s times a constant, where m_s is the mean loss of step s. It vanishes where
+    p_s is proportional to m_s. Without W p_s is proportional to the root mean square of the same
+    losses. So W exchanges one for the other, whichever of the remembered losses it does it with.
+
     Without `per_step` all steps share one row, (1, window).
 
-    Source: the reproduction study's learned temporal weighting (its section 4.3), with a gradient
-    that reaches W.
+    Source: the reproduction study's learned temporal weighting (its section 4.3); as its text
+    describes it and as it was run: docs/science/deviations.md.
     """
 
-    def __init__(self, num_steps: int, window: int = WINDOW, *, per_step: bool = True) -> None:
+    def __init__(
+        self,
+        num_steps: int,
+        window: int = WINDOW,
+        *,
+        per_step: bool = True,
+        init: Literal["ones", "uniform"] = "ones",
+        raw: bool = False,
+        newest_last: bool = False,
+    ) -> None:
+        """Build with W at its start.
+
+        Args:
+            num_steps: rows of W, unless they share one.
+            window: columns of W.
+            per_step: W has a row for each step.
+            init: W at the start: ones, or uniform from torch's global generator.
+            raw: the parameter is W itself, which may become negative, in place of its logarithm.
+            newest_last: the last column of W weighs the newest loss, not the first.
+        """
         super().__init__(num_steps, window)
-        rows = num_steps if per_step else 1
-        self.log_weights = nn.Parameter(torch.zeros(rows, window, dtype=torch.float64))
+        self._newest_last = newest_last
+        shape = (num_steps if per_step else 1, window)
+        start = torch.ones(shape, dtype=torch.float64)
+        if init == "uniform":
+            start = torch.rand(shape, dtype=torch.float64).clamp_min(torch.finfo().tiny)
+        if raw:
+            self.weights = nn.Parameter(start)
+        else:
+            self.log_weights = nn.Parameter(start.log())
 
     def knots(self) -> Tensor:
         """Return W, shape (num_steps, window), or (1, window)."""
-        return self.log_weights.exp()
+        raw = self._parameters.get("weights")
+        return self.log_weights.exp() if raw is None else raw
 
     def check_collapse(self) -> str | None:
         """Return a warning if W gives almost all the sampling to one step, else None."""
@@ -138,9 +173,11 @@ class LearnedTimestepSampler(ImportanceTimestepSampler):
     def weighted_history(self) -> Tensor:
         """Return W * losses in the places of the losses; ones in place of losses not seen yet."""
         slot = torch.arange(self.window, device=self.seen.device)
-        newness = (self.seen[:, None] - 1 - slot) % self.window
+        column = (self.seen[:, None] - 1 - slot) % self.window  # 0: the newest
+        if self._newest_last:
+            column = self.window - 1 - column
         # an unseen loss is zero, and the gradient of sqrt at zero is not a number
         seen = self.history.where(self.history > 0, torch.ones_like(self.history))
         warm = self.seen.min() >= self.window
         weights = self.knots().expand(self.num_steps, -1)
-        return weights.gather(1, newness) * seen.where(~warm, self.history)
+        return weights.gather(1, column) * seen.where(~warm, self.history)

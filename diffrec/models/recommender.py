@@ -90,8 +90,6 @@ class DiffusionRecommender(nn.Module):
     ) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Return the weights of (input, target), each (nnz,) or None for ones."""
         temporal = self.config.temporal
-        if not temporal.is_static:
-            return None, None
         weights = interaction_weights(temporal, history)
         return (
             weights if temporal.weigh_training_input else None,
@@ -341,8 +339,15 @@ def _sampler(
     config: RecommenderConfig,
 ) -> ImportanceTimestepSampler | UniformTimestepSampler:
     steps = config.diffusion.num_steps
-    if config.temporal.weighting == "learned_steps":
-        return LearnedTimestepSampler(steps, per_step=config.temporal.per_step)
+    temporal = config.temporal
+    if temporal.learns_steps:
+        return LearnedTimestepSampler(
+            steps,
+            per_step=temporal.per_step,
+            init=temporal.ltw_init,
+            raw=temporal.ltw_parametrisation == "raw",
+            newest_last=temporal.ltw_order == "newest_last",
+        )
     if config.diffusion.timestep_sampler == "importance":
         return ImportanceTimestepSampler(steps)
     return UniformTimestepSampler(steps)

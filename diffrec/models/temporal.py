@@ -19,16 +19,15 @@ def interaction_weights(config: TemporalConfig, history: Interactions) -> np.nda
     items since the user's last interaction. With `keep_norm`, each user's vector keeps the L2 norm
     of the binary one.
     """
-    if config.weighting == "none":
+    if config.history_weighting == "none":
         return None
-    if config.weighting == "linear":
+    if config.history_weighting == "linear":
         assert config.weight_min is not None
         assert config.weight_max is not None
         lengths = np.repeat(history.lengths, history.lengths)
         place = history.positions() / np.maximum(lengths - 1, 1)
         weights = config.weight_min + place * (config.weight_max - config.weight_min)
     else:
-        assert config.weighting == "exponential"
         assert config.half_life is not None
         weights = half_life_weights(history.ages(), config.half_life)
     if config.keep_norm:

@@ -34,7 +34,7 @@ def is_bf16_validated(config: TrainedConfig) -> bool:
     return (
         isinstance(config, RecommenderConfig)
         and config.diffusion.prediction_target == "x_0"
-        and not config.temporal.weighting.startswith("learned")
+        and config.temporal.is_static
     )
 
 

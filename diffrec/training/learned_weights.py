@@ -100,7 +100,10 @@ class WeightTrajectory:
             return None
         temporal, steps = self._model.config.temporal, self._model.process.num_steps
         by_age = temporal.weighting == "learned_recency"
-        columns = {"ages": list(KNOT_AGES)} if by_age else {"slots": list(range(WINDOW))}
+        slots = list(range(WINDOW))  # 0 is the newest loss, whichever column weighs it
+        if temporal.ltw_order == "newest_last":
+            slots.reverse()
+        columns = {"ages": list(KNOT_AGES)} if by_age else {"slots": slots}
         return {
             "weighting": temporal.weighting,
             "epochs": [epoch for epoch, _ in self.snapshots],

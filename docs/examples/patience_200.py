@@ -1,6 +1,6 @@
 """The published variants and both learned weightings with ten times the released patience, in bf16.
 
-To be read beside `temporal_cells`, which has the same cells with the released patience:
+To be read beside a study of the same variants with the released patience:
 `python -m analysis LONG --against SHORT`.
 """
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from search_spaces import SPACES, SearchSpace
+from search_spaces.variants import variant_name
 from tune_runner.study.config import StudyConfig, StudyPlan, preset_sources
 from tune_runner.study.urls import without_password
 
@@ -48,7 +49,7 @@ def dry_run(config: StudyConfig, space: SearchSpace, plan: StudyPlan) -> str:
         if number < _FIRST:
             shown = {**params, "seed": seed}
             values = ", ".join(f"{key}={value}" for key, value in shown.items())
-            lines.append(f"  {number:04d}  {resolved.variant}: {values}")
+            lines.append(f"  {number:04d}  {variant_name(params, resolved)}: {values}")
     if len(points) > _FIRST:
         lines.append(f"  ...   {len(points) - _FIRST} more; all {len(points)} configurations valid")
     return "\n".join(lines)

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from diffrec.config.families import AnyConfig
 from diffrec.errors import UserError
 from diffrec.training.fused.compatibility import fusion_key
+from search_spaces.variants import variant_name
 from tune_runner.events import (
     GroupReport,
     Outcome,
@@ -233,7 +234,8 @@ class StudyController:
                 continue
             if self._trials_left is not None:
                 self._trials_left -= 1
-            record = replace(record, config=config.to_dict(), variant=config.variant)
+            variant = variant_name(record.params, config)
+            record = replace(record, config=config.to_dict(), variant=variant)
             key = fusion_key(config) if self._resources.fuse > 1 else None
             return ActiveTrial(record, record.last_epoch, self._resources, key)
         return None
