@@ -1,4 +1,4 @@
-"""The command line: a study's name to its table and report.
+"""Command line: a study's name to its table and report.
 
 `--help` answers at once: MLflow is imported when a study is read.
 """
@@ -17,8 +17,8 @@ def parser() -> argparse.ArgumentParser:
     """Return the command's arguments."""
     result = CliParser(
         prog="python -m analysis",
-        description="Say what a study found: print its table, save its report (page, tables, "
-        "figures), put it on its MLflow run.",
+        description="Report a study: print its table, save its report (page, tables, figures), "
+        "and attach it to its MLflow run.",
         allow_abbrev=False,
     )
     result.add_argument("study", metavar="STUDY", help="name of a study that MLflow has recorded")
@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         action="extend",
         default=[],
-        help="other studies to set beside it: shared cells compared, variants that it lacks shown",
+        help="other studies to compare it with: shared cells, and variants that it lacks",
     )
     result.add_argument(
         "--figure",

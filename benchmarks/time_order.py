@@ -2,7 +2,7 @@
 
     python benchmarks/time_order.py --data-dir ../shared/datasets --simulated 100
 
-Only the items are used, no timestamps. Results are in docs/guides/own_space.md.
+Only the items are used, no timestamps. Results are in docs/own_data.md.
 
 Simulated histories drift or do not: users walk along a ring of items in steps, with noise in train
 and valid only (as the DiffRec release has it); without drift the same items come in random order.

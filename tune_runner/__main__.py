@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-# `python -m` puts the working directory first: there a user's own analysis.py, say, would stand in
-# for ours. Last, it still serves whatever a space file imports.
+# `python -m` puts the working directory first: a user's own analysis.py, for example, would replace
+# ours there. As the last entry it still serves the imports of a space file.
 first, packages = Path(sys.path[0] or ".").resolve(), Path(__file__).resolve().parents[1]
 if first == Path.cwd() != packages:
     sys.path.append(sys.path.pop(0))

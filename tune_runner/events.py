@@ -103,7 +103,7 @@ class RecordedTrials:
 
     unsettled: frozenset[int] = frozenset()
     """Trials whose end may be unknown to the study: a driver records an end first, and may be
-    killed before it tells the study. At most one for each driver."""
+    killed before it updates the study. At most one for each driver."""
 
     def with_states(self, states: Mapping[int, str]) -> "RecordedTrials":
         """Return a copy that includes the states in MLflow."""

@@ -1,4 +1,4 @@
-"""Runs one study, from its settings to the exit code; every part is put together here."""
+"""Runs one study, from its settings to the exit code; all parts are wired here."""
 
 import importlib
 import os
@@ -53,14 +53,14 @@ def run_study(
     backend: "TrainingBackend | None" = None,
     measure: MeasureSpeedup | None = None,
 ) -> int:
-    """Run a study, new or known, and return the exit code of the command.
+    """Run a new study or resume one; return the exit code of the command.
 
     Args:
         config: what to study.
         resume: resume a study that exists; otherwise there must be none of that name.
-        retry_failed: run what had failed before once more.
-        backend: builds the runs; the real one if left out.
-        measure: measures what fusing gains; `measure_fusion_speedup` if left out.
+        retry_failed: run failed trials again.
+        backend: builds the runs; None: `TrainingBackend`.
+        measure: measures the speed-up of fused trials; None: `measure_fusion_speedup`.
 
     Raises:
         UserError: something about the request is wrong; nothing was started.
@@ -97,7 +97,7 @@ def run_study(
 
 @contextmanager
 def _disk_full_as_user_error(path: Path) -> Iterator[None]:
-    """Turn a full disk before the first trial into a sentence; later the controller does so."""
+    """Turn a full disk before the first trial into a UserError; later the controller does so."""
     try:
         yield
     except OSError as error:
@@ -130,7 +130,7 @@ def _check_resources(config: StudyConfig, *, new: bool) -> ClusterResources | No
 
 
 _CLOSE_SECONDS = 10.0
-"""How long MLflow is waited for once Ray is lost."""
+"""Time that MLflow has to take the rest of the record once Ray is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ def _start(
     """Open the record, the Optuna study and Ray, in an order that leaves little behind.
 
     Raises:
-        UserError: one of them does not answer, or lacks what another one knows of the study.
+        UserError: one of them does not answer, or lacks trials that another one has.
     """
     print_step("loading Ray, Optuna and MLflow")
     import_libraries()
@@ -167,7 +167,7 @@ def _start(
         cluster = start_ray(None)
     resources = resolve_resources(session, cluster)
     if retry_failed:
-        print_line(f"retry     {store.enqueue_failed()} failed trials are run once more")
+        print_line(f"retry     {store.enqueue_failed()} failed trials are run again")
     tracker = open_tracker(session, cluster, writer)
     return _Started(store, cluster, resources, tracker)
 
@@ -193,7 +193,7 @@ def _run_and_close(
     stop_reason = None
 
     def on_lost(process: str) -> None:
-        # Ray's calls would wait for a minute, and then abort without a word.
+        # Ray's calls would wait for a minute, and then abort the process without a message.
         tracker.close("interrupted", patience_seconds=_CLOSE_SECONDS)
         print_error(
             f"{process} has ended, and the study with it; what finished is kept. Resume with: "
@@ -221,14 +221,14 @@ def _run_and_close(
         session.folder.clear_remains()
         print_error(
             f"The study's folder {session.folder.path} was removed while the study ran, and with "
-            "it all that --resume needs; begin again with another --name."
+            "it all that --resume needs; start again with another --name."
         )
         return exit_codes.FAILED
     return _close(session, store, state, Unsent(unsent, tracker.problem), stop_reason)
 
 
 def _run(session: StudySession, started: _Started, backend: "TrainingBackend | None") -> str | None:
-    """Run the search, then the confirmation if one is asked for; return why it was stopped."""
+    """Run the search, then the confirmation if requested; return why it was stopped."""
     from tune_runner.checkpoints.retention import CheckpointRetention
     from tune_runner.execution import tune_run
     from tune_runner.execution.gauges import Gauges

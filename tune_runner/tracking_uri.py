@@ -21,7 +21,7 @@ _PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433, "http": 80, "https":
 _CONNECT_SECONDS = 5
 
 _SPECIAL = re.compile(r"[#?%]")
-"""Characters of a path that have a meaning in a URL. SQLAlchemy decodes them, MLflow does not."""
+"""Characters of a path that are special in a URL. SQLAlchemy decodes them, MLflow does not."""
 
 
 def default_tracking_uri() -> str:
@@ -36,7 +36,7 @@ def database_url(path: Path) -> str:
     SQLAlchemy would read percent codes in different ways.
 
     Raises:
-        UserError: even so there is one of these in it.
+        UserError: the relative path contains one of them, too.
     """
     absolute = str(path.absolute())
     if not _SPECIAL.search(absolute):
@@ -44,7 +44,7 @@ def database_url(path: Path) -> str:
     relative = os.path.relpath(absolute)
     if _SPECIAL.search(relative):
         raise UserError(
-            f"MLflow's database cannot be named by a path with #, ? or %, but got {absolute!r}; "
+            f"MLflow's database must have a path without #, ? and %, but got {absolute!r}; "
             "give the command from its folder."
         )
     return f"sqlite:///{relative}"

@@ -1,4 +1,4 @@
-"""Statistics for three to five seeds: paired Student intervals, Holm's correction, equivalence.
+"""Holm, equivalence, studentized bootstrap for few seeds; ours, since scipy has none of them.
 
 A percentile bootstrap of three differences covers far less than it says, and a sign-flip test of
 three pairs can never fall below p = 0.25; Student's t is exact for normal differences at every n
@@ -7,7 +7,6 @@ Student's t. A bootstrap is offered beside it from `BOOTSTRAP_SEEDS` values on, 
 below that it would only look like evidence. It resamples the paired unit: seeds or, if trials
 recorded them, users (`analysis.comparisons.per_user`), who are many however few the seeds.
 
-Hand-written because scipy has neither Holm's correction nor a studentized bootstrap, and
 statsmodels would be a dependency for a few lines.
 """
 

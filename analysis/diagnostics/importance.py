@@ -1,4 +1,4 @@
-"""Importance of parameters: first-order functional ANOVA of a random forest, seed included.
+"""First-order fANOVA importance, seed included; ours, since Optuna's drops conditional parameters.
 
 A forest learns the objective from the parameters of the complete trials. V is the variance of its
 prediction if every parameter is drawn independently from the values that were tried; a parameter's
@@ -6,8 +6,7 @@ share is the part of V that its average effect explains (Hutter et al. 2014, fir
 remainder to 1 is joint effects. The seed is a parameter too: its share is luck. If the forest
 predicts unseen trials badly (`explained`), the shares mean little.
 
-Hand-written because Optuna's fANOVA drops conditional parameters, and `analysis` may not import
-Optuna.
+`analysis` may not import Optuna, either.
 """
 
 import math

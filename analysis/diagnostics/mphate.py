@@ -1,4 +1,4 @@
-"""M-PHATE: how units move together over time, by a multislice kernel embedded in two axes.
+"""M-PHATE embedding of units over time; ours, since the package m-phate ended in 2020.
 
 A slice is an epoch, a unit what has a value in every slice. Within a slice units are near by an
 alpha-decaying kernel with an adaptive bandwidth; between slices a unit is near to itself by a
@@ -7,8 +7,8 @@ Gaussian kernel with one bandwidth for all. The distance drawn is that of diffus
 
 Source: Gigante et al., "Visualizing the PHATE of Neural Networks", NeurIPS 2019 (kernel), and Moon
 et al., Nature Biotechnology 2019 (potential distance, entropy's knee). The drawing is SMACOF from
-classical scaling (de Leeuw 1977; Torgerson 1952). Written from the definitions:
-the package m-phate was last released in 2020.
+classical scaling (de Leeuw 1977; Torgerson 1952). Written from the
+definitions.
 """
 
 from typing import Any

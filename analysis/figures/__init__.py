@@ -141,13 +141,13 @@ FIGURES: Mapping[str, FigureSpec] = {
 def draw_all(results: Results) -> dict[str, "Figure"]:
     """Return every figure that the study has something for.
 
-    One that cannot be drawn is named on standard error, and costs no other and not the page.
+    A figure that fails is named on standard error; the others and the page are still made.
     """
     drawn: dict[str, Figure] = {}
     for name in FIGURES:
         try:
             figure = _draw(name, results)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the others stand
+        except Exception as error:  # noqa: BLE001 - the others are still drawn
             sys.stderr.write(f"note: figure {name} failed ({type(error).__name__}: {error})\n")
             continue
         if figure is not None:

@@ -66,7 +66,7 @@ def best_so_far(results: Results) -> "Figure | None":
 def parallel(results: Results) -> "Figure | None":
     """Draw every trial as a line over its parameters, the best in colour.
 
-    The axes lie on each other, not side by side: so there is room for what their values are called.
+    The axes are horizontal, one above the other, which leaves room for the names of their values.
     """
     study = results.study
     paths = _varied(study)[:_MOST_AXES]

@@ -1,4 +1,4 @@
-"""Style of every figure: one ink, one palette, a question as title.
+"""Style of all figures: one text colour, one palette, a question as title.
 
 Text and axes are drawn in one ink that the page replaces by its own text colour, so that the same
 drawing is readable in light and dark. Colours are Okabe and Ito's, for every eye.

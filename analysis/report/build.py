@@ -1,4 +1,4 @@
-"""Building of a report: read the study, analyse it, print, save, put it on its MLflow run."""
+"""Builds a report: read the study, analyse it, print, save, attach it to its MLflow run."""
 
 import sys
 import textwrap
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def report_study(
     name: str, uri: str, runs_dir: Path, against: Sequence[str] = (), *, with_figures: bool = True
 ) -> int:
-    """Print and save the report of a study, and put it on the study's run.
+    """Print and save the report of a study, and attach it to the study's run.
 
     Raises:
         UserError: no such study, no result yet, or the folder cannot be written.
@@ -38,7 +38,7 @@ def report_study(
     folder = files.report_folder(runs_dir, name)
     texts = _texts(results, content)
     files.clear(folder)
-    files.write_files(folder, texts)  # first: a figure that fails must not cost the table
+    files.write_files(folder, texts)  # before the figures: if one fails, the table is saved
     if with_figures:
         files.write_files(folder, _drawn(results, content, uri))
     files.log_folder(client, study.run_id, folder, replace=True)
@@ -51,7 +51,7 @@ def report_study(
 def draw_figure(
     figure: str, name: str, uri: str, runs_dir: Path, against: Sequence[str] = ()
 ) -> int:
-    """Draw one figure of a study, save it and put it on the study's run.
+    """Draw one figure of a study, save it and attach it to the study's run.
 
     Raises:
         UserError: no such figure or study, nothing to draw, or the folder cannot be written.

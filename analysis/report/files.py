@@ -44,7 +44,7 @@ def report_folder(runs_dir: Path, study: str) -> Path:
 
 
 def clear(folder: Path) -> None:
-    """Remove the files of an earlier report of the study, so that none passes for this one's.
+    """Remove the files of an earlier report of the study, so that none is taken for this one's.
 
     Raises:
         UserError: it cannot be removed.
@@ -78,7 +78,7 @@ def describe_run(client: "MlflowClient", run_id: str, markdown: str) -> None:
 
 
 def log_folder(client: "MlflowClient", run_id: str, folder: Path, *, replace: bool = False) -> None:
-    """Put the folder's files on the study's run; say so if MLflow does not take them.
+    """Attach the folder's files to the study's run; print a note if MLflow does not accept them.
 
     Args:
         client: client of the tracking server.

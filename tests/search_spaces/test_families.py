@@ -170,7 +170,7 @@ def test_a_limit_of_epochs_that_could_limit_nothing_is_refused():
     assert study(closed).trials == 2
     with pytest.raises(UserError, match=r"`training.max_epochs` has no meaning in space 'closed'"):
         study(closed, max_epochs=10)
-    with pytest.raises(UserError, match="nothing that the median pruner could give up"):
+    with pytest.raises(UserError, match="nothing that the median pruner could stop"):
         study(closed, pruner="median")
 
 

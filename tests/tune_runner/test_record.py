@@ -55,7 +55,7 @@ def test_an_incomplete_record_has_a_reason_an_exit_code_and_a_way_on(
         assert said.out.splitlines()[-1].endswith("python -m tune_runner --resume recorded")
         assert "Traceback" not in said.out + said.err
         assert tables == []
-        with pytest.raises(UserError, match=r"does not take the study's record .*planted"):
+        with pytest.raises(UserError, match=r"does not accept the study's record .*planted"):
             run_study(config, resume=True, backend=FakeEngine())
     finally:
         execute(tracking_uri, "DROP TRIGGER planted")

@@ -25,8 +25,8 @@ def check_store_url(url: str) -> None:
     scheme, _, rest = url.partition("://")
     if scheme not in _SCHEMES or not rest.strip("/").partition("?")[0]:
         raise UserError(
-            "--checkpoints must be a URL that pyarrow can open, s3://bucket/path or "
-            f"gs://bucket/path say, but got {url!r}{did_you_mean(scheme, _SCHEMES)}; correct it."
+            "--checkpoints must be a URL that pyarrow can open, for example s3://bucket/path "
+            f"or gs://bucket/path, but got {url!r}{did_you_mean(scheme, _SCHEMES)}; correct it."
         )
 
 

@@ -1,4 +1,4 @@
-"""Command line of `python -m tune_runner`: arguments, and the commands that they select.
+"""Command line of `python -m tune_runner`: arguments, and the command that they select.
 
 No Ray, Optuna or MLflow is imported here: `--help` answers at once.
 Begin reading with `main`.

@@ -1,4 +1,4 @@
-"""The arguments of `python -m tune_runner`, and the StudyConfig that they make."""
+"""Arguments of `python -m tune_runner`, and the StudyConfig built from them."""
 
 import argparse
 import json
@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the command's arguments."""
     result = CliParser(
         prog="python -m tune_runner",
-        description="Run a study: what a search space asks, on one machine or a cluster.",
+        description="Run a search space as a study, on one machine or a cluster.",
         epilog=exit_codes.HELP,
         allow_abbrev=False,
     )
@@ -31,14 +31,16 @@ def parser() -> argparse.ArgumentParser:
     study.add_argument("--space", help="name of a search space, or path of a .py file")
     study.add_argument("--list", action="store_true", help="show the search spaces and stop")
     study.add_argument("--dry-run", action="store_true", help="show the trials and stop")
-    study.add_argument("--probe", action="store_true", help="with --dry-run: measure what it costs")
-    study.add_argument("--status", metavar="NAME", help="say how a study is going and stop")
-    study.add_argument("--resume", metavar="NAME", help="resume a study")
-    study.add_argument("--add-trials", type=int, metavar="N", help="with --resume: N trials more")
     study.add_argument(
-        "--retry-failed", action="store_true", help="with --resume: failed trials once more"
+        "--probe", action="store_true", help="with --dry-run: estimate time and memory"
     )
-    study.add_argument("--name", help="of the study (default: space, dataset and time)")
+    study.add_argument("--status", metavar="NAME", help="show the state of a study and stop")
+    study.add_argument("--resume", metavar="NAME", help="resume a study")
+    study.add_argument("--add-trials", type=int, metavar="N", help="with --resume: add N trials")
+    study.add_argument(
+        "--retry-failed", action="store_true", help="with --resume: run failed trials again"
+    )
+    study.add_argument("--name", help="name of the study (default: space, dataset and time)")
     data = result.add_argument_group("data")
     data.add_argument("--dataset", default="embedded", help="name of a dataset")
     data.add_argument("--data-dir", help="folder of the datasets, or of this one")
@@ -46,26 +48,33 @@ def parser() -> argparse.ArgumentParser:
     search = result.add_argument_group("search")
     search.add_argument("--trials", type=int, help="trials in total")
     search.add_argument("--seeds", type=int, help="replicates of every point")
-    search.add_argument("--seed", type=int, default=1, help="root seed; replicates count from it")
-    search.add_argument("--max-epochs", type=int, help="epochs of a trial at most")
+    search.add_argument(
+        "--seed", type=int, default=1, help="root seed; replicates use it and the numbers after it"
+    )
+    search.add_argument("--max-epochs", type=int, help="largest number of epochs of a trial")
     search.add_argument(
         "--patience", type=int, help="epochs without a better validation that end a trial"
     )
     search.add_argument(
-        "--precision", help="of training: fp32, bf16, or auto: bf16 in hardware where shown as good"
+        "--precision",
+        help="precision of training: fp32, bf16, or auto (bf16 in hardware, if validated)",
     )
     search.add_argument("--sampler", help=", ".join(SAMPLERS))
     search.add_argument("--pruner", help=", ".join(PRUNERS))
     search.add_argument(
         "--confirm", type=int, metavar="N", help="run the winner and its rival on N fresh seeds"
     )
-    search.add_argument("--max-trials", type=int, help="trials that this command starts at most")
+    search.add_argument(
+        "--max-trials", type=int, help="largest number of trials that this command starts"
+    )
     search.add_argument("--max-hours", type=float, help="hours after which this command stops")
     placement = result.add_argument_group("where it runs")
-    placement.add_argument("--max-concurrent", type=int, help="trials at a time at most")
+    placement.add_argument("--max-concurrent", type=int, help="largest number of trials at a time")
     placement.add_argument("--cpus-per-trial", type=float, help="CPUs of a trial")
     placement.add_argument(
-        "--gpus-per-trial", type=number_or_auto(float), help="GPUs of a trial, 0.25 say, or auto"
+        "--gpus-per-trial",
+        type=number_or_auto(float),
+        help="GPUs of a trial, for example 0.25, or auto",
     )
     placement.add_argument(
         "--fuse",
@@ -73,7 +82,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="K",
         help="train up to K trials as one computation, or auto",
     )
-    placement.add_argument("--resources", metavar="JSON", help="""custom ones, '{"tpu": 1}' say""")
+    placement.add_argument(
+        "--resources", metavar="JSON", help="""custom resources, for example '{"tpu": 1}'"""
+    )
     placement.add_argument(
         "--address",
         type=_address_or_none,
@@ -90,7 +101,7 @@ def parser() -> argparse.ArgumentParser:
     placement.add_argument(
         "--checkpoints",
         metavar="URL",
-        help="object store for checkpoints, s3://bucket/path say (default: the study's folder)",
+        help="object store of checkpoints, such as s3://bucket/path (default: the study's folder)",
     )
     return result
 
@@ -113,7 +124,7 @@ def arguments_without_address(args: argparse.Namespace) -> list[str]:
 
 
 def check_combinations(args: argparse.Namespace) -> None:
-    """Refuse flags that have no meaning without another."""
+    """Refuse flags without the flag that they need."""
     for flag, is_given, required in (
         ("--add-trials", args.add_trials is not None, "--resume"),
         ("--retry-failed", args.retry_failed, "--resume"),
@@ -121,9 +132,7 @@ def check_combinations(args: argparse.Namespace) -> None:
     ):
         has_required = args.resume if required == "--resume" else args.dry_run
         if is_given and not has_required:
-            raise UserError(
-                f"{flag} has a meaning only with {required}; add it or leave {flag} out."
-            )
+            raise UserError(f"{flag} needs {required}; add it or leave {flag} out.")
 
 
 def _resources(text: str) -> tuple[tuple[str, float], ...]:
@@ -195,7 +204,7 @@ def new_config(args: argparse.Namespace) -> StudyConfig:
 
 
 def resumed_config(args: argparse.Namespace) -> StudyConfig:
-    """Take everything but the means (where and with how much) from the study itself."""
+    """Return the settings of a study to resume: its own, but for where and with what it runs."""
     default = parser().parse_args([])
     changeable = ("resume", "address", "storage", "runs_dir")
     changeable += ("max_concurrent", "cpus_per_trial", "gpus_per_trial", "fuse", "resources")

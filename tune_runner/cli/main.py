@@ -1,6 +1,6 @@
-"""The command line: arguments to one StudyConfig, one call. Hyperparameters are never flags.
+"""Command line: arguments to one StudyConfig, then one call. Hyperparameters are never flags.
 
-`--help`, `--list` and `--dry-run` answer at once: nothing here imports an engine.
+`--help`, `--list` and `--dry-run` answer at once: nothing here imports Ray, Optuna or MLflow.
 """
 
 import argparse
@@ -70,7 +70,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _run_remotely(args: argparse.Namespace) -> int:
-    """Lead the study from within the cluster."""
+    """Run the command on the head node of the cluster."""
     if not Path(args.runs_dir).is_absolute():
         source = address_variable(args.address) or "--address"
         raise UserError(

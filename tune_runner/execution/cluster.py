@@ -2,7 +2,7 @@
 
 A node of a cluster needs this project's third-party packages, and neither a checkout nor the data:
 the packages of this project go there by Ray's runtime environment, the dataset by its object store.
-What it must see is where trials keep their checkpoints: the studies' folder, or an object store.
+It must see the location of the checkpoints: the studies' folder, or an object store.
 """
 
 import logging
@@ -33,7 +33,7 @@ PACKAGES = ("diffrec", "search_spaces", "tune_runner")
 _EXCLUDED = ["**/__pycache__"]
 
 _STARTS = 3
-"""How often Ray is started on a busy machine before that counts as a failure."""
+"""Attempts to start Ray on a busy machine."""
 
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
 
@@ -87,8 +87,8 @@ def connect(address: str, packages: Sequence[str] = PACKAGES, *, tries: int = 1)
 
     Args:
         address: where it answers.
-        packages: that its workers are sent.
-        tries: a busy head gives up on a client after a while, so one from outside asks again.
+        packages: sent to its workers.
+        tries: attempts; a busy head node drops a client after a while.
 
     Raises:
         UserError: none answers there.
@@ -106,7 +106,7 @@ def connect(address: str, packages: Sequence[str] = PACKAGES, *, tries: int = 1)
 
 
 def _no_cluster(address: str, reason: object) -> UserError:
-    """Return the refusal of an address, in the words of where it came from."""
+    """Return the error for an address, naming the variable that it came from."""
     if variable := address_variable(address):
         named, remedy = f"{address!r}, which {variable} names", f"unset {variable}"
     else:
@@ -208,7 +208,9 @@ def _token_hint() -> str:
     """Return a hint at the token that Ray's dashboard requires; "" if it requires none."""
     if os.environ.get("RAY_AUTH_MODE") != "token" or os.environ.get("RAY_AUTH_TOKEN"):
         return ""
-    return f" (asks for the token in {os.environ.get('RAY_AUTH_TOKEN_PATH', '~/.ray/auth_token')})"
+    return (
+        f" (log in with the token in {os.environ.get('RAY_AUTH_TOKEN_PATH', '~/.ray/auth_token')})"
+    )
 
 
 def check_reachable(address: str) -> None:

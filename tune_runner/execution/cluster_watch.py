@@ -1,7 +1,7 @@
 """Notices that Ray has died under a running study: its GCS, or the raylet of this machine.
 
-Ray's own calls wait for a lost GCS for a minute, and then abort the process. This thread asks both
-by their ports, which needs nothing of Ray's.
+Ray's own calls wait for a lost GCS for a minute, and then abort the process. This thread checks
+whether their ports are open, without calling Ray.
 """
 
 import socket
@@ -69,7 +69,7 @@ class ClusterWatch:
                 self._processes |= set(psutil.Process().children(recursive=True))
 
     def _lost(self) -> str | None:
-        """Return what does not listen any more."""
+        """Return the name of a process that no longer listens; None if both do."""
         return next((name for name, port in self._ports.items() if not _listens(*port)), None)
 
 

@@ -12,9 +12,9 @@ _SETTINGS = {
     "RAY_DASHBOARD_STARTUP_TIMEOUT_S": "300",  # seen: over a minute on a busy machine, then a crash
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # workers stay in the user's working directory
     # Ray would start workers at nice 15: beside any other job of the machine they would get a
-    # thirtieth of a core each, and a study would starve. Whoever wants to give way says so to the
-    # command (`nice -n 19 python -m tune_runner ...`): Ray never raises a priority, so 0 means "as
-    # the command". Ray's own processes are asleep most of the time and are scheduled promptly.
+    # thirtieth of a core each, and a study would starve. To give way to other jobs, start the
+    # command with `nice -n 19`: Ray never raises a priority, so 0 means "as the command". Ray's own
+    # processes are asleep most of the time and are scheduled promptly.
     "RAY_worker_niceness": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, no TensorBoard: twice the trials a second
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
@@ -22,7 +22,7 @@ _SETTINGS = {
     # Its client would repeat even "create a run" after an answer that was lost, and make two.
     # tune_runner.tracking.tracker repeats, and looks first for what was made.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",  # nobody waits but a thread
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",  # only a thread waits
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "ERROR",

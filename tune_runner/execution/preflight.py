@@ -17,11 +17,13 @@ def check_store(url: str, study: str, *, new: bool) -> None:
     """Refuse an object store that cannot be written, or holds a study of that name already.
 
     Raises:
-        UserError: so it is.
+        UserError: it cannot be written, or holds checkpoints of such a study.
     """
     fault = checkpoint_store.write_error(url)
     if fault:
-        raise UserError(f"Checkpoints cannot be kept at {url} ({fault}); mend it or give another.")
+        raise UserError(
+            f"Checkpoints cannot be kept at {url} ({fault}); correct it or give another."
+        )
     if new and checkpoint_store.list_trials(locations.study_location(url, study)):
         raise UserError(
             f"There are checkpoints of another study {study!r} at {url}; choose another --name."
@@ -32,7 +34,7 @@ def check_shared(folder: Path, store: str | None = None) -> None:
     """Refuse a checkpoint location that a node of the cluster cannot write.
 
     Args:
-        folder: of the studies; this machine alone needs it where there is a store.
+        folder: of the studies; only this machine needs it if there is a store.
         store: URL of an object store.
 
     Raises:
@@ -68,7 +70,7 @@ def check_shared(folder: Path, store: str | None = None) -> None:
 
 
 def refuse_job_directory(runs_dir: Path, tracking_uri: str) -> None:
-    """Refuse the working directory of a Ray job as a study's place: Ray deletes it with the job.
+    """Refuse to keep a study in the working directory of a Ray job: Ray deletes it with the job.
 
     Raises:
         UserError: its folder, or its MLflow database, would lie there.
@@ -82,7 +84,8 @@ def refuse_job_directory(runs_dir: Path, tracking_uri: str) -> None:
     if database is not None and _JOB_FOLDER in database.parts:
         raise UserError(
             "A Ray job's working directory is deleted after the job, and MLflow's database would "
-            "lie in it; set MLFLOW_TRACKING_URI, by --runtime-env-json of ray job submit say."
+            "lie in it; set MLFLOW_TRACKING_URI, for example with --runtime-env-json of ray job "
+            "submit."
         )
 
 

@@ -1,9 +1,9 @@
-"""Runs the command on the head node of a cluster (`--address ray://`), and streams its output.
+"""Runs the command on a cluster's head node (`ray://`); Ray's job client would need the dashboard.
 
-Ray's client reaches a cluster from outside, but Tune can be led only from within. So the command
-itself goes there, as a task of no CPU on the head node, with this project's packages; what it says
-comes back line by line. Paths are the cluster's. A study that must outlive this terminal is handed
-in with `ray job submit`.
+Ray Tune's driver must run inside the cluster, which Ray Client reaches from outside. The command
+runs there as a task without CPUs, with this project's packages, and its output is streamed back
+line by line. Paths are the cluster's. A study that must outlive this terminal is submitted with
+`ray job submit`.
 """
 
 import _thread
@@ -22,7 +22,7 @@ from tune_runner.execution.cluster import PACKAGES, check_reachable, connect
 SCHEME = "ray://"
 
 _SENT = ("MLFLOW_TRACKING_", "PGPASSWORD")
-"""Variables, by how they begin, that the study needs wherever it is task."""
+"""Prefixes of the environment variables that are sent along with the command."""
 
 _TRIES = 3
 
@@ -62,13 +62,13 @@ def run_on_head_node(
 
 
 def _stream_output(ray: Any, task: Any, output: Any, commands: Any) -> int:
-    """Print the command's output until it has ended; pass Ctrl-C on to it."""
+    """Print the command's output until it ends; forward Ctrl-C to it."""
     from ray.exceptions import RayError
 
     signals: list[int] = []
 
     def on_sigint(number: int, _: FrameType | None) -> None:
-        # An exception in the middle of a call would leave Ray's client deaf, so this only notes it.
+        # Raising here could break a Ray Client call half-way, so the signal is only recorded.
         if signals:
             raise KeyboardInterrupt
         signals.append(number)

@@ -1,7 +1,7 @@
 """Adapters between Ray Tune and the study: a searcher, a callback and a scheduler.
 
-In Tune's words this is the `search_alg`. It holds no state of its own that would be worth saving:
-the study does (see store), so Tune's snapshots of it are husks.
+The searcher is Tune's `search_alg`. It is stateless: all state is in the Optuna study, so Tune's
+searcher checkpoints are empty.
 """
 
 import os
@@ -48,7 +48,7 @@ class StudySearcher(Searcher):
         assignment = self._controller.next_group(trial_id)
         if assignment is not None:
             return {ASSIGNMENT: assignment}
-        # A trial in flight may yet have to be given out again.
+        # A running trial may still have to be retried.
         return Searcher.FINISHED if self._controller.is_done else None  # type: ignore[return-value]
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
@@ -78,7 +78,8 @@ class StudySearcher(Searcher):
 class StudyGuard(Callback):
     """Callback for what Tune reports to no searcher: starts, and trials that ended unreported.
 
-    A failed reset of a reused worker ends a trial without a word; its slot would be held for ever.
+    If the reset of a reused worker fails, Tune ends the trial without telling the searcher, which
+    would count it as running for ever.
     """
 
     def __init__(self, controller: StudyController, tick: Callable[[], None]) -> None:
@@ -135,8 +136,8 @@ class PruningScheduler(FIFOScheduler):
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Pass the reports on; stop a worker whose trials have all ended or been pruned.
 
-        One of several that is pruned leaves the others when its worker finds its checkpoints gone
-        (see trainable).
+        A pruned member of a group leaves it when its worker finds its checkpoint deleted (see
+        `worker.trainable`).
         """
         report = result.get(REPORT)
         if not isinstance(report, GroupReport):

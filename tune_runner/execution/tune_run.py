@@ -42,14 +42,14 @@ def run_trials(
 
     Args:
         controller: gives out the trials and takes their reports.
-        dataset: goes once into Ray's object store, where every worker reads it without a copy.
+        dataset: put into Ray's object store once; every worker reads it without a copy.
         resources: what a trial gets.
         folder: Tune's own files.
-        backend: builds the runs; the real one if left out.
+        backend: builds the runs; None: `TrainingBackend`.
         tick: called often, from this thread.
     """
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    # Tune would ask for one trial at a time, and start the workers one after the other.
+    # Tune would request one trial at a time, and start the workers one after the other.
     os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(resources.max_concurrent))
     trainable = tune.with_resources(
         tune.with_parameters(RecommenderTrainable, data=dataset, backend=backend),
@@ -72,7 +72,7 @@ def run_trials(
             name=time.strftime("%Y%m%d-%H%M%S"),
             storage_path=str(folder),
             verbose=0,
-            # Tune would save at the end of every trial; checkpoints are the trial's own affair.
+            # Tune would save at the end of every trial; trials save their own checkpoints.
             checkpoint_config=tune.CheckpointConfig(
                 checkpoint_frequency=0, checkpoint_at_end=False
             ),

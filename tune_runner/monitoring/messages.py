@@ -146,7 +146,7 @@ def _fusion(config: StudyConfig) -> list[str]:
     fuse = config.request.fuse
     if fuse == 1:
         return []
-    count_phrase = "as many trials as pays" if fuse == "auto" else f"up to {fuse} trials"
+    count_phrase = "as many trials as speed it up" if fuse == "auto" else f"up to {fuse} trials"
     return [f"fuse      {count_phrase} as one computation; measured before the study starts"]
 
 

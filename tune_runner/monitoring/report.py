@@ -1,4 +1,4 @@
-"""Has `analysis` print and save a study's report: a package above this one, so a process."""
+"""Runs `analysis` in a process to print and save a report: it may not be imported from here."""
 
 import os
 import subprocess
@@ -43,7 +43,7 @@ def _package_folders() -> list[Path]:
 
 
 def _is_file(stream: IO[str]) -> bool:
-    """Return whether a process of our own could write to it, too."""
+    """Return whether a child process can write to it."""
     try:
         stream.fileno()
     except OSError:  # io.UnsupportedOperation is one

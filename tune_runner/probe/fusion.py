@@ -190,7 +190,7 @@ def _split_fusable(configs: Sequence[AnyConfig]) -> tuple[list[AnyConfig], list[
 
 
 def _no_fusion(request: ResourceRequest, reason: str) -> tuple[ResourceRequest, str]:
-    """Fuse nothing if the user has asked for `auto`, else refuse."""
+    """Fuse nothing if the user requested `auto`, else refuse."""
     if request.fuse == "auto":
         return replace(request, fuse=1), f"fuse      nothing: {reason}"
     raise UserError(

@@ -94,8 +94,8 @@ def check_fits(request: ResourceRequest, cluster: ClusterResources) -> None:
     for name, amount, available in requested:
         if amount is not None and amount > available:
             raise UserError(
-                f"{amount:g} {name} per trial were asked for, but there are {available:g}; ask for "
-                "less."
+                f"{amount:g} {name} per trial were requested, but there are {available:g}; request "
+                "fewer."
             )
     if gpus is not None and gpus > 1 and gpus % 1:
         raise UserError(f"More than one GPU per trial must be whole, but got {gpus:g}.")

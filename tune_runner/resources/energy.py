@@ -1,12 +1,11 @@
-"""Measures the energy of a worker's share of its machine, if the machine has readable counters.
+"""Energy of a worker's share of its machine; ours, since codecarbon measures whole processes.
 
 Processors: Linux's powercap counters (Intel RAPL, and AMD under the same name), the packages and
 their memory. GPUs: NVML's counter (`pip install nvidia-ml-py`). The machine's energy is shared out
 by the cores and GPUs of a trial, so the shares of all trials and the idle part sum to the total. If
 only a part of a trial's resources can be measured, nothing is reported.
 
-Written here because codecarbon measures the process as a whole: no share of a trial, and no NaN
-after a missing reading.
+codecarbon has no share of a trial, and no NaN after a missing reading.
 """
 
 import os

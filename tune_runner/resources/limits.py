@@ -38,7 +38,7 @@ def usable_gpu_fraction(share: float, gpu_bytes: float) -> float:
     if fraction <= 0:
         raise UserError(
             f"A GPU share of {share:g} is {share * gpu_bytes / 2**20:,.0f} MiB here, but a process "
-            f"needs {CONTEXT_BYTES / 2**20:,.0f} MiB before its first tensor; ask for more."
+            f"needs {CONTEXT_BYTES / 2**20:,.0f} MiB before its first tensor; request more."
         )
     return fraction
 

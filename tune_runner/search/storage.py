@@ -245,6 +245,6 @@ def check_history(trials: Sequence[FrozenTrial], recorded: RecordedTrials, locat
         shown = ", ".join(f"{number:04d}" for number in sorted(set(missing))[:5])
         more = " ..." if len(set(missing)) > 5 else ""
         raise UserError(
-            f"{location} does not hold all of the study: MLflow's record knows more of trials "
+            f"{location} does not hold all of the study: MLflow's record has more about trials "
             f"{shown}{more}; restore it from a copy, or start again under another --name."
         )

@@ -1,7 +1,8 @@
-"""The Optuna study: the single record of what was proposed, pruned, failed and completed.
+"""The Optuna study; ours, since Ray's OptunaSearch has no pruner and no grid.
 
-Only the driver writes here. A trial's seed is an attribute, not a parameter: a sampler must not
-learn seeds. A trial that a dead driver left running is resumed under its own number.
+It is the single record of what was proposed, pruned, failed and completed. Only the driver writes
+here. A trial's seed is an attribute, not a parameter: a sampler must not learn seeds. A trial that
+a dead driver left running is resumed under its own number.
 """
 
 from collections import Counter
@@ -95,8 +96,8 @@ class StudyStore:
         """Return the next trial to run, not yet resolved; None when the budget is spent."""
         if self._interrupted:
             frozen = self._trials()[self._interrupted.pop(0)]
-            # Optuna has no public way to take up a running trial again; what was suggested
-            # before is suggested again.
+            # Optuna has no public call to continue a running trial; it suggests the same values
+            # again.
             trial = optuna.Trial(self._study, frozen._trial_id)
             return self._adopt(trial, set(frozen.intermediate_values))
         if not self._trials(TrialState.WAITING):

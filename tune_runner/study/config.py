@@ -1,4 +1,4 @@
-"""Configuration of one study, filled in by the command line; imports no Ray, Optuna or MLflow."""
+"""Settings and plan of one study; imports no Ray, Optuna or MLflow."""
 
 import math
 import unicodedata
@@ -99,8 +99,8 @@ class StudyConfig:
             )
         if self.checkpoints is not None and not is_url(self.checkpoints):
             raise UserError(
-                "--checkpoints must be the URL of an object store, s3://bucket/path say, but got "
-                f"{self.checkpoints!r}; a folder is given by --runs-dir, all of it."
+                "--checkpoints must be the URL of an object store, for example s3://bucket/path, "
+                f"but got {self.checkpoints!r}; a folder is given by --runs-dir, all of it."
             )
         plain = self.dataset not in ("", "..") and Path(self.dataset).name == self.dataset
         if not plain or not self.dataset.isprintable() or len(self.dataset.encode()) > NAME_BYTES:
@@ -118,8 +118,8 @@ class StudyConfig:
             refuse_password(
                 self.checkpoints,
                 "--checkpoints",
-                "it must not hold a password, since studies are shared: give it as the store's own "
-                "settings ask, AWS_SECRET_ACCESS_KEY say",
+                "it must not hold a password, since studies are shared: give it in the store's own "
+                "settings, for example AWS_SECRET_ACCESS_KEY",
             )
         for name in ("trials", "seeds"):
             _check_count("--" + name, getattr(self, name), POINT_LIMIT)
@@ -193,7 +193,7 @@ def make_plan(config: StudyConfig, space: SearchSpace) -> StudyPlan:
     if config.seed + count > SEED_LIMIT:
         raise UserError(
             f"--seed and the {count - 1} after it must be at most {SEED_LIMIT:,}, but got "
-            f"{config.seed}; begin lower."
+            f"{config.seed}; use a smaller --seed."
         )
     if sampler == "grid":
         size = len(space.grid_samples()) * count
@@ -216,7 +216,7 @@ def make_plan(config: StudyConfig, space: SearchSpace) -> StudyPlan:
     if pruner != "none" and not any(training_of(one) for one in configs):
         raise UserError(
             f"No variant of space {space.name!r} trains by epochs, so there is nothing that the "
-            f"{pruner} pruner could give up early; use --pruner none."
+            f"{pruner} pruner could stop early; use --pruner none."
         )
     return StudyPlan(sampler, pruner, seeds, trials, overrides)
 
@@ -285,6 +285,6 @@ def check_name(name: str) -> None:
         )
     if len(name.encode()) > NAME_BYTES:
         raise UserError(
-            f"A study's name must have {NAME_BYTES} bytes at most, since its folder bears it, but "
-            f"{name[:20]!r}... has {len(name.encode())}; choose a shorter --name."
+            f"A study's name must have {NAME_BYTES} bytes at most, since it is the name of a "
+            f"folder, but {name[:20]!r}... has {len(name.encode())}; choose a shorter --name."
         )

@@ -1,4 +1,4 @@
-"""Checks of a description (study.json) before a study is taken up: every part that is read."""
+"""Checks every part of a study's description (study.json) that is read."""
 
 from collections.abc import Mapping
 from typing import Any, get_type_hints
@@ -69,7 +69,7 @@ def _check_kind(description: Mapping[str, Any], path: str, kind: type) -> None:
 
 
 def _check_settings(settings: Mapping[str, Any]) -> None:
-    """Check the settings by the types of StudyConfig; what a resumed run sets anew is left out."""
+    """Check the types of the settings, except of those that a resumed run sets."""
     hints = get_type_hints(StudyConfig)
     for name, value in settings.items():
         if name not in hints:

@@ -92,12 +92,12 @@ class StudyFolder:
         return f"python -m tune_runner {resume}{runs_dir_flag}"
 
     def identity(self) -> str:
-        """Return what tells the study from others of its name; "" if its folder is not here."""
+        """Return the id that distinguishes studies of one name; "" if the folder is not here."""
         path = self.path / IDENTITY
         return path.read_text().strip() if path.exists() else ""
 
     def begin(self) -> None:
-        """Give a new study its identity, and see that a known one has it still.
+        """Give a new study its identity; check that a resumed one still has it.
 
         Raises:
             UserError: the file that holds it is gone.
@@ -106,8 +106,8 @@ class StudyFolder:
             (self.path / IDENTITY).write_text(f"{uuid.uuid4().hex}\n")
         elif not self.identity():
             raise UserError(
-                f"{self.path / IDENTITY} is missing, which tells study {self._name!r} from others "
-                "of its name; restore it from a copy, or choose another --name."
+                f"{self.path / IDENTITY} is missing, which distinguishes study {self._name!r} from "
+                "others of its name; restore it from a copy, or choose another --name."
             )
 
     def is_gone(self) -> bool:
@@ -136,7 +136,7 @@ class StudyFolder:
 
     def clear_remains(self) -> None:
         """Remove what late writers, such as Ray's last snapshot, made in a folder that is gone."""
-        if (self.path / LOCK).exists():  # another study has its place
+        if (self.path / LOCK).exists():  # another study is in its place
             return
         for name in _FILES:
             (self.path / name).unlink(missing_ok=True)
@@ -151,7 +151,7 @@ class StudyFolder:
         atomic_write(self.path / SUMMARY, content)
 
     def __enter__(self) -> Self:
-        """Become the study's one driver; a dead driver's lock is gone with it.
+        """Lock the study for this driver; the kernel releases the lock when a driver dies.
 
         Raises:
             UserError: another driver is at work, or the folder cannot be written.

@@ -1,4 +1,4 @@
-"""Checks of a study's request that need neither Ray nor a database: what a dry run can know."""
+"""Checks of a study's settings that need neither Ray nor a database, for the dry run, too."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def check_folder(config: StudyConfig) -> None:
     """Refuse a folder of the studies that cannot be written.
 
     Raises:
-        UserError: so it is.
+        UserError: it cannot be written.
     """
     check_output_folder(Path(config.runs_dir), "--runs-dir")
     if (folder := Path(config.runs_dir) / config.name).exists():
@@ -33,14 +33,14 @@ def check_request(config: StudyConfig, plan: StudyPlan, *, new: bool) -> None:
     Raises:
         UserError: the dataset, the folder or the resources are not there, or the name is taken.
     """
-    if config.dataset != EMBEDDED_NAME:  # making that one takes longer than the whole dry run
+    if config.dataset != EMBEDDED_NAME:  # making that one takes longer than the rest of the dry run
         data_dir = None if config.data_dir is None else Path(config.data_dir)
         load_dataset(config.dataset, data_dir, config.protocol)  # type: ignore[arg-type]
     check_folder(config)
     if new and StudyFolder(Path(config.runs_dir), config.name).exists():
         raise UserError(
-            f"Study {config.name!r} exists already; go on with --resume {config.name}, or choose "
-            "another --name."
+            f"Study {config.name!r} exists already; resume it with --resume {config.name}, or "
+            "choose another --name."
         )
     check_tracking_uri(default_tracking_uri())
     if config.address is None:

@@ -23,7 +23,8 @@ class StudySession:
     folder: StudyFolder
     uri: str
     request: ResourceRequest
-    """The user's, with the number of trials to fuse settled where that can be before Ray runs."""
+    """The user's request, with the number of trials to fuse resolved if that is possible before Ray
+    runs."""
 
 
 def describe_study(session: StudySession) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def describe_study(session: StudySession) -> dict[str, Any]:
 
 
 def check_unchanged(folder: StudyFolder, new: Mapping[str, Any], *, resume: bool) -> None:
-    """Raise UserError unless the study is to be taken up, and is still the same."""
+    """Raise UserError unless the study is resumed and unchanged."""
     old = folder.read()
     changed = [
         line for part in ("space", "dataset") for line in json_diff(old.get(part), new[part], part)

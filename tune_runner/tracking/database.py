@@ -1,7 +1,7 @@
 """MLflow's store before a study writes to it: made whole, reachable, its experiment active.
 
 A kill while MLflow makes the schema of a new SQLite file would leave half of it, which no later
-command could use, so the file is made beside its place and moved there when it is whole.
+command could use, so the file is made under another name and renamed when it is complete.
 """
 
 import fcntl
@@ -62,7 +62,8 @@ def quiet_mlflow() -> None:
 def active_experiment(client: "MlflowClient", uri: str) -> str:
     """Return the id of the studies' experiment, which is made or restored if need be.
 
-    A write shows that the store takes any. A local database keeps artifacts beside itself.
+    Writing a tag shows that the store can be written. A local database keeps artifacts beside
+    itself.
     """
     from mlflow.exceptions import MlflowException
 

@@ -1,4 +1,4 @@
-"""Applies the tracker's messages to MLflow; applying one twice changes nothing.
+"""Idempotent writer to MLflow; ours, since MLflow's client would create a run twice on a retry.
 
 Runs are found again by their tags, so a resumed study writes into the same runs; epochs that a
 run already has are skipped.
@@ -25,14 +25,14 @@ _SESSIONS = 100
 """Drivers' sessions that the tag can hold, at 28 characters each."""
 
 _SET_ONCE = ("command",)
-"""Tags that `--resume` leaves as they are: they say how to make the study again."""
+"""Tags that `--resume` leaves as they are: they say how to reproduce the study."""
 
 
 class MlflowWriter:
     """Writer of one study: a parent run, and a child run for each trial."""
 
     def __init__(self, uri: str, study: str, identity: str) -> None:
-        """Connect, and see that the store takes a record.
+        """Connect, and check that the store can be written.
 
         Args:
             uri: of the tracking server or database.
@@ -102,7 +102,8 @@ class MlflowWriter:
     def _note_session(self, start: float | None, end: float | None = None) -> None:
         """Begin a driver's session, or end the last one; idempotent.
 
-        Whole seconds; of more than `_SESSIONS` the first two become one: a tag has an end.
+        Times are whole seconds. Beyond `_SESSIONS` entries the two oldest are merged: a tag's
+        length is limited.
         """
         recorded = self._client.get_run(self._parent).data.tags.get(schema.SESSIONS, "[]")
         sessions = json.loads(recorded)
@@ -139,7 +140,7 @@ class MlflowWriter:
             self._tag(run, {schema.STATE: "running"} | commits)
         else:
             run = self._create(message)
-        # Again for a known run: whoever made it may have died before it wrote these.
+        # Also for an existing run: the driver that made it may have died before it wrote these.
         params = [Param(key, _text(value)) for key, value in message["params"].items()]
         self._client.log_batch(run, params=params)
         self._client.log_text(run, json.dumps(message["config"], indent=2), schema.CONFIG_FILE)
@@ -181,14 +182,14 @@ class MlflowWriter:
         self._flush(trial)
         data = self._client.get_run(run).data
         rows = _metrics(message["metrics"], _millis(message), message["epoch"])
-        # A driver that dies between telling us and its own store ends the trial a second time.
+        # A driver that dies between the outbox and Optuna ends the trial a second time.
         rows = [row for row in rows if row.key not in data.metrics]
         if rows:
             self._client.log_batch(run, metrics=rows)
         for name, content in message.get("artifacts", {}).items():
             self._client.log_text(run, json.dumps(content) + "\n", name)
         tags = {schema.STATE: state}
-        if state != "failed" and schema.ERROR in data.tags:  # it has got through after all
+        if state != "failed" and schema.ERROR in data.tags:  # a retry has succeeded
             self._client.delete_tag(run, schema.ERROR)
         if state == "pruned":
             tags[schema.PRUNED_AT] = str(message["epoch"])

@@ -1,7 +1,7 @@
-"""Transactional outbox: updates for MLflow on disk, one JSON line each, until they are delivered.
+"""Transactional outbox for MLflow, on disk; ours, since MLflow's own async queue is in memory.
 
-The study never waits for MLflow. After a crash the next driver sends what the mark does not cover;
-every message may be sent twice without harm.
+Each message is one line of JSON. The study never waits for MLflow. After a crash the next driver
+sends what the mark does not cover; every message may be sent twice without harm.
 """
 
 import errno

@@ -151,5 +151,5 @@ def _unreadable_as_user_error(location: str) -> Iterator[None]:
     except OSError as error:
         reason = (str(error).splitlines() or ["no reason given"])[0]
         raise UserError(
-            f"The checkpoints in {location} cannot be read ({reason}); mend it and try again."
+            f"The checkpoints in {location} cannot be read ({reason}); correct that and try again."
         ) from None

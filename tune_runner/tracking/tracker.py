@@ -1,7 +1,8 @@
-"""Records a study in MLflow from one background thread; the study never waits for it.
+"""Background thread that records a study in MLflow; ours, since MLflow's loses unsent messages.
 
-Messages are written to the outbox (disk) first, then queued for the thread, which retries while
-MLflow does not answer. What is unsent at the end is sent when the study is resumed.
+The study never waits for MLflow. Messages are written to the outbox (disk) first, then queued for
+the thread, which retries while MLflow does not answer. What is unsent at the end is sent when the
+study is resumed.
 """
 
 import queue
@@ -89,8 +90,8 @@ class Tracker(StudyCallback):
             if outside_fault(error) is None:
                 raise
             raise UserError(
-                f"MLflow does not take the study's record ({first_line(error)}); mend that, or set "
-                "MLFLOW_TRACKING_URI to another store."
+                f"MLflow does not accept the study's record ({first_line(error)}); correct that, "
+                "or set MLFLOW_TRACKING_URI to another store."
             ) from error
         self._sent = 0
         self._thread.start()

@@ -67,7 +67,7 @@ def stop_study_on_disk_error(default: Any) -> Callable[[_Method], _Method]:
 
 
 class StudyController:
-    """Trials of one study, from the moment they are asked for to their end."""
+    """Trials of one study, from `ask` to their end."""
 
     def __init__(
         self,
@@ -110,8 +110,8 @@ class StudyController:
         self._deadline = None if self._hours is None else time.monotonic() + 3600 * self._hours
         self._groups: dict[str, TrialGroup] = {}
         self._waiting: list[ActiveTrial] = []
-        """Trials asked for that are in no group: retries, and trials that could not be fused with
-        the group that they were asked for."""
+        """Trials in no group: retries, and new trials that could not be fused with the group that
+        was being filled."""
 
     @property
     def active(self) -> list[str]:
@@ -127,7 +127,7 @@ class StudyController:
 
     @property
     def is_done(self) -> bool:
-        """Return whether no trial runs, none waits and none is left to ask for."""
+        """Return whether no trial runs, none waits and none remains."""
         return not self._groups and (not self._waiting or self.stop_reason is not None)
 
     @stop_study_on_disk_error(None)

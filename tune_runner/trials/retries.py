@@ -1,7 +1,7 @@
-"""Retry policy of failed trials: retry, retry with more memory, or fail.
+"""Retry policy of failed trials; ours, since Ray's FailureConfig only counts failures.
 
-Written here because Ray's `FailureConfig` only counts: it cannot give a retry more memory, split a
-fused group, or stop the study when the disk is full (tests/tune_runner/test_faults.py).
+`FailureConfig` cannot give a retry more memory, split a fused group, or stop the study when the
+disk is full (tests/tune_runner/test_faults.py).
 
 A transient failure (an exception, a killed worker, a lost node) may not occur again, so the trial
 is resumed from its checkpoint, a limited number of times. Memory that ran out would run out again:

@@ -54,7 +54,7 @@ def test_a_dry_run_says_what_is_fused(capsys):
     assert main([*given, "8"]) == 0
     assert "fuse      up to 8 trials as one computation" in capsys.readouterr().out
     assert main([*given, "auto"]) == 0
-    assert "as many trials as pays" in capsys.readouterr().out
+    assert "as many trials as speed it up" in capsys.readouterr().out
 
 
 def test_the_flags_are_frozen():
@@ -189,19 +189,19 @@ SMOKE = ["--space", "smoke"]
         (["--space", "closed.py", "--fuse", "4"], "EASE cannot be fused"),
         ([*SMOKE, "--resources", "[1]"], "must be a JSON object"),
         ([*SMOKE, "--resources", '{"CPU": 1}'], "have --cpus-per-trial"),
-        ([*SMOKE, "--resources", '{"tpu": 1}'], "'tpu' per trial were asked for, but there are 0"),
+        ([*SMOKE, "--resources", '{"tpu": 1}'], "'tpu' per trial were requested, but there are 0"),
         ([*SMOKE, "--max-hours", "0"], "--max-hours must be a number above 0"),
         ([*SMOKE, "--max-trials", "0"], "--max-trials must be 1 or more"),
         ([*SMOKE, "--confirm", "0"], "--confirm must be 1 or more"),
-        ([*SMOKE, "--add-trials", "3"], "--add-trials has a meaning only with --resume"),
-        ([*SMOKE, "--retry-failed"], "--retry-failed has a meaning only with --resume"),
+        ([*SMOKE, "--add-trials", "3"], "--add-trials needs --resume"),
+        ([*SMOKE, "--retry-failed"], "--retry-failed needs --resume"),
         ([*SMOKE, "--runs-dir", "s3://bucket/runs"], "give the object store as --checkpoints"),
         ([*SMOKE, "--checkpoints", "folder"], "must be the URL of an object store"),
         ([*SMOKE, "--checkpoints", "ftp://host/x"], "s3://bucket/path or"),
         ([*SMOKE, "--checkpoints", "s3://key:word@b/p"], "must not hold a password"),
         ([*SMOKE, "--checkpoints", CLOSED_STORE], "Checkpoints cannot be kept at"),
         (["--resume", "taken", "--checkpoints", "s3://b/p"], "cannot be changed"),
-        ([*SMOKE, "--probe"], "--probe has a meaning only with --dry-run"),
+        ([*SMOKE, "--probe"], "--probe needs --dry-run"),
         ([*SMOKE, "--dry-run", "--probe", "--address", "auto"], "--probe measures this machine"),
         (["--status", "takne"], "did you mean 'taken'"),
         (["--resume", "takne"], "did you mean 'taken'"),

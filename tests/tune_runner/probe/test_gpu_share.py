@@ -114,7 +114,7 @@ def test_a_share_too_small_for_a_process_is_refused_before_anything_is_written(s
     if share * 24 * GIB > CONTEXT_BYTES:
         check_gpu_share(request, ClusterResources(16, 1), joined=False)
     else:
-        with pytest.raises(UserError, match="before its first tensor; ask for more"):
+        with pytest.raises(UserError, match="before its first tensor; request more"):
             check_gpu_share(request, ClusterResources(16, 1), joined=False)
     assert asked == ([measure.gpu_bytes] if share < SMALL_SHARE else [])
 

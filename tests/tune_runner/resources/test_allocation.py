@@ -42,8 +42,8 @@ def test_a_share_of_a_gpu_gets_a_share_of_the_cpus():
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        (ResourceRequest(gpus=3), "3 GPUs per trial were asked for, but there are 2"),
-        (ResourceRequest(cpus=17), "17 CPUs per trial were asked for, but there are 16"),
+        (ResourceRequest(gpus=3), "3 GPUs per trial were requested, but there are 2"),
+        (ResourceRequest(cpus=17), "17 CPUs per trial were requested, but there are 16"),
         (ResourceRequest(gpus=1.5), "must be whole"),
     ],
 )

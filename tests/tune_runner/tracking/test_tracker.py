@@ -92,7 +92,7 @@ def test_what_was_never_taken_is_sent_by_the_next_driver(tmp_path, tracker, serv
 
 def test_a_study_does_not_begin_without_a_record(tmp_path, tracker, server):
     server.away.set()
-    with pytest.raises(UserError, match=r"does not take the study.s record .Connection refused"):
+    with pytest.raises(UserError, match=r"does not accept the study.s record .Connection refused"):
         tracker.start({})
 
 
