@@ -3,9 +3,25 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+
+if __name__ == "__main__":
+    # `python -m` puts the working directory first: a user's own torch.py there would stand in for
+    # the library. Last, it serves whatever a space file imports. No module of ours may come before.
+    packages = Path(__file__).resolve().parents[1]
+    if Path(sys.path[0]).resolve() == Path.cwd() != packages:
+        sys.path += [str(packages), sys.path.pop(0)]
 
 from diffrec.command_line import CliParser, run_command
-from diffrec.commands import check, embed, evaluate, fetch, prepare, recommend, train
+from diffrec.commands import (
+    check,
+    embed,
+    evaluate,
+    fetch,
+    prepare,
+    recommend,
+    train,
+)
 
 COMMANDS = {
     "fetch": fetch,

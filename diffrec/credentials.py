@@ -11,20 +11,40 @@ from diffrec.errors import UserError
 
 _URL = re.compile(r"[A-Za-z][\w+.-]*://[^\s'\"<>]+")
 _SECRET_KEY = re.compile(
-    r"passw|passphrase|pwd|secret|token|credential|api_?key|access_?key|account_?key|signature",
+    r"passw|passphrase|pwd|secret|token|credential|signature|odbc_connect"
+    r"|(api|access|account|private|session|shared)[_-]?key|^(pass|pw|sig|sas|key|auth)$",
     re.IGNORECASE,
 )
 _PAIR = re.compile(r"(?P<mark>[?&;#])(?P<key>[^=?&;#]*)=(?P<value>[^?&;#]*)")
 
 
+_SURE = re.compile(
+    r"""(?P<scheme>[A-Za-z][\w+.-]*)://
+    ((?P<user>[^\s@:/?\#'"<>\[\]]*)(:(?P<password>[^\s@:/?\#'"<>\[\]]*))?@)?
+    (?P<host>[^\s@:/?\#'"<>\[\]]*|\[[0-9a-fA-F:.]+\])(:\d*)?
+    (?P<rest>([/?\#][^\s@]*)?)""",
+    re.VERBOSE,
+)
+"""A URL that every client takes apart in the same way: the password's end cannot be mistaken."""
+
+_HIDDEN = "***"
+
+
 def without_password(url: str) -> str:
-    """Return one URL without its password, whether it stands before the host or in the query."""
+    """Return one URL without its password, whether it stands before the host or in the query.
+
+    Of a text that clients may take apart in different ways, all that may be a password is hidden.
+    """
     scheme, mark, rest = url.partition("://")
     if not mark:
-        return url
-    user, at, host = rest.rpartition("@")
-    if at and ":" in user and not rest.startswith("/"):  # `sqlite:///a:b@c.db` has no host
-        rest = f"{user.partition(':')[0]}@{host}"
+        before, at, host = url.rpartition("@")
+        return f"{_HIDDEN}@{host}" if at and ":" in before else url
+    if not rest.startswith("/"):  # `sqlite:///a:b@c.db` has no host
+        sure, (before, at, host) = _SURE.fullmatch(url), rest.rpartition("@")
+        if sure is None and at:
+            rest = f"{_HIDDEN}@{host}"
+        elif sure is not None and sure["password"] is not None:
+            rest = f"{sure['user']}@{host}"
     return f"{scheme}://{_without_secret_pairs(rest)}"
 
 
@@ -52,6 +72,24 @@ def refuse_password(url: str, option: str, remedy: str) -> None:
             f"{option} must hold no password, since others can read it in study.json and in the "
             f"list of processes, but {plain!r} was given with one; {remedy}. A sign such as @ or "
             ": that belongs to a name is written in percent code (%40, %3A)."
+        )
+
+
+def refuse_unsure(url: str, option: str) -> None:
+    """Refuse a URL whose password, if it has one, does not end where all clients see its end.
+
+    Args:
+        url: as the user gave it, of a database or server.
+        option: how the user named it, for the message: `MLFLOW_TRACKING_URI`.
+
+    Raises:
+        UserError: so it is.
+    """
+    if not _SURE.fullmatch(url):
+        raise UserError(
+            f"{option} must be a URL that can be read in one way alone, but got "
+            f"{without_password(url)!r}; correct it, and write @ : / ? # in a user's name or "
+            "password in percent code (%40 %3A %2F %3F %23)."
         )
 
 

@@ -50,8 +50,7 @@ class Choice:
                 f"Choice takes at most {VALUE_LIMIT:,} values, but got {len(values):,}; use an "
                 "interval, IntUniform say."
             )
-        for value in values:
-            _check_value(value)
+        values = tuple(_plain_value(value) for value in values)
         if any(value in values[:i] for i, value in enumerate(values)):
             raise UserError(f"Choice needs distinct values, but got {values}; drop the repeated.")
         object.__setattr__(self, "values", values)
@@ -239,18 +238,31 @@ def _check_relative(kind: str, path: object, factor: object) -> None:
         raise UserError(f"{kind} needs a domain of numbers as its factor, but got {factor!r}.")
 
 
-def _check_value(value: object) -> None:
-    """Refuse a value of a Choice that no configuration can hold and no record can keep."""
+def _plain_value(value: Any) -> Any:
+    """Return a value of a Choice as Python's own type: of an Enum's member or NumPy's float, too.
+
+    Records and workers do not know the classes of a user's module.
+
+    Raises:
+        UserError: no configuration can hold it, or no record keep it.
+    """
     if isinstance(value, list | tuple):
-        for part in value:
-            _check_value(part)
-    elif value is not None and not isinstance(value, str | bool | int | float):
+        parts = [_plain_value(part) for part in value]
+        return parts if isinstance(value, list) else tuple(parts)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int(value)
+    if not isinstance(value, float):
         raise UserError(
             f"Choice takes texts, numbers, true and false, None and lists of them, but got "
             f"{value!r} ({type(value).__name__}); write it as one of these."
         )
-    elif isinstance(value, float) and not math.isfinite(value):
+    if not math.isfinite(value):
         raise UserError(f"Choice takes finite numbers, but got {value!r}; drop it.")
+    return float(value)
 
 
 def _plain(value: Any) -> Any:

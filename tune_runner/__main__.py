@@ -3,13 +3,14 @@
 import sys
 from pathlib import Path
 
-# `python -m` puts the working directory first: a user's own analysis.py, for example, would replace
-# ours there. As the last entry it still serves the imports of a space file.
-first, packages = Path(sys.path[0] or ".").resolve(), Path(__file__).resolve().parents[1]
-if first == Path.cwd() != packages:
-    sys.path.append(sys.path.pop(0))
+if __name__ == "__main__":
+    # `python -m` puts the working directory first: a user's own torch.py there would stand in for
+    # the library. Last, it serves whatever a space file imports. No module of ours may come before.
+    packages = Path(__file__).resolve().parents[1]
+    if Path(sys.path[0]).resolve() == Path.cwd() != packages:
+        sys.path += [str(packages), sys.path.pop(0)]
 
-from tune_runner.cli.main import main  # noqa: E402 - after the path is in order
+from tune_runner.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

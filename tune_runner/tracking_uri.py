@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from diffrec.credentials import without_password
+from diffrec.credentials import refuse_unsure, without_password
 from diffrec.errors import UserError
 from tune_runner.schema import EXPERIMENT
 
@@ -80,7 +80,7 @@ def check_tracking_uri(uri: str) -> None:
     """Refuse what MLflow cannot keep a record in.
 
     Raises:
-        UserError: it is a folder, or a malformed SQLite URL.
+        UserError: it is a folder, or a malformed URL.
     """
     if uri.startswith("sqlite"):
         database_path(uri)
@@ -89,6 +89,8 @@ def check_tracking_uri(uri: str) -> None:
             "MLFLOW_TRACKING_URI must be a database or a server, since MLflow no longer writes to "
             f"folders, but got {without_password(uri)!r}; for a file: sqlite:///{DATABASE}."
         )
+    elif not uri.startswith(("databricks", "uc:")):  # names of secrets, kept elsewhere
+        refuse_unsure(uri, "MLFLOW_TRACKING_URI")
 
 
 def check_readable(uri: str, remedy: str) -> None:

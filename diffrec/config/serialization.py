@@ -133,7 +133,7 @@ def _read(hint: Any, value: Any, path: str) -> Any:
             known = ", ".join(map(repr, allowed))
             hinted = did_you_mean(str(value), map(str, allowed))
             raise UserError(f"`{path}` must be one of {known}, but got {_short(value)}{hinted}.")
-        return value
+        return allowed[allowed.index(value)]  # plain, where the value is an Enum's member
     if origin is tuple:
         return _read_tuple(hint, value, path)
     return _read_scalar(hint, value, path)

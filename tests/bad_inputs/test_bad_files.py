@@ -217,6 +217,15 @@ SECRETS = [
     f"postgresql://u:a#{SECRET}@h/d",
     f"postgresql://:{SECRET}@h/d",
     f"postgresql://u@h/d#password={SECRET}",
+    f"postgresql://u@h/d?pass={SECRET}",
+    f"postgresql://u@h/d;password={SECRET}",
+    f"postgresql://{SECRET}@x:y@h/d",
+    f"postgresql://u:'{SECRET}'@h/d",
+    f"mssql+pyodbc://u@h/d?odbc_connect=UID%3Du%3BPWD%3D{SECRET}",
+    f"sqlite:///x.db?password={SECRET}",
+    f"u:{SECRET}@h/d",
+    f"postgresql:u:{SECRET}@h/d",
+    f"postgresql:/u:{SECRET}@h/d",
 ]
 
 
@@ -236,6 +245,50 @@ def test_a_password_that_others_could_read(refused, url, flag):
         url = url.replace("mysql", "s3")
     said = refused("password", "tune_runner", [*SMOKE, flag, url])
     assert SECRET not in said
+
+
+UNSURE = [
+    f"postgresql+psycopg://u:pa@{SECRET}@127.0.0.1:1/d",
+    f"postgresql+psycopg://u:12/{SECRET}@127.0.0.1:1/d",
+    f"postgresql+psycopg://u:{SECRET}:@127.0.0.1:1/d",
+    f"postgresql+psycopg://u:{SECRET} x@127.0.0.1:1/d",
+    f"postgresql+psycopg://u:a?{SECRET}@127.0.0.1:1/d",
+    f"postgresql+psycopg://u:a#{SECRET}@127.0.0.1:1/d",
+    f"postgresql+psycopg://u:'{SECRET}@127.0.0.1:1/d",
+    f"postgresql+psycopg://u:a\n{SECRET}@127.0.0.1:1/d",
+    f"postgresql+psycopg://{SECRET}@x:y@127.0.0.1:1/d",
+    f"postgresql+psycopg://u:{SECRET}@127.0.0.1:port/d",
+    f"postgresql+psycopg:/u:{SECRET}@127.0.0.1:1/d",
+    f"postgresql:u:{SECRET}@127.0.0.1:1/d",
+    f"http://u:pa@{SECRET}@127.0.0.1:1",
+    f"http://u:pa/{SECRET}@127.0.0.1:1",
+    f"u:{SECRET}@127.0.0.1",
+    f"POSTGRESQL://u:{SECRET}@127.0.0.1:1/d",
+    f"sqlite://u:{SECRET}@h/x.db",
+]
+SURE = [
+    f"postgresql+psycopg://u:{SECRET}@127.0.0.1:1/d",
+    f"postgresql+psycopg://u:x%2F{SECRET}%40@127.0.0.1:1/d",
+    f"postgresql+psycopg://u@127.0.0.1:1/d?sslmode=require&password={SECRET}",
+    f"postgresql+psycopg://u@127.0.0.1:1/d?sslpassword={SECRET}",
+    f"mysql+pymysql://u@127.0.0.1:1/d?passwd={SECRET}",
+    f"mssql+pyodbc://?odbc_connect=UID%3Du%3BPWD%3D{SECRET}",
+    f"http://u:{SECRET}@127.0.0.1:1",
+    f"http://127.0.0.1:1/?api_key={SECRET}",
+]
+
+
+@pytest.mark.parametrize("uri", UNSURE + SURE)
+def test_a_password_of_the_record_is_never_told(refused, monkeypatch, uri):
+    """The variable may hold one; what can be read in two ways is refused before anything starts."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    commands = [("analysis", ["clusters"]), ("diffrec", ["recommend", "--run", "clusters"])]
+    if uri in UNSURE:
+        commands += [("tune_runner", SMOKE), ("tune_runner", [*SMOKE, "--dry-run"])]
+    for program, arguments in commands:
+        assert SECRET not in refused("password", program, arguments)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert SECRET not in refused("password", "analysis", ["clusters", "--tracking-uri", uri])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Domains mean the same everywhere: inclusive, typed, and every draw lies inside."""
 
+import enum
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,6 +14,23 @@ from search_spaces import Choice, FractionOf, IntUniform, LogUniform, ScaledFrom
 finite = st.floats(-1e6, 1e6)
 bounds = st.tuples(finite, finite).map(sorted)
 int_bounds = st.tuples(st.integers(-50, 50), st.integers(-50, 50)).map(sorted)
+
+
+class Schedule(enum.StrEnum):
+    LINEAR = "linear"
+
+
+class Steps(enum.IntEnum):
+    FEW = 5
+
+
+def test_values_of_a_users_class_become_pythons_own():
+    """Workers and records know no module of the user's."""
+    given = (Schedule.LINEAR, Steps.FEW, np.float64(0.1), [Steps.FEW], (Steps.FEW, None), True)
+    values = Choice(*given).values
+    assert values == ("linear", 5, 0.1, [5], (5, None), True)
+    assert [type(v) for v in values] == [str, int, float, list, tuple, bool]
+    assert type(values[3][0]) is type(values[4][0]) is int
 
 
 @given(bounds, st.integers(0, 2**32))

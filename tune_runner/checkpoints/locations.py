@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from diffrec.credentials import without_password
 from diffrec.errors import UserError, did_you_mean
 
 STATE = "state.pt"
@@ -26,7 +27,8 @@ def check_store_url(url: str) -> None:
     if scheme not in _SCHEMES or not rest.strip("/").partition("?")[0]:
         raise UserError(
             "--checkpoints must be a URL that pyarrow can open, for example s3://bucket/path "
-            f"or gs://bucket/path, but got {url!r}{did_you_mean(scheme, _SCHEMES)}; correct it."
+            f"or gs://bucket/path, but got {without_password(url)!r}"
+            f"{did_you_mean(scheme, _SCHEMES)}; correct it."
         )
 
 

@@ -7,6 +7,7 @@ It must see the location of the checkpoints: the studies' folder, or an object s
 
 import logging
 import os
+import site
 import socket
 import sys
 from collections.abc import Iterable, Sequence
@@ -96,13 +97,30 @@ def connect(address: str, packages: Sequence[str] = PACKAGES, *, tries: int = 1)
     import ray
 
     environment, reason = runtime_environment(packages), ""
+    settings = {} if address.startswith("ray://") else {"job_config": _job_config()}
     for _ in range(tries):
         try:
-            return ray.init(address=address, runtime_env=environment, **_QUIET)
+            return ray.init(address=address, runtime_env=environment, **_QUIET, **settings)
         except Exception as error:  # noqa: BLE001 - Ray raises a bare one, too
             reason = _reason(error)
             ray.shutdown()
     raise _no_cluster(address, reason)
+
+
+def _job_config(*folders: Path) -> Any:
+    """Return a job whose workers import from `folders`, but not from the working directory.
+
+    Ray puts the working directory first in the path of its workers, so that a user's own `torch.py`
+    there would stand in for the library. It leaves this out where the runtime environment has a
+    working directory, which would be copied; so the job says that it has one.
+    """
+    from ray.job_config import JobConfig
+
+    class OwnPath(JobConfig):
+        def _runtime_env_has_working_dir(self) -> bool:
+            return True
+
+    return OwnPath(_py_driver_sys_path=[str(folder) for folder in folders])
 
 
 def _no_cluster(address: str, reason: object) -> UserError:
@@ -136,7 +154,7 @@ def _start_local() -> Any:
     protect_token()
     with starting(folder):
         before = _child_processes()
-        context = _try_local(before, _temp_dir=str(folder))
+        context = _try_local(before, _temp_dir=str(folder), job_config=_job_config(*_beside()))
         started = _child_processes() - before
 
         def end_ray() -> None:
@@ -146,6 +164,12 @@ def _start_local() -> Any:
 
         remove_at_exit(Path(context.address_info["session_dir"]), end_ray)
     return context
+
+
+def _beside() -> list[Path]:
+    """Return the folder of this project's packages if Python would not look there by itself."""
+    folder = Path(__file__).resolve().parents[2]
+    return [] if folder in map(Path, site.getsitepackages()) else [folder]
 
 
 def _try_local(before: set[psutil.Process], **settings: Any) -> Any:

@@ -10,6 +10,9 @@ _SETTINGS = {
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune prints nothing; tune_runner.monitoring.progress does
     "RAY_USAGE_STATS_ENABLED": "0",  # no call home
     "RAY_DASHBOARD_STARTUP_TIMEOUT_S": "300",  # seen: over a minute on a busy machine, then a crash
+    # Ray's dashboard starts processes by `python -c`, which would put the working directory first:
+    # a user's own random.py there would be imported by Ray, which then never starts.
+    "PYTHONSAFEPATH": "1",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # workers stay in the user's working directory
     # Ray would start workers at nice 15: beside any other job of the machine they would get a
     # thirtieth of a core each, and a study would starve. To give way to other jobs, start the

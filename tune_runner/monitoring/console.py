@@ -1,11 +1,16 @@
-"""Output of the command: lines on standard output, errors on standard error, flushed at once."""
+"""Output of the command: lines on standard output, errors on standard error, flushed at once.
+
+No URL is printed with its password: a library may name one in the reason of an error.
+"""
 
 import sys
+
+from diffrec.credentials import without_secrets
 
 
 def print_line(text: str) -> None:
     """Print a text and a line break."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(without_secrets(text) + "\n")
     sys.stdout.flush()
 
 
@@ -17,5 +22,5 @@ def print_step(step: str) -> None:
 def print_error(text: str) -> None:
     """Print an error after everything that was printed before it."""
     sys.stdout.flush()
-    sys.stderr.write(f"error: {text}\n")
+    sys.stderr.write(f"error: {without_secrets(text)}\n")
     sys.stderr.flush()

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from diffrec.credentials import without_password, without_secrets
 from search_spaces import SPACES, SearchSpace
 from search_spaces.variants import variant_name
 from tune_runner.study.config import StudyConfig, StudyPlan, preset_sources
-from tune_runner.study.urls import without_password
 
 if TYPE_CHECKING:
     from diffrec.data import Dataset
@@ -119,6 +119,7 @@ class Unsent:
 
 def mlflow_unavailable(reason: str) -> str:
     """Return the message while MLflow does not answer."""
+    reason = without_secrets(reason)  # MLflow names the address with all that stands in it
     return f"MLflow    does not answer ({reason}); the study continues, and its record is kept"
 
 

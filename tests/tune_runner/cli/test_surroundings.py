@@ -34,7 +34,7 @@ def run(folder, *command, **variables):
 @pytest.fixture
 def crowded(tmp_path):
     """A folder with modules of the user that bear names of ours."""
-    for name in ("analysis", "diffrec", "optuna"):
+    for name in ("analysis", "diffrec", "optuna", "numpy", "torch", "random", "json"):
         (tmp_path / f"{name}.py").write_text(OWN)
     (tmp_path / "search_spaces").mkdir()
     (tmp_path / "search_spaces" / "__init__.py").write_text(OWN)
@@ -51,6 +51,39 @@ def test_a_space_file_imports_what_lies_beside_it_and_ours_stay_ours(crowded):
     elsewhere.mkdir()
     done = run(elsewhere, "-m", "tune_runner", "--space", "../own.py", "--dry-run")
     assert done.returncode == 0, done.stderr
+
+
+INSTALLED = """
+import runpy
+import sys
+from importlib.machinery import PathFinder
+
+class Editable:
+    def find_spec(self, name, path=None, target=None):
+        return PathFinder.find_spec(name, [sys.argv[1]]) if path is None else None
+
+sys.meta_path.append(Editable())  # what `pip install -e` does: after all that the path holds
+program = sys.argv[2]
+sys.argv[1:3] = []
+runpy.run_module(program, run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "program", "arguments"),
+    [
+        (0, "tune_runner", ["--space", "own.py", "--dry-run"]),
+        (2, "diffrec", ["check", "nowhere"]),
+        (2, "analysis", ["nothing"]),
+    ],
+)
+def test_modules_of_the_user_do_not_run_in_place_of_ours(crowded, code, program, arguments):
+    if program != "tune_runner":
+        (crowded / f"{program}.py").unlink()  # Python itself would run it
+    command = ("-c", INSTALLED, str(REPOSITORY), program, *arguments)
+    done = run(crowded, *command, PYTHONPATH="")
+    assert done.returncode == code, done.stderr
+    assert b"user was run" not in done.stderr
 
 
 REPORT = """

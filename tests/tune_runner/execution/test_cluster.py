@@ -125,7 +125,7 @@ except UserError as error:
 def run(script, arguments, environment, folder):
     """Run a script as a process of its own, as one outside the node's namespace."""
     return subprocess.run(
-        [sys.executable, "-c", script, *arguments],
+        [sys.executable, "-P", "-c", script, *arguments],
         env=environment | {"PYTHONPATH": PATH, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/m.db"},
         cwd=folder,
         capture_output=True,
@@ -138,7 +138,7 @@ def run(script, arguments, environment, folder):
 def interrupt(script, arguments, environment, folder, after):
     """Run a script until it has said `after`, press Ctrl-C; return its code and all it said."""
     process = subprocess.Popen(
-        [sys.executable, "-c", script, *arguments],
+        [sys.executable, "-P", "-c", script, *arguments],
         env=environment | {"PYTHONPATH": PATH, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/m.db"},
         cwd=folder,
         stdout=subprocess.PIPE,
@@ -160,6 +160,8 @@ def interrupt(script, arguments, environment, folder, after):
 @pytest.mark.slow
 def test_a_node_without_a_checkout_runs_a_study(bare_node, tmp_path):
     address, _, environment, covered = bare_node
+    for name in ("diffrec", "torch", "numpy"):  # the user's own, in the driver's working directory
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the user's module was run')")
     done = run(DRIVE, [address], environment, tmp_path)
     assert done.returncode == 0, done.stderr
     assert "[2/2]" in done.stdout

@@ -1,6 +1,7 @@
 """Ray's start on a busy machine: tried again, the first reason kept, nothing left running.
 
-The start that succeeds shows as well where Ray's files are, who may read them, and that they go.
+The start that succeeds shows as well where Ray's files are, who may read them, that they go, and
+that no module of the user's in the working directory is run by a worker in place of a library.
 """
 
 import json
@@ -12,8 +13,10 @@ from tempfile import TemporaryDirectory
 
 import psutil
 import pytest
+import torch
 
 from tune_runner.execution import cluster
+from tune_runner.worker import trainable
 
 REPOSITORY = Path(cluster.__file__).parents[2]
 
@@ -43,7 +46,13 @@ def busy(**settings):
     raise RuntimeError(f"reason {len(left_behind)}")
 
 ray.init = busy
-session, modes, own = "", [], []
+session, modes, own, workers = "", [], [], []
+
+def where():
+    import torch
+    import tune_runner.worker.trainable as ours
+    return [torch.__file__, ours.__file__, os.getcwd()]
+
 try:
     said = start_ray(None).cpus
     context = ray.get_runtime_context()
@@ -53,9 +62,10 @@ try:
     modes = [path.stat().st_mode & 0o777 for path in (session.parents[1], token)]
     import psutil
     own = [child.pid for child in psutil.Process().children(recursive=True)]
+    workers = ray.get(ray.remote(where).remote())
 except UserError as error:
     said = str(error)
-print(json.dumps([said, left_behind, str(session), modes, own]))
+print(json.dumps([said, left_behind, str(session), modes, own, workers]))
 """
 
 
@@ -66,7 +76,7 @@ def start(failures, folder, **more):
     """
     environment = {name: v for name, v in os.environ.items() if not name.startswith("RAY_AUTH")}
     done = subprocess.run(
-        [sys.executable, "-c", START, str(failures)],
+        [sys.executable, "-P", "-c", START, str(failures)],
         env=environment | {"PYTHONPATH": str(REPOSITORY)} | more,
         cwd=folder,
         capture_output=True,
@@ -81,16 +91,19 @@ def start(failures, folder, **more):
 @pytest.mark.slow
 def test_a_start_that_fails_once_succeeds_the_second_time(tmp_path):
     token = tmp_path / "token"
+    for name in ("diffrec", "search_spaces", "torch", "tune_runner", "numpy", "logging"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the user's module was run')")
     with TemporaryDirectory(prefix="ray-") as short:  # the names of Ray's sockets have to be
         ended = Path(short, f"diffrec-{os.geteuid()}", "ray", "session_of_a_killed_driver_1")
         ended.parents[1].mkdir(mode=0o700)
         ended.mkdir(parents=True)
-        said, left_behind, session, modes, own = start(
+        said, left_behind, session, modes, own, workers = start(
             1, tmp_path, RAY_TMPDIR=short, RAY_AUTH_TOKEN_PATH=str(token)
         )
         assert said == 1.0
         assert Path(session).parent == ended.parent
         assert modes == [0o700, 0o600]
+        assert workers == [torch.__file__, trainable.__file__, str(tmp_path)]
         assert not Path(session).exists()
         assert not ended.exists()
     assert len(left_behind) == 1
