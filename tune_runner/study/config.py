@@ -11,7 +11,7 @@ from diffrec.command_line import COUNT_LIMIT, SEED_LIMIT
 from diffrec.config import Precision
 from diffrec.config.families import training_of
 from diffrec.config.presets import preset
-from diffrec.credentials import refuse_password
+from diffrec.credentials import refuse_password, without_password
 from diffrec.errors import UserError, did_you_mean
 from diffrec.files import NAME_BYTES
 from search_spaces.definition import POINT_LIMIT, PRUNERS, STRATEGIES
@@ -100,7 +100,7 @@ class StudyConfig:
         if self.checkpoints is not None and not is_url(self.checkpoints):
             raise UserError(
                 "--checkpoints must be the URL of an object store, for example s3://bucket/path, "
-                f"but got {self.checkpoints!r}; a folder is given by --runs-dir, all of it."
+                f"but got {without_password(self.checkpoints)!r}; a folder is given by --runs-dir, all of it."
             )
         plain = self.dataset not in ("", "..") and Path(self.dataset).name == self.dataset
         if not plain or not self.dataset.isprintable() or len(self.dataset.encode()) > NAME_BYTES:
