@@ -10,6 +10,7 @@ from typing import Literal, NoReturn, TypeVar
 
 from diffrec.credentials import without_secrets
 from diffrec.errors import UserError
+from diffrec.files import full_disk, is_full_disk
 
 FAULT, INTERRUPTED = 2, 130
 """Exit codes: of a fault of the user's or the surroundings', and of Ctrl-C."""
@@ -92,6 +93,8 @@ def outside_fault(error: Exception) -> str | None:
     """
     if isinstance(error, MemoryError):
         return "This needs more memory than there is; make it smaller, or use a larger machine."
+    if isinstance(error, OSError) and is_full_disk(error):
+        return f"{full_disk(error.filename or 'an output')}."
     if isinstance(error, OSError):
         reason = error.strerror or first_line(error)
         if error.filename is None:

@@ -120,7 +120,7 @@ def atomic_write(path: Path, content: bytes | str | Writer, *, durable: bool = F
     new = path.with_name(f".{secrets.token_hex(8)}.new")
     handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with naming_full_disk(path), os.fdopen(handle, "wb") as file:
             if callable(content):
                 content(file)
             else:
@@ -135,19 +135,58 @@ def atomic_write(path: Path, content: bytes | str | Writer, *, durable: bool = F
 
 
 @contextmanager
-def filled_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path`; its files move to `path` once all are written.
+def naming_full_disk(path: Path) -> Iterator[None]:
+    """Raise the error of a full disk as an OSError that says so and names `path`.
 
-    Files of other names that `path` holds stay. After an error nothing is left behind.
+    NumPy, PyTorch and others raise what does not tell why a write failed.
     """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if not (is_full_disk(error) or _takes_nothing(path)):
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Return whether an error is that of a full disk, or of a spent quota."""
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+
+
+def full_disk(path: object) -> str:
+    """Return the sentence for a full disk, without its full stop."""
+    return f"The disk of {path} is full; free some space and give the command again"
+
+
+def _takes_nothing(path: Path) -> bool:
+    try:
+        _check_room(path.parent, "")
+    except UserError as refusal:
+        return refusal.args[0].startswith("The disk of")
+    return False
+
+
+@contextmanager
+def filled_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path`; what it holds moves to `path` once all is written.
+
+    Files of other names that `path` holds stay; a folder in it is replaced. After an error nothing
+    is left behind.
+    """
+    path = path.resolve()  # a link may lead to another disk, to which nothing can be moved
     made = _make(path.parent)
     new = path.parent / f".{secrets.token_hex(8)}.new"
     try:
-        new.mkdir()
-        yield new
-        made += _make(path)
-        for file in sorted(new.iterdir()):
-            file.replace(path / file.name)
+        with naming_full_disk(path):
+            new.mkdir()
+            yield new
+            made += _make(path)
+            for file in sorted(new.iterdir()):
+                if file.is_dir() and (path / file.name).is_dir():
+                    shutil.rmtree(path / file.name)
+                file.replace(path / file.name)
         made.clear()
     finally:
         shutil.rmtree(new, ignore_errors=True)
@@ -217,11 +256,8 @@ def _check_room(folder: Path, option: str) -> None:
 
 
 def _refusal(option: str, path: Path, error: Exception) -> UserError:
-    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-        return UserError(
-            f"The disk of {path} is full; free some space and give the command again, or choose "
-            f"another{_flag(option)}."
-        )
+    if is_full_disk(error):
+        return UserError(f"{full_disk(path)}, or choose another{_flag(option)}.")
     reason = getattr(error, "strerror", None) or str(error)
     return UserError(
         f"{option} must be writable, but {path} cannot be written ({reason}); choose another"

@@ -36,13 +36,15 @@ def report_study(
     content = report_content(results)
     _show(content)
     folder = files.report_folder(runs_dir, name)
-    texts = _texts(results, content)
-    files.clear(folder)
-    files.write_files(folder, texts)  # before the figures: if one fails, the table is saved
-    if with_figures:
-        files.write_files(folder, _drawn(results, content, uri))
+    texts: dict[str, str | bytes] = {**_texts(results, content)}
+    written = texts
+    try:
+        if with_figures:
+            written = texts | _drawn(results, content, uri)
+    finally:  # if a figure fails, the table is saved
+        files.write_report(folder, written)
     files.log_folder(client, study.run_id, folder, replace=True)
-    files.describe_run(client, study.run_id, texts["report.md"])
+    files.describe_run(client, study.run_id, str(texts["report.md"]))
     sys.stdout.write(f"report    {folder / ('index.html' if with_figures else 'report.md')}\n")
     sys.stdout.flush()
     return 0
@@ -64,7 +66,9 @@ def draw_figure(
     drawn = figures.draw_one(figure, analyse(study, others))
     folder = files.report_folder(runs_dir, name)
     drawings = _image_files(figure, figures.to_svg(drawn, figure), figures.to_png(drawn))
-    files.write_files(folder, drawings)
+    files.add_files(
+        folder / files.FIGURES, {Path(name).name: content for name, content in drawings.items()}
+    )
     files.log_folder(client, study.run_id, folder)
     sys.stdout.write("".join(f"{folder / path}\n" for path in drawings))
     return 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffrec.errors import UserError
-from diffrec.files import atomic_write
+from diffrec.files import atomic_write, filled_folder
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 ARTIFACTS = "report"
 """Folder of the report among the run's artifacts."""
 
-_PARTS = ("figures", "tables")
+FIGURES = "figures"
+_PARTS = (FIGURES, "tables")
 """Folders of a report that are emptied first: the next report may have fewer files."""
 
 _PAGE = "index.html"
@@ -32,40 +33,40 @@ def safe_name(name: str) -> str:
 
 
 def report_folder(runs_dir: Path, study: str) -> Path:
-    """Return the study's report folder, made if it was not there.
+    """Return the study's report folder."""
+    return runs_dir / study / "report"
+
+
+def write_report(folder: Path, files: Mapping[str, str | bytes]) -> None:
+    """Write a report whole, in place of an earlier one: nothing of that is taken for this one's.
+
+    Files of other names that the folder holds stay.
 
     Raises:
-        UserError: it cannot be made.
+        UserError: the folder cannot be written; an earlier report is as it was.
     """
-    folder = runs_dir / study / "report"
-    with _refusing(folder, "made"):
-        folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def clear(folder: Path) -> None:
-    """Remove the files of an earlier report of the study, so that none is taken for this one's.
-
-    Raises:
-        UserError: it cannot be removed.
-    """
-    with _refusing(folder, "written"):
+    with _refusing(folder), filled_folder(folder) as new:
+        _write(new, files)
         for part in filter(Path.is_dir, (folder / part for part in _PARTS)):
             shutil.rmtree(part)
         (folder / _PAGE).unlink(missing_ok=True)
 
 
-def write_files(folder: Path, files: Mapping[str, str] | Mapping[str, str | bytes]) -> None:
-    """Write the files, replacing older ones.
+def add_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
+    """Write files into a folder, all or none, replacing older ones of their names.
 
     Raises:
         UserError: the folder cannot be written.
     """
-    with _refusing(folder, "written"):
-        for name, content in files.items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            atomic_write(path, content)
+    with _refusing(folder), filled_folder(folder) as new:
+        _write(new, files)
+
+
+def _write(folder: Path, files: Mapping[str, str | bytes]) -> None:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(path, content)
 
 
 def describe_run(client: "MlflowClient", run_id: str, markdown: str) -> None:
@@ -105,13 +106,13 @@ def _remove_earlier(client: "MlflowClient", run_id: str) -> None:
 
 
 @contextmanager
-def _refusing(folder: Path, action: str) -> Iterator[None]:
+def _refusing(folder: Path) -> Iterator[None]:
     """Turn an error of the file system into one sentence."""
     try:
         yield
     except OSError as error:
         raise UserError(
-            f"The folder {folder} cannot be {action} ({error.strerror}); choose another --runs-dir."
+            f"The folder {folder} cannot be written ({error.strerror}); choose another --runs-dir."
         ) from None
 
 

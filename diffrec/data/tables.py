@@ -13,7 +13,7 @@ import polars as pl
 
 from diffrec.csv_cells import guard_cell, read_cell
 from diffrec.errors import UserError
-from diffrec.files import atomic_write
+from diffrec.files import atomic_write, existing
 
 ENDINGS = (".csv", ".tsv", ".parquet")
 
@@ -37,12 +37,12 @@ def write_table(path: Path | None, columns: Mapping[str, np.ndarray | list[str]]
         sys.stdout.write(frame.write_csv())
         return
     check_ending(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".parquet":
-        atomic_write(path, frame.write_parquet)
-    else:
-        separator = "\t" if path.suffix == ".tsv" else ","
-        atomic_write(path, lambda file: frame.write_csv(file, separator=separator))
+    separator = "\t" if path.suffix == ".tsv" else ","
+    with existing(path.parent):
+        if path.suffix == ".parquet":
+            atomic_write(path, frame.write_parquet)
+        else:
+            atomic_write(path, lambda file: frame.write_csv(file, separator=separator))
 
 
 def read_table(path: Path, text_columns: Sequence[str] = ()) -> pl.DataFrame:

@@ -1,7 +1,8 @@
 """Download of a file over HTTP: resumed where it broke off, checked before it bears its name."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from urllib.request import (
 )
 
 from diffrec.errors import UserError
-from diffrec.files import check_output_file, existing
+from diffrec.files import check_output_file, existing, is_full_disk, naming_full_disk
 
 Progress = Callable[[int, int | None], None]
 """Called with (bytes so far, bytes in all or None)."""
@@ -56,7 +57,7 @@ def download(
     part = target.with_name(target.name + ".part")
     check_output_file(part, "A download")
     try:
-        with existing(target.parent):
+        with existing(target.parent), _without_remains(part), naming_full_disk(target):
             _fetch(url, part, target, progress)
     except HTTPError as error:
         raise UserError(
@@ -77,6 +78,17 @@ def download(
         part.unlink()
         raise
     part.replace(target)
+
+
+@contextmanager
+def _without_remains(part: Path) -> Iterator[None]:
+    """Remove what arrived if the disk is full: nothing can follow it there."""
+    try:
+        yield
+    except OSError as error:
+        if is_full_disk(error):
+            part.unlink(missing_ok=True)
+        raise
 
 
 def _fetch(url: str, part: Path, target: Path, progress: Progress | None) -> None:

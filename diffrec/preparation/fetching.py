@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from diffrec.errors import UserError, did_you_mean
-from diffrec.files import atomic_write, check_output_folder
+from diffrec.files import atomic_write, check_output_folder, existing, is_full_disk
 from diffrec.preparation.downloading import Progress, check_address, download
 from diffrec.preparation.manifest import sha256
 
@@ -108,8 +108,15 @@ def fetch(
     address = source.url if url is None else url
     check_address(address)
     archive = folder / (Path(urlsplit(address).path).name or "download")
-    download(address, archive, checksum=source.checksum, progress=progress)
-    unpack(archive, folder, source.members)
+    existed = archive.exists()
+    with existing(folder):
+        download(address, archive, checksum=source.checksum, progress=progress)
+        try:
+            unpack(archive, folder, source.members)
+        except OSError as error:
+            if is_full_disk(error) and not existed:
+                archive.unlink()  # as the command found the disk
+            raise
     for file, expected in source.sha256.items():
         if (found := sha256(folder / file)) != expected:
             raise UserError(

@@ -1,5 +1,6 @@
 """File of a trained recommender: weights, configuration, and the data it was trained on."""
 
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -63,8 +64,13 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, run: Run, dataset: Dataset, metrics: dict[str, float]) -> None:
-    """Write the best-validation state of a finished run."""
+    """Write the best-validation state of a finished run.
+
+    Raises:
+        OSError: it cannot be written. (Writing to a path itself, PyTorch would not say why.)
+    """
     run.restore_best()
+    content = io.BytesIO()
     torch.save(
         {
             "format": FORMAT,
@@ -79,8 +85,9 @@ def save_checkpoint(path: Path, run: Run, dataset: Dataset, metrics: dict[str, f
             "metrics": metrics,
             "model": run.model.state_dict(),
         },
-        path,
+        content,
     )
+    path.write_bytes(content.getbuffer())
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

@@ -28,7 +28,7 @@ FOLDERS = {
     "study": ("tune_runner", [*SMOKE, "--runs-dir"]),
     "dry run": ("tune_runner", [*SMOKE, "--dry-run", "--runs-dir"]),
     "report": ("analysis", ["clusters", "--no-figures", "--runs-dir"]),
-    "figure": ("analysis", ["clusters", "--figure", "trials", "--runs-dir"]),
+    "figure": ("analysis", ["clusters", "--figure", "best_so_far", "--runs-dir"]),
 }
 
 

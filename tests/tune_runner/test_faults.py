@@ -4,12 +4,9 @@ Real processes and real kills; only the training is fake, so that a study takes 
 asserted after each fault is in tests/faults.py; benchmarks/kills.py does the same many times over.
 """
 
-import contextlib
 import os
 import random
-import shutil
 import signal
-import subprocess
 import threading
 import time
 from dataclasses import replace
@@ -24,6 +21,7 @@ from driver import start_driver
 from fake_run import FakeEngine
 from faults import Harm, Watch
 from servers import MlflowServer, postgres, wait_until
+from small_disk import fill, small_disk
 from tune_runner.resources.allocation import ResourceRequest
 from tune_runner.runner import run_study
 from tune_runner.study.config import StudyConfig
@@ -194,34 +192,22 @@ def test_a_study_in_postgresql_and_a_server_on_it_survive_a_kill(
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-    """A folder on a disk of one MiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("no small disk can be mounted here (needs the right to mount a tmpfs)")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill(disk):
-    """Leave no room for a byte."""
-    with (disk / "ballast").open("ab", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(4096))
+def disk(tmp_path):
+    """A disk of one MiB."""
+    with small_disk(tmp_path / "small") as folder:
+        yield folder
 
 
 def test_a_full_disk_stops_the_study_and_costs_nothing(
-    config, backend, diary, tracking_uri, small_disk, capsys
+    config, backend, diary, tracking_uri, disk, capsys
 ):
-    config = replace(config, name="full", runs_dir=str(small_disk))
-    journal = f"journal://{small_disk / 'full' / 'study.log'}"
+    config = replace(config, name="full", runs_dir=str(disk))
+    journal = f"journal://{disk / 'full' / 'study.log'}"
     watch = Watch("full", tracking_uri, storage=journal, diary=backend.diary)
 
     def fill_later():
         wait_until(lambda: len(diary.lines()) >= 9)  # the second trial runs
-        fill(small_disk)
+        fill(disk)
 
     filler = threading.Thread(target=fill_later)
     filler.start()
@@ -235,10 +221,10 @@ def test_a_full_disk_stops_the_study_and_costs_nothing(
     assert optuna.trial.TrialState.COMPLETE in states
     assert optuna.trial.TrialState.FAIL not in states
 
-    fill(small_disk)  # Tune's own files are gone meanwhile
+    fill(disk)  # Tune's own files are gone meanwhile
     with pytest.raises(UserError, match="is full; free some space"):
         run_study(config, resume=True, backend=backend)
-    (small_disk / "ballast").unlink()
+    (disk / "ballast").unlink()
     assert run_study(config, resume=True, backend=backend) == 0
     assert watch.harm() == Harm()
     assert [t.state for t in watch.trials()] == [optuna.trial.TrialState.COMPLETE] * 6

@@ -100,7 +100,8 @@ class StudyConfig:
         if self.checkpoints is not None and not is_url(self.checkpoints):
             raise UserError(
                 "--checkpoints must be the URL of an object store, for example s3://bucket/path, "
-                f"but got {without_password(self.checkpoints)!r}; a folder is given by --runs-dir, all of it."
+                f"but got {without_password(self.checkpoints)!r}; a folder is given by --runs-dir, "
+                "all of it."
             )
         plain = self.dataset not in ("", "..") and Path(self.dataset).name == self.dataset
         if not plain or not self.dataset.isprintable() or len(self.dataset.encode()) > NAME_BYTES:
