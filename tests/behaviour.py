@@ -62,7 +62,7 @@ def measure(dataset, variants, epochs, seeds=(1, 2)):
 
 
 def _variant(dataset, variant, epochs, seeds):
-    alone, split = {}, dataset.tuning_split()
+    single, split = {}, dataset.tuning_split()
     for seed in seeds:
         run = _run(dataset, split, variant, epochs, seed)
         losses, valid = [], {}
@@ -70,11 +70,11 @@ def _variant(dataset, variant, epochs, seeds):
             report = run.next_epoch()
             losses.append(float(report.loss))
             valid = report.metrics or valid
-        alone[str(seed)] = _record(run, dataset, losses, valid)
+        single[str(seed)] = _record(run, dataset, losses, valid)
     runs = [_run(dataset, split, variant, epochs, seed) for seed in seeds]
     fused = FusedRuns(runs[:1])
     if not all(fused.takes(run) for run in runs[1:]):
-        return alone
+        return single
     for run in runs[1:]:
         fused.join(run)
     losses, valid = {id(run): [] for run in runs}, {}
@@ -84,8 +84,8 @@ def _variant(dataset, variant, epochs, seeds):
             valid[id(epoch.run)] = epoch.report.metrics or valid.get(id(epoch.run), {})
     for seed, run in zip(seeds, runs, strict=True):
         record = _record(run, dataset, losses[id(run)], valid[id(run)])
-        alone[f"fused {seed}"] = record
-    return alone
+        single[f"fused {seed}"] = record
+    return single
 
 
 def _run(dataset, split, variant, epochs, seed):

@@ -20,27 +20,27 @@ _CONTEXT.set_forkserver_preload(
 )
 
 
-def start_driver(config, backend, cluster, *, resume=False, said="driver.out"):
-    """Start the driver of a study here, on Ray at `cluster`; what it says goes to the file `said`.
+def start_driver(config, backend, cluster, *, resume=False, output="driver.out"):
+    """Start the driver of a study here, on Ray at `cluster`; its output goes to the file `output`.
 
     It joins Ray itself, so the packages of this project are not sent there each time.
     """
     folders = map(str, (Path(__file__).parent, Path(__file__).parents[1]))
     os.environ["PYTHONPATH"] = os.pathsep.join(folders)  # for the process to fork from
-    given = (config, backend, cluster, resume, str(Path.cwd()), dict(os.environ), said)
-    process = _CONTEXT.Process(target=_drive, args=given)
+    arguments = (config, backend, cluster, resume, str(Path.cwd()), dict(os.environ), output)
+    process = _CONTEXT.Process(target=_drive, args=arguments)
     process.start()
     return process
 
 
-def _drive(config, backend, cluster, resume, folder, environment, said):
+def _drive(config, backend, cluster, resume, folder, environment, output):
     from ray import cloudpickle
 
     cloudpickle.register_pickle_by_value(fake_run)  # workers do not have tests/ in their path
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    with Path(said).open("ab") as file:
+    with Path(output).open("ab") as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
     ray.init(cluster, log_to_driver=False, logging_level="error")

@@ -78,9 +78,9 @@ class FakeRun:
         cpus = ray.get_runtime_context().get_assigned_resources()["CPU"]
         if planted == 0.5 or (planted == 0.4 and cpus < 2):
             raise MemoryError
-        grave = Path(self.graves) / f"seed{self.config.seed}"
-        if planted == 0.3 and not grave.exists():
-            grave.touch()
+        marker = Path(self.graves) / f"seed{self.config.seed}"
+        if planted == 0.3 and not marker.exists():
+            marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)
 
     def state_dict(self):
@@ -124,7 +124,7 @@ class FakeFusedRuns:
 
 
 @dataclass(frozen=True)
-class FakeEngine:
+class FakeBackend:
     """Stands in for `tune_runner.worker.backend.TrainingBackend`."""
 
     seconds: float = 0.0

@@ -66,13 +66,13 @@ class Watch:
         client = MlflowClient(self.uri)
         experiment = client.get_experiment_by_name("diffrec")
         ids = [experiment.experiment_id] if experiment else []
-        found = [  # not by a filter, in which a name with quotes cannot be written
+        all_runs = [  # not by a filter, in which a name with quotes cannot be written
             run
             for run in client.search_runs(ids, max_results=5000)
             if run.data.tags["study"] == self.name
         ]
-        parents = [run for run in found if run.data.tags["kind"] == "study"]
-        return parents, [run for run in found if run not in parents], client
+        parents = [run for run in all_runs if run.data.tags["kind"] == "study"]
+        return parents, [run for run in all_runs if run not in parents], client
 
     def harm(self, *, ended=True):
         """Compare with what was seen before; `ended`: no driver has anything left to tell MLflow.
@@ -84,8 +84,8 @@ class Watch:
         run_twice = self._run_twice(trials)
         self._finished |= {t.number: _facts(t) for t in trials if t.state.is_finished()}
         parents, runs, client = self.runs()
-        said = Counter(run.data.tags["trial_number"] for run in runs)
-        duplicates = [number for number, times in said.items() if times > 1]
+        counts = Counter(run.data.tags["trial_number"] for run in runs)
+        duplicates = [number for number, times in counts.items() if times > 1]
         duplicates += parents[1:]
         for run in runs:
             for key in run.data.metrics:
@@ -95,8 +95,8 @@ class Watch:
         return Harm(*map(tuple, (lost, run_twice, duplicates, disagreements)))
 
     def _run_twice(self, trials):
-        begun = [t for t in trials if t.params and RETRY_OF not in t.user_attrs]
-        points = Counter((str(t.params), t.user_attrs[SEED]) for t in begun)
+        started = [t for t in trials if t.params and RETRY_OF not in t.user_attrs]
+        points = Counter((str(t.params), t.user_attrs[SEED]) for t in started)
         twice = [point for point, times in points.items() if times > 1]
         if self.diary and Path(self.diary).exists():
             lines = Path(self.diary).read_text().splitlines()
@@ -118,20 +118,20 @@ def _facts(trial):
 
 
 def _disagreements(trials, runs, client):
-    found = []
+    disagreements = []
     recorded = {int(run.data.tags["trial_number"]): run for run in runs}
     for trial in trials:
         run = recorded.get(trial.number)
         state = RECORDED.get(trial.state, "waiting")
-        there = "waiting" if run is None else run.data.tags["state"]
-        if state != there and {state, there} != {"running", "waiting"}:
-            found.append(f"{trial.number} is {state} in Optuna, {there} in MLflow")
+        recorded_state = "waiting" if run is None else run.data.tags["state"]
+        if state != recorded_state and {state, recorded_state} != {"running", "waiting"}:
+            disagreements.append(f"{trial.number} is {state} in Optuna, {recorded_state} in MLflow")
         if run is None:
             continue
         history = client.get_metric_history(run.info.run_id, "valid/recall_at_20")
         if {metric.step: metric.value for metric in history} != trial.intermediate_values:
-            found.append(f"{trial.number} has other values")
+            disagreements.append(f"{trial.number} has other values")
         scored = "test/recall_at_20" in run.data.metrics
         if scored != (state == "complete"):
-            found.append(f"{trial.number} is {state}, but was it scored on test? {scored}")
-    return found
+            disagreements.append(f"{trial.number} is {state}, but was it scored on test? {scored}")
+    return disagreements

@@ -18,8 +18,8 @@ FULL = HERE.parent.parent / "shared" / "parity" / "parity.npz"
 
 @cache
 def values() -> dict[str, np.ndarray]:
-    given = os.environ.get("DIFFREC_PARITY")
-    path = Path(given) if given else FULL if FULL.exists() else HERE / "data" / "parity_small.npz"
+    chosen = os.environ.get("DIFFREC_PARITY")
+    path = Path(chosen) if chosen else FULL if FULL.exists() else HERE / "data" / "parity_small.npz"
     with np.load(path, allow_pickle=False) as archive:
         return {key: archive[key] for key in archive.files}
 
@@ -31,11 +31,11 @@ def cases(block: str) -> list[str]:
 
 def case(name: str) -> dict[str, Any]:
     """Return one block's arrays by their last name; `args` is read from its JSON string."""
-    found: dict[str, Any] = {
+    arrays: dict[str, Any] = {
         key.removeprefix(f"{name}/"): value
         for key, value in values().items()
         if key.startswith(f"{name}/")
     }
-    if "args" in found:
-        found["args"] = json.loads(str(found["args"]))
-    return found
+    if "args" in arrays:
+        arrays["args"] = json.loads(str(arrays["args"]))
+    return arrays

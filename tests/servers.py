@@ -44,8 +44,8 @@ class Postgres:
 
     def start(self):
         """Start it, again on its port if it has one."""
-        given = [self.port] if self.port else []
-        command = [DEPLOY / "postgres.sh", "start", self.folder, *given]
+        port_arguments = [self.port] if self.port else []
+        command = [DEPLOY / "postgres.sh", "start", self.folder, *port_arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode == NOT_INSTALLED:
             pytest.skip(done.stderr.strip())
@@ -93,8 +93,10 @@ class MlflowServer:
     def start(self):
         """Start it and wait until it answers."""
         command = [DEPLOY / "mlflow-server.sh", self._database, self._folder, str(self.port)]
-        here = str(Path(sys.executable).parent)  # `mlflow`, also where nobody activated the venv
-        env = os.environ | {"PATH": f"{here}{os.pathsep}{os.environ['PATH']}"}
+        bin_folder = str(
+            Path(sys.executable).parent
+        )  # `mlflow`, also where nobody activated the venv
+        env = os.environ | {"PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=log, process_group=0, env=env
@@ -127,11 +129,11 @@ def s3():
     process = subprocess.Popen(command, **quiet)
     try:
         wait_until(lambda: _listens(port))
-        where = f"scheme=http&endpoint_override=127.0.0.1:{port}&region=us-east-1"
+        query = f"scheme=http&endpoint_override=127.0.0.1:{port}&region=us-east-1"
         request = urllib.request.Request(f"http://127.0.0.1:{port}/bucket", method="PUT")
         with urllib.request.urlopen(request):
             pass
-        yield f"s3://bucket/studies?{where}"
+        yield f"s3://bucket/studies?{query}"
     finally:
         process.terminate()
         process.wait(60)

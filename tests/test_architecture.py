@@ -38,13 +38,13 @@ def imported(name, tree):
 
     A package that one of its own modules imports a sibling from is no arrow: it runs first anyway.
     """
-    wanted = set()
+    names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            wanted |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            wanted |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return {m for m in wanted & MODULES.keys() if m != name and not name.startswith(f"{m}.")}
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {m for m in names & MODULES.keys() if m != name and not name.startswith(f"{m}.")}
 
 
 def test_no_import_cycle():

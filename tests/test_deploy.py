@@ -38,9 +38,9 @@ def containers(document):
 def commands(text):
     """Return the commands of ours in a file: the arguments after `python -m tune_runner`."""
     plain = re.sub(r"\\\n#", " ", text)
-    found = re.findall(r"python -m tune_runner (.*(?:\n    --.*)*)", plain)
-    assert found
-    return [shlex.split(command) for command in found]
+    commands_found = re.findall(r"python -m tune_runner (.*(?:\n    --.*)*)", plain)
+    assert commands_found
+    return [shlex.split(command) for command in commands_found]
 
 
 def test_the_cluster_file_follows_rays_own_schema():
@@ -74,9 +74,9 @@ def test_rays_version_is_the_one_that_the_project_allows():
     allowed = next(line for line in needed if line.startswith("ray["))
     series = re.search(r">=(\d+\.\d+)", allowed)[1]
     versions = [documents(name)[0]["spec"] for name in ("cluster.yaml", "job.yaml")]
-    found = {spec.get("rayClusterSpec", spec)["rayVersion"] for spec in versions}
-    found |= set(re.findall(r"rayproject/ray:([\d.]+)", (DEPLOY / "Dockerfile").read_text()))
-    assert {version.rpartition(".")[0] for version in found} == {series}
+    ray_versions = {spec.get("rayClusterSpec", spec)["rayVersion"] for spec in versions}
+    ray_versions |= set(re.findall(r"rayproject/ray:([\d.]+)", (DEPLOY / "Dockerfile").read_text()))
+    assert {version.rpartition(".")[0] for version in ray_versions} == {series}
 
 
 def test_volumes_secrets_and_services_exist():
@@ -85,9 +85,9 @@ def test_volumes_secrets_and_services_exist():
     names = {(d["kind"], d["metadata"]["name"]) for d in services}
     assert "Secret" not in {kind for kind, _ in names}, "a password does not belong into a file"
     for container, volumes in containers(everything):
-        claimed = {v["name"]: v for v in volumes}
+        claims = {v["name"]: v for v in volumes}
         for mount in container.get("volumeMounts", []):
-            volume = claimed.get(mount["name"])
+            volume = claims.get(mount["name"])
             if volume is None:  # a claim that the StatefulSet makes for each of its pods
                 assert mount["name"] == "data"
             elif "configMap" in volume:
@@ -130,9 +130,9 @@ def test_no_pod_runs_as_root_and_every_image_has_a_version(name):
             for part in document:
                 yield from pods(part)
 
-    found = [pod for document in documents(name) for pod in pods(document)]
-    assert found
-    for pod in found:
+    matching = [pod for document in documents(name) for pod in pods(document)]
+    assert matching
+    for pod in matching:
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["runAsUser"] > 0
         for container in pod["containers"]:

@@ -84,22 +84,22 @@ def fences(language):
     """Return the fenced blocks of a language, as parameters of a test."""
     return [
         pytest.param(
-            found[2], id=f"{page(path)}:{path.read_text()[: found.start()].count(chr(10))}"
+            match[2], id=f"{page(path)}:{path.read_text()[: match.start()].count(chr(10))}"
         )
         for path in PAGES
-        for found in re.finditer(r"^```(\w*)\n(.*?)^```", path.read_text(), re.M | re.S)
-        if found[1] == language
-        or (not found[1] and language == "bash" and found[2].startswith("python "))
+        for match in re.finditer(r"^```(\w*)\n(.*?)^```", path.read_text(), re.M | re.S)
+        if match[1] == language
+        or (not match[1] and language == "bash" and match[2].startswith("python "))
     ]
 
 
 def commands(block):
     """Yield (command, mark) of a bash block; a mark on a line of its own is the whole block's."""
-    whole = any(MARK.search(line) for line in block.splitlines() if line.startswith("#"))
+    is_whole = any(MARK.search(line) for line in block.splitlines() if line.startswith("#"))
     for line in re.sub(r" *\\\n *", " ", block).splitlines():
         command, _, comment = line.partition("#")
         if command.strip():
-            yield command.strip(), whole or bool(MARK.search(comment))
+            yield command.strip(), is_whole or bool(MARK.search(comment))
 
 
 def spans():
@@ -136,9 +136,9 @@ def test_every_command_is_run_here_or_by_a_named_test_or_marked(block):
 
 
 def test_the_commands_that_are_executed_here_are_in_the_docs():
-    given = {command for block in fences("bash") for command, _ in commands(block.values[0])}
+    listed = {command for block in fences("bash") for command, _ in commands(block.values[0])}
     inline = {span for _, span in spans()}
-    assert set(EXECUTED) <= given | inline
+    assert set(EXECUTED) <= listed | inline
 
 
 @pytest.mark.parametrize("command", EXECUTED)
@@ -188,10 +188,10 @@ def test_links_lead_to_files_and_headings(path):
         if target.startswith(("http://", "https://")):
             continue
         file, _, heading = target.partition("#")
-        there = (path.parent / file).resolve() if file else path
-        assert there.exists(), f"{page(path)} links to {target}"
+        linked = (path.parent / file).resolve() if file else path
+        assert linked.exists(), f"{page(path)} links to {target}"
         if heading:
-            headings = re.findall(r"^#+ (.*)$", there.read_text(), re.M)
+            headings = re.findall(r"^#+ (.*)$", linked.read_text(), re.M)
             assert heading in map(anchor, headings), f"{page(path)} links to {target}"
 
 
@@ -226,8 +226,8 @@ def test_files_that_the_pages_name_exist():
     roots = [REPOSITORY, *(REPOSITORY / name for name in ("tune_runner", "diffrec", "analysis"))]
     for path, span in spans():
         if re.fullmatch(r"[\w.-]+(/[\w.-]+)*/[\w-]+\.(py|sh|yaml|yml)", span):
-            found = [root for root in [path.parent, *roots] if (root / span).exists()]
-            assert found, f"{page(path)} names {span}"
+            existing = [root for root in [path.parent, *roots] if (root / span).exists()]
+            assert existing, f"{page(path)} names {span}"
 
 
 def test_pages_that_the_code_names_exist():
@@ -268,5 +268,5 @@ def test_the_version_is_the_same_everywhere():
 @pytest.mark.parametrize("path", PAGES, ids=page)
 def test_the_pages_are_in_plain_english(path):
     text = " ".join(path.read_text().lower().split())
-    said = [words for words in UNSAID if words in text]
-    assert said == [] or path.name in ("conventions.md",), said
+    words_found = [words for words in UNSAID if words in text]
+    assert words_found == [] or path.name in ("conventions.md",), words_found

@@ -44,10 +44,10 @@ def test_table_fits_eighty_columns_and_says_what_it_shows(store, analyse):
     store.grid()
     _, out, _ = analyse("clusters")
     assert max(map(len, out.split("report  ")[0].splitlines())) <= 80
-    said = words(out)
-    assert "Selection was on validation" in said
-    assert "15 of 15 trials complete, none missing." in said
-    assert "* marks the control" in said
+    text = words(out)
+    assert "Selection was on validation" in text
+    assert "15 of 15 trials complete, none missing." in text
+    assert "* marks the control" in text
 
 
 def test_table_shows_mean_and_sample_deviation_over_seeds(store, analyse, tmp_path):
@@ -85,8 +85,8 @@ def test_trials_that_were_planned_and_not_begun_are_missing(store, analyse):
     parent = store.study(space={"domains": {}, "plan": {"trials": 4}})
     store.trial(parent, 0, {"seed": 1}, best=0.1, test=0.1)
     store.trial(parent, 1, {"seed": 2}, state="running")
-    said = words(analyse("clusters")[1])
-    assert "1 of 4 trials complete; 3 missing: 1 running, 2 not begun." in said
+    text = words(analyse("clusters")[1])
+    assert "1 of 4 trials complete; 3 missing: 1 running, 2 not begun." in text
 
 
 def test_a_trial_that_was_run_again_counts_once(store, analyse):
@@ -131,12 +131,12 @@ def test_page_tables_and_figures_are_saved_and_logged_to_the_parent_run(store, t
     arguments = ["clusters", "--against", "again", "--tracking-uri", store.uri]
     assert main([*arguments, "--runs-dir", str(tmp_path / "runs")]) == 0
     folder = tmp_path / "runs" / "clusters" / "report"
-    made = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     tables = {f"tables/{name}.{kind}" for name in ("control", "cost") for kind in ("csv", "tex")}
     figures = {
         f"figures/{name}.{kind}" for name in ("curves", "by_number") for kind in ("png", "svg")
     }
-    assert {"index.html", "report.md", "table.md", "table.tex"} | tables | figures <= made
+    assert {"index.html", "report.md", "table.md", "table.tex"} | tables | figures <= files
     assert len((folder / "table.csv").read_text().splitlines()) == 6
     assert (folder / "figures/curves.png").read_bytes().startswith(b"\x89PNG")
     assert "Beside again: of 5 shared cells ours are better in 0, worse in 1" in words(
@@ -151,19 +151,19 @@ def test_page_tables_and_figures_are_saved_and_logged_to_the_parent_run(store, t
         for under in ("report", "report/figures", "report/tables")
         for file in store.client.list_artifacts(parent, under)
     }
-    assert made <= logged
+    assert files <= logged
 
 
 def files_of(store, parent):
     """Every file of the report on the study's run."""
-    folders, found = ["report"], set()
+    folders, paths = ["report"], set()
     while folders:
         for file in store.client.list_artifacts(parent, folders.pop()):
             if file.is_dir:
                 folders.append(file.path)
             else:
-                found.add(file.path.removeprefix("report/"))
-    return found
+                paths.add(file.path.removeprefix("report/"))
+    return paths
 
 
 def test_a_report_holds_nothing_of_an_earlier_one(store, analyse, tmp_path):
@@ -177,10 +177,10 @@ def test_a_report_holds_nothing_of_an_earlier_one(store, analyse, tmp_path):
     analyse("clusters", "--compare-to", "again")  # the other name of --against
     assert "tables/shared_again.csv" in files_of(store, parent)
     analyse("clusters")
-    here = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    assert here == files_of(store, parent)
-    assert not {"index.html", "figures/gone.svg", "tables/shared_again.csv"} & here
-    assert "notes.txt" in here  # what others put there is theirs
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert files == files_of(store, parent)
+    assert not {"index.html", "figures/gone.svg", "tables/shared_again.csv"} & files
+    assert "notes.txt" in files  # what others put there is theirs
 
 
 def test_the_csv_table_has_the_literature_beside_the_row_that_stands_for_its_variant(

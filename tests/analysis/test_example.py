@@ -12,8 +12,8 @@ def test_the_example_shows_the_mean_of_every_cell_best_first(store, monkeypatch,
     for seed, value in enumerate((0.1, 0.2), start=1):
         for number, (method, more) in enumerate((("kmeans", 0.0), ("gaussian_mixture", 0.1))):
             params = store.params(method, 2, seed)
-            given = {"best": value, "test": value + more, "study": "mine"}
-            store.trial(parent, 10 * seed + number, params, **given)
+            metrics = {"best": value, "test": value + more, "study": "mine"}
+            store.trial(parent, 10 * seed + number, params, **metrics)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
     monkeypatch.setattr(sys, "argv", [str(EXAMPLE), "mine"])
     runpy.run_path(str(EXAMPLE), run_name="__main__")

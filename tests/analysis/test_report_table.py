@@ -61,8 +61,8 @@ def test_a_name_is_shown_by_markdown_as_it_is(name):
     table = to_markdown(ReportTable("x", name, ("a", name), ((name, "1"),)))
     html = MarkdownIt().enable("table").render(table)
     plain = " ".join(name.split())
-    found = re.findall("<t[dh].*?>(.*?)</t[dh]>", html)
-    cells = [unescape(re.sub("<[^>]+>", "", cell)) for cell in found]
+    html_cells = re.findall("<t[dh].*?>(.*?)</t[dh]>", html)
+    cells = [unescape(re.sub("<[^>]+>", "", cell)) for cell in html_cells]
     assert cells == ["a", plain, plain, "1"]
     assert unescape(re.findall("<h2>(.*?)</h2>", html)[0]) == plain
     assert len(re.findall("<h", html)) == 1

@@ -50,12 +50,12 @@ def limited(seconds=SECONDS):
 
 def snapshot(folder):
     """Every path below a folder with its kind and content."""
-    found = {}
+    files = {}
     for path in sorted(folder.rglob("*")):
         mode = path.lstat().st_mode
         content = hashlib.sha256(path.read_bytes()).hexdigest() if stat.S_ISREG(mode) else ""
-        found[str(path.relative_to(folder))] = (stat.S_IFMT(mode), content)
-    return found
+        files[str(path.relative_to(folder))] = (stat.S_IFMT(mode), content)
+    return files
 
 
 def judge(program, arguments, words, capsys):
@@ -69,40 +69,40 @@ def judge(program, arguments, words, capsys):
         return "hang", ""
     except BaseException as error:  # noqa: BLE001 - whatever a program lets out is its outcome
         return "traceback", f"{type(error).__name__}: {error}"
-    said = capsys.readouterr().err
+    stderr = capsys.readouterr().err
     if code == 0:
-        return "accepted", said
+        return "accepted", stderr
     if snapshot(Path.cwd()) != before:
-        return "files left", said
-    one = said.startswith("error: ") and said.count("\n") == 1
-    if code != 2 or not one or words not in said:
-        return "not one sentence", f"{code} {said}"
-    return "refused", said
+        return "files left", stderr
+    one = stderr.startswith("error: ") and stderr.count("\n") == 1
+    if code != 2 or not one or words not in stderr:
+        return "not one sentence", f"{code} {stderr}"
+    return "refused", stderr
 
 
 @pytest.fixture
-def untouched(place):
+def untouched(workdir):
     """Fail if the working directory has changed."""
-    before = snapshot(place)
+    before = snapshot(workdir)
     yield
-    assert snapshot(place) == before
+    assert snapshot(workdir) == before
 
 
 @pytest.fixture
-def refused(place, capsys, record_property):
+def refused(workdir, capsys, record_property):
     """Judge a case, count it under its kind, fail unless it was refused; return the sentence."""
 
     def run(kind, program, arguments, words=""):
-        outcome, said = judge(program, arguments, words, capsys)
+        outcome, stderr = judge(program, arguments, words, capsys)
         record_property(PROPERTY, [kind, program, outcome])
-        assert outcome == "refused", f"{outcome}: {said}"
-        return said
+        assert outcome == "refused", f"{outcome}: {stderr}"
+        return stderr
 
     return run
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch, store):
+def workdir(tmp_path, monkeypatch, store):
     """The faulty working directory."""
     folder = tmp_path / "here"
     folder.mkdir()
@@ -191,7 +191,7 @@ def pytest_terminal_summary(terminalreporter):
     write = terminalreporter.write_line
     write(f"{'kind':<22}{'cases':>6}" + "".join(f"{name:>18}" for name in OUTCOMES))
     for kind in [*dict.fromkeys(kind for kind, _, _ in cases), "all"]:
-        of_kind = [outcome for own, _, outcome in cases if kind in (own, "all")]
+        of_kind = [outcome for case_kind, _, outcome in cases if kind in (case_kind, "all")]
         counts = Counter(of_kind)
         write(f"{kind:<22}{len(of_kind):>6}" + "".join(f"{counts[n]:>18}" for n in OUTCOMES))
 

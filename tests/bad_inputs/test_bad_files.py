@@ -37,8 +37,8 @@ DESCRIPTIONS = {
 
 @pytest.mark.parametrize("name", DESCRIPTIONS)
 @pytest.mark.parametrize("flag", ["--status", "--resume"])
-def test_a_description_that_is_not_ours(refused, place, flag, name):
-    folder = place / "runs" / "own"
+def test_a_description_that_is_not_ours(refused, workdir, flag, name):
+    folder = workdir / "runs" / "own"
     folder.mkdir(parents=True)
     content = DESCRIPTIONS[name]
     (folder / "study.json").write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -79,15 +79,15 @@ NOT_OURS = {
 
 @pytest.mark.parametrize("name", NOT_OURS)
 @pytest.mark.parametrize("command", ["recommend", "evaluate"])
-def test_a_checkpoint_that_is_not_ours(refused, place, checkpoint, command, name):
-    torch.save(NOT_OURS[name](good(checkpoint)), place / "own.pt")
+def test_a_checkpoint_that_is_not_ours(refused, workdir, checkpoint, command, name):
+    torch.save(NOT_OURS[name](good(checkpoint)), workdir / "own.pt")
     refused("checkpoint", "diffrec", [command, "--checkpoint", "own.pt"])
 
 
 @pytest.mark.parametrize("name", ["empty", "text.txt", "binary.bin", "data", "half.pt", "nowhere"])
-def test_a_file_that_is_no_checkpoint(refused, place, checkpoint, name):
-    whole = checkpoint.read_bytes()
-    (place / "half.pt").write_bytes(whole[: len(whole) // 2])
+def test_a_file_that_is_no_checkpoint(refused, workdir, checkpoint, name):
+    content = checkpoint.read_bytes()
+    (workdir / "half.pt").write_bytes(content[: len(content) // 2])
     refused("checkpoint", "diffrec", ["recommend", "--checkpoint", name])
 
 
@@ -97,8 +97,8 @@ CONFIGS += ['{"seed": NaN}', '{"seed": 1e999}', '{"colour": 1}', '{"training": [
 
 
 @pytest.mark.parametrize("text", CONFIGS)
-def test_a_configuration_that_is_not_ours(refused, place, text):
-    (place / "own.json").write_text(text)
+def test_a_configuration_that_is_not_ours(refused, workdir, text):
+    (workdir / "own.json").write_text(text)
     arguments = ["train", "--config", "own.json", "--dataset", "embedded", "--out", "new"]
     refused("config.json", "diffrec", arguments)
 
@@ -109,8 +109,8 @@ MANIFESTS += ['{"files": {"../a": "x"}}', '{"files": {"": "x"}}', "[" * 100_000,
 
 @pytest.mark.parametrize("text", MANIFESTS)
 @pytest.mark.parametrize("command", [["check"], ["embed", "--force"]])
-def test_a_manifest_that_is_not_ours(refused, place, command, text):
-    (place / "data/good/manifest.json").write_bytes(text.encode(errors="surrogateescape"))
+def test_a_manifest_that_is_not_ours(refused, workdir, command, text):
+    (workdir / "data/good/manifest.json").write_bytes(text.encode(errors="surrogateescape"))
     refused("manifest", "diffrec", [*command, "data/good"])
 
 
@@ -120,16 +120,16 @@ TABLES += ["user,item,score\n0,0,inf\n0,1,nan\n", "user,item,rank\n\0,0,1\n"]
 
 
 @pytest.mark.parametrize("text", TABLES)
-def test_a_table_that_ranks_nothing(refused, place, text):
-    (place / "own.csv").write_text(text)
+def test_a_table_that_ranks_nothing(refused, workdir, text):
+    (workdir / "own.csv").write_text(text)
     arguments = ["evaluate", "--recommendations", "own.csv", "--dataset", "embedded"]
     refused("table", "diffrec", arguments)
 
 
 @pytest.mark.parametrize("name", ["binary.bin", "text.txt", "binary.csv", "binary.parquet", "data"])
-def test_a_file_that_is_no_table(refused, place, name):
+def test_a_file_that_is_no_table(refused, workdir, name):
     for ending in ("csv", "parquet"):
-        (place / f"binary.{ending}").write_bytes(bytes(range(256)))
+        (workdir / f"binary.{ending}").write_bytes(bytes(range(256)))
     arguments = ["evaluate", "--recommendations", name, "--dataset", "embedded"]
     refused("table", "diffrec", arguments)
 
@@ -243,8 +243,8 @@ def test_a_password_that_others_could_read(refused, url, flag):
     if flag == "--checkpoints":
         url = url.replace("postgresql+psycopg", "s3").replace("postgresql", "s3")
         url = url.replace("mysql", "s3")
-    said = refused("password", "tune_runner", [*SMOKE, flag, url])
-    assert SECRET not in said
+    message = refused("password", "tune_runner", [*SMOKE, flag, url])
+    assert SECRET not in message
 
 
 UNSURE = [
@@ -305,5 +305,5 @@ def test_a_password_of_the_record_is_never_told(refused, monkeypatch, uri):
 )
 def test_a_store_that_keeps_no_checkpoints(refused, url, words):
     for more in ([], ["--dry-run"]):
-        said = refused("store", "tune_runner", [*SMOKE, "--checkpoints", url, *more], words)
-        assert SECRET not in said
+        message = refused("store", "tune_runner", [*SMOKE, "--checkpoints", url, *more], words)
+        assert SECRET not in message

@@ -36,8 +36,8 @@ FOLDERS = {
 @pytest.mark.parametrize("command", FOLDERS)
 def test_a_folder_that_cannot_be_written(refused, command, target):
     program, arguments = FOLDERS[command]
-    said = refused("output path", program, [*arguments, TARGETS[target]])
-    assert arguments[-1] in said
+    message = refused("output path", program, [*arguments, TARGETS[target]])
+    assert arguments[-1] in message
 
 
 FILES = {
@@ -54,9 +54,9 @@ FILES = {
 
 
 @pytest.mark.parametrize("target", FILES)
-def test_a_table_that_cannot_be_written(refused, place, checkpoint, target):
-    (place / "folder.csv").mkdir()
-    (place / "dangling.csv").symlink_to("nowhere/at/all.csv")
+def test_a_table_that_cannot_be_written(refused, workdir, checkpoint, target):
+    (workdir / "folder.csv").mkdir()
+    (workdir / "dangling.csv").symlink_to("nowhere/at/all.csv")
     arguments = ["recommend", "--checkpoint", str(checkpoint), "--out", FILES[target]]
     refused("output path", "diffrec", arguments)
 

@@ -155,20 +155,20 @@ FILES = [
 
 
 @pytest.mark.parametrize(("changes", "words"), FIELDS)
-def test_a_field_of_another_type_or_value(refused, place, changes, words):
-    (place / "own.py").write_text(FILE.format(changes=changes))
+def test_a_field_of_another_type_or_value(refused, workdir, changes, words):
+    (workdir / "own.py").write_text(FILE.format(changes=changes))
     refused("search space", "tune_runner", ["--space", "own.py", "--dry-run"], words)
 
 
 @pytest.mark.parametrize(("text", "words"), FILES)
-def test_a_file_that_is_no_space(refused, place, text, words):
-    (place / "own.py").write_bytes(text.encode(errors="surrogateescape"))
+def test_a_file_that_is_no_space(refused, workdir, text, words):
+    (workdir / "own.py").write_bytes(text.encode(errors="surrogateescape"))
     refused("search space", "tune_runner", ["--space", "own.py", "--dry-run"], words)
 
 
-def test_the_file_itself_is_sound(place, capsys):
+def test_the_file_itself_is_sound(workdir, capsys):
     """The cases differ from it by their fault alone."""
     from tune_runner.cli import main
 
-    (place / "own.py").write_text(FILE.format(changes=""))
+    (workdir / "own.py").write_text(FILE.format(changes=""))
     assert main(["--space", "own.py", "--dry-run"]) == 0

@@ -101,8 +101,8 @@ VALUES = [
     ("flag", "value"), [(flag, value) for flag, values in NUMBERS for value in values]
 )
 def test_a_number_that_no_study_can_have(refused, flag, value):
-    said = refused("number", "tune_runner", [*SMOKE, flag, value])
-    assert flag in said
+    message = refused("number", "tune_runner", [*SMOKE, flag, value])
+    assert flag in message
     refused("number", "tune_runner", [*SMOKE, "--dry-run", flag, value])
 
 
@@ -112,7 +112,7 @@ def test_a_value_that_no_command_can_use(refused, arguments):
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "requested",
     [
         ["--users", ""],
         ["--users", " , "],
@@ -143,10 +143,10 @@ def test_a_value_that_no_command_can_use(refused, arguments):
         ["--users", "1", "--history", "2"],
     ],
 )
-def test_a_question_without_an_answer(refused, place, checkpoint, asked):
-    (place / "deep.jsonl").write_text("[" * 100_000)
-    (place / "numbers.jsonl").write_text("[" + "9" * 5000 + "]")
-    refused("question", "diffrec", ["recommend", "--checkpoint", str(checkpoint), *asked])
+def test_a_question_without_an_answer(refused, workdir, checkpoint, requested):
+    (workdir / "deep.jsonl").write_text("[" * 100_000)
+    (workdir / "numbers.jsonl").write_text("[" + "9" * 5000 + "]")
+    refused("question", "diffrec", ["recommend", "--checkpoint", str(checkpoint), *requested])
 
 
 STUDIES = [

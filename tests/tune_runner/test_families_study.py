@@ -98,5 +98,5 @@ def test_all_trials_of_a_study_share_what_clusters_were_found(
     (tmp_path / "clustered.py").write_text(CLUSTERED)
     config = StudyConfig(space="clustered.py", name="clustered", seeds=2)
     assert run_study(config) == 0
-    (kept,) = (tmp_path / "runs/clustered/checkpoints/clusterings").iterdir()
-    assert kept.name.startswith("agglomerative-2-")  # of both seeds and rates, by any worker
+    (clustering,) = (tmp_path / "runs/clustered/checkpoints/clusterings").iterdir()
+    assert clustering.name.startswith("agglomerative-2-")  # of both seeds and rates, by any worker

@@ -18,7 +18,7 @@ import pytest
 
 from diffrec.errors import UserError
 from driver import start_driver
-from fake_run import FakeEngine
+from fake_run import FakeBackend
 from faults import Harm, Watch
 from servers import MlflowServer, postgres, wait_until
 from small_disk import fill, small_disk
@@ -52,8 +52,8 @@ class Diary:
 
     def wait_for_more(self, count):
         """Return once `count` more epochs were run."""
-        there = len(self.lines())
-        wait_until(lambda: len(self.lines()) >= there + count)
+        num_lines = len(self.lines())
+        wait_until(lambda: len(self.lines()) >= num_lines + count)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def diary(tmp_path):
 @pytest.fixture
 def backend(diary):
     """Fake runs, slow enough to be killed in the middle."""
-    return FakeEngine(seconds=0.15, diary=str(diary.path))
+    return FakeBackend(seconds=0.15, diary=str(diary.path))
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_a_study_killed_again_and_again_ends_as_if_nothing_had_happened(
     ray_cluster, config, backend, diary, tracking_uri
 ):
     calm = replace(config, name="calm")
-    assert run_study(calm, backend=FakeEngine()) == 0
+    assert run_study(calm, backend=FakeBackend()) == 0
 
     watch = Watch("storm", tracking_uri, diary=backend.diary)
     chance = random.Random(3)
@@ -213,9 +213,9 @@ def test_a_full_disk_stops_the_study_and_costs_nothing(
     filler.start()
     assert run_study(config, backend=backend) == 1
     filler.join()
-    said = capsys.readouterr().out
-    assert "No space left on device" in said
-    assert "resume with" in said
+    output = capsys.readouterr().out
+    assert "No space left on device" in output
+    assert "resume with" in output
     assert watch.harm(ended=False) == Harm()
     states = [trial.state for trial in watch.trials()]
     assert optuna.trial.TrialState.COMPLETE in states

@@ -7,7 +7,7 @@ import pytest
 from optuna.trial import TrialState
 
 from driver import start_driver
-from fake_run import FakeEngine, doubled
+from fake_run import FakeBackend, doubled
 from faults import Harm, Watch, diary_name
 from servers import wait_until
 from tune_runner.resources.allocation import ResourceRequest
@@ -42,10 +42,10 @@ def test_a_fused_study_finds_what_one_by_one_finds(ray_local, tracking_uri, writ
         assert watch.harm() == Harm()
     one, other = (watch.trials() for watch in watches)
     assert len(one) == len(other) == 4
-    for alone, together in zip(one, other, strict=True):
-        assert (alone.params, alone.user_attrs) == (together.params, together.user_attrs)
-        assert together.value == pytest.approx(alone.value, abs=1e-3)
-        assert together.intermediate_values == pytest.approx(alone.intermediate_values, abs=1e-3)
+    for separate, together in zip(one, other, strict=True):
+        assert (separate.params, separate.user_attrs) == (together.params, together.user_attrs)
+        assert together.value == pytest.approx(separate.value, abs=1e-3)
+        assert together.intermediate_values == pytest.approx(separate.intermediate_values, abs=1e-3)
     losses, same = (measured(watch, "train/loss") for watch in watches)
     assert {n: pytest.approx(row, rel=1e-5) for n, row in losses.items()} == same
     costs = [run.data.metrics for run in watches[1].runs()[1]]
@@ -58,7 +58,7 @@ def test_who_is_given_up_leaves_and_the_others_go_on(ray_local, tracking_uri, wr
         space=write_space(rates), name="leaving", pruner="successive-halving", request=FUSED
     )
     diary = Path("diary").resolve()
-    assert run_study(config, backend=FakeEngine(diary=str(diary)), measure=doubled) == 0
+    assert run_study(config, backend=FakeBackend(diary=str(diary)), measure=doubled) == 0
     watch = Watch("leaving", tracking_uri)
     assert watch.harm() == Harm()
     trials = watch.trials()
@@ -69,14 +69,14 @@ def test_who_is_given_up_leaves_and_the_others_go_on(ray_local, tracking_uri, wr
     assert len({pid for pid, *_ in ran}) == 1, "they were not together"
     for trial in trials:
         name = diary_name(trial.user_attrs["name"])
-        epochs = [int(epoch) for *_, who, epoch in ran if who == name]
+        epochs = [int(epoch) for *_, trial_name, epoch in ran if trial_name == name]
         assert epochs == list(range(1, trial.last_step + 1)), "it was trained on after its end"
 
 
 def test_accidents_of_one_harm_no_other(ray_local, tracking_uri, write_space, tmp_path):
     space = write_space('{"training.weight_decay": Choice(0.0, 0.1, 0.2, 0.3, 0.4, 0.5)}')
     config = StudyConfig(space=space, name="companions", request=FUSED)
-    assert run_study(config, backend=FakeEngine(graves=str(tmp_path)), measure=doubled) == 0
+    assert run_study(config, backend=FakeBackend(graves=str(tmp_path)), measure=doubled) == 0
     watch = Watch("companions", tracking_uri)
     assert watch.harm() == Harm()
     fine, nan, broken, killed, starved, insatiable = watch.trials()
@@ -90,7 +90,7 @@ def test_accidents_of_one_harm_no_other(ray_local, tracking_uri, write_space, tm
 def test_a_killed_study_goes_on_in_other_groups(ray_cluster, tracking_uri, write_space):
     space = write_space('{"training.learning_rate": Choice(0.5, 0.7, 0.6)}', epochs=6)
     diary = Path("diary").resolve()
-    backend = FakeEngine(seconds=0.1, diary=str(diary))
+    backend = FakeBackend(seconds=0.1, diary=str(diary))
     config = StudyConfig(space=space, name="regrouped", seeds=2, request=replace(FUSED, fuse=4))
     watch = Watch("regrouped", tracking_uri, diary=str(diary))
 
@@ -107,9 +107,9 @@ def test_a_killed_study_goes_on_in_other_groups(ray_cluster, tracking_uri, write
         driver.kill()
         driver.join()
         assert watch.harm(ended=False) == Harm()
-    alone = replace(config, request=ResourceRequest(max_concurrent=1))
+    single = replace(config, request=ResourceRequest(max_concurrent=1))
     assert (
-        run_study(alone, resume=True, backend=replace(backend, seconds=0.0), measure=doubled) == 0
+        run_study(single, resume=True, backend=replace(backend, seconds=0.0), measure=doubled) == 0
     )
     assert watch.harm() == Harm()
     trials = watch.trials()

@@ -9,7 +9,7 @@ import pytest
 
 from diffrec.errors import UserError
 from driver import start_driver
-from fake_run import FakeEngine
+from fake_run import FakeBackend
 from faults import Harm, Watch
 from servers import wait_until
 from tune_runner import exit_codes
@@ -49,17 +49,17 @@ def test_an_incomplete_record_has_a_reason_an_exit_code_and_a_way_on(
     make_database(database_path(tracking_uri))
     execute(tracking_uri, PLANT)
     try:
-        assert run_study(config, backend=FakeEngine()) == exit_codes.RECORD_INCOMPLETE
-        said = capsys.readouterr()
-        assert "(planted), so there is no report" in said.out
-        assert said.out.splitlines()[-1].endswith("python -m tune_runner --resume recorded")
-        assert "Traceback" not in said.out + said.err
+        assert run_study(config, backend=FakeBackend()) == exit_codes.RECORD_INCOMPLETE
+        output = capsys.readouterr()
+        assert "(planted), so there is no report" in output.out
+        assert output.out.splitlines()[-1].endswith("python -m tune_runner --resume recorded")
+        assert "Traceback" not in output.out + output.err
         assert tables == []
         with pytest.raises(UserError, match=r"does not accept the study's record .*planted"):
-            run_study(config, resume=True, backend=FakeEngine())
+            run_study(config, resume=True, backend=FakeBackend())
     finally:
         execute(tracking_uri, "DROP TRIGGER planted")
-    assert run_study(config, resume=True, backend=FakeEngine()) == exit_codes.COMPLETE
+    assert run_study(config, resume=True, backend=FakeBackend()) == exit_codes.COMPLETE
     assert len(tables) == 1
     assert Watch("recorded", tracking_uri).harm() == Harm()
 
@@ -69,7 +69,7 @@ def test_a_refused_start_leaves_nothing_behind(ray_local, config, tmp_path, monk
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'notes.py'}")
     (tmp_path / "notes.py").write_text("x = 1\n" * 500)
     with pytest.raises(UserError, match="cannot keep the study's record in sqlite:///"):
-        run_study(config, backend=FakeEngine())
+        run_study(config, backend=FakeBackend())
     assert set(tmp_path.iterdir()) == before | {tmp_path / "notes.py"}
 
 
@@ -80,23 +80,23 @@ def test_a_lost_journal_is_refused_and_nothing_is_run_twice(
     name = f"journal {kind}"
     config = StudyConfig(space=config.space, name=name, request=config.request)
     diary = tmp_path / "diary"
-    assert run_study(config, backend=FakeEngine(diary=str(diary))) == 0
+    assert run_study(config, backend=FakeBackend(diary=str(diary))) == 0
     watch = Watch(name, tracking_uri)
     runs = {run.info.run_id: run.data.metrics for run in watch.runs()[1]}
     journal, ran = Path("runs") / name / "study.log", diary.read_text()
-    whole = journal.read_bytes()
+    content = journal.read_bytes()
     journal.unlink()
     if kind == "cut":
-        journal.write_bytes(b"".join(whole.splitlines(keepends=True)[:6]))
+        journal.write_bytes(b"".join(content.splitlines(keepends=True)[:6]))
     elif kind == "another's":
         other = StudyConfig(space=config.space, name="another's other", request=config.request)
-        assert run_study(other, backend=FakeEngine()) == 0
+        assert run_study(other, backend=FakeBackend()) == 0
         shutil.copy(Path("runs") / other.name / "study.log", journal)
     for outbox in (True, False):  # MLflow alone knows it as well
         if not outbox:
             (Path("runs") / name / "tracking.jsonl").unlink()
         with pytest.raises(UserError, match=r"does not hold all|holds another study"):
-            run_study(config, resume=True, backend=FakeEngine(diary=str(diary)))
+            run_study(config, resume=True, backend=FakeBackend(diary=str(diary)))
     assert diary.read_text() == ran
     assert {run.info.run_id: run.data.metrics for run in watch.runs()[1]} == runs
 
@@ -106,10 +106,10 @@ def test_a_study_of_any_name_runs_answers_and_goes_on(
     name, ray_local, tracking_uri, config, capsys
 ):
     config = StudyConfig(space=config.space, name=name, request=config.request)
-    assert run_study(config, backend=FakeEngine()) == 0
+    assert run_study(config, backend=FakeBackend()) == 0
     assert main(["--status", name]) == 0
     assert f"study     {name}: fake" in capsys.readouterr().out
-    assert run_study(config, resume=True, backend=FakeEngine()) == 0
+    assert run_study(config, resume=True, backend=FakeBackend()) == 0
     from analysis.cli import main as analyse
 
     capsys.readouterr()
@@ -130,12 +130,12 @@ def test_a_folder_that_is_removed_under_a_study_ends_it_with_a_sentence(
     ray_cluster, tracking_uri, config, tmp_path
 ):
     diary = tmp_path / "diary"
-    driver = start_driver(config, FakeEngine(seconds=0.3, diary=str(diary)), ray_cluster.address)
+    driver = start_driver(config, FakeBackend(seconds=0.3, diary=str(diary)), ray_cluster.address)
     wait_until(lambda: diary.exists() and len(diary.read_text().splitlines()) > 1)
     shutil.rmtree(Path("runs") / "recorded")
     driver.join(60)
-    said = Path("driver.out").read_text()
-    assert driver.exitcode == exit_codes.FAILED, said
-    assert "recorded was removed while the study ran" in said.splitlines()[-1]
-    assert "Traceback" not in said
+    output = Path("driver.out").read_text()
+    assert driver.exitcode == exit_codes.FAILED, output
+    assert "recorded was removed while the study ran" in output.splitlines()[-1]
+    assert "Traceback" not in output
     assert not (Path("runs") / "recorded").exists()

@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 
 from diffrec.errors import UserError
 from driver import start_driver
-from fake_run import FakeEngine
+from fake_run import FakeBackend
 from faults import Harm, Watch
 from servers import s3, wait_until
 from tune_runner.checkpoints.locations import join_location
@@ -38,11 +38,11 @@ def mlflow_runs(uri, name):
     """The study's own run, and those of its trials by number."""
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name("diffrec").experiment_id
-    found = client.search_runs([experiment], f"tags.study = '{name}'", max_results=100)
-    parents = [run for run in found if run.data.tags["kind"] == "study"]
-    trials = {int(run.data.tags["trial_number"]): run for run in found if run not in parents}
+    runs = client.search_runs([experiment], f"tags.study = '{name}'", max_results=100)
+    parents = [run for run in runs if run.data.tags["kind"] == "study"]
+    trials = {int(run.data.tags["trial_number"]): run for run in runs if run not in parents}
     assert len(parents) == 1
-    assert len(trials) + 1 == len(found), "a trial was recorded twice"
+    assert len(trials) + 1 == len(runs), "a trial was recorded twice"
     return parents[0], trials, client
 
 
@@ -53,7 +53,7 @@ def test_a_hopeless_trial_is_stopped_early_and_never_scored(
     config = StudyConfig(
         space=space, name="pruned", pruner="median", request=ResourceRequest(max_concurrent=1)
     )
-    assert run_study(config, backend=FakeEngine()) == 0
+    assert run_study(config, backend=FakeBackend()) == 0
     *good, hopeless = optuna_trials("pruned")
     assert all(t.state is TrialState.COMPLETE and t.last_step == 8 for t in good)
     assert hopeless.state is TrialState.PRUNED
@@ -61,9 +61,9 @@ def test_a_hopeless_trial_is_stopped_early_and_never_scored(
     assert list(hopeless.intermediate_values) == list(range(1, hopeless.last_step + 1))
     parent, runs, client = mlflow_runs(tracking_uri, "pruned")
     run = runs[hopeless.number]
-    for number, kept in ((0, ["config.json", "weight_trajectory.json"]), (5, ["config.json"])):
+    for number, artifacts in ((0, ["config.json", "weight_trajectory.json"]), (5, ["config.json"])):
         files = client.list_artifacts(runs[number].info.run_id)
-        assert [file.path for file in files] == kept
+        assert [file.path for file in files] == artifacts
     assert parent.data.tags["state"] == "complete"
     assert run.data.tags["state"] == "pruned"
     assert run.data.tags["pruned_at_epoch"] == str(hopeless.last_step)
@@ -71,14 +71,14 @@ def test_a_hopeless_trial_is_stopped_early_and_never_scored(
     assert runs[0].data.metrics["test/recall_at_20"] > 1
     history = client.get_metric_history(run.info.run_id, "valid/recall_at_20")
     assert {m.step: m.value for m in history} == hopeless.intermediate_values
-    said = capsys.readouterr().out
-    assert f"pruned at epoch {hopeless.last_step}" in said
-    assert f"1 trials, at epochs {hopeless.last_step}" in said
+    output = capsys.readouterr().out
+    assert f"pruned at epoch {hopeless.last_step}" in output
+    assert f"1 trials, at epochs {hopeless.last_step}" in output
 
 
 def test_accidents_are_told_apart(ray_local, tracking_uri, write_space, tmp_path):
     space = write_space('{"training.weight_decay": Choice(0.0, 0.1, 0.2, 0.3, 0.4, 0.5)}')
-    backend = FakeEngine(graves=str(tmp_path))
+    backend = FakeBackend(graves=str(tmp_path))
     assert run_study(StudyConfig(space=space, name="accidents"), backend=backend) == 0
     _fine, nan, broken, killed, _starved, insatiable = optuna_trials("accidents")
     assert [t.state for t in optuna_trials("accidents")] == [
@@ -103,14 +103,14 @@ def test_accidents_are_told_apart(ray_local, tracking_uri, write_space, tmp_path
 
 def stop_in_the_middle(config, cluster, signal_number, *, resume):
     """Run a study as its own process, stop it in the middle of a trial; return code and words."""
-    said = Path("driver.out")
-    said.unlink(missing_ok=True)
-    driver = start_driver(config, FakeEngine(seconds=0.3), cluster.address, resume=resume)
-    wait_until(lambda: said.exists() and "complete  valid" in said.read_text())
+    output_file = Path("driver.out")
+    output_file.unlink(missing_ok=True)
+    driver = start_driver(config, FakeBackend(seconds=0.3), cluster.address, resume=resume)
+    wait_until(lambda: output_file.exists() and "complete  valid" in output_file.read_text())
     wait_until(lambda: status_of_running(config.name) >= 2)
     os.kill(driver.pid, signal_number)
     driver.join(60)
-    return driver.exitcode, said.read_text()
+    return driver.exitcode, output_file.read_text()
 
 
 def status_of_running(name):
@@ -129,15 +129,15 @@ def test_a_study_killed_and_interrupted_goes_on_where_it_was(
     killed = optuna_trials(name)
     states = [t.state for t in killed]
     assert states[:2] == [TrialState.COMPLETE, TrialState.RUNNING]
-    code, said = stop_in_the_middle(config, ray_cluster, signal.SIGINT, resume=True)
-    assert code == 130, said
-    assert "Traceback" not in said
-    assert said.splitlines()[-1].endswith(f"python -m tune_runner --resume {name}")
+    code, output = stop_in_the_middle(config, ray_cluster, signal.SIGINT, resume=True)
+    assert code == 130, output
+    assert "Traceback" not in output
+    assert output.splitlines()[-1].endswith(f"python -m tune_runner --resume {name}")
     stopped = optuna_trials(name)
     states = [t.state for t in stopped]
     assert states[:3] == [TrialState.COMPLETE, TrialState.COMPLETE, TrialState.RUNNING]
     assert mlflow_runs(tracking_uri, name)[0].data.tags["state"] == "interrupted"
-    assert run_study(StudyConfig(space=space, name=name), resume=True, backend=FakeEngine()) == 0
+    assert run_study(StudyConfig(space=space, name=name), resume=True, backend=FakeBackend()) == 0
     trials = optuna_trials(name)
     assert [t.state for t in trials] == [TrialState.COMPLETE] * 4
     assert trials[0].datetime_complete == killed[0].datetime_complete
@@ -166,8 +166,8 @@ def test_a_killed_study_goes_on_from_an_object_store(ray_cluster, tracking_uri, 
         assert running.state is TrialState.RUNNING
         assert {1} <= list_trials(join_location(url, name)) <= {0, 1}
         with pytest.raises(UserError, match="resume it with: python -m tune_runner --resume"):
-            run_study(config, backend=FakeEngine())
-        assert run_study(config, resume=True, backend=FakeEngine()) == 0
+            run_study(config, backend=FakeBackend())
+        assert run_study(config, resume=True, backend=FakeBackend()) == 0
         trials = optuna_trials(name)
         assert [t.state for t in trials] == [TrialState.COMPLETE] * 3
         # Each epoch was trained once, those before the kill by the worker that was killed.
@@ -179,7 +179,7 @@ def test_a_killed_study_goes_on_from_an_object_store(ray_cluster, tracking_uri, 
         assert trials[best].value == max(t.value for t in trials)
         assert not any((Path("runs") / name / "checkpoints").iterdir())
         with pytest.raises(UserError, match="checkpoints of another study"):
-            run_study(replace(config, runs_dir="elsewhere"), backend=FakeEngine())
+            run_study(replace(config, runs_dir="elsewhere"), backend=FakeBackend())
 
 
 @pytest.fixture
@@ -198,13 +198,13 @@ def test_failed_trials_are_retried_and_trials_are_added_on_request(
     ray_local, tracking_uri, write_space, command
 ):
     space = write_space('{"training.weight_decay": Choice(0.0, 0.2)}')
-    assert command(FakeEngine(), "--space", space, "--name", "more") == 0
+    assert command(FakeBackend(), "--space", space, "--name", "more") == 0
     before = optuna_trials("more")
     assert [t.state for t in before] == [TrialState.COMPLETE, TrialState.FAIL]
     parent, runs, _ = mlflow_runs(tracking_uri, "more")
 
-    again = ("--resume", "more", "--add-trials", "1", "--retry-failed")
-    assert command(FakeEngine(healthy=True), *again) == 0
+    arguments = ("--resume", "more", "--add-trials", "1", "--retry-failed")
+    assert command(FakeBackend(healthy=True), *arguments) == 0
     trials = optuna_trials("more")
     assert [(t.state, t.datetime_complete) for t in trials[:2]] == [
         (t.state, t.datetime_complete) for t in before
@@ -235,19 +235,19 @@ def test_a_study_whose_space_or_data_changed_is_refused_with_the_difference(
 ):
     write_data(tmp_path / "own", items=4)
     space = write_space('{"training.learning_rate": Choice(0.5)}')
-    given = ("--dataset", "own", "--data-dir", str(tmp_path))
-    assert command(FakeEngine(), "--space", space, "--name", "same", *given) == 0
+    arguments = ("--dataset", "own", "--data-dir", str(tmp_path))
+    assert command(FakeBackend(), "--space", space, "--name", "same", *arguments) == 0
     write_space('{"training.learning_rate": Choice(0.5, 0.6)}')
-    assert command(FakeEngine(), "--resume", "same") == 2
-    said = capsys.readouterr().err
-    assert "is another one: space.domains.training.learning_rate" in said
-    assert "[0.5], is [0.5, 0.6]" in said
+    assert command(FakeBackend(), "--resume", "same") == 2
+    output = capsys.readouterr().err
+    assert "is another one: space.domains.training.learning_rate" in output
+    assert "[0.5], is [0.5, 0.6]" in output
     write_space('{"training.learning_rate": Choice(0.5)}')
     write_data(tmp_path / "own", items=5)
-    assert command(FakeEngine(), "--resume", "same") == 2
+    assert command(FakeBackend(), "--resume", "same") == 2
     assert "is another one: dataset.sha256 was" in capsys.readouterr().err
     write_data(tmp_path / "own", items=4)
-    assert command(FakeEngine(), "--resume", "same") == 0
+    assert command(FakeBackend(), "--resume", "same") == 0
 
 
 def test_a_budget_stops_the_command_and_not_the_study(ray_local, tracking_uri, write_space, capsys):
@@ -258,19 +258,19 @@ def test_a_budget_stops_the_command_and_not_the_study(ray_local, tracking_uri, w
         limits=RunLimits(trials=1),
         request=ResourceRequest(max_concurrent=1),
     )
-    assert run_study(one, backend=FakeEngine()) == 0
+    assert run_study(one, backend=FakeBackend()) == 0
     assert "the budget of trials is spent; resume with" in capsys.readouterr().out
     states = [t.state for t in optuna_trials("budget")]
     assert states == [TrialState.COMPLETE] + [TrialState.WAITING] * 3
 
     brief = replace(one, limits=RunLimits(hours=2 / 3600))
-    assert run_study(brief, resume=True, backend=FakeEngine(seconds=0.5)) == 0
+    assert run_study(brief, resume=True, backend=FakeBackend(seconds=0.5)) == 0
     assert "hours is spent; resume with" in capsys.readouterr().out
     trials = optuna_trials("budget")
     assert trials[1].state is TrialState.RUNNING
 
-    whole = replace(one, limits=RunLimits())
-    assert run_study(whole, resume=True, backend=FakeEngine()) == 0
+    unlimited = replace(one, limits=RunLimits())
+    assert run_study(unlimited, resume=True, backend=FakeBackend()) == 0
     trials = optuna_trials("budget")
     assert [t.state for t in trials] == [TrialState.COMPLETE] * 4
     assert all(list(t.intermediate_values) == list(range(1, 21)) for t in trials)
@@ -279,12 +279,12 @@ def test_a_budget_stops_the_command_and_not_the_study(ray_local, tracking_uri, w
 def test_the_winner_is_run_again_on_fresh_seeds(ray_local, tracking_uri, write_space):
     space = write_space('{"training.learning_rate": Choice(0.5, 0.6, 0.7)}')
     config = StudyConfig(space=space, name="confirmed", confirm=2)
-    assert run_study(config, backend=FakeEngine()) == 0
+    assert run_study(config, backend=FakeBackend()) == 0
     trials = optuna_trials("confirmed")
     assert len(trials) == 7
     assert all(t.state is TrialState.COMPLETE for t in trials)
     _, runs, _ = mlflow_runs(tracking_uri, "confirmed")
-    again = [run for run in runs.values() if run.data.tags.get("role") == "confirm"]
-    assert {(r.data.params["training.learning_rate"], r.data.params["seed"]) for r in again} == {
-        (rate, seed) for rate in ("0.7", "0.6") for seed in ("2", "3")
-    }
+    confirmations = [run for run in runs.values() if run.data.tags.get("role") == "confirm"]
+    assert {
+        (r.data.params["training.learning_rate"], r.data.params["seed"]) for r in confirmations
+    } == {(rate, seed) for rate in ("0.7", "0.6") for seed in ("2", "3")}

@@ -60,8 +60,8 @@ def trials(cells, variant="DiffRec", seeds=3, role=""):
     )
 
 
-def study(name, cells, *, tags=None, **how):
-    return Study(name, {**DATA, **(tags or {})}, {}, trials(cells, **how))
+def study(name, cells, *, tags=None, **options):
+    return Study(name, {**DATA, **(tags or {})}, {}, trials(cells, **options))
 
 
 def test_cells_that_agree_on_what_both_vary_are_paired_by_seed():
@@ -102,19 +102,19 @@ def test_nothing_is_tested_across_datasets_or_protocols():
 def test_variants_that_we_lack_are_set_beside_our_best():
     ours = study("ours", {(("rate", 0.1),): 0.15})
     theirs = study("baselines", {(("variant", "EASE"),): 0.18, (("variant", "Popularity"),): 0.05})
-    lacking = rows_we_lack(ours, theirs, METRIC)
-    assert [cell.variant for cell, _ in lacking] == ["EASE", "Popularity"]
-    assert [comparison.verdict for _, comparison in lacking] == ["better", "worse"]
+    new_rows = rows_we_lack(ours, theirs, METRIC)
+    assert [cell.variant for cell, _ in new_rows] == ["EASE", "Popularity"]
+    assert [comparison.verdict for _, comparison in new_rows] == ["better", "worse"]
 
 
 def test_confirmation_asks_fresh_seeds_only():
     searched = trials({(("rate", 1.0),): 0.2, (("rate", 2.0),): 0.19, (("rate", 3.0),): 0.1})
     fresh = trials({(("rate", 1.0),): 0.12, (("rate", 2.0),): 0.15}, role="confirm")
     one = Study("s", {"sampler": "tpe"}, {}, searched, confirmation_trials=fresh)
-    found = confirmation(one, METRIC)
-    assert found.winner.label == "rate 1"
-    assert found.comparison.verdict == "worse"
-    assert "refuted" in confirmation_sentence(one, found, "R@20")
+    result = confirmation(one, METRIC)
+    assert result.winner.label == "rate 1"
+    assert result.comparison.verdict == "worse"
+    assert "refuted" in confirmation_sentence(one, result, "R@20")
     first = confirmation_table(one, METRIC, "R@20").rows[0]
     assert first[:4] == ("rate 1", "0.2010", "0.1210", "-0.0800")
     assert confirmation(Study("s", {}, {}, searched), METRIC) is None
@@ -126,9 +126,13 @@ def test_patience_is_set_beside_the_reports_claim_only_where_it_speaks_of_the_sa
         (("variant", "L-DiffRec"), ("training.patience", 20)): 0.10,
         (("variant", "L-DiffRec"), ("training.patience", 200)): 0.133,
     }
-    (said,) = patience_sentences(patience_effects(study("p", cells)))
-    assert "Patience 200 instead of 20 epochs changed L-DiffRec's four test metrics by +3" in said
-    assert "the reproduction report says +32.9% of no named variant, inside our interval" in said
+    (sentences,) = patience_sentences(patience_effects(study("p", cells)))
+    assert (
+        "Patience 200 instead of 20 epochs changed L-DiffRec's four test metrics by +3" in sentences
+    )
+    assert (
+        "the reproduction report says +32.9% of no named variant, inside our interval" in sentences
+    )
     (elsewhere,) = patience_sentences(
         patience_effects(study("p", cells, tags={"dataset": "yelp_clean"}))
     )
@@ -151,53 +155,53 @@ def test_patience_is_set_beside_the_reports_claim_only_where_it_speaks_of_the_sa
 )
 def test_patience_of_two_studies_is_compared_where_nothing_else_differs(changes, tags, count):
     def of_patience(name, value, config, tags=None):
-        found = study(name, {(("variant", "DiffRec"),): value}, tags=tags)
+        result = study(name, {(("variant", "DiffRec"),): value}, tags=tags)
         base = {"training.patience": 20, "training.learning_rate": 0.1, **config}
-        made = tuple(replace(t, config=base | {"seed": t.seed}) for t in found.trials)
-        return replace(found, trials=made)
+        trials = tuple(replace(t, config=base | {"seed": t.seed}) for t in result.trials)
+        return replace(result, trials=trials)
 
     long, short = of_patience("long", 0.11, changes), of_patience("short", 0.1, {}, tags)
-    said = [
+    sentences = [
         line
         for line in against_sentences(long, short, METRIC, "R@20")
         if line.startswith("Patience 200 instead of 20 epochs changed DiffRec's")
     ]
     sheets = [s for s in against_sheets(long, short, METRIC, "R@20") if s.name == "patience_short"]
-    assert len(said) == len(sheets) == count
+    assert len(sentences) == len(sheets) == count
     if count:
-        assert "+32.9% of no named variant, outside our interval" in said[0]
+        assert "+32.9% of no named variant, outside our interval" in sentences[0]
         assert sheets[0].rows[0][:3] == ("DiffRec", "20 → 200", "+9.9%")
 
 
 def test_cells_that_differ_in_more_than_the_variant_are_named_apart_and_so_is_their_code():
     def of_patience(name, patience, value, commits):
-        found = study(
+        result = study(
             name,
             {
                 (("variant", "L-DiffRec"), ("autoencoder.num_clusters", clusters)): value
                 for clusters in (2, 3)
             },
         )
-        made = [
+        trials = [
             replace(t, config={"training.patience": patience, **t.params}, commits=commits)
-            for t in found.trials
+            for t in result.trials
         ]
-        return replace(found, trials=tuple(made))
+        return replace(result, trials=tuple(trials))
 
     short = of_patience("short", 20, 0.1, ("a" * 40,))
-    for commits, told in ((("a" * 40,), False), (("a" * 40, "b" * 40), True)):
+    for commits, is_named in ((("a" * 40,), False), (("a" * 40, "b" * 40), True)):
         long = of_patience("long", 200, 0.12, commits)
-        said = [s for s in against_sentences(long, short, METRIC, "R@20") if "Patience" in s]
-        assert [s.split("changed ")[1].split("'s")[0] for s in said] == [
+        sentences = [s for s in against_sentences(long, short, METRIC, "R@20") if "Patience" in s]
+        assert [s.split("changed ")[1].split("'s")[0] for s in sentences] == [
             "L-DiffRec·2",
             "L-DiffRec·3",
         ]
         code = "the commits differ (20 epochs: commit aaaaaaa; 200: aaaaaaa, bbbbbbb)"
-        assert all((code in s) == told for s in said)
-        assert not any("beginnings" in s for s in said)
+        assert all((code in s) == is_named for s in sentences)
+        assert not any("beginnings" in s for s in sentences)
         sheets = list(against_sheets(long, short, METRIC, "R@20"))
         assert [row[2] for row in sheets[0].rows] == [
-            "patience 200 / 20" + (", code aaaaaaa, bbbbbbb / aaaaaaa" if told else "")
+            "patience 200 / 20" + (", code aaaaaaa, bbbbbbb / aaaaaaa" if is_named else "")
         ] * 2
         sheet = next(s for s in sheets if s.name == "patience_short")
         assert [row[0] for row in sheet.rows] == ["L-DiffRec·2", "L-DiffRec·3"]
@@ -205,19 +209,25 @@ def test_cells_that_differ_in_more_than_the_variant_are_named_apart_and_so_is_th
 
 def test_a_short_run_that_is_the_beginning_of_the_long_one_is_said_to_be():
     def of_patience(name, patience, value, curve, commit):
-        found = study(name, {(("variant", "DiffRec"),): value})
+        result = study(name, {(("variant", "DiffRec"),): value})
         config = {"training.patience": patience}
-        curves = {found.objective: curve}
-        made = [replace(t, config=config, curves=curves, commits=(commit,)) for t in found.trials]
-        return replace(found, trials=tuple(made))
+        curves = {result.objective: curve}
+        trials = [
+            replace(t, config=config, curves=curves, commits=(commit,)) for t in result.trials
+        ]
+        return replace(result, trials=tuple(trials))
 
     long = of_patience("long", 200, 0.12, {5: 0.1, 10: 0.2, 15: 0.3}, "a" * 40)
     beginning = of_patience("short", 20, 0.1, {5: 0.1, 10: 0.2}, "b" * 40)
     another = of_patience("short", 20, 0.1, {5: 0.1, 10: 0.2000001}, "b" * 40)
     for short, is_one in ((beginning, True), (another, False)):
-        (said,) = [s for s in against_sentences(long, short, METRIC, "R@20") if "Patience" in s]
-        assert ("the shorter runs are the longer ones' beginnings to the bit" in said) == is_one
-        assert "the commits differ" in said  # test may have been scored by other code
+        (sentences,) = [
+            s for s in against_sentences(long, short, METRIC, "R@20") if "Patience" in s
+        ]
+        assert (
+            "the shorter runs are the longer ones' beginnings to the bit" in sentences
+        ) == is_one
+        assert "the commits differ" in sentences  # test may have been scored by other code
 
 
 def test_panels_of_one_dataset_are_told_apart_and_no_two_names_look_alike():
@@ -226,9 +236,9 @@ def test_panels_of_one_dataset_are_told_apart_and_no_two_names_look_alike():
     def of_patience(name, patience, shown):
         cells = {(("variant", v),): 0.1 + i / 100 for i, v in enumerate(("DiffRec", *shown))}
         space = {"control": {"variant": "DiffRec"}}
-        found = replace(study(name, cells), space=space)
+        result = replace(study(name, cells), space=space)
         config = {} if patience is None else {"training.patience": patience}
-        return replace(found, trials=tuple(replace(t, config=config) for t in found.trials))
+        return replace(result, trials=tuple(replace(t, config=config) for t in result.trials))
 
     short, long = of_patience("a", 20, variants[:5]), of_patience("b", 200, variants[4:])
     drawn = improvement(analyse(short, [long]))
@@ -253,10 +263,10 @@ def test_panels_of_one_dataset_are_told_apart_and_no_two_names_look_alike():
 def test_studies_of_one_dataset_have_a_panel_each_beside_the_literature():
     ours = study("ours", {(("variant", "DiffRec"),): 0.15})
     theirs = study("theirs", {(("variant", "DiffRec"),): 0.20})
-    alone, both = reproduction(analyse(ours)), reproduction(analyse(ours, [theirs]))
+    single, both = reproduction(analyse(ours)), reproduction(analyse(ours, [theirs]))
     heights = [
         [bar.get_height() for bars in axes.containers if hasattr(bars, "patches") for bar in bars]
-        for axes in (alone.axes[0], both.axes[0], both.axes[2])
+        for axes in (single.axes[0], both.axes[0], both.axes[2])
     ]
     assert heights[0] == heights[1]
     assert heights[0] != heights[2]
@@ -272,9 +282,9 @@ def test_a_variant_that_never_trains_longer_gave_the_same_runs():
     by_seed = {t.seed: t.metrics for t in one.trials[:3]}
     one = replace(one, trials=tuple(replace(t, metrics=by_seed[t.seed]) for t in one.trials))
     (effect,) = patience_effects(one)
-    (said,) = patience_sentences([effect])
-    assert "gave the same runs of V" in said
-    assert "interval" not in said
+    (sentences,) = patience_sentences([effect])
+    assert "gave the same runs of V" in sentences
+    assert "interval" not in sentences
     assert patience_table([effect]).rows[0][3] == "the same runs"
 
 
@@ -286,13 +296,13 @@ def test_importance_finds_what_matters_and_gives_luck_its_share():
         metrics = {"best/valid/recall@20": rate + 0.02 * seed + rng.normal(0, 0.01)}
         params = {"rate": float(rate), "idle": float(idle)}
         points.append(Trial(number, "complete", params, seed, "D", metrics))
-    found = importance(Study("s", {}, {}, tuple(points)))
-    shares = dict(found.shares)
-    assert found.shares[0][0] == "rate"
+    result = importance(Study("s", {}, {}, tuple(points)))
+    shares = dict(result.shares)
+    assert result.shares[0][0] == "rate"
     assert shares["rate"] > 0.8
     assert shares["idle"] < 0.05
     assert sum(shares.values()) <= 1.05
-    assert found.explained > 0.8
+    assert result.explained > 0.8
     assert importance(Study("s", {}, {}, tuple(points[:9]))) is None
 
 

@@ -76,22 +76,24 @@ def truth(comparison):
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.__name__)
 def test_studies_without_an_effect_claim_one_no_more_often_than_said(family):
-    claimed = [
-        any(c.verdict in ("better", "worse") for c in found) for found in simulated(0.0)[family]
+    claims = [
+        any(c.verdict in ("better", "worse") for c in comparisons)
+        for comparisons in simulated(0.0)[family]
     ]
-    assert np.mean(claimed) <= 0.05 + tolerance(0.05, STUDIES)
+    assert np.mean(claims) <= 0.05 + tolerance(0.05, STUDIES)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.__name__)
 def test_intervals_of_planted_effects_cover_them_as_often_as_they_say(family):
     runs = simulated(1.0)[family]
-    assert len({len(found) for found in runs}) == 1
+    assert len({len(comparisons) for comparisons in runs}) == 1
     for i in range(len(runs[0])):
         hits = [
-            found[i].estimate.low <= truth(found[i]) <= found[i].estimate.high for found in runs
+            comparisons[i].estimate.low <= truth(comparisons[i]) <= comparisons[i].estimate.high
+            for comparisons in runs
         ]
         assert np.mean(hits) == pytest.approx(0.95, abs=tolerance(0.95, STUDIES, 4))
-        means = [found[i].estimate.mean for found in runs]
+        means = [comparisons[i].estimate.mean for comparisons in runs]
         error = np.std(means) / math.sqrt(STUDIES)
         assert np.mean(means) == pytest.approx(truth(runs[0][i]), abs=4 * error)
 
@@ -120,7 +122,7 @@ def test_a_planted_slope_and_a_planted_interaction_are_found():
 
 def test_a_slope_is_of_all_groups_by_how_much_each_says():
     """One group spans 40 units, the other 2: noise on the short one must not drown the long one."""
-    rng, found = np.random.default_rng(2), 0
+    rng, num_found = np.random.default_rng(2), 0
     for _ in range(100):
         trials = []
         for seed in range(3):
@@ -133,8 +135,8 @@ def test_a_slope_is_of_all_groups_by_how_much_each_says():
                     )
         slopes = trends(Study("s", {"sampler": "grid"}, {}, tuple(trials)), METRIC)
         (slope,) = [one for one in slopes if one.factor == "noise"]
-        found += slope.verdict == "worse"
-    assert found > 90
+        num_found += slope.verdict == "worse"
+    assert num_found > 90
 
 
 def test_one_cluster_has_no_method_and_belongs_to_the_slope_of_each():
@@ -152,32 +154,32 @@ def test_one_cluster_has_no_method_and_belongs_to_the_slope_of_each():
 def test_bootstrap_covers_where_it_is_offered_and_is_not_offered_below():
     rng = np.random.default_rng(5)
     for n in (BOOTSTRAP_SEEDS, 10):
-        found = [bootstrap(rng.normal(0.002, 0.001, n)) for _ in range(STUDIES)]
-        covered = np.mean([low <= 0.002 <= high for low, high in found])
+        intervals = [bootstrap(rng.normal(0.002, 0.001, n)) for _ in range(STUDIES)]
+        covered = np.mean([low <= 0.002 <= high for low, high in intervals])
         assert covered >= 0.95 - tolerance(0.95, STUDIES, 4)
     assert all(map(math.isnan, bootstrap([0.1] * (BOOTSTRAP_SEEDS - 1))))
 
 
 def test_a_winner_without_a_result_on_fresh_seeds_is_not_called_confirmed():
     rng = np.random.default_rng(4)
-    whole = searched(rng, 0.03)
-    best = dict(whole.ranked()[0].params)
-    of_others = [t for t in whole.confirmation_trials if t.params != best]
-    partly = replace(whole, confirmation_trials=tuple(of_others))
+    searched_study = searched(rng, 0.03)
+    best = dict(searched_study.ranked()[0].params)
+    of_others = [t for t in searched_study.confirmation_trials if t.params != best]
+    partly = replace(searched_study, confirmation_trials=tuple(of_others))
     assert confirmation(partly, METRIC) is None
     assert "nothing is confirmed" in confirmation_sentence(partly, None, "R@20")
     assert "it is a candidate until fresh seeds confirm it" in sentences(analyse(partly))[1]
-    assert "it is a candidate" not in sentences(analyse(whole))[1]
+    assert "it is a candidate" not in sentences(analyse(searched_study))[1]
 
 
 def test_how_often_all_families_together_are_wrong_is_said():
-    found = [
+    claims = [
         sentence
         for sentence in sentences(analyse(planted_results()))
         if "families of tests" in sentence
     ]
-    assert "These are 4 families of tests by seed" in found[0]
-    assert "up to 20% would show one somewhere" in found[0]
+    assert "These are 4 families of tests by seed" in claims[0]
+    assert "up to 20% would show one somewhere" in claims[0]
 
 
 def planted_results():
@@ -196,15 +198,15 @@ def searched(rng, better, seeds=5):
         metrics = {METRIC: value, "best/valid/recall@20": value}
         trials.append(Trial(number, "complete", {"rate": float(number)}, 1, "D", metrics))
     ranked = sorted(trials, key=lambda t: -t.metrics[METRIC])
-    again = []
+    fresh = []
     for trial in ranked[:2]:
         rate = trial.params["rate"]
         for seed in range(100, 100 + seeds):
             value = better * (rate == 0) + rng.normal(0.1, 0.002)
             metrics = {METRIC: value, "best/valid/recall@20": value}
-            params, number = dict(trial.params), len(trials) + len(again)
-            again.append(Trial(number, "complete", params, seed, "D", metrics, role="confirm"))
-    return Study("s", {"sampler": "tpe"}, {}, tuple(trials), confirmation_trials=tuple(again))
+            params, number = dict(trial.params), len(trials) + len(fresh)
+            fresh.append(Trial(number, "complete", params, seed, "D", metrics, role="confirm"))
+    return Study("s", {"sampler": "tpe"}, {}, tuple(trials), confirmation_trials=tuple(fresh))
 
 
 def test_the_luckiest_of_equals_is_seldom_confirmed_and_a_better_one_is():
@@ -212,7 +214,7 @@ def test_the_luckiest_of_equals_is_seldom_confirmed_and_a_better_one_is():
     lucky = [confirmation(searched(rng, 0.0), METRIC).comparison.verdict for _ in range(300)]
     assert np.mean([v != "within noise" for v in lucky]) <= 0.05 + tolerance(0.05, 300)
     better = searched(rng, 0.03)
-    found = confirmation(better, METRIC)
-    assert dict(found.winner.params) == {"rate": 0.0}
-    assert found.comparison.verdict == "better"
-    assert "the winner is confirmed" in confirmation_sentence(better, found, "R@20")
+    result = confirmation(better, METRIC)
+    assert dict(result.winner.params) == {"rate": 0.0}
+    assert result.comparison.verdict == "better"
+    assert "the winner is confirmed" in confirmation_sentence(better, result, "R@20")

@@ -77,44 +77,48 @@ def test_a_thousand_studies_without_an_effect_claim_one_at_most_at_the_nominal_r
     claims = (holm(p) <= 0.05).any(-1)
     assert claims.mean() <= 0.05
     for i in (*np.flatnonzero(claims)[:5], *np.flatnonzero(~claims)[:5]):
-        found = [c.verdict != "within noise" for c in against_control(study_of(values[i]), METRIC)]
-        assert any(found) == claims[i]
+        comparisons = [
+            c.verdict != "within noise" for c in against_control(study_of(values[i]), METRIC)
+        ]
+        assert any(comparisons) == claims[i]
 
 
 def test_a_planted_effect_is_found_and_the_rest_stays_within_noise():
     values = null_studies(1, 5, np.random.default_rng(7))[0]
     values[16] -= 0.05
-    found = {c.label: c for c in against_control(study_of(values), METRIC)}
-    assert found["5·random"].verdict == "worse"
-    assert found["5·random"].estimate.mean == pytest.approx(-0.05, abs=0.003)
-    assert found["5·random"].relative == pytest.approx(-0.05 / 0.16, abs=0.03)
-    assert [c.verdict for label, c in found.items() if label != "5·random"] == ["within noise"] * 15
-    assert "is worse than 2·kmeans" in verdict_sentence(found["5·random"], "R@20")
+    comparisons = {c.label: c for c in against_control(study_of(values), METRIC)}
+    assert comparisons["5·random"].verdict == "worse"
+    assert comparisons["5·random"].estimate.mean == pytest.approx(-0.05, abs=0.003)
+    assert comparisons["5·random"].relative == pytest.approx(-0.05 / 0.16, abs=0.03)
+    assert [c.verdict for label, c in comparisons.items() if label != "5·random"] == [
+        "within noise"
+    ] * 15
+    assert "is worse than 2·kmeans" in verdict_sentence(comparisons["5·random"], "R@20")
 
 
 def test_main_effect_pairs_cells_that_differ_in_nothing_else():
     values = null_studies(1, 3, np.random.default_rng(3))[0]
     values[[i for i, cell in enumerate(CELLS) if cell[1] == "random"]] -= 0.01
     values[[i for i, cell in enumerate(CELLS) if cell[0] == 5]] -= 0.02
-    found = {c.label: c for c in main_effects(study_of(values), METRIC)}
-    assert found["clustering random"].estimate.mean == pytest.approx(-0.01, abs=0.002)
-    assert found["5 clusters"].estimate.mean == pytest.approx(-0.02, abs=0.002)
-    assert found["clustering gmm"].estimate.mean == pytest.approx(0, abs=0.002)
-    assert "1 cluster" not in found  # nothing differs from it in one factor only
+    comparisons = {c.label: c for c in main_effects(study_of(values), METRIC)}
+    assert comparisons["clustering random"].estimate.mean == pytest.approx(-0.01, abs=0.002)
+    assert comparisons["5 clusters"].estimate.mean == pytest.approx(-0.02, abs=0.002)
+    assert comparisons["clustering gmm"].estimate.mean == pytest.approx(0, abs=0.002)
+    assert "1 cluster" not in comparisons  # nothing differs from it in one factor only
 
 
 def test_one_seed_claims_nothing():
-    found = against_control(study_of(null_studies(1, 1, np.random.default_rng(1))[0]), METRIC)
-    assert {c.verdict for c in found} == {"unknown"}
-    assert verdict_sentence(found[0], "R@20") == ""
+    comparisons = against_control(study_of(null_studies(1, 1, np.random.default_rng(1))[0]), METRIC)
+    assert {c.verdict for c in comparisons} == {"unknown"}
+    assert verdict_sentence(comparisons[0], "R@20") == ""
 
 
 def test_only_seeds_of_both_cells_are_paired():
     values = null_studies(1, 3, np.random.default_rng(2), cells=3)[0]
     study = study_of(values)
     trials = [t for t in study.trials if not (t.seed == 2 and t.number >= 6)]
-    found = against_control(Study("s", {}, study.space, tuple(trials)), METRIC)
-    assert [c.estimate.n for c in found] == [3, 2]
+    comparisons = against_control(Study("s", {}, study.space, tuple(trials)), METRIC)
+    assert [c.estimate.n for c in comparisons] == [3, 2]
 
 
 def test_holm_is_the_step_down_of_the_book():
@@ -144,8 +148,8 @@ def crossed(paths, levels, *, seeds=(1, 2), control=None, value=lambda params: 0
 def test_parameters_of_the_same_own_name_are_told_apart():
     paths = ("training.learning_rate", "autoencoder.learning_rate")
     study = crossed(paths, ((0.001, 0.01), (0.1, 0.2)))
-    found = main_effects(study, METRIC)
-    assert [(c.factor, c.label, c.reference) for c in found] == [
+    comparisons = main_effects(study, METRIC)
+    assert [(c.factor, c.label, c.reference) for c in comparisons] == [
         (path, f"{path} {level}", f"{path} {base}")
         for path, level, base in ((paths[0], 0.01, 0.001), (paths[1], 0.2, 0.1))
     ]
@@ -227,17 +231,17 @@ def constant(differences):
     ],
 )
 def test_a_verdict_needs_three_distinct_differences(differences, verdict):
-    (found,) = against_control(constant(differences), METRIC)
-    assert found.verdict == verdict
+    (comparisons,) = against_control(constant(differences), METRIC)
+    assert comparisons.verdict == verdict
 
 
 def test_what_cannot_be_judged_is_no_test_and_costs_the_others_nothing():
     values = null_studies(1, 3, np.random.default_rng(2), cells=3)[0]
-    alone = against_control(study_of(values), METRIC)
+    uncorrected = against_control(study_of(values), METRIC)
     tied = np.vstack([values, values[1:2] + 0.001])  # a fourth cell, a constant above the control
     family = against_control(study_of(tied), METRIC)
     assert family[-1].verdict == "unknown"
-    assert [c.adjusted_p for c in family[:-1]] == [c.adjusted_p for c in alone]
+    assert [c.adjusted_p for c in family[:-1]] == [c.adjusted_p for c in uncorrected]
 
 
 @pytest.mark.parametrize("seeds", [3, 5])
@@ -255,9 +259,9 @@ def test_the_detectable_difference_is_shown_four_times_in_five(seeds):
 @pytest.mark.parametrize("seeds", [3, 5])
 def test_equivalence_is_claimed_of_a_difference_as_large_as_the_margin_at_most_at_its_rate(seeds):
     rng, margin = np.random.default_rng(seeds), 0.01
-    found = estimates((margin + rng.normal(0, 0.004, (4_000, seeds))).tolist())
-    claimed = equivalence_p(found, [margin] * len(found)) <= 0.05
-    assert claimed.mean() <= 0.05 + 4 * math.sqrt(0.05 * 0.95 / 4_000)
+    samples = estimates((margin + rng.normal(0, 0.004, (4_000, seeds))).tolist())
+    is_claimed = equivalence_p(samples, [margin] * len(samples)) <= 0.05
+    assert is_claimed.mean() <= 0.05 + 4 * math.sqrt(0.05 * 0.95 / 4_000)
 
 
 def test_within_noise_says_equivalent_or_what_could_have_been_shown():
@@ -268,8 +272,8 @@ def test_within_noise_says_equivalent_or_what_could_have_been_shown():
     (wide,) = against_control(constant([0.004, -0.005, 0.003]), METRIC)
     assert not wide.is_equivalent
     assert wide.detectable > 0.01
-    said = verdict_sentence(wide, "R@20")
-    assert f"only differences from about {wide.detectable:.4f} on could be shown" in said
+    sentence = verdict_sentence(wide, "R@20")
+    assert f"only differences from about {wide.detectable:.4f} on could be shown" in sentence
 
 
 def test_the_answer_comes_first_and_says_what_differs_or_what_could_have_been_shown():
@@ -290,9 +294,9 @@ def test_the_answer_comes_first_and_says_what_differs_or_what_could_have_been_sh
 
 def test_with_one_seed_nothing_is_said_that_needs_two():
     results = analyse(constant([0.01]))
-    said = sentences(results)
-    assert said[0].startswith("Open: each cell ran with one seed")
-    assert not any(re.search("interval|noise|better|worse|Holm|±", line) for line in said)
+    sentence = sentences(results)
+    assert sentence[0].startswith("Open: each cell ran with one seed")
+    assert not any(re.search("interval|noise|better|worse|Holm|±", line) for line in sentence)
     assert [table.name for table in tables(results)] == ["control", "cost"]
     (row,) = tables(results)[0].rows
     assert row[-1] == "one seed"

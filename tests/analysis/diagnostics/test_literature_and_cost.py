@@ -64,8 +64,8 @@ def timed(*rows, cpus=4.0, gpus=1.0):
             metrics["cost/joules"] = joules
         state = ("complete", "pruned", "failed")[i % 3]
         trials.append(Trial(i, state, {}, i, "DiffRec", metrics, start=start, end=end))
-    there = {"cluster": {"cpus": cpus, "gpus": gpus}}
-    return Study("s", {}, {}, tuple(trials), environments=(there,))
+    environment = {"cluster": {"cpus": cpus, "gpus": gpus}}
+    return Study("s", {}, {}, tuple(trials), environments=(environment,))
 
 
 def test_shares_of_all_trials_and_the_idle_part_sum_to_the_nodes_total():
@@ -95,9 +95,11 @@ def test_a_gpu_that_no_trial_held_is_idle_and_costs_too():
 
 def test_a_study_that_went_on_elsewhere_has_no_node_whose_total_were_known():
     ran = timed((0, 3600, 1, 0, None))
-    there, elsewhere = ran.environments[0], {"cluster": {"cpus": 64.0, "gpus": 0.0}}
-    assert study_cost(replace(ran, environments=(there, there))).node_core_hours == 4.0
-    assert math.isnan(study_cost(replace(ran, environments=(there, elsewhere))).node_core_hours)
+    environment, elsewhere = ran.environments[0], {"cluster": {"cpus": 64.0, "gpus": 0.0}}
+    assert study_cost(replace(ran, environments=(environment, environment))).node_core_hours == 4.0
+    assert math.isnan(
+        study_cost(replace(ran, environments=(environment, elsewhere))).node_core_hours
+    )
 
 
 def test_a_pause_between_two_runs_of_a_study_is_nobodys():
@@ -111,14 +113,14 @@ def test_a_pause_between_two_runs_of_a_study_is_nobodys():
 
 def test_a_trial_that_was_run_again_is_no_result_but_has_cost():
     ran = timed((0, 3600, 1, 0, None), (0, 1800, 1, 0, None), gpus=0.0)
-    again = replace(ran, trials=ran.trials[:1], superseded=ran.trials[1:])
-    assert study_cost(again).core_hours == study_cost(ran).core_hours == 1.5
+    rerun = replace(ran, trials=ran.trials[:1], superseded=ran.trials[1:])
+    assert study_cost(rerun).core_hours == study_cost(ran).core_hours == 1.5
 
 
 def test_what_a_trial_held_is_as_it_told_whatever_it_held_at_its_end():
     (one,) = timed((0, 3600, 8, 1, None)).trials
-    told = {**one.metrics, "cost/core_seconds": 1800.0, "cost/gpu_seconds": 360.0}
-    (share,) = study_cost(Study("s", {}, {}, (replace(one, metrics=told),))).trials
+    metrics = {**one.metrics, "cost/core_seconds": 1800.0, "cost/gpu_seconds": 360.0}
+    (share,) = study_cost(Study("s", {}, {}, (replace(one, metrics=metrics),))).trials
     assert (share.core_hours, share.gpu_hours) == (0.5, 0.1)
 
 

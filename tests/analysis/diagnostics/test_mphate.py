@@ -36,8 +36,8 @@ def slow_kernel(values, intra, inter, decay):
         for t in range(slices):
             for s in range(slices):
                 if s != t:
-                    away = math.dist(values[t, i], values[s, i]) / np.mean(medians)
-                    kernel[t * units + i, s * units + i] += math.exp(-(away**2))
+                    distances = math.dist(values[t, i], values[s, i]) / np.mean(medians)
+                    kernel[t * units + i, s * units + i] += math.exp(-(distances**2))
     return kernel
 
 
@@ -58,18 +58,18 @@ def test_kernel_is_the_sum_of_the_papers_two_kernels():
 
 def test_units_that_start_alike_work_and_few_slices_do_too():
     values = np.ones((3, 3, 2)) + np.arange(3)[:, None, None] * np.arange(3)[None, :, None]
-    points, kept = embed(values)
+    points, slices = embed(values)
     assert points.shape == (3, 3, 2)
-    assert kept.tolist() == [0, 1, 2]
+    assert slices.tolist() == [0, 1, 2]
     assert np.isfinite(points).all()
 
 
 def test_groups_that_part_are_drawn_apart_and_a_unit_stays_near_itself():
     values = walks(slices=20)
-    points, kept = embed(values, most_points=90)
-    assert kept[0] == 0
-    assert kept[-1] == 19
-    assert len(kept) * 6 <= 90
+    points, slices = embed(values, most_points=90)
+    assert slices[0] == 0
+    assert slices[-1] == 19
+    assert len(slices) * 6 <= 90
     end = squareform(pdist(points[-1]))
     within = max(end[:3, :3].max(), end[3:, 3:].max())
     assert end[:3, 3:].min() > 3 * within
@@ -79,10 +79,10 @@ def test_groups_that_part_are_drawn_apart_and_a_unit_stays_near_itself():
 
 def motion_over_separation(points):
     """Mean way of a unit from the first slice to the last, over the mean distance of two units."""
-    away = np.linalg.norm(points[:, :, None] - points[:, None], axis=-1)
-    units = away.shape[1]
+    distances = np.linalg.norm(points[:, :, None] - points[:, None], axis=-1)
+    units = distances.shape[1]
     motion = np.linalg.norm(points[-1] - points[0], axis=-1).mean()
-    return motion / away[:, ~np.eye(units, dtype=bool)].mean()
+    return motion / distances[:, ~np.eye(units, dtype=bool)].mean()
 
 
 def test_units_that_move_together_are_drawn_as_curves_not_as_dots():
@@ -91,10 +91,10 @@ def test_units_that_move_together_are_drawn_as_curves_not_as_dots():
     time = np.linspace(0, 1, 400)[:, None, None]
     way = np.exp(-3 * time * np.linspace(0.2, 1, 10)[None, None, :])
     values = way * (1 + 0.004 * np.arange(5)[None, :, None]) + rng.normal(0, 1e-4, (400, 5, 10))
-    points, kept = embed(values)
-    assert len(kept) == 80
+    points, slices = embed(values)
+    assert len(slices) == 80
     assert motion_over_separation(points) > 10
-    wide = multislice_kernel(values[kept], inter_neighbours=25)
+    wide = multislice_kernel(values[slices], inter_neighbours=25)
     still = scale_to_plane(potential_distances(wide)).reshape(points.shape)
     assert motion_over_separation(still) < 2
 
@@ -118,9 +118,9 @@ def test_the_same_weights_give_the_same_drawing():
 
 
 def test_points_of_a_plane_are_found_again():
-    there = np.random.default_rng(1).normal(size=(30, 2))
-    found = scale_to_plane(squareform(pdist(there)))
-    assert pdist(found) == pytest.approx(pdist(there), abs=1e-6)
+    points = np.random.default_rng(1).normal(size=(30, 2))
+    result = scale_to_plane(squareform(pdist(points)))
+    assert pdist(result) == pytest.approx(pdist(points), abs=1e-6)
 
 
 def test_potential_distance_is_zero_on_the_diagonal_and_symmetric():

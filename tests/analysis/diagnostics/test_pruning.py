@@ -53,11 +53,11 @@ def test_without_a_control_there_the_median_of_the_others_stands():
 
 def test_early_ranks_that_turn_round_are_not_called_safe():
     crossing = study(*(trial(i, [0.5 - i / 10, 0.3, 0.1 + i / 5], seed=i) for i in range(4)))
-    found = rank_stability(crossing)
-    assert [early.epoch for early in found] == [5, 10]
-    assert found[0].correlation == pytest.approx(-0.2, abs=1.0)
-    assert found[0].winner_place == 0.75
-    assert "not safe here" in safety_sentence(found)
+    ranks = rank_stability(crossing)
+    assert [early.epoch for early in ranks] == [5, 10]
+    assert ranks[0].correlation == pytest.approx(-0.2, abs=1.0)
+    assert ranks[0].winner_place == 0.75
+    assert "not safe here" in safety_sentence(ranks)
 
 
 def test_early_ranks_that_last_are_safe_from_the_first_epoch():

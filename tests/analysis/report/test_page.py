@@ -138,18 +138,18 @@ def test_seconds_per_epoch_has_ticks_with_names_whatever_their_range(study, spre
         replace(t, curves=t.curves | {"train/epoch_seconds": {5: values[t.number % 2]}})
         for t in study.trials
     )
-    found = replace(study, trials=trials, tags={"dataset": "own"})
-    figure = figures.draw_one("seconds_per_epoch", analyse(found))
+    changed = replace(study, trials=trials, tags={"dataset": "own"})
+    figure = figures.draw_one("seconds_per_epoch", analyse(changed))
     (axes,) = figure.axes
     figure.canvas.draw()
     low, high = axes.get_xlim()
     named = [
         text
         for minor in (False, True)
-        for place, text in zip(
+        for position, text in zip(
             axes.get_xticks(minor=minor), axes.get_xticklabels(minor=minor), strict=True
         )
-        if low <= place <= high and text.get_text()
+        if low <= position <= high and text.get_text()
     ]
     assert len(named) >= 2
     unit = "milliseconds" if least * spread < 0.1 else "seconds"
@@ -171,36 +171,36 @@ def test_the_page_opens_with_the_answer_then_the_winner_then_the_contents(text):
 def test_each_cell_links_to_its_runs_and_no_password_leaves_the_machine(study):
     runs = tuple(replace(t, run_id=f"r{t.number}") for t in study.trials)
     content = report_content(analyse(replace(study, trials=runs, experiment_id="7")))
-    here = page(content, {}, "sqlite:////somewhere/mlflow.db")
-    links = re.findall(r'<a href="(http[^"]+)"', here)
+    local_page = page(content, {}, "sqlite:////somewhere/mlflow.db")
+    links = re.findall(r'<a href="(http[^"]+)"', local_page)
     assert {f"http://127.0.0.1:5000/#/experiments/7/runs/r{n}" for n in range(15)} == set(links)
-    there = page(content, {}, "https://user:secret@mlflow.example:8443/base/")
-    assert "secret" not in there
-    assert "https://mlflow.example:8443/base/#/experiments/7/runs/r3" in there
+    server_page = page(content, {}, "https://user:secret@mlflow.example:8443/base/")
+    assert "secret" not in server_page
+    assert "https://mlflow.example:8443/base/#/experiments/7/runs/r3" in server_page
     assert run_url("http://[::1]:5000", "1", "r") == "http://[::1]:5000/#/experiments/1/runs/r"
 
 
 def colours_of(figure, names):
     """Colour of each named line, mark or bar in a figure."""
-    found = {}
+    colours = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             if label in names:
                 artist = handle[0] if hasattr(handle, "__getitem__") else handle
                 get = getattr(artist, "get_facecolor", None) or artist.get_color
-                found[label] = to_hex(get())
-    return found
+                colours[label] = to_hex(get())
+    return colours
 
 
 def test_a_level_has_one_colour_in_every_figure(drawn):
     names = ("kmeans", "<i>", "without clustering")
-    seen: dict[str, set[str]] = {name: set() for name in names}
+    used: dict[str, set[str]] = {name: set() for name in names}
     shown = ("by_number", "curves", "cost", "divergence")
     for name in shown:
         for level, colour in colours_of(drawn[name], names).items():
-            seen[level].add(colour)
-    assert all(len(colours) == 1 for colours in seen.values())
-    assert len(set.union(*seen.values())) == 3
+            used[level].add(colour)
+    assert all(len(colours) == 1 for colours in used.values())
+    assert len(set.union(*used.values())) == 3
 
 
 def test_only_the_control_is_called_the_control(drawn):

@@ -30,16 +30,16 @@ def record(weighting="learned_recency", rows=1, epochs=9):
     }
 
 
-def study(**how):
+def study(**options):
     trials = [
         Trial(
             i,
             "complete",
-            {"variant": f"DiffRec+{how.get('weighting', 'learned_recency')}"},
+            {"variant": f"DiffRec+{options.get('weighting', 'learned_recency')}"},
             i,
-            f"DiffRec+{how.get('weighting', 'learned_recency')}",
+            f"DiffRec+{options.get('weighting', 'learned_recency')}",
             {"best/valid/recall@20": 0.1 + i / 100},
-            weights=from_record(record(**how)),
+            weights=from_record(record(**options)),
         )
         for i in range(2)
     ]

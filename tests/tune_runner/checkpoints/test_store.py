@@ -40,7 +40,7 @@ def base(request, tmp_path):
 
 
 @pytest.fixture
-def place(base):
+def checkpoint_store(base):
     """Where trial 7 keeps its own."""
     return CheckpointStore(trial_location(base, 7))
 
@@ -51,9 +51,9 @@ def folder(tmp_path):
     return CheckpointStore(str(tmp_path)), tmp_path
 
 
-def loaded(place):
+def loaded(checkpoint_store):
     """The newest state that can be read."""
-    return files.load(place)
+    return files.load(checkpoint_store)
 
 
 def names(path):
@@ -61,40 +61,40 @@ def names(path):
     return sorted(file.name for file in path.iterdir())
 
 
-def test_the_newest_state_comes_back(place):
-    claimed = place.claim()
-    assert files.load(place) is None
+def test_the_newest_state_comes_back(checkpoint_store):
+    token = checkpoint_store.claim()
+    assert files.load(checkpoint_store) is None
     for epoch in (1, 2):
-        files.save(place, {"epoch": epoch, "weights": torch.ones(3)}, token=claimed)
-    state = loaded(place)
+        files.save(checkpoint_store, {"epoch": epoch, "weights": torch.ones(3)}, token=token)
+    state = loaded(checkpoint_store)
     assert state["epoch"] == 2
     assert torch.equal(state["weights"], torch.ones(3))
 
 
-def test_a_worker_that_was_given_up_cannot_write_over_its_successor(place):
-    mine = place.claim()
-    files.save(place, {"epoch": 1}, token=mine)
-    successor = place.claim()
-    files.save(place, {"epoch": 5}, token=successor)
+def test_a_worker_that_was_given_up_cannot_write_over_its_successor(checkpoint_store):
+    mine = checkpoint_store.claim()
+    files.save(checkpoint_store, {"epoch": 1}, token=mine)
+    successor = checkpoint_store.claim()
+    files.save(checkpoint_store, {"epoch": 5}, token=successor)
     with pytest.raises(ClaimLostError):
-        files.save(place, {"epoch": 2}, token=mine)
+        files.save(checkpoint_store, {"epoch": 2}, token=mine)
     with pytest.raises(ClaimLostError):
-        place.check(mine)
-    place.check(successor)
-    assert loaded(place)["epoch"] == 5
+        checkpoint_store.check(mine)
+    checkpoint_store.check(successor)
+    assert loaded(checkpoint_store)["epoch"] == 5
 
 
-def test_a_trial_that_has_ended_is_not_written_again(base, place):
-    claimed = place.claim()
+def test_a_trial_that_has_ended_is_not_written_again(base, checkpoint_store):
+    token = checkpoint_store.claim()
     other = CheckpointStore(trial_location(base, 8))
-    kept = other.claim()
-    for saved, name in ((place, claimed), (other, kept)):
+    other_token = other.claim()
+    for saved, name in ((checkpoint_store, token), (other, other_token)):
         files.save(saved, {"epoch": 1}, token=name)
     stores.remove_trials(base, {7, 9})
     with pytest.raises(ClaimLostError):
-        files.save(place, {"epoch": 2}, token=claimed)
-    assert files.load(place) is None
-    other.check(kept)
+        files.save(checkpoint_store, {"epoch": 2}, token=token)
+    assert files.load(checkpoint_store) is None
+    other.check(other_token)
     assert loaded(other)["epoch"] == 1
 
 
@@ -102,8 +102,8 @@ def test_what_a_store_holds_is_listed_and_brought_here(store, tmp_path):
     base = locations.join_location(store, "listed")
     assert stores.list_trials(base) == set()
     for number in (3, 12):
-        place = CheckpointStore(trial_location(base, number))
-        files.save(place, {"epoch": number}, token=place.claim())
+        checkpoint_store = CheckpointStore(trial_location(base, number))
+        files.save(checkpoint_store, {"epoch": number}, token=checkpoint_store.claim())
     assert stores.list_trials(base) == {3, 12}
     path = stores.download(base, 12, tmp_path)
     assert path == tmp_path / "trial_0012" / STATE
@@ -113,38 +113,38 @@ def test_what_a_store_holds_is_listed_and_brought_here(store, tmp_path):
     assert stores.write_error(store) == ""
 
 
-def test_an_error_while_a_state_is_written_leaves_the_one_before(place):
+def test_an_error_while_a_state_is_written_leaves_the_one_before(checkpoint_store):
     def break_off(file):
         file.write(b"half")
         raise OSError("no more room")
 
-    claimed = place.claim()
-    files.save(place, {"epoch": 1}, token=claimed)
+    token = checkpoint_store.claim()
+    files.save(checkpoint_store, {"epoch": 1}, token=token)
     with pytest.raises(OSError, match="no more room"):
-        place.save(break_off, claimed)
-    assert loaded(place)["epoch"] == 1
+        checkpoint_store.save(break_off, token)
+    assert loaded(checkpoint_store)["epoch"] == 1
 
 
 def test_only_one_file_stays(folder):
-    place, path = folder
-    claimed = place.claim()
+    checkpoint_store, path = folder
+    token = checkpoint_store.claim()
     for epoch in (1, 2):
-        files.save(place, {"epoch": epoch}, token=claimed)
+        files.save(checkpoint_store, {"epoch": epoch}, token=token)
     assert names(path) == ["claim", STATE]
 
 
 @pytest.mark.parametrize("damage", [b"", b"no archive", None])
 def test_a_file_that_cannot_be_read_is_reported_and_the_trial_starts_anew(folder, damage, caplog):
-    place, path = folder
-    files.save(place, {"epoch": 1}, token=place.claim())
+    checkpoint_store, path = folder
+    files.save(checkpoint_store, {"epoch": 1}, token=checkpoint_store.claim())
     good = (path / STATE).read_bytes()
     (path / STATE).write_bytes(good[: len(good) // 2] if damage is None else damage)
-    assert files.load(place) is None
+    assert files.load(checkpoint_store) is None
     assert "the trial starts anew" in caplog.text
 
 
 def test_a_writer_that_was_killed_leaves_the_state_before_and_no_rest(folder):
-    place, path = folder
+    checkpoint_store, path = folder
     saver = f"""
 import os
 from tune_runner.checkpoints.store import CheckpointStore
@@ -157,23 +157,23 @@ def dump(file):
 place = CheckpointStore({str(path)!r})
 place.save(dump, place.claim())
 """
-    files.save(place, {"epoch": 1}, token=place.claim())
+    files.save(checkpoint_store, {"epoch": 1}, token=checkpoint_store.claim())
     assert subprocess.run([sys.executable, "-c", saver], check=False).returncode == -9
     assert len(names(path)) == 3  # with half a file
-    again = place.claim()
+    new_token = checkpoint_store.claim()
     assert names(path) == ["claim", STATE]
-    assert loaded(place)["epoch"] == 1
-    files.save(place, {"epoch": 2}, token=again)
-    assert loaded(place)["epoch"] == 2
+    assert loaded(checkpoint_store)["epoch"] == 1
+    files.save(checkpoint_store, {"epoch": 2}, token=new_token)
+    assert loaded(checkpoint_store)["epoch"] == 2
     assert names(path) == ["claim", STATE]
 
 
 def test_a_trial_whose_folder_is_gone_is_not_written_again(folder):
-    place, path = folder
-    claimed = place.claim()
+    checkpoint_store, path = folder
+    token = checkpoint_store.claim()
     shutil.rmtree(path)
     with pytest.raises(ClaimLostError):
-        files.save(place, {"epoch": 1}, token=claimed)
+        files.save(checkpoint_store, {"epoch": 1}, token=token)
 
 
 def test_a_node_without_the_studys_folder_says_so(tmp_path):

@@ -34,8 +34,8 @@ def test_quick_answers_import_no_engine(arguments):
 
 def test_a_dry_run_shows_the_trials_and_touches_nothing(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    given = ["--space", "clustering_ablation", "--dry-run", "--seed", "7", "--seeds", "2"]
-    assert main(given) == 0
+    arguments = ["--space", "clustering_ablation", "--dry-run", "--seed", "7", "--seeds", "2"]
+    assert main(arguments) == 0
     shown = capsys.readouterr().out
     assert "34 (17 cells, seeds 7, 8; nothing is pruned)" in shown
     assert "29 more; all 34 configurations valid" in shown
@@ -50,10 +50,10 @@ def test_a_dry_run_of_an_own_sampled_space(capsys, tmp_path):
 
 
 def test_a_dry_run_says_what_is_fused(capsys):
-    given = ["--space", "smoke", "--dry-run", "--fuse"]
-    assert main([*given, "8"]) == 0
+    arguments = ["--space", "smoke", "--dry-run", "--fuse"]
+    assert main([*arguments, "8"]) == 0
     assert "fuse      up to 8 trials as one computation" in capsys.readouterr().out
-    assert main([*given, "auto"]) == 0
+    assert main([*arguments, "auto"]) == 0
     assert "as many trials as speed it up" in capsys.readouterr().out
 
 
@@ -98,7 +98,7 @@ def test_the_flags_are_frozen():
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def workdir(tmp_path, monkeypatch):
     """A working directory with faulty datasets, spaces and a study."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DIFFREC_DATA", raising=False)
@@ -209,35 +209,37 @@ SMOKE = ["--space", "smoke"]
         (["--resume", "taken", "--seeds", "4"], "cannot be changed"),
     ],
 )
-def test_a_fault_of_the_user_is_one_sentence(place, capsys, arguments, words):
+def test_a_fault_of_the_user_is_one_sentence(workdir, capsys, arguments, words):
     assert main(arguments) == 2
-    said = capsys.readouterr()
-    assert said.err.startswith("error: ")
-    assert said.err.count("\n") == 1
-    assert words in said.err
-    assert "Traceback" not in said.err
-    assert "torch" not in said.out
+    output = capsys.readouterr()
+    assert output.err.startswith("error: ")
+    assert output.err.count("\n") == 1
+    assert words in output.err
+    assert "Traceback" not in output.err
+    assert "torch" not in output.out
 
 
-def test_a_submitted_job_uses_the_cluster_that_ray_names(place, capsys, monkeypatch):
+def test_a_submitted_job_uses_the_cluster_that_ray_names(workdir, capsys, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     assert main(SMOKE) == 2
-    said = capsys.readouterr().err
-    assert "No Ray cluster answers at '127.0.0.1:1', which RAY_ADDRESS names (" in said
-    assert "start one or unset RAY_ADDRESS" in said
-    assert "--address" not in said
+    output = capsys.readouterr().err
+    assert "No Ray cluster answers at '127.0.0.1:1', which RAY_ADDRESS names (" in output
+    assert "start one or unset RAY_ADDRESS" in output
+    assert "--address" not in output
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
 @pytest.mark.parametrize("variable", [True, False])
-def test_a_refused_address_is_named_as_it_was_given(place, capsys, monkeypatch, address, variable):
+def test_a_refused_address_is_named_as_it_was_given(
+    workdir, capsys, monkeypatch, address, variable
+):
     monkeypatch.setenv("RAY_ADDRESS", address if variable else "127.0.0.1:2")
     flag = [] if variable else ["--address", address]
     for more in (["--runs-dir", "/tmp/r"], ["--dry-run", "--probe"], ["--runs-dir", "r"]):
         assert main([*SMOKE, *flag, *more]) == 2
-        said = capsys.readouterr().err
-        assert address in said
-        assert ("RAY_ADDRESS" in said, "--address" in said) == (variable, not variable)
+        output = capsys.readouterr().err
+        assert address in output
+        assert ("RAY_ADDRESS" in output, "--address" in output) == (variable, not variable)
 
 
 @pytest.mark.parametrize("text", ["", "local"])

@@ -21,10 +21,12 @@ SPACE = SearchSpace(name="own", question="?", variant="DiffRec",
 
 def run(folder, *command, **variables):
     """Run a command of Python's in a folder, with our packages found as if they were installed."""
-    known = {k: v for k, v in os.environ.items() if k not in ("MLFLOW_TRACKING_URI", "PYTHONPATH")}
+    environment = {
+        k: v for k, v in os.environ.items() if k not in ("MLFLOW_TRACKING_URI", "PYTHONPATH")
+    }
     return subprocess.run(
         [sys.executable, *command],
-        env=known | {"PYTHONPATH": str(REPOSITORY)} | variables,
+        env=environment | {"PYTHONPATH": str(REPOSITORY)} | variables,
         cwd=folder,
         capture_output=True,
         check=False,

@@ -103,7 +103,7 @@ from tune_runner.cli.main import main
 
 cloudpickle.register_pickle_by_value(fake_run)
 run_study = runner.run_study
-runner.run_study = lambda *a, **k: run_study(*a, **k, backend=fake_run.FakeEngine())
+runner.run_study = lambda *a, **k: run_study(*a, **k, backend=fake_run.FakeBackend())
 sys.exit(main(["--space", "smoke", "--trials", "2", "--address", *sys.argv[1:]]))
 """
 
@@ -145,14 +145,14 @@ def interrupt(script, arguments, environment, folder, after):
         stderr=subprocess.STDOUT,
         text=True,
     )
-    said = ""
+    output = ""
     with process:
         for line in process.stdout:
-            said += line
+            output += line
             if after and after in line:
                 process.send_signal(signal.SIGINT)
                 after = None
-    return process.returncode, said
+    return process.returncode, output
 
 
 @can_cover
@@ -167,8 +167,8 @@ def test_a_node_without_a_checkout_runs_a_study(bare_node, tmp_path):
     assert "[2/2]" in done.stdout
     assert "2 complete, 0 running, 0 pruned, 0 failed" in done.stdout
 
-    asked = run(ASK, [address, str(covered)], environment, tmp_path)
-    assert "of the cluster does not see the studies' folder" in asked.stdout, asked.stderr
+    answer = run(ASK, [address, str(covered)], environment, tmp_path)
+    assert "of the cluster does not see the studies' folder" in answer.stdout, answer.stderr
     assert list(covered.iterdir()) == []
 
 
@@ -194,10 +194,10 @@ def test_a_study_is_led_on_the_cluster_from_outside(bare_node, tmp_path):
     assert "1 of 1 trials complete" in done.stdout  # the report, by another process
     assert (runs / "far" / "report" / "index.html").exists()
     longer = ["--space", "clustering_ablation", "--name", "long", "--seeds", "1", *far]
-    code, said = interrupt(LEAD, longer, environment, tmp_path, after="[1/17]")
-    assert code == 130, said
-    assert "Interrupted; resume with: python -m tune_runner --resume long" in said
-    assert "Traceback" not in said
+    code, output = interrupt(LEAD, longer, environment, tmp_path, after="[1/17]")
+    assert code == 130, output
+    assert "Interrupted; resume with: python -m tune_runner --resume long" in output
+    assert "Traceback" not in output
 
 
 def test_what_is_sent_to_the_nodes_is_the_code_alone():

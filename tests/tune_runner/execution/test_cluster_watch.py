@@ -28,7 +28,7 @@ from tune_runner import runner
 from tune_runner.cli.main import main
 
 cloudpickle.register_pickle_by_value(fake_run)
-run_study, backend = runner.run_study, fake_run.FakeEngine(seconds=0.1, diary=sys.argv[1])
+run_study, backend = runner.run_study, fake_run.FakeBackend(seconds=0.1, diary=sys.argv[1])
 runner.run_study = lambda *a, **k: run_study(*a, **k, backend=backend)
 runner._print_report = lambda session: None
 sys.exit(main(sys.argv[2:]))
@@ -68,12 +68,12 @@ def test_a_lost_gcs_or_raylet_ends_a_study_that_can_be_resumed(write_space, tmp_
         family = psutil.Process(driver.pid).children(recursive=True)
         (process,) = [p for p in family if p.name() == lost]
         process.send_signal(signal.SIGKILL)
-        said, _ = driver.communicate(timeout=60)
-        assert driver.returncode == exit_codes.FAILED, said
-        last = said.splitlines()[-1]
-        assert last.startswith("error: Ray's "), said
+        output, _ = driver.communicate(timeout=60)
+        assert driver.returncode == exit_codes.FAILED, output
+        last = output.splitlines()[-1]
+        assert last.startswith("error: Ray's "), output
         assert last.endswith("python -m tune_runner --resume lost")
-        assert "Traceback" not in said
+        assert "Traceback" not in output
         _, alive = psutil.wait_procs(family, timeout=30)
         assert alive == []
         assert watch.harm(ended=False) == Harm()

@@ -29,20 +29,20 @@ def scrape(study):
     url = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
     with urllib.request.urlopen(url, timeout=30) as answer:
         lines = answer.read().decode().splitlines()
-    found = {}
+    gauges = {}
     for line in lines:
         if f'Study="{study}"' in line:
             name, labels, value = re.fullmatch(r"(\w+)\{(.*)\} (\S+)", line).groups()
             state = re.search(r'State="(\w+)"', labels)
-            found[name, state and state[1]] = float(value)
-    return found
+            gauges[name, state and state[1]] = float(value)
+    return gauges
 
 
-def wait_for(study, wanted):
+def wait_for(study, expected):
     deadline = time.monotonic() + 60
-    while (found := scrape(study)) != wanted and time.monotonic() < deadline:
+    while (gauges := scrape(study)) != expected and time.monotonic() < deadline:
         time.sleep(0.5)
-    assert found == wanted
+    assert gauges == expected
 
 
 def expected(best, planned, **counts):
@@ -76,8 +76,8 @@ def test_prometheus_sees_the_study(ray_local):
 def test_the_dashboard_asks_for_exactly_these_gauges():
     panels = json.loads(DASHBOARD.read_text())["panels"]
     queries = [target["expr"] for panel in panels for target in panel["targets"]]
-    asked = {name for query in queries for name in re.findall(r"ray_\w+", query)}
-    assert asked - RAYS_OWN == {f"ray_{n}" for n in (gauges.BEST, gauges.TRIALS, gauges.PLANNED)}
+    queried = {name for query in queries for name in re.findall(r"ray_\w+", query)}
+    assert queried - RAYS_OWN == {f"ray_{n}" for n in (gauges.BEST, gauges.TRIALS, gauges.PLANNED)}
     states = {state for query in queries for state in re.findall('State="(.*?)"', query)}
     assert states == set(gauges.STATES)
     assert len({panel["id"] for panel in panels}) == len(panels)

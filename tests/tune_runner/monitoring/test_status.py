@@ -14,7 +14,7 @@ from tune_runner.study.folder import StudyFolder
 
 
 @pytest.fixture
-def begun(tmp_path, rates):
+def study_folder(tmp_path, rates):
     """A study of four trials: one complete, one failed, one running at epoch 5, one waiting."""
     folder = StudyFolder(tmp_path, "begun")
     with folder:
@@ -42,31 +42,31 @@ def ask(folder, capsys):
     return capsys.readouterr().out
 
 
-def test_a_stopped_study(begun, capsys):
-    said = ask(begun, capsys)
-    assert "state     stopped" in said
-    assert "2 of 4: 1 complete, 1 interrupted, 0 pruned, 1 failed" in said
-    assert "best      valid/recall@20 0.2500 (0000 0.1·seed1)" in said
-    assert "resume    python -m tune_runner --resume begun" in said
+def test_a_stopped_study(study_folder, capsys):
+    output = ask(study_folder, capsys)
+    assert "state     stopped" in output
+    assert "2 of 4: 1 complete, 1 interrupted, 0 pruned, 1 failed" in output
+    assert "best      valid/recall@20 0.2500 (0000 0.1·seed1)" in output
+    assert "resume    python -m tune_runner --resume begun" in output
 
 
-def test_a_running_study_shows_its_trials_and_is_left_alone(begun, capsys):
-    before = {p: p.read_bytes() for p in begun.path.iterdir() if p.is_file()}
-    with begun:
-        assert has_live_driver(begun)
-        (begun.path / "study.log.lock").touch()  # its driver is in the middle of a write
-        said = ask(begun, capsys)
-        (begun.path / "study.log.lock").unlink()
-    assert "state     running" in said
-    assert "running   0002 0.1·seed2, epoch 5, 0.1250" in said
-    assert "left      about" in said
-    assert {p: p.read_bytes() for p in begun.path.iterdir() if p.is_file()} == before
-    assert not has_live_driver(begun)
+def test_a_running_study_shows_its_trials_and_is_left_alone(study_folder, capsys):
+    before = {p: p.read_bytes() for p in study_folder.path.iterdir() if p.is_file()}
+    with study_folder:
+        assert has_live_driver(study_folder)
+        (study_folder.path / "study.log.lock").touch()  # its driver is in the middle of a write
+        output = ask(study_folder, capsys)
+        (study_folder.path / "study.log.lock").unlink()
+    assert "state     running" in output
+    assert "running   0002 0.1·seed2, epoch 5, 0.1250" in output
+    assert "left      about" in output
+    assert {p: p.read_bytes() for p in study_folder.path.iterdir() if p.is_file()} == before
+    assert not has_live_driver(study_folder)
 
 
-def test_a_study_that_was_described_but_not_begun(tmp_path, rates, capsys, begun):
-    (begun.path / "study.log").unlink()
-    there = set(begun.path.iterdir())
-    assert "0 of 4" in ask(begun, capsys)
-    assert set(begun.path.iterdir()) == there  # reading makes nothing
-    json.loads((begun.path / "study.json").read_text())
+def test_a_study_that_was_described_but_not_begun(tmp_path, rates, capsys, study_folder):
+    (study_folder.path / "study.log").unlink()
+    files = set(study_folder.path.iterdir())
+    assert "0 of 4" in ask(study_folder, capsys)
+    assert set(study_folder.path.iterdir()) == files  # reading makes nothing
+    json.loads((study_folder.path / "study.json").read_text())

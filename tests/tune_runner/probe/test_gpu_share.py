@@ -94,8 +94,8 @@ def test_what_cannot_fit_is_refused_before_it_is_paid_for():
 def test_the_heaviest_of_each_variant_is_measured():
     space, dataset = get_space("joint"), load_dataset("embedded")
     config = StudyConfig(space="joint", name="x")
-    found = heaviest_configs(config, space, make_plan(config, space), dataset)
-    assert len({c.variant for c in found}) == len(found) == 6
+    configs = heaviest_configs(config, space, make_plan(config, space), dataset)
+    assert len({c.variant for c in configs}) == len(configs) == 6
 
 
 def test_trials_trained_as_one_computation_are_counted_as_such():
@@ -106,9 +106,9 @@ def test_trials_trained_as_one_computation_are_counted_as_such():
 
 @pytest.mark.parametrize("share", [0.001, 0.02, 0.05, 0.5, 1.0])
 def test_a_share_too_small_for_a_process_is_refused_before_anything_is_written(share, monkeypatch):
-    asked = []
+    calls = []
     monkeypatch.setattr(
-        remote_call, "call_in_subprocess", lambda work: asked.append(work) or 24 * GIB
+        remote_call, "call_in_subprocess", lambda work: calls.append(work) or 24 * GIB
     )
     request = ResourceRequest(gpus=share)
     if share * 24 * GIB > CONTEXT_BYTES:
@@ -116,15 +116,15 @@ def test_a_share_too_small_for_a_process_is_refused_before_anything_is_written(s
     else:
         with pytest.raises(UserError, match="before its first tensor; request more"):
             check_gpu_share(request, ClusterResources(16, 1), joined=False)
-    assert asked == ([measure.gpu_bytes] if share < SMALL_SHARE else [])
+    assert calls == ([measure.gpu_bytes] if share < SMALL_SHARE else [])
 
 
 @pytest.mark.parametrize(
-    "asked", [ResourceRequest(), ResourceRequest(gpus="auto"), ResourceRequest(gpus=0.0)]
+    "requested", [ResourceRequest(), ResourceRequest(gpus="auto"), ResourceRequest(gpus=0.0)]
 )
-def test_only_a_small_share_is_asked_for(asked, monkeypatch):
+def test_only_a_small_share_is_asked_for(requested, monkeypatch):
     monkeypatch.setattr(remote_call, "call_in_subprocess", lambda work: pytest.fail("asked"))
-    check_gpu_share(asked, ClusterResources(16, 1), joined=False)
+    check_gpu_share(requested, ClusterResources(16, 1), joined=False)
 
 
 @pytest.mark.ray

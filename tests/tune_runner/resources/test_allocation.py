@@ -15,7 +15,7 @@ from tune_runner.resources.limits import CONTEXT_BYTES, usable_gpu_fraction
 
 
 @pytest.mark.parametrize(
-    ("asked", "cpus", "gpus", "trials", "placed"),
+    ("requested", "cpus", "gpus", "trials", "placed"),
     [
         (ResourceRequest(), 2, 0, 50, TrialResources(1, 0, 2)),
         (ResourceRequest(), 8, 0, 3, TrialResources(1, 0, 3)),
@@ -30,8 +30,8 @@ from tune_runner.resources.limits import CONTEXT_BYTES, usable_gpu_fraction
         (ResourceRequest(max_concurrent=9), 2, 0, 50, TrialResources(1, 0, 2)),
     ],
 )
-def test_place(asked, cpus, gpus, trials, placed):
-    assert allocate(asked, ClusterResources(cpus, gpus), trials=trials) == placed
+def test_place(requested, cpus, gpus, trials, placed):
+    assert allocate(requested, ClusterResources(cpus, gpus), trials=trials) == placed
 
 
 def test_a_share_of_a_gpu_gets_a_share_of_the_cpus():
@@ -40,24 +40,24 @@ def test_a_share_of_a_gpu_gets_a_share_of_the_cpus():
 
 
 @pytest.mark.parametrize(
-    ("asked", "words"),
+    ("requested", "words"),
     [
         (ResourceRequest(gpus=3), "3 GPUs per trial were requested, but there are 2"),
         (ResourceRequest(cpus=17), "17 CPUs per trial were requested, but there are 16"),
         (ResourceRequest(gpus=1.5), "must be whole"),
     ],
 )
-def test_more_than_there_is_is_refused(asked, words):
+def test_more_than_there_is_is_refused(requested, words):
     with pytest.raises(UserError, match=words):
-        allocate(asked, ClusterResources(16, 2), trials=5)
+        allocate(requested, ClusterResources(16, 2), trials=5)
 
 
 @given(st.integers(1, 64), st.sampled_from([24, 80, 141]))
 def test_shares_of_a_gpu_sum_to_no_more_than_it_has_contexts_included(count, gib):
-    whole = gib * 2**30
-    if whole / count <= CONTEXT_BYTES:
+    total_bytes = gib * 2**30
+    if total_bytes / count <= CONTEXT_BYTES:
         with pytest.raises(UserError, match="before its first tensor"):
-            usable_gpu_fraction(1 / count, whole)
+            usable_gpu_fraction(1 / count, total_bytes)
         return
-    tensors = usable_gpu_fraction(1 / count, whole) * whole
-    assert count * (tensors + CONTEXT_BYTES) <= whole * (1 + 1e-9)
+    tensors = usable_gpu_fraction(1 / count, total_bytes) * total_bytes
+    assert count * (tensors + CONTEXT_BYTES) <= total_bytes * (1 + 1e-9)

@@ -13,11 +13,11 @@ from tune_runner.study.config import StudyPlan
 
 def run(store, value_of):
     """Complete everything that is proposed; return the proposals."""
-    seen = []
+    ran = []
     while (proposal := store.ask()) is not None:
-        seen.append(proposal)
+        ran.append(proposal)
         store.complete(proposal.number, value_of(proposal))
-    return seen
+    return ran
 
 
 def ledger_of(tmp_path, space, budget):
@@ -28,14 +28,14 @@ def ledger_of(tmp_path, space, budget):
 
 
 def rates(**changes):
-    given = {
+    values = {
         "name": "rates",
         "question": "?",
         "variant": "DiffRec",
         "domains": {"training.learning_rate": Choice(0.1, 0.5, 0.9)},
         **changes,
     }
-    return SearchSpace(**given)
+    return SearchSpace(**values)
 
 
 @pytest.mark.parametrize(
@@ -51,11 +51,11 @@ def test_winner_and_rival_get_fresh_seeds_once(tmp_path, control, chosen):
     assert store.enqueue_confirmation(2) == 4
     assert store.enqueue_confirmation(2) == 0
     assert store.num_planned() == 10
-    again = run(store, lambda p: 0.0)
-    assert {(p.params["training.learning_rate"], p.seed) for p in again} == {
+    second = run(store, lambda p: 0.0)
+    assert {(p.params["training.learning_rate"], p.seed) for p in second} == {
         (rate, seed) for rate in chosen for seed in (3, 4)
     }
-    assert {p.role for p in again} == {"confirm"}
+    assert {p.role for p in second} == {"confirm"}
     assert all(t.state is TrialState.COMPLETE for t in study.trials)
 
 
@@ -94,5 +94,5 @@ def test_the_winners_own_values_drawn_once_more_are_no_rival(tmp_path):
     )
     run(store, lambda p: p.params["training.learning_rate"])
     assert store.enqueue_confirmation(1) == 2
-    again = run(store, lambda p: 0.0)
-    assert [p.params["training.learning_rate"] for p in again] == [0.9, 0.5]
+    second = run(store, lambda p: 0.0)
+    assert [p.params["training.learning_rate"] for p in second] == [0.9, 0.5]

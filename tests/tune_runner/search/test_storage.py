@@ -57,9 +57,9 @@ def test_a_journal_that_was_cut_is_refused(study, url, lines, refused):
         pytest.skip("a database is cut by its own tools")
     path = url.removeprefix("journal://")
     with open(path) as file:  # noqa: PTH123
-        whole = file.readlines()
+        all_lines = file.readlines()
     with open(path, "w") as file:  # noqa: PTH123
-        file.writelines(whole[: max(0, len(whole) - lines)])
+        file.writelines(all_lines[: max(0, len(all_lines) - lines)])
     if refused:
         with pytest.raises(UserError, match="does not hold all"):
             open_(url)

@@ -13,7 +13,7 @@ from tune_runner.study.config import StudyPlan
 
 
 @pytest.fixture
-def open_ledger(tmp_path, rates):
+def open_store(tmp_path, rates):
     """Open the same study again and again, as drivers do."""
 
     def opened(space=rates, trials=4, seeds=(1, 2), *, sampled=False, pruner=None):
@@ -30,8 +30,8 @@ def open_ledger(tmp_path, rates):
     return opened
 
 
-def test_a_grid_is_proposed_once_all_cells_of_the_first_seed_first(open_ledger):
-    store, _ = open_ledger()
+def test_a_grid_is_proposed_once_all_cells_of_the_first_seed_first(open_store):
+    store, _ = open_store()
     proposals = [store.ask() for _ in range(4)]
     rates = [p.params["training.learning_rate"] for p in proposals]
     assert [(rate, p.seed) for rate, p in zip(rates, proposals, strict=True)] == [
@@ -43,53 +43,53 @@ def test_a_grid_is_proposed_once_all_cells_of_the_first_seed_first(open_ledger):
     assert store.ask() is None
 
 
-def test_a_reopened_grid_queues_nothing_twice(open_ledger):
-    store, _ = open_ledger()
+def test_a_reopened_grid_queues_nothing_twice(open_store):
+    store, _ = open_store()
     for _ in range(4):
         store.complete(store.ask().number, 1.0)
-    again, study = open_ledger()
-    assert again.ask() is None
-    assert again.finished()
+    reopened, study = open_store()
+    assert reopened.ask() is None
+    assert reopened.finished()
     assert len(study.trials) == 4
 
 
-def test_a_larger_budget_adds_only_what_is_missing(open_ledger):
-    store, _ = open_ledger(trials=1, seeds=(1,))
+def test_a_larger_budget_adds_only_what_is_missing(open_store):
+    store, _ = open_store(trials=1, seeds=(1,))
     store.complete(store.ask().number, 1.0)
-    more, study = open_ledger(trials=4, seeds=(1, 2))
+    more, study = open_store(trials=4, seeds=(1, 2))
     assert more.ask().seed == 1
     assert len(study.trials) == 4
 
 
-def test_a_dead_drivers_trial_goes_on_under_its_number(open_ledger):
-    store, _ = open_ledger()
+def test_a_dead_drivers_trial_goes_on_under_its_number(open_store):
+    store, _ = open_store()
     first = store.ask()
     store.report(first.number, 5, 0.3)
-    again, study = open_ledger()
-    revived = again.ask()
+    reopened, study = open_store()
+    revived = reopened.ask()
     assert revived.number == first.number
     assert revived.params == first.params
     assert revived.last_epoch == 5
-    again.report(revived.number, 5, 0.3)
-    again.report(revived.number, 10, 0.4)
-    again.complete(revived.number, 0.4)
+    reopened.report(revived.number, 5, 0.3)
+    reopened.report(revived.number, 10, 0.4)
+    reopened.complete(revived.number, 0.4)
     assert study.trials[0].intermediate_values == {5: 0.3, 10: 0.4}
-    assert again.ask().number == 1
+    assert reopened.ask().number == 1
 
 
-def test_a_trial_that_died_before_its_point_was_drawn_is_drawn_again(open_ledger):
-    _, study = open_ledger(trials=2, seeds=(1, 2), sampled=True)
+def test_a_trial_that_died_before_its_point_was_drawn_is_drawn_again(open_store):
+    _, study = open_store(trials=2, seeds=(1, 2), sampled=True)
     study.ask()
-    again, study = open_ledger(trials=2, seeds=(1, 2), sampled=True)
-    first, second = again.ask(), again.ask()
+    reopened, study = open_store(trials=2, seeds=(1, 2), sampled=True)
+    first, second = reopened.ask(), reopened.ask()
     assert (first.number, first.seed) == (0, 1)
     assert (second.number, second.seed) == (1, 2)
     assert first.params == second.params
-    assert again.ask() is None
+    assert reopened.ask() is None
 
 
-def test_sampled_points_are_run_with_every_seed_and_seeds_are_no_parameters(open_ledger):
-    store, study = open_ledger(trials=5, seeds=(7, 8), sampled=True)
+def test_sampled_points_are_run_with_every_seed_and_seeds_are_no_parameters(open_store):
+    store, study = open_store(trials=5, seeds=(7, 8), sampled=True)
     proposals = [store.ask() for _ in range(5)]
     assert [p.seed for p in proposals] == [7, 8, 7, 8, 7]
     assert proposals[0].params == proposals[1].params
@@ -97,8 +97,8 @@ def test_sampled_points_are_run_with_every_seed_and_seeds_are_no_parameters(open
     assert all("seed" not in t.params for t in study.trials)
 
 
-def test_pruned_keeps_its_values_and_has_no_score(open_ledger):
-    store, study = open_ledger(pruner=ThresholdPruner(lower=0.5))
+def test_pruned_keeps_its_values_and_has_no_score(open_store):
+    store, study = open_store(pruner=ThresholdPruner(lower=0.5))
     number = store.ask().number
     assert not store.report(number, 5, 0.6)
     assert store.report(number, 10, 0.4)
@@ -109,8 +109,8 @@ def test_pruned_keeps_its_values_and_has_no_score(open_ledger):
     assert store.pruned_epochs() == [10]
 
 
-def test_an_old_epoch_is_never_judged_again(open_ledger):
-    store, _ = open_ledger(pruner=ThresholdPruner(lower=0.5))
+def test_an_old_epoch_is_never_judged_again(open_store):
+    store, _ = open_store(pruner=ThresholdPruner(lower=0.5))
     number = store.ask().number
     store.report(number, 5, 0.6)
     store.report(number, 10, 0.4)
@@ -118,8 +118,8 @@ def test_an_old_epoch_is_never_judged_again(open_ledger):
     assert store.report(number, 10, 0.4)
 
 
-def test_failed_trials_are_queued_again_once(open_ledger):
-    store, study = open_ledger()
+def test_failed_trials_are_queued_again_once(open_store):
+    store, study = open_store()
     number = store.ask().number
     store.fail(number, "why")
     assert store.failures() == {0: "why"}
@@ -132,18 +132,18 @@ def test_failed_trials_are_queued_again_once(open_ledger):
     assert study.trials[0].state is TrialState.FAIL
 
 
-def test_half_a_line_of_a_crash_does_not_harm_the_journal(open_ledger, tmp_path):
-    store, _ = open_ledger()
+def test_half_a_line_of_a_crash_does_not_harm_the_journal(open_store, tmp_path):
+    store, _ = open_store()
     store.complete(store.ask().number, 1.0)
     with (tmp_path / "study.log").open("ab") as file:
         file.write(b'{"op_code": 4, "wor')
-    again, _study = open_ledger()
-    again.complete(again.ask().number, 0.5)
-    assert again.counts()["complete"] == 2
-    assert again.best() == (0, 1.0)
+    reopened, _study = open_store()
+    reopened.complete(reopened.ask().number, 0.5)
+    assert reopened.counts()["complete"] == 2
+    assert reopened.best() == (0, 1.0)
 
 
-def test_lists_conditions_and_ratios_come_back_as_they_were(open_ledger):
+def test_lists_conditions_and_ratios_come_back_as_they_were(open_store):
     space = SearchSpace(
         name="wide",
         question="?",
@@ -159,16 +159,16 @@ def test_lists_conditions_and_ratios_come_back_as_they_were(open_ledger):
         strategy="random",
         trials=12,
     )
-    store, study = open_ledger(space, 12, (1,), sampled=True)
+    store, study = open_store(space, 12, (1,), sampled=True)
     proposals = [store.ask() for _ in range(12)]
     for proposal in proposals:
         space.resolve(proposal.params, "embedded", seed=proposal.seed)
-        alone = proposal.params["autoencoder.num_clusters"] == 1
-        assert ("autoencoder.clustering" not in proposal.params) == alone
+        is_alone = proposal.params["autoencoder.num_clusters"] == 1
+        assert ("autoencoder.clustering" not in proposal.params) == is_alone
         assert isinstance(proposal.params["denoiser.hidden_dims"], tuple)
     assert "diffusion.noise_max / diffusion.noise_min" in study.trials[0].params
-    again, _ = open_ledger(space, 12, (1,), sampled=True)
-    assert [again.ask().params for _ in range(12)] == [p.params for p in proposals]
+    reopened, _ = open_store(space, 12, (1,), sampled=True)
+    assert [reopened.ask().params for _ in range(12)] == [p.params for p in proposals]
 
 
 def families():
@@ -193,13 +193,13 @@ def families():
 
 
 def test_sampled_points_are_shared_equally_and_each_family_starts_from_its_usual_values(
-    open_ledger,
+    open_store,
 ):
     space = families()
     starts = [space.published_samples("ml-1m_clean", v) for v in ("Popularity", "EASE", "ItemKNN")]
     proposals = []
     while True:  # a driver that dies after every trial: the shares stay equal
-        store, study = open_ledger(space, trials=9, seeds=(1,), sampled=True)
+        store, study = open_store(space, trials=9, seeds=(1,), sampled=True)
         study.sampler = RandomSampler(seed=len(proposals))
         store.enqueue_start(starts)
         if (proposal := store.ask()) is None:
@@ -214,17 +214,17 @@ def test_sampled_points_are_shared_equally_and_each_family_starts_from_its_usual
     assert len(study.trials) == 9
 
 
-def test_an_equal_share_counts_points_not_their_replicates(open_ledger):
+def test_an_equal_share_counts_points_not_their_replicates(open_store):
     space = families()
-    store, _ = open_ledger(space, trials=8, seeds=(1, 2), sampled=True)
-    seen = []
+    store, _ = open_store(space, trials=8, seeds=(1, 2), sampled=True)
+    variants = []
     while (proposal := store.ask()) is not None:
-        seen.append((proposal.params["variant"], proposal.seed))
+        variants.append((proposal.params["variant"], proposal.seed))
         store.complete(proposal.number, 1.0)
-    assert sorted(seen) == sorted(2 * [(v, s) for v in ("EASE", "ItemKNN") for s in (1, 2)])
+    assert sorted(variants) == sorted(2 * [(v, s) for v in ("EASE", "ItemKNN") for s in (1, 2)])
 
 
-def test_a_sampler_learns_nothing_from_failures(open_ledger):
+def test_a_sampler_learns_nothing_from_failures(open_store):
     """With twelve results and the same seed, a failure beside them changes no proposal."""
     space = SearchSpace(
         name="rate",
@@ -234,7 +234,7 @@ def test_a_sampler_learns_nothing_from_failures(open_ledger):
         strategy="tpe",
         trials=40,
     )
-    store, study = open_ledger(space, 40, (1,), sampled=True)
+    store, study = open_store(space, 40, (1,), sampled=True)
     study.sampler = RandomSampler(seed=3)
     for number in range(12):
         rate = store.ask().params["training.learning_rate"]

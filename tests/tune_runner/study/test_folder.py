@@ -35,7 +35,7 @@ def test_a_description_comes_back_and_an_unknown_study_names_the_nearest(tmp_pat
 
 
 def test_a_study_keeps_its_identity_and_one_of_its_name_elsewhere_has_another(tmp_path):
-    folders = [StudyFolder(tmp_path / place, "s") for place in ("a", "b")]
+    folders = [StudyFolder(tmp_path / parent, "s") for parent in ("a", "b")]
     for folder in folders:
         with folder:
             folder.begin()
@@ -54,8 +54,8 @@ def test_a_study_keeps_its_identity_and_one_of_its_name_elsewhere_has_another(tm
 
 @pytest.mark.parametrize("name", ["plain", 'it\'s "here" $(x) %d \\ 😀', "-x", "--list", "*"])
 def test_the_resume_command_survives_a_shell(name, tmp_path):
-    said = StudyFolder(Path("some where's"), name).resume_command
-    python, *arguments = shlex.split(said)
+    command = StudyFolder(Path("some where's"), name).resume_command
+    python, *arguments = shlex.split(command)
     assert python == "python"
     args = parser().parse_args(arguments[2:])
     assert (args.resume, args.runs_dir) == (name, "some where's")

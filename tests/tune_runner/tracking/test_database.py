@@ -38,8 +38,8 @@ NAMES = [
 ]
 
 
-def message(what, **content):
-    return {"what": what, "time": 1.0, **content}
+def message(kind, **content):
+    return {"what": kind, "time": 1.0, **content}
 
 
 def whole_study(name):
@@ -92,9 +92,9 @@ def project(tmp_path, template, monkeypatch):
 def test_a_path_becomes_a_url_and_comes_back(name, tmp_path, monkeypatch):
     (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path / name)
-    here = Path.cwd()
-    assert database_path(database_url(Path("mlflow.db"))) == here / "mlflow.db"
-    assert database_path(database_url(here / "sub" / "x.db")) == here / "sub" / "x.db"
+    folder = Path.cwd()
+    assert database_path(database_url(Path("mlflow.db"))) == folder / "mlflow.db"
+    assert database_path(database_url(folder / "sub" / "x.db")) == folder / "sub" / "x.db"
     other = database_url(tmp_path / "other.db")
     assert database_path(other).resolve() == (tmp_path / "other.db").resolve()
 
@@ -177,8 +177,8 @@ def test_a_deleted_experiment_or_run_is_restored(project):
     client.delete_run(study.run_id)
     client.delete_experiment(client.get_experiment_by_name("diffrec").experiment_id)
     MlflowWriter(uri, "s", "id").apply(whole_study("s"))
-    again = read_study(connect(uri), "s")
-    assert (again.run_id, again.trials[0].run_id) == (study.run_id, study.trials[0].run_id)
+    restored = read_study(connect(uri), "s")
+    assert (restored.run_id, restored.trials[0].run_id) == (study.run_id, study.trials[0].run_id)
 
 
 @pytest.mark.parametrize(

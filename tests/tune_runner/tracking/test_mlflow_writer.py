@@ -11,9 +11,9 @@ from analysis.study.mlflow_reader import read_study
 from tune_runner.tracking.mlflow_writer import MlflowWriter
 
 
-def message(what, trial=0, **content):
+def message(kind, trial=0, **content):
     """A message, as the tracker makes them."""
-    return {"what": what, "time": time.time(), "trial": trial, **content}
+    return {"what": kind, "time": time.time(), "trial": trial, **content}
 
 
 def whole_study():
@@ -52,9 +52,9 @@ def runs(mlflow_database):
     MlflowWriter(mlflow_database, "s", "s").apply(messages)
     client = MlflowClient(mlflow_database)
     experiment = client.get_experiment_by_name("diffrec").experiment_id
-    found = client.search_runs([experiment], "tags.study = 's'", max_results=100)
-    assert len(found) == 5
-    numbered = {run.data.tags.get("trial_number"): run for run in found}
+    environment = client.search_runs([experiment], "tags.study = 's'", max_results=100)
+    assert len(environment) == 5
+    numbered = {run.data.tags.get("trial_number"): run for run in environment}
     return client, numbered
 
 
@@ -91,11 +91,11 @@ def test_parameters_are_the_searched_ones_and_the_rest_is_an_artifact(runs):
 
 def test_what_a_trial_leaves_at_its_end_is_an_artifact(runs):
     client, by_number = runs
-    kept = {
+    artifacts = {
         state: [file.path for file in client.list_artifacts(by_number[number].info.run_id)]
         for state, number in (("complete", "0"), ("failed", "2"))
     }
-    assert kept == {
+    assert artifacts == {
         "complete": ["config.json", "weight_trajectory.json"],
         "failed": ["config.json"],
     }
@@ -113,8 +113,8 @@ def torn(mlflow_database, request):
         MlflowWriter(mlflow_database, study, study).apply(list(messages))
         client = MlflowClient(mlflow_database)
         experiment = client.get_experiment_by_name("diffrec").experiment_id
-        where = f"tags.study = '{study}' and tags.kind = 'trial'"
-        return client, client.search_runs([experiment], where)
+        condition = f"tags.study = '{study}' and tags.kind = 'trial'"
+        return client, client.search_runs([experiment], condition)
 
     tell(message("study", tags={"kind": "study", "study": study}, artifacts={}))
     return tell
@@ -147,13 +147,17 @@ def test_an_end_that_is_told_again_by_another_driver_changes_nothing(torn):
 def test_an_environment_that_a_study_goes_on_in_does_not_replace_the_first(torn, mlflow_database):
     name = "test_an_environment_that_a_study_goes_on_in_does_not_replace_the_first"
 
-    def told(cpus):
+    def messages(cpus):
         tags = {"kind": "study", "study": name}
         return message("study", tags=tags, artifacts={"environment.json": {"cpus": cpus}})
 
     for cpus in (2, 2, 4, 4, 2):
-        client, _ = torn(told(cpus))
-    assert [found["cpus"] for found in read_study(client, name).environments] == [2, 4, 2]
+        client, _ = torn(messages(cpus))
+    assert [environment["cpus"] for environment in read_study(client, name).environments] == [
+        2,
+        4,
+        2,
+    ]
 
 
 def test_a_study_of_the_same_name_elsewhere_is_another_study(mlflow_database, capsys):
@@ -163,9 +167,9 @@ def test_a_study_of_the_same_name_elsewhere_is_another_study(mlflow_database, ca
         tags = {"kind": "study", "study": name}
         metrics = {"test/recall@20": value}
         end = {"state": "complete", "epoch": 2, "metrics": metrics, "error": None}
-        told = [message("study", tags=tags, artifacts={}), message("start", **START)]
+        messages = [message("study", tags=tags, artifacts={}), message("start", **START)]
         for _ in range(2):
-            writer.apply([*told, message("end", **end)])
+            writer.apply([*messages, message("end", **end)])
     client = MlflowClient(mlflow_database)
     for identity, value in (("one", 0.5), ("two", 0.1)):
         (trial,) = read_study(client, name, identity).trials
@@ -180,8 +184,8 @@ def test_it_is_known_when_a_driver_was_at_work(torn, mlflow_database):
     name = "test_it_is_known_when_a_driver_was_at_work"
     tags = {"kind": "study", "study": name}
 
-    def at(time, what, **content):
-        return {**message(what, **content), "time": time}
+    def at(time, kind, **content):
+        return {**message(kind, **content), "time": time}
 
     for start, end in ((100.0, 200.0), (500.0, None), (900.0, 950.0)):
         messages = [at(start, "study", tags=tags, artifacts={})]
@@ -200,8 +204,8 @@ def test_sessions_never_outgrow_their_tag(torn):
     tags = {"kind": "study", "study": name}
     first = 2_000_000_000
     for start in range(first, first + 10 * 130, 10):
-        begun = {**message("study", tags=tags, artifacts={}), "time": start + 0.5}
-        client, _ = torn(begun, {**message("close", state="interrupted"), "time": start + 5.5})
+        begin = {**message("study", tags=tags, artifacts={}), "time": start + 0.5}
+        client, _ = torn(begin, {**message("close", state="interrupted"), "time": start + 5.5})
     sessions = read_study(client, name).sessions
     assert len(sessions) == 100
     assert sessions[-1] == (first + 1290, first + 1296)
@@ -215,8 +219,8 @@ def test_every_commit_that_had_a_hand_in_it_is_named_once_the_first_one_first(to
     name = "test_every_commit_that_had_a_hand_in_it_is_named_once_the_first_one_first"
     torn(study("b1"), message("start", 0, **START, commit="b1"))
     for _ in range(2):  # another driver goes on with it, from newer code
-        again = message("start", 0, **START, commit="a2")
-        client, runs = torn(study("a2"), again, message("start", 1, **START, commit="a2"))
+        resumed = message("start", 0, **START, commit="a2")
+        client, runs = torn(study("a2"), resumed, message("start", 1, **START, commit="a2"))
     commits = {run.data.tags["trial_number"]: run.data.tags["git_commit"] for run in runs}
     assert commits == {"0": "b1, a2", "1": "a2"}
     parent = client.get_run(runs[0].data.tags["mlflow.parentRunId"])

@@ -25,14 +25,18 @@ def study(tmp_path, tracking_uri):
     )
     trained = load_checkpoint(tmp_path / "m" / "model.pt")
     folder = StudyFolder(tmp_path / "runs", "kept")
-    place = folder.checkpoints / "trial_0001"
-    place.mkdir(parents=True)
+    trial_folder = folder.checkpoints / "trial_0001"
+    trial_folder.mkdir(parents=True)
     state = {"run": {"config": trained.config.to_dict(), "best_state": trained.state}}
-    torch.save(state, place / "state.pt")
+    torch.save(state, trial_folder / "state.pt")
     folder.write({"settings": {"data_dir": None}})
     client = MlflowClient(tracking_uri)
-    found = client.get_experiment_by_name(schema.EXPERIMENT)
-    experiment = found.experiment_id if found else client.create_experiment(schema.EXPERIMENT)
+    mlflow_experiment = client.get_experiment_by_name(schema.EXPERIMENT)
+    experiment = (
+        mlflow_experiment.experiment_id
+        if mlflow_experiment
+        else client.create_experiment(schema.EXPERIMENT)
+    )
     tags = {
         schema.KIND: "study",
         schema.STUDY: tmp_path.name,
@@ -103,10 +107,10 @@ def test_a_model_in_an_object_store_is_brought_here(kind, study, capsys, monkeyp
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     with s3() as url:
-        place = CheckpointStore(trial_location(join_location(url, folder.path.name), 1))
+        store = CheckpointStore(trial_location(join_location(url, folder.path.name), 1))
         path = folder.checkpoints / "trial_0001" / "state.pt"
         state = path.read_bytes()
-        place.save(lambda file: file.write(state), place.claim())
+        store.save(lambda file: file.write(state), store.claim())
         shutil.rmtree(path.parent)
         folder.write({"settings": {"data_dir": None, "checkpoints": url}})
         assert main(["recommend", "--run", ids[kind], "--users", "7", "-k", "5"]) == 0

@@ -62,8 +62,8 @@ def test_repeated_epochs_are_told_once(tracker, server):
     tracker.start({})
     tell(tracker, epochs=(1, 2, 1, 2, 3))
     tracker.close("complete")
-    told = [next(iter(m["epochs"])) for m in server.taken if m["what"] == "metrics"]
-    assert told == [1, 2, 3]
+    sent = [next(iter(m["epochs"])) for m in server.taken if m["what"] == "metrics"]
+    assert sent == [1, 2, 3]
 
 
 def test_an_outage_delays_the_record_and_not_the_study(tracker, server):
@@ -135,9 +135,9 @@ def test_a_slow_server_is_waited_for_as_long_as_it_takes_something(tmp_path):
 def test_what_drivers_recorded_of_trials_is_known(tmp_path, server):
     box = Outbox(tmp_path / "tracking.jsonl")
 
-    def say(what, *trials, **content):
+    def say(kind, *trials, **content):
         for trial in trials:
-            box.append({"what": what, "trial": trial, **content})
+            box.append({"what": kind, "trial": trial, **content})
 
     say("study", None)
     say("start", 0, 1, 2, 3)
@@ -164,9 +164,9 @@ def test_a_torn_line_is_cut_and_a_wrong_mark_sends_all_again(tmp_path):
     box.close()
     with path.open("ab") as file:
         file.write(b'{"what": "to')
-    again = Outbox(path)
-    assert list(again.messages(again.delivered())) == []
-    assert [m["what"] for m, _ in again.messages()] == ["a", "b"]
+    reopened = Outbox(path)
+    assert list(reopened.messages(reopened.delivered())) == []
+    assert [m["what"] for m, _ in reopened.messages()] == ["a", "b"]
     path.with_suffix(".mark").write_text("no number")
-    assert again.delivered() == 0
-    again.close()
+    assert reopened.delivered() == 0
+    reopened.close()

@@ -181,14 +181,14 @@ def test_memory_that_a_group_lacks_one_trial_may_have(stage):
     numbers(controller, "a")
     controller.set_error("a", "torch.OutOfMemoryError: CUDA out of memory")
     controller.on_end("a", failed=True)
-    alone = controller.next_group("b")
-    assert [trial.number for trial in alone.trials] == [0]
-    assert alone.resources.cpus == 1
+    single = controller.next_group("b")
+    assert [trial.number for trial in single.trials] == [0]
+    assert single.resources.cpus == 1
     tell(controller, "b", 1, t0=Outcome(failure="MemoryError", failure_kind="out_of_memory"))
     assert numbers(controller, "c") == [1]
     assert tell(controller, "c", 1, t1=DONE)
-    again = controller.next_group("d")
-    assert ([trial.number for trial in again.trials], again.resources.cpus) == ([0], 2)
+    retry = controller.next_group("d")
+    assert ([trial.number for trial in retry.trials], retry.resources.cpus) == ([0], 2)
     tell(controller, "d", 1, t0=Outcome(failure="MemoryError", failure_kind="out_of_memory"))
     assert study.trials[0].state is TrialState.FAIL
 
@@ -205,15 +205,15 @@ def settled(fuse, space=MIXED, gain=2.0):
     """How many trials are fused, and the line that says why."""
     config = StudyConfig(space="m", name="x", request=ResourceRequest(fuse=fuse, max_concurrent=1))
     plan, data = make_plan(config, space), load_dataset("embedded")
-    request, said = resolve_fusion(config, space, plan, data, measure=lambda *_, cluster: gain)
-    return request.fuse, said
+    request, reason = resolve_fusion(config, space, plan, data, measure=lambda *_, cluster: gain)
+    return request.fuse, reason
 
 
 def test_fusing_is_obeyed_where_it_is_not_slower():
     assert settled(1) == (1, "")
-    count, said = settled(4, gain=1.02)
+    count, reason = settled(4, gain=1.02)
     assert count == 4
-    assert said == (
+    assert reason == (
         "fuse      4 trials of DiffRec as one computation run at 1.02 times the rate of one by "
         "one; EASE each alone"
     )
@@ -224,9 +224,9 @@ def test_fusing_is_obeyed_where_it_is_not_slower():
 def test_fusing_that_is_slower_is_refused_or_left_out():
     with pytest.raises(UserError, match=r"--fuse 4 is of no use here.*run at 0\.97 times the rate"):
         settled(4, gain=0.97)
-    count, said = settled("auto", gain=1.05)
+    count, reason = settled("auto", gain=1.05)
     assert count == 1
-    assert "nothing: 8 trials of DiffRec as one computation run at 1.05 times" in said
+    assert "nothing: 8 trials of DiffRec as one computation run at 1.05 times" in reason
 
 
 def test_a_study_of_closed_forms_is_not_fused():
@@ -250,8 +250,8 @@ def test_on_a_gpu_as_many_are_fused_as_fit():
     assert fused_on_gpu(2 * GIB, 9 * GIB) == 4
     assert fused_on_gpu(GIB, 1000 * GIB) == MAX_FUSED_GPU
     assert fused_on_gpu(8 * GIB, 4 * GIB) == 1
-    alone = _with_measured(ResourceRequest(gpus="auto"), 2 * GIB, 24 * GIB).gpus
-    assert _with_measured(ResourceRequest(gpus="auto", fuse=3), 2 * GIB, 24 * GIB).gpus > 2 * alone
+    single = _with_measured(ResourceRequest(gpus="auto"), 2 * GIB, 24 * GIB).gpus
+    assert _with_measured(ResourceRequest(gpus="auto", fuse=3), 2 * GIB, 24 * GIB).gpus > 2 * single
     both = _with_measured(ResourceRequest(gpus="auto", fuse="auto"), 2 * GIB, 24 * GIB)
     assert both.gpus == 1.0
     half = _with_measured(ResourceRequest(gpus=0.5, fuse="auto"), 2 * GIB, 24 * GIB)

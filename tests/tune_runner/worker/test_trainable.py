@@ -81,7 +81,7 @@ def test_nothing_of_a_trial_that_had_an_accident_stays(count, how, monkeypatch):
 def test_checkpoints_take_a_tenth_of_the_time_and_the_last_is_always_written(monkeypatch):
     clock, saved = [0.0], []
 
-    def save(place, state, *, token):
+    def save(store, state, *, token):
         saved.append(state["run"])
         clock[0] += 1.0
 
