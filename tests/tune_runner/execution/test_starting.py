@@ -97,22 +97,22 @@ def test_a_start_that_fails_once_succeeds_the_second_time(tmp_path):
         ended = Path(short, f"diffrec-{os.geteuid()}", "ray", "session_of_a_killed_driver_1")
         ended.parents[1].mkdir(mode=0o700)
         ended.mkdir(parents=True)
-        said, left_behind, session, modes, own, workers = start(
+        output, left_behind, session, modes, is_own, workers = start(
             1, tmp_path, RAY_TMPDIR=short, RAY_AUTH_TOKEN_PATH=str(token)
         )
-        assert said == 1.0
+        assert output == 1.0
         assert Path(session).parent == ended.parent
         assert modes == [0o700, 0o600]
         assert workers == [torch.__file__, trainable.__file__, str(tmp_path)]
         assert not Path(session).exists()
         assert not ended.exists()
     assert len(left_behind) == 1
-    assert own
-    assert not any(map(psutil.pid_exists, left_behind + own))
+    assert is_own
+    assert not any(map(psutil.pid_exists, left_behind + is_own))
 
 
 @pytest.mark.slow
 def test_the_first_reason_is_told_and_nothing_is_left_running(tmp_path):
-    said, left_behind, *_ = start(3, tmp_path, HOME=str(tmp_path))
-    assert "Ray did not start on this machine in 3 tries (reason 1)" in said
+    output, left_behind, *_ = start(3, tmp_path, HOME=str(tmp_path))
+    assert "Ray did not start on this machine in 3 tries (reason 1)" in output
     assert not any(map(psutil.pid_exists, left_behind))
