@@ -37,10 +37,10 @@ OUTPUTS = {
 
 
 @pytest.fixture
-def disk(place):
+def disk(workdir):
     """The folder `small` of the working directory."""
-    with small_disk(place / "small") as folder:
-        shutil.copytree(place / "data/good", folder / "dataset")
+    with small_disk(workdir / "small") as folder:
+        shutil.copytree(workdir / "data/good", folder / "dataset")
         items = np.arange(2000)  # so many that their embeddings need room
         np.save(folder / "dataset/train_list.npy", np.stack([items, items], axis=1))
         yield folder
