@@ -12,7 +12,8 @@ from random import Random
 from typing import Any
 
 from diffrec.config.families import AnyConfig
-from diffrec.config.presets import FALLBACK_DATASET, preset
+from diffrec.config.preset_choice import TargetDataset, shorten_interval
+from diffrec.config.presets import FALLBACK_DATASET, preset_for
 from diffrec.errors import UserError
 from search_spaces import validation
 from search_spaces.definition import (
@@ -109,14 +110,14 @@ class SearchSpace(SpaceDefinition):
             )
         return points
 
-    def published_samples(self, dataset: str, variant: str | None = None) -> Params:
-        """Return the draws that give the published configuration of `variant` (or of the first).
+    def published_samples(self, dataset: TargetDataset | str, variant: str | None = None) -> Params:
+        """Return the draws that give the preset of `variant` (or of the first) on a dataset.
 
         Raises:
             UserError: a published value lies outside its domain.
         """
         variant = variants_of(self)[0] if variant is None else variant
-        published: Params = validation.flat_values(preset(variant, dataset).config)
+        published: Params = validation.flat_values(preset_for(variant, dataset).config)
         published[VARIANT] = variant
 
         def draw(path: str, drawn: PlainDomain) -> Any:
@@ -124,9 +125,10 @@ class SearchSpace(SpaceDefinition):
             if isinstance(domain, RelativeDomain):
                 value = domain.factor_of(published[domain.path], value)
             if value not in drawn:
+                name = dataset if isinstance(dataset, str) else dataset.name
                 raise UserError(
                     f"Space {self.name!r} starts from the published configuration, but `{path}` = "
-                    f"{published[path]} of {variant} on {dataset} lies outside its domain; widen "
+                    f"{published[path]} of {variant} on {name} lies outside its domain; widen "
                     "the domain or set start_published=False."
                 )
             return value
@@ -168,25 +170,33 @@ class SearchSpace(SpaceDefinition):
     def resolve(
         self,
         params: Mapping[str, Any],
-        dataset: str,
+        dataset: TargetDataset | str,
         *,
         seed: int = 1,
         overrides: Mapping[str, Any] | None = None,
     ) -> AnyConfig:
-        """Return the whole configuration of a point: published values, overrides, the point.
+        """Return the whole configuration of a point: its preset, overrides, the point.
 
         An override acts on the variants that have such a field.
+
+        Args:
+            params: the point.
+            dataset: its name, or its name and size, by which a preset is chosen for one of the
+                user's own (`diffrec.config.presets.preset`).
+            seed: of the trial.
+            overrides: further fixed values; they come before the space's own.
 
         Raises:
             UserError: the values do not fit together, or an override would change no trial.
         """
         variant = self.base_variant(params)
-        base = preset(variant, dataset).config
+        base = preset_for(variant, dataset).config
         for path in overrides or {}:
             validation.check_override(self, path)
         fixed = {**self.overrides, **(overrides or {})}
         values = {path: value for path, value in fixed.items() if path in fields_of(variant)}
         values |= {path: value for path, value in params.items() if path != VARIANT}
+        values |= shorten_interval(base, values)
         values["seed"] = seed
         inactive = [path for path in self.domains if path not in params and path != VARIANT]
         values |= dict.fromkeys(validation.unset_paths(inactive, base), None)

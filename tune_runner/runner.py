@@ -70,6 +70,7 @@ def run_study(
     check_folder(config)
     data_dir = None if config.data_dir is None else Path(config.data_dir)
     dataset = load_dataset(config.dataset, data_dir, config.protocol)  # type: ignore[arg-type]
+    plan = plan.for_dataset(dataset, space)
     folder, uri = StudyFolder(Path(config.runs_dir), config.name), default_tracking_uri()
     check_tracking_uri(uri)
     session = StudySession(config, space, plan, dataset, folder, uri, config.request)
@@ -248,7 +249,7 @@ def _run(session: StudySession, started: _Started, backend: "TrainingBackend | N
     controller = StudyController(
         store,
         lambda params, seed: space.resolve(
-            params, config.dataset, seed=seed, overrides=plan.overrides
+            params, plan.target, seed=seed, overrides=plan.overrides
         ),
         objective=objective.name,
         checkpoints=checkpoints,

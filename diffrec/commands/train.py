@@ -103,11 +103,14 @@ def _configuration(
     if args.seed is not None:
         settings["seed"] = args.seed
     if args.config is None:
+        from diffrec.config.preset_choice import shorten_interval
         from diffrec.config.presets import preset
 
         name = Path(args.dataset).name
         found = preset(args.variant, name, shape=shape, like=args.preset_of)
-        return found.config.replace_values(settings), found.source
+        settings |= shorten_interval(found.config, settings)
+        source = "; ".join(filter(None, (found.source, found.choice)))
+        return found.config.replace_values(settings), source
     if args.preset_of is not None:
         raise UserError(
             "`--preset-of` chooses a preset, but `--config` replaces it; leave one out."

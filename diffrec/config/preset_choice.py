@@ -1,11 +1,18 @@
 """Choice of a published configuration for an unknown dataset: the nearest in size and density."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import ceil, log10
-from typing import Any
+from typing import Any, TypeVar
 
-from diffrec.config.model import RecommenderConfig
+from diffrec.config.baselines import MultVAEConfig
+from diffrec.config.forecasting import ForecastingConfig
+from diffrec.config.model import RecommenderConfig, TrainingConfig
+
+Trained = TypeVar("Trained", bound=RecommenderConfig | ForecastingConfig | MultVAEConfig)
+
+TUNED_ON = "ml-1m_clean"
+"""Dataset whose steps are meant by values that are the same everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +31,18 @@ class DatasetShape:
     def sentence(self) -> str:
         """Return the shape in words."""
         return f"{self.users:,} users, {self.items:,} items, density {self.density:.2%}"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetDataset:
+    """The dataset that presets are wanted for, and how to choose one where none is published."""
+
+    name: str
+    shape: DatasetShape | None = None
+    """Size of its train list; None: not known, and ml-1m_clean stands for the nearest."""
+
+    like: str | None = None
+    """Published dataset whose presets to take instead of its own or of the nearest one's."""
 
 
 PUBLISHED_SHAPES = {
@@ -56,9 +75,7 @@ def nearest_dataset(shape: DatasetShape, published: Collection[str]) -> str:
     return min((name for name in published if name.endswith("_clean")), key=distance)
 
 
-def same_steps(
-    config: RecommenderConfig, shape: DatasetShape, published: str
-) -> tuple[RecommenderConfig, str]:
+def same_steps(config: Trained, shape: DatasetShape, published: str) -> tuple[Trained, str]:
     """Return the configuration with epochs that hold as many steps as on the dataset `published`.
 
     An epoch is a pass over the users: on 1,000 users it has 3 steps where ml-1m has 15, and a
@@ -74,9 +91,27 @@ def same_steps(
         "training.patience": max(every, round(training.patience * factor)),
         "training.max_epochs": max(every, round(training.max_epochs * factor)),
     }
-    said = (
-        f"an epoch has {steps} steps in place of {published_steps}, so patience is "
-        f"{changes['training.patience']} epochs, validation every {every}, at most "
+    sentence = (
+        f"an epoch has {steps} step{'s' * (steps > 1)} in place of {published_steps}, so patience "
+        f"is {changes['training.patience']} epochs, validation every {every}, at most "
         f"{changes['training.max_epochs']:,}"
     )
-    return config.replace_values(changes), said
+    return config.replace_values(changes), sentence
+
+
+def shorten_interval(base: object, changes: Mapping[str, Any]) -> dict[str, int]:
+    """Return the interval of validation that fewer epochs than the preset's need, if any.
+
+    An interval that `same_steps` lengthened gives way, down to the one of every published dataset.
+
+    Args:
+        base: configuration of the preset.
+        changes: dotted paths of fields to their new values.
+    """
+    training, epochs = getattr(base, "training", None), changes.get("training.max_epochs")
+    if not isinstance(training, TrainingConfig) or not isinstance(epochs, int):
+        return {}
+    every = max(TrainingConfig().eval_every, epochs)
+    if "training.eval_every" in changes or every >= training.eval_every:
+        return {}
+    return {"training.eval_every": every}

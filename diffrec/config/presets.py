@@ -16,9 +16,12 @@ from diffrec.config import (
     TemporalConfig,
     TrainingConfig,
 )
+from diffrec.config.families import AnyConfig, TrainedConfig
 from diffrec.config.preset_choice import (
     PUBLISHED_SHAPES,
+    TUNED_ON,
     DatasetShape,
+    TargetDataset,
     nearest_dataset,
     same_steps,
 )
@@ -33,7 +36,10 @@ _TIMED = {"DiffRec": "T-DiffRec", "L-DiffRec": "LT-DiffRec"}
 
 ALL_VARIANTS = (*VARIANTS, *EXTENSIONS, *FORECASTING, *BASELINES)
 
-FALLBACK_DATASET = "ml-1m_clean"
+WITHOUT_ROWS = (*FORECASTING, *BASELINES)
+"""Variants with one preset for all published datasets: there is none to choose among."""
+
+FALLBACK_DATASET = TUNED_ON
 
 _CHECKPOINT = "the released checkpoint's name"
 _REPORT = "the reproduction study's script defaults"
@@ -48,6 +54,8 @@ class Preset:
     """Configuration, of the variant's family (`diffrec.config.families.AnyConfig`)."""
 
     source: str
+    choice: str | None = None
+    """Why that dataset's values were taken, where nothing is published for the user's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,15 +170,20 @@ def preset(
     Raises:
         UserError: no such variant, or nothing is published for it on `like`.
     """
+    if variant in WITHOUT_ROWS and like is not None:
+        raise UserError(
+            f"{variant} starts from one set of values on every published dataset, so there is none "
+            f"to choose, but got {like!r}; leave out --preset-of."
+        )
     if variant in BASELINES:
-        return Preset(*baseline_config(variant, dataset))
+        return _everywhere(*baseline_config(variant, dataset), dataset, shape)
     if variant in FORECASTING:
-        return Preset(*forecasting_config(variant, dataset))
+        return _everywhere(*forecasting_config(variant, dataset), dataset, shape)
     if variant in EXTENSIONS:
         base, suffix = variant.split("+", 1)
         published = preset(base, dataset, shape=shape, like=like)
-        config, weighting = weighted(published.config, suffix, _line(base, like or dataset))
-        return Preset(config, f"{published.source}; {weighting}")
+        config, weighting = weighted(published.config, suffix, _line(base, like or dataset, shape))
+        return Preset(config, f"{published.source}; {weighting}", published.choice)
     if variant not in VARIANTS:
         raise UserError(
             f"No variant named {variant!r}{did_you_mean(variant, ALL_VARIANTS)}; "
@@ -182,36 +195,69 @@ def preset(
     return _borrowed(variant, dataset, shape, like)
 
 
-def _line(base: str, dataset: str) -> tuple[float, float]:
-    """Return the weights (oldest, newest) that T- or LT-DiffRec has on `dataset` or on ML-1M."""
+def preset_for(variant: str, target: TargetDataset | str) -> Preset:
+    """Return the preset of `variant` for a dataset of this name, or of this name and size.
+
+    `like` of the target is left to the variants that have several presets to choose among.
+
+    Raises:
+        UserError: as `preset`.
+    """
+    if isinstance(target, str):
+        return preset(variant, target)
+    like = None if variant in WITHOUT_ROWS else target.like
+    return preset(variant, target.name, shape=target.shape, like=like)
+
+
+def _everywhere(config: AnyConfig, source: str, dataset: str, shape: DatasetShape | None) -> Preset:
+    """Return values that are the same everywhere, on a dataset of your own in as many steps."""
+    known = dataset in PUBLISHED_SHAPES or dataset == "embedded"
+    if known or shape is None or not isinstance(config, TrainedConfig):
+        return Preset(config, source)
+    config, steps = same_steps(config, shape, TUNED_ON)
+    return Preset(config, f"{source}; {steps}")
+
+
+def _line(base: str, dataset: str, shape: DatasetShape | None) -> tuple[float, float]:
+    """Return the weights (oldest, newest) of T- or LT-DiffRec on `dataset` or on the nearest one."""
     timed = _TIMED.get(base, base)
-    row = _TABLE.get((timed, dataset), _TABLE[timed, FALLBACK_DATASET])
+    row = _TABLE.get((timed, dataset), _TABLE[timed, _nearest(timed, shape)])
     assert row.weights is not None
     return row.weights
 
 
 def _borrowed(variant: str, dataset: str, shape: DatasetShape | None, like: str | None) -> Preset:
     """Return another dataset's configuration: of `like`, or of the nearest one."""
-    published = [d for v, d in _TABLE if v == variant and d in PUBLISHED_SHAPES]
+    published = _published(variant)
     if like is not None and like not in published:
         raise UserError(
             f"Nothing is published for {variant} on {like!r}{did_you_mean(like, published)}; "
             f"choose from {', '.join(sorted(published))}."
         )
-    chosen = like or (nearest_dataset(shape, published) if shape else FALLBACK_DATASET)
+    chosen = like or _nearest(variant, shape)
     row = _TABLE[variant, chosen]
     config, source = _config(row), f"values of {chosen} ({row.source})"
     if like is None:
         source = f"nothing is published for {variant} on {dataset}; {source}"
     if shape is None:
         return Preset(config, source)
-    if like is None:
-        source += (
-            f", the nearest in size and density ({PUBLISHED_SHAPES[chosen].sentence()}; here "
-            f"{shape.sentence()})"
-        )
+    choice = (
+        None
+        if like is not None
+        else f"{chosen} is the nearest published dataset in size and density "
+        f"({PUBLISHED_SHAPES[chosen].sentence()}; here {shape.sentence()}); another is chosen with "
+        "--preset-of"
+    )
     config, steps = same_steps(config, shape, chosen)
-    return Preset(config, f"{source}; {steps}")
+    return Preset(config, f"{source}; {steps}", choice)
+
+
+def _published(variant: str) -> list[str]:
+    return [dataset for v, dataset in _TABLE if v == variant and dataset in PUBLISHED_SHAPES]
+
+
+def _nearest(variant: str, shape: DatasetShape | None) -> str:
+    return FALLBACK_DATASET if shape is None else nearest_dataset(shape, _published(variant))
 
 
 def _config(row: _Row) -> RecommenderConfig:

@@ -37,4 +37,4 @@ def baseline_config(variant: str, dataset: str) -> tuple[BaselineConfig, str]:
     """Return the starting configuration of a baseline on `dataset`, and where it comes from."""
     if dataset == "embedded" and variant in _EMBEDDED:
         return _EMBEDDED[variant], f"{variant} on embedded: ours, for the embedded dataset"
-    return _PUBLISHED[variant], f"{variant}: its usual values, the same on every dataset"
+    return _PUBLISHED[variant], f"{variant}: its usual values, the same on every published dataset"

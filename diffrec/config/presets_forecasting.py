@@ -41,4 +41,4 @@ def forecasting_config(variant: str, dataset: str) -> tuple[ForecastingConfig, s
     """Return the starting configuration of a forecasting recommender, and where it comes from."""
     if dataset == "embedded":
         return _EMBEDDED[variant], f"{variant} on embedded: ours, for the embedded dataset"
-    return _EVERYWHERE[variant], f"{variant}: ours, the same on every dataset"
+    return _EVERYWHERE[variant], f"{variant}: ours, the same on every published dataset"

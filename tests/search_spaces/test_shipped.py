@@ -6,14 +6,20 @@ import numpy as np
 import pytest
 
 import search_spaces
-from diffrec.config.presets import preset
+from diffrec.config.preset_choice import DatasetShape, TargetDataset
+from diffrec.config.presets import preset, preset_for
 from diffrec.errors import UserError
 from sampling import sample
 from search_spaces import SPACES, LogUniform, SearchSpace, get_space
 from search_spaces.validation import flat_values
 from search_spaces.variants import variants_of
 
-DATASETS = ("embedded", "ml-1m_clean", "ml-1m_noisy", "amazon-book_clean", "yelp_noisy")
+DATASETS = (
+    *("embedded", "ml-1m_clean", "ml-1m_noisy", "amazon-book_clean", "yelp_noisy"),
+    TargetDataset("small", DatasetShape(40, 30, 200)),
+    TargetDataset("wide", DatasetShape(22_363, 12_101, 133_598)),
+    TargetDataset("large", DatasetShape(900_000, 50_000, 25_000_000)),
+)
 FOLDER = Path(search_spaces.__file__).parents[1] / "docs" / "spaces"
 KNOWN = {name: name for name in SPACES} | {path.name: str(path) for path in FOLDER.glob("*.py")}
 SAMPLED = [name for name in KNOWN if get_space(KNOWN[name]).strategy != "grid"]
@@ -21,7 +27,7 @@ GRIDS = [name for name in KNOWN if get_space(KNOWN[name]).strategy == "grid"]
 
 
 @pytest.mark.parametrize("name", SAMPLED)
-@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("dataset", DATASETS, ids=lambda d: getattr(d, "name", d))
 def test_whatever_is_sampled_is_a_valid_configuration(name, dataset):
     space, rng = get_space(KNOWN[name]), np.random.default_rng(0)
     for _ in range(100):
@@ -35,7 +41,7 @@ def test_whatever_is_sampled_is_a_valid_configuration(name, dataset):
 
 
 @pytest.mark.parametrize("name", GRIDS)
-@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("dataset", DATASETS, ids=lambda d: getattr(d, "name", d))
 def test_every_cell_of_a_grid_is_a_valid_and_different_configuration(name, dataset):
     space = get_space(KNOWN[name])
     configs = [space.resolve(cell, dataset) for cell in space.cells()]
@@ -43,13 +49,13 @@ def test_every_cell_of_a_grid_is_a_valid_and_different_configuration(name, datas
 
 
 @pytest.mark.parametrize("name", [n for n in SPACES if SPACES[n].start_published])
-@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("dataset", DATASETS, ids=lambda d: getattr(d, "name", d))
 def test_a_search_starts_from_the_published_configuration(name, dataset):
     space = get_space(name)
     for variant in variants_of(space) if space.equal_share else variants_of(space)[:1]:
         draws = space.published_samples(dataset, variant)
         start = space.resolve(space.values_of(draws), dataset).to_dict()
-        published = preset(variant, dataset).config.to_dict()
+        published = preset_for(variant, dataset).config.to_dict()
         if "diffusion" in start:
             assert start["diffusion"].pop("noise_max") == pytest.approx(
                 published["diffusion"].pop("noise_max"), rel=1e-12

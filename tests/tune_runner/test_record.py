@@ -3,10 +3,15 @@
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from mlflow.artifacts import load_dict
 
+from diffrec.config.preset_choice import DatasetShape
+from diffrec.config.presets import preset
 from diffrec.errors import UserError
 from driver import start_driver
 from fake_run import FakeBackend
@@ -16,7 +21,7 @@ from tune_runner import exit_codes
 from tune_runner.cli.main import main
 from tune_runner.resources.allocation import ResourceRequest
 from tune_runner.runner import run_study
-from tune_runner.study.config import StudyConfig
+from tune_runner.study.config import RunLimits, StudyConfig
 from tune_runner.tracking.database import make_database
 from tune_runner.tracking_uri import database_path
 
@@ -116,6 +121,29 @@ def test_a_study_of_any_name_runs_answers_and_goes_on(
     assert analyse(["--no-figures", "--", name]) == 0
     assert "2 of 2 trials complete" in capsys.readouterr().out
     assert (Path("runs") / name / "report").is_dir()
+
+
+def test_an_own_dataset_starts_from_the_same_preset_when_resumed(
+    ray_local, tracking_uri, config, tmp_path, capsys
+):
+    folder = tmp_path / "data" / "mine"
+    folder.mkdir(parents=True)
+    for part, items in (("train", range(8)), ("valid", (8,)), ("test", (9,))):
+        pairs = [(user, (user + item) % 20) for user in range(40) for item in items]
+        np.save(folder / f"{part}_list.npy", np.array(pairs))
+    own = replace(config, name="own", dataset="mine", data_dir=str(folder), preset_of="yelp_clean")
+    once = replace(own, limits=RunLimits(trials=1))
+    assert run_study(once, backend=FakeEngine()) == exit_codes.COMPLETE
+    assert main(["--resume", "own", "--dry-run"]) == 0
+    assert run_study(own, resume=True, backend=FakeEngine()) == exit_codes.COMPLETE
+    (parent,), trials, _ = Watch("own", tracking_uri).runs()
+    configs = [load_dict(f"{run.info.artifact_uri}/config.json") for run in trials]
+    expected = preset("DiffRec", "mine", shape=DatasetShape(40, 20, 320), like="yelp_clean")
+    assert expected.config.training.patience == 2740
+    assert parent.data.tags["preset_source"] == expected.source
+    assert [config["training"]["patience"] for config in configs] == [2740, 2740]
+    said = capsys.readouterr().out
+    assert said.count(f"preset    {expected.source}") == 3
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\x1b[2Jb", "a\tb", "x\udcff", "é" * 128, "a\u2028b"])

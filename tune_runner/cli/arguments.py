@@ -45,6 +45,11 @@ def parser() -> argparse.ArgumentParser:
     data.add_argument("--dataset", default="embedded", help="name of a dataset")
     data.add_argument("--data-dir", help="folder of the datasets, or of this one")
     data.add_argument("--protocol", default="published", help="published or chronological")
+    data.add_argument(
+        "--preset-of",
+        metavar="DATASET",
+        help="published dataset whose presets to start from; its own or the nearest if left out",
+    )
     search = result.add_argument_group("search")
     search.add_argument("--trials", type=int, help="trials in total")
     search.add_argument("--seeds", type=int, help="replicates of every point")
@@ -185,6 +190,7 @@ def new_config(args: argparse.Namespace) -> StudyConfig:
         dataset=args.dataset,
         data_dir=args.data_dir,
         protocol=args.protocol,
+        preset_of=args.preset_of,
         trials=args.trials,
         seeds=args.seeds,
         seed=args.seed,

@@ -56,7 +56,7 @@ def _run(arguments: Sequence[str] | None) -> int:
             )
         space = get_space(config.space)
         plan = make_plan(config, space)
-        check_request(config, plan, new=not args.resume)
+        plan = check_request(config, space, plan, new=not args.resume)
         sys.stdout.write(messages.dry_run(config, space, plan) + "\n")
         if args.probe:
             from tune_runner.probe.estimate import estimate

@@ -38,14 +38,14 @@ def dry_run(config: StudyConfig, space: SearchSpace, plan: StudyPlan) -> str:
         f"dataset   {config.dataset} ({config.protocol})",
         f"trials    {trials_phrase(space, plan)}",
         f"objective {space.objective.name}, {space.objective.direction}",
-        *(f"preset    {source}" for source in preset_sources(space, config.dataset)),
+        *(f"preset    {source}" for source in preset_sources(space, plan.target)),
         *_fusion(config),
     ]
     if plan.sampler != "grid":
         return "\n".join([*lines, *_domains(space)])
     points = space.grid_points(plan.seeds)[: plan.trials]
     for number, (params, seed) in enumerate(points):
-        resolved = space.resolve(params, config.dataset, seed=seed, overrides=plan.overrides)
+        resolved = space.resolve(params, plan.target, seed=seed, overrides=plan.overrides)
         if number < _FIRST:
             shown = {**params, "seed": seed}
             values = ", ".join(f"{key}={value}" for key, value in shown.items())
@@ -79,7 +79,7 @@ def start_message(
         f"{interactions:,} interactions ({dataset.protocol})",
         *(f"          {note}" for note in dataset.notes),
         f"trials    {trials_phrase(space, plan)}",
-        *(f"preset    {source}" for source in preset_sources(space, config.dataset)),
+        *(f"preset    {source}" for source in preset_sources(space, plan.target)),
     ]
     if plan.pruner != "none" and space.pruner == "none" and space.strategy == "grid":
         lines.append(

@@ -57,7 +57,7 @@ def heaviest_configs(
     train = dataset.train
     heaviest: dict[str, tuple[float, AnyConfig]] = {}
     for params in points:
-        resolved = space.resolve(params, config.dataset, overrides=plan.overrides)
+        resolved = space.resolve(params, plan.target, overrides=plan.overrides)
         size = estimate_trial_bytes(resolved, train.num_users, train.num_items)
         largest = heaviest.get(resolved.variant)
         if largest is None or size > largest[0]:

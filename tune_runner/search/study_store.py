@@ -292,7 +292,7 @@ def open_study_store(session: "StudySession", recorded: RecordedTrials) -> "Stud
 
     config, space, plan = session.config, session.space, session.plan
     configs = [
-        space.resolve(p, config.dataset, overrides=plan.overrides)
+        space.resolve(p, plan.target, overrides=plan.overrides)
         for p in space.one_point_per_variant()
     ]
     # A closed form is over after one step, which no pruner judges: any length will do.
@@ -315,5 +315,5 @@ def open_study_store(session: "StudySession", recorded: RecordedTrials) -> "Stud
         store.enqueue_grid()
     elif space.start_published:
         variants = variants_of(space) if space.equal_share else variants_of(space)[:1]
-        store.enqueue_start([space.published_samples(config.dataset, v) for v in variants])
+        store.enqueue_start([space.published_samples(plan.target, v) for v in variants])
     return store

@@ -3,22 +3,27 @@
 import math
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from diffrec.command_line import COUNT_LIMIT, SEED_LIMIT
 from diffrec.config import Precision
 from diffrec.config.families import training_of
-from diffrec.config.presets import preset
+from diffrec.config.preset_choice import DatasetShape, TargetDataset
+from diffrec.config.presets import WITHOUT_ROWS, preset_for
 from diffrec.credentials import refuse_password, without_password
 from diffrec.errors import UserError, did_you_mean
 from diffrec.files import NAME_BYTES
 from search_spaces.definition import POINT_LIMIT, PRUNERS, STRATEGIES
 from search_spaces.space import SearchSpace
+from search_spaces.variants import variants_of
 from tune_runner.checkpoints.locations import check_store_url, is_url, study_location
 from tune_runner.resources.allocation import ResourceRequest
 from tune_runner.study import urls
+
+if TYPE_CHECKING:
+    from diffrec.data import Dataset
 
 PROTOCOLS = ("published", "chronological")
 PRECISIONS = get_args(Precision)
@@ -56,6 +61,9 @@ class StudyConfig:
     dataset: str = "embedded"
     data_dir: str | None = None
     protocol: str = "published"
+    preset_of: str | None = None
+    """Published dataset whose presets to start from; None: its own, or the nearest in size."""
+
     trials: int | None = None
     """Trials in total; None: every point of a grid, or the space's own number."""
 
@@ -162,6 +170,9 @@ class StudyConfig:
         )
 
 
+_EMBEDDED = TargetDataset("embedded")
+
+
 @dataclass(frozen=True, slots=True)
 class StudyPlan:
     """The settings with the space's own defaults filled in."""
@@ -172,7 +183,23 @@ class StudyPlan:
     trials: int
     """Trials in total, replicates included."""
 
+    target: TargetDataset = _EMBEDDED
+    """What the presets of the trials are chosen by."""
+
     overrides: dict[str, Any] = field(default_factory=dict)
+
+    def for_dataset(self, dataset: "Dataset", space: SearchSpace) -> "StudyPlan":
+        """Return the plan with presets chosen by the size of the dataset, once that was read.
+
+        Raises:
+            UserError: the plan's overrides do not fit to the presets.
+        """
+        train = dataset.train
+        shape = DatasetShape(train.num_users, train.num_items, train.nnz)
+        plan = replace(self, target=replace(self.target, shape=shape))
+        for params in space.one_point_per_variant():
+            space.resolve(params, plan.target, overrides=plan.overrides)
+        return plan
 
     @property
     def is_sampled(self) -> bool:
@@ -211,15 +238,24 @@ def make_plan(config: StudyConfig, space: SearchSpace) -> StudyPlan:
             f"({count} seeds); give fewer --seeds, or --trials."
         )
     pruner = config.pruner or space.pruner
-    configs = [
-        space.resolve(p, config.dataset, overrides=overrides) for p in space.one_point_per_variant()
-    ]
+    target = _target(config, space)
+    configs = [space.resolve(p, target, overrides=overrides) for p in space.one_point_per_variant()]
     if pruner != "none" and not any(training_of(one) for one in configs):
         raise UserError(
             f"No variant of space {space.name!r} trains by epochs, so there is nothing that the "
             f"{pruner} pruner could stop early; use --pruner none."
         )
-    return StudyPlan(sampler, pruner, seeds, trials, overrides)
+    return StudyPlan(sampler, pruner, seeds, trials, target, overrides)
+
+
+def _target(config: StudyConfig, space: SearchSpace) -> TargetDataset:
+    """Return what presets are chosen by; the dataset's size follows once it is read."""
+    if config.preset_of is not None and set(variants_of(space)) <= set(WITHOUT_ROWS):
+        raise UserError(
+            f"--preset-of chooses among the presets of a variant, but those of space "
+            f"{space.name!r} have one each for all published datasets; leave it out."
+        )
+    return TargetDataset(config.dataset, like=config.preset_of)
 
 
 def extend(plan: Mapping[str, Any], space: SearchSpace, more: int) -> dict[str, int]:
@@ -255,11 +291,11 @@ def _check_count(flag: str, value: int | None, limit: int) -> None:
         )
 
 
-def preset_sources(space: SearchSpace, dataset: str) -> list[str]:
-    """Return where the base configurations come from, a sentence for each variant."""
-    fixed = space.variant
-    variants = space.sampled_domain("variant").corners() if fixed is None else (fixed,)
-    return [preset(str(variant), dataset).source for variant in variants]
+def preset_sources(space: SearchSpace, target: TargetDataset) -> list[str]:
+    """Return where the presets come from, a sentence for each variant, and why they were chosen."""
+    presets = [preset_for(variant, target) for variant in variants_of(space)]
+    reasons = [found.choice for found in presets if found.choice is not None]
+    return [*(found.source for found in presets), *dict.fromkeys(reasons)]
 
 
 def _shortened(value: int) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 from diffrec.data import EMBEDDED_NAME, load_dataset
 from diffrec.errors import UserError
 from diffrec.files import check_output_folder
+from search_spaces import SearchSpace
 from tune_runner.resources.allocation import allocate, local_cluster
 from tune_runner.study.config import StudyConfig, StudyPlan
 from tune_runner.study.folder import StudyFolder
@@ -22,20 +23,28 @@ def check_folder(config: StudyConfig) -> None:
         check_output_folder(folder, "--runs-dir")
 
 
-def check_request(config: StudyConfig, plan: StudyPlan, *, new: bool) -> None:
+def check_request(
+    config: StudyConfig, space: SearchSpace, plan: StudyPlan, *, new: bool
+) -> StudyPlan:
     """Refuse what the run would refuse, as far as that can be seen without starting anything.
 
     Args:
         config: what to study.
+        space: its space.
         plan: its plan.
         new: there must be no study of that name.
+
+    Returns:
+        The plan, with presets chosen by the size of the dataset.
 
     Raises:
         UserError: the dataset, the folder or the resources are not there, or the name is taken.
     """
-    if config.dataset != EMBEDDED_NAME:  # making that one takes longer than the rest of the dry run
+    # Making the embedded dataset takes longer than the whole dry run, and it has its own presets.
+    if config.dataset != EMBEDDED_NAME or config.preset_of is not None:
         data_dir = None if config.data_dir is None else Path(config.data_dir)
-        load_dataset(config.dataset, data_dir, config.protocol)  # type: ignore[arg-type]
+        dataset = load_dataset(config.dataset, data_dir, config.protocol)  # type: ignore[arg-type]
+        plan = plan.for_dataset(dataset, space)
     check_folder(config)
     if new and StudyFolder(Path(config.runs_dir), config.name).exists():
         raise UserError(
@@ -45,3 +54,4 @@ def check_request(config: StudyConfig, plan: StudyPlan, *, new: bool) -> None:
     check_tracking_uri(default_tracking_uri())
     if config.address is None:
         allocate(config.request, local_cluster(), trials=plan.trials)
+    return plan

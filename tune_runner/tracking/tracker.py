@@ -261,7 +261,7 @@ def open_tracker(session: StudySession, cluster: ClusterResources, writer: Write
         "command": provenance.command(),
         schema.COMMIT: commit,
         "git_dirty": str(commit.endswith("-dirty")).lower(),
-        "preset_source": "; ".join(config.preset_sources(space, dataset.name)),
+        "preset_source": "; ".join(config.preset_sources(space, plan.target)),
     }
     artifacts = {
         schema.SPACE_FILE: space.to_dict() | {"plan": to_json(asdict(plan))},

@@ -4,8 +4,21 @@ from math import ceil
 
 import pytest
 
-from diffrec.config.preset_choice import PUBLISHED_SHAPES, DatasetShape, nearest_dataset
-from diffrec.config.presets import VARIANTS, preset
+from diffrec.config.preset_choice import (
+    PUBLISHED_SHAPES,
+    DatasetShape,
+    TargetDataset,
+    nearest_dataset,
+    shorten_interval,
+)
+from diffrec.config.presets import (
+    ALL_VARIANTS,
+    FALLBACK_DATASET,
+    VARIANTS,
+    WITHOUT_ROWS,
+    preset,
+    preset_for,
+)
 from diffrec.errors import UserError
 
 SMALL = DatasetShape(1_000, 800, 60_000)
@@ -21,18 +34,24 @@ def test_a_published_dataset_is_nearest_to_itself(name):
 def test_size_and_density_choose_and_the_source_says_so(shape, chosen):
     found = preset("DiffRec", "mine", shape=shape)
     assert found.source.startswith(f"nothing is published for DiffRec on mine; values of {chosen}")
-    assert shape.sentence() in found.source
+    assert found.choice is not None
+    assert found.choice.startswith(f"{chosen} is the nearest published dataset")
+    assert shape.sentence() in found.choice
     own, published = found.config, preset("DiffRec", chosen).config
     assert own.denoiser == published.denoiser
     assert own.diffusion == published.diffusion
 
 
-@pytest.mark.parametrize("variant", [*VARIANTS, "L-DiffRec+learned_recency"])
+@pytest.mark.parametrize(
+    "variant", [*VARIANTS, "L-DiffRec+learned_recency", "MultVAE", "F-DiffRec", "LF-DiffRec"]
+)
 @pytest.mark.parametrize("shape", [SMALL, WIDE, DatasetShape(300_000, 50_000, 9_000_000)])
 def test_patience_and_epochs_mean_the_same_number_of_steps(variant, shape):
     own = preset(variant, "mine", shape=shape)
     base = variant.partition("+")[0]
-    chosen = next(n for n in PUBLISHED_SHAPES if f"values of {n} " in own.source)
+    chosen = next(
+        (n for n in PUBLISHED_SHAPES if f"values of {n} " in own.source), FALLBACK_DATASET
+    )
     published = preset(base, chosen).config.training
     users, batch = PUBLISHED_SHAPES[chosen].users, published.batch_size
     for name in ("patience", "max_epochs", "eval_every"):
@@ -57,4 +76,39 @@ def test_a_dataset_for_which_nothing_is_published_cannot_be_chosen():
 
 
 def test_a_published_dataset_keeps_its_own_preset_whatever_its_size():
-    assert preset("DiffRec", "ml-1m_clean", shape=WIDE) == preset("DiffRec", "ml-1m_clean")
+    for variant in ("DiffRec", "MultVAE", "F-DiffRec"):
+        assert preset(variant, "ml-1m_clean", shape=WIDE) == preset(variant, "ml-1m_clean")
+        assert preset(variant, "embedded", shape=WIDE) == preset(variant, "embedded")
+
+
+@pytest.mark.parametrize("variant", WITHOUT_ROWS)
+def test_nothing_is_chosen_where_all_published_datasets_have_the_same_values(variant):
+    with pytest.raises(UserError, match="leave out --preset-of"):
+        preset(variant, "mine", shape=SMALL, like="yelp_clean")
+    target = TargetDataset("mine", SMALL, "yelp_clean")
+    assert preset_for(variant, target) == preset(variant, "mine", shape=SMALL)
+
+
+@pytest.mark.parametrize("variant", [v for v in ALL_VARIANTS if v not in WITHOUT_ROWS])
+def test_a_target_stands_for_its_name_and_size(variant):
+    assert preset_for(variant, "mine") == preset(variant, "mine")
+    assert preset_for(variant, TargetDataset("mine", WIDE)) == preset(variant, "mine", shape=WIDE)
+    like = preset(variant, "mine", shape=WIDE, like="ml-1m_clean")
+    assert preset_for(variant, TargetDataset("mine", WIDE, "ml-1m_clean")) == like
+
+
+@pytest.mark.parametrize(("epochs", "every"), [(25, 25), (26, 25), (24, 24), (6, 6), (3, 5)])
+def test_fewer_epochs_shorten_a_lengthened_interval_down_to_the_published_one(epochs, every):
+    base = preset("DiffRec", "mine", shape=SMALL).config
+    assert base.training.eval_every == 25
+    changes = {"training.max_epochs": epochs}
+    found = shorten_interval(base, changes).get("training.eval_every", 25)
+    assert found == every
+    assert shorten_interval(base, {**changes, "training.eval_every": 2}) == {}
+    assert shorten_interval(preset("DiffRec", "ml-1m_clean").config, changes) == {}
+    assert shorten_interval(preset("EASE", "mine", shape=SMALL).config, changes) == {}
+
+
+def test_linear_weights_added_to_a_variant_are_those_of_the_dataset_that_was_chosen():
+    linear = preset("DiffRec+linear", "mine", shape=WIDE).config.temporal
+    assert linear == preset("T-DiffRec", "yelp_clean").config.temporal

@@ -57,6 +57,48 @@ def test_a_dry_run_says_what_is_fused(capsys):
     assert "as many trials as speed it up" in capsys.readouterr().out
 
 
+@pytest.fixture
+def own_data(tmp_path, monkeypatch):
+    """A dataset of 40 users and 30 items, `mine`, among the datasets of the working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DIFFREC_DATA", raising=False)
+    pairs = np.array([(user, (7 * user + step) % 30) for user in range(40) for step in range(12)])
+    (tmp_path / "data" / "mine").mkdir(parents=True)
+    for name, (low, high) in {"train": (0, 10), "valid": (10, 11), "test": (11, 12)}.items():
+        position = np.arange(len(pairs)) % 12
+        part = pairs[(low <= position) & (position < high)]
+        np.save(tmp_path / "data" / "mine" / f"{name}_list.npy", part)
+    return ["--dataset", "mine", "--dry-run"]
+
+
+def test_a_dry_run_says_which_preset_an_own_dataset_starts_from(own_data, capsys):
+    assert main(["--space", "baselines", *own_data]) == 0
+    shown = capsys.readouterr().out
+    assert "MultVAE: its usual values, the same on every published dataset; an epoch has 1" in shown
+    assert main(["--space", "clustering_ablation", *own_data]) == 0
+    shown = capsys.readouterr().out
+    assert "nothing is published for L-DiffRec on mine; values of ml-1m_clean" in shown
+    assert "patience is 300 epochs, validation every 75, at most 15,000" in shown
+    assert "(5,949 users, 2,810 items, density 2.41%; here 40 users, 30 items" in shown
+    assert main(["--space", "clustering_ablation", *own_data, "--preset-of", "yelp_clean"]) == 0
+    shown = capsys.readouterr().out
+    assert "values of yelp_clean (the released checkpoint's name); an epoch has 1 step in" in shown
+    assert "nearest" not in shown
+
+
+def test_a_preset_can_be_chosen_for_a_dataset_that_has_its_own(own_data, capsys):
+    chosen = ["--space", "noise_schedule", "--dry-run", "--preset-of", "ml-1m_clean"]
+    assert main(chosen) == 0
+    assert "values of ml-1m_clean" in capsys.readouterr().out
+
+
+def test_few_epochs_are_validated_on_an_own_dataset_too(own_data, capsys):
+    given = ["--space", "clustering_ablation", *own_data, "--max-epochs"]
+    assert main([*given, "10"]) == 0
+    assert main([*given, "3"]) == 2
+    assert "eval_every <= training.max_epochs" in capsys.readouterr().err
+
+
 def test_the_flags_are_frozen():
     """A new flag is a deliberate act: it changes this list."""
     flags = {a.option_strings[-1] for a in arguments.parser()._actions}
@@ -80,6 +122,7 @@ def test_the_flags_are_frozen():
         "--name",
         "--patience",
         "--precision",
+        "--preset-of",
         "--probe",
         "--protocol",
         "--pruner",
@@ -164,6 +207,10 @@ SMOKE = ["--space", "smoke"]
         ([*SMOKE, "--max-epochs", "1"], "eval_every <= training.max_epochs"),
         ([*SMOKE, "--patience", "0"], "--patience must be 1 or more"),
         ([*SMOKE, "--precision", "bf61"], "did you mean 'bf16'"),
+        ([*SMOKE, "--preset-of", "yelp"], "did you mean 'yelp_clean'"),
+        ([*SMOKE, "--preset-of", "mine"], "Nothing is published for DiffRec on 'mine'"),
+        (["--space", "forecasting", "--preset-of", "yelp_clean"], "leave it out"),
+        (["--resume", "taken", "--preset-of", "yelp_clean"], "cannot be changed"),
         (["--space", "patience", "--patience", "5"], "searches `training.patience`"),
         ([*SMOKE, "--max-concurrent", "0"], "--max-concurrent must be 1 or more"),
         ([*SMOKE, "--cpus-per-trial", "0"], "--cpus-per-trial must be above 0"),
