@@ -219,7 +219,7 @@ def _everywhere(config: AnyConfig, source: str, dataset: str, shape: DatasetShap
 
 
 def _line(base: str, dataset: str, shape: DatasetShape | None) -> tuple[float, float]:
-    """Return the weights (oldest, newest) of T- or LT-DiffRec on `dataset` or on the nearest one."""
+    """Return the weights (oldest, newest) of T- or LT-DiffRec on `dataset` or the nearest one."""
     timed = _TIMED.get(base, base)
     row = _TABLE.get((timed, dataset), _TABLE[timed, _nearest(timed, shape)])
     assert row.weights is not None
