@@ -133,9 +133,9 @@ def test_an_own_dataset_starts_from_the_same_preset_when_resumed(
         np.save(folder / f"{part}_list.npy", np.array(pairs))
     own = replace(config, name="own", dataset="mine", data_dir=str(folder), preset_of="yelp_clean")
     once = replace(own, limits=RunLimits(trials=1))
-    assert run_study(once, backend=FakeEngine()) == exit_codes.COMPLETE
+    assert run_study(once, backend=FakeBackend()) == exit_codes.COMPLETE
     assert main(["--resume", "own", "--dry-run"]) == 0
-    assert run_study(own, resume=True, backend=FakeEngine()) == exit_codes.COMPLETE
+    assert run_study(own, resume=True, backend=FakeBackend()) == exit_codes.COMPLETE
     (parent,), trials, _ = Watch("own", tracking_uri).runs()
     configs = [load_dict(f"{run.info.artifact_uri}/config.json") for run in trials]
     expected = preset("DiffRec", "mine", shape=DatasetShape(40, 20, 320), like="yelp_clean")
