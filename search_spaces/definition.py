@@ -50,7 +50,11 @@ class Objective:
 
     def is_better(self, value: float, than: float) -> bool:
         """Return whether `value` is strictly better than another one."""
-        return value > than if self.direction == "maximize" else value < than
+        return self.sort_key(value) < self.sort_key(than)
+
+    def sort_key(self, value: float) -> float:
+        """Return a key by which the best value comes first."""
+        return -value if self.direction == "maximize" else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,12 +48,11 @@ def rank_stability(study: Study) -> list[RankStability]:
     first = max(min(trial.curves[study.objective]) for trial in complete)
     last = max(max(trial.curves[study.objective]) for trial in complete)
     epochs = sorted({e for t in complete for e in t.curves[study.objective] if first <= e < last})
-    sign = 1 if study.maximize else -1
-    final = [sign * _best_until(study, trial, last) for trial in complete]
+    final = [-study.sort_key(_best_until(study, trial, last)) for trial in complete]
     winner = final.index(max(final))
     stabilities = []
     for epoch in epochs:
-        current = [sign * _best_until(study, trial, epoch) for trial in complete]
+        current = [-study.sort_key(_best_until(study, trial, epoch)) for trial in complete]
         if len(set(current)) == 1 or len(set(final)) == 1:
             continue  # all are equal: there is no order to compare
         ranks: Any = stats.spearmanr(current, final)
@@ -163,9 +162,7 @@ def _reached(study: Study, trial: Trial, epoch: int) -> float:
 def _best_until(study: Study, trial: Trial, epoch: int) -> float:
     curve = trial.curves.get(study.objective, {})
     values = [value for e, value in curve.items() if e <= epoch]
-    if not values:
-        return math.nan
-    return max(values) if study.maximize else min(values)
+    return min(values, key=study.sort_key, default=math.nan)
 
 
 def _last_epoch(trial: Trial) -> int:

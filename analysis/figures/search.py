@@ -49,8 +49,7 @@ def best_so_far(results: Results) -> "Figure | None":
     if len(complete) < 2:
         return None
     values = [trial.result(key) for trial in complete]
-    better = max if study.maximize else min
-    best = [better(values[: i + 1]) for i in range(len(values))]
+    best = [min(values[: i + 1], key=study.sort_key) for i in range(len(values))]
     figure, axes = single(
         "How soon was the best found?",
         "complete trials, in the order they ended",
@@ -78,7 +77,7 @@ def parallel(results: Results) -> "Figure | None":
     parameter_axes = [_Axis(study, path) for path in paths]
     values = [trial.result(study.best_objective) for trial in complete]
     low, high = min(values), max(values)
-    order = sorted(range(len(complete)), key=lambda i: values[i], reverse=not study.maximize)
+    order = sorted(range(len(complete)), key=lambda i: -study.sort_key(values[i]))
     best = set(order[-max(1, len(complete) // 10) :])
     for trial in study.trials:
         if trial.state == "pruned":

@@ -124,17 +124,16 @@ def mphate_panels(results: Results) -> "Figure | None":
 
 def _learned(study: Study) -> list[tuple[str, Trajectory]]:
     """Return one trajectory for each way of weighting and variant: that of its best trial."""
-    sign = 1 if study.maximize else -1
     best: dict[str, Trial] = {}
 
     def value(trial: Trial) -> float:
-        return sign * trial.result(study.best_objective)
+        return study.sort_key(trial.result(study.best_objective))
 
     for trial in study.trials:
         if trial.weights is None or value(trial) != value(trial):
             continue
         name = trial.variant
-        if name not in best or value(trial) > value(best[name]):
+        if name not in best or value(trial) < value(best[name]):
             best[name] = trial
     return [(name, trial.weights) for name, trial in best.items() if trial.weights is not None]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from analysis.study.labels import label_of, short_paths, value_label
 from analysis.study.weight_trajectory import Trajectory
+from search_spaces import Objective
 
 SEED = "seed"
 Params = tuple[tuple[str, Any], ...]
@@ -170,6 +171,14 @@ class Study:
         """True if more of the objective is better."""
         return self.tags.get("direction", "maximize") != "minimize"
 
+    def sort_key(self, value: float) -> float:
+        """Return a key by which the best value of the objective comes first."""
+        return self._rule.sort_key(value)
+
+    @cached_property
+    def _rule(self) -> Objective:
+        return Objective(self.objective, "maximize" if self.maximize else "minimize")
+
     @property
     def dataset(self) -> str:
         """Name of the dataset."""
@@ -241,9 +250,11 @@ class Study:
 
     def ranked(self) -> list[Cell]:
         """Return the cells that have results, the best mean of the objective first."""
-        key, sign = self.best_objective, -1 if self.maximize else 1
+        key = self.best_objective
         cells = [cell for cell in self.cells if not math.isnan(cell.mean(key))]
-        return sorted(cells, key=lambda cell: (sign * cell.mean(key), cell.trials[0].number))
+        return sorted(
+            cells, key=lambda cell: (self.sort_key(cell.mean(key)), cell.trials[0].number)
+        )
 
     def best_per_variant(self) -> list[Cell]:
         """Return each variant's best cell by validation, the best variant first."""

@@ -5,10 +5,10 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from search_spaces import Objective
 from tune_runner.monitoring.durations import estimate_seconds_left, format_duration
 from tune_runner.schema import NAME, RETRY_OF, ROLE
 from tune_runner.search import storage
@@ -24,6 +24,7 @@ def status(folder: StudyFolder) -> str:
     """
     description = read_description(folder, FOR_STATUS)
     settings, plan, space = description["settings"], description["plan"], description["space"]
+    objective = Objective(space["objective"]["name"], space["objective"]["direction"])
     trials = storage.read_trials(settings.get("storage") or folder.storage_url, settings["name"])
     extra_trials = sum(RETRY_OF in t.user_attrs or ROLE in t.user_attrs for t in trials)
     total = plan["trials"] + extra_trials
@@ -32,7 +33,7 @@ def status(folder: StudyFolder) -> str:
         f"study     {settings['name']}: {space['name']} on {description['dataset']['name']}",
         f"state     {_state(trials, total, alive=alive)}",
         f"trials    {_counts(trials, total, alive=alive)}",
-        *_best(trials, space["objective"]),
+        *_best(trials, objective),
     ]
     running = [t for t in trials if t.state is TrialState.RUNNING]
     lines += [f"running   {_progress(t)}" for t in running] if alive else []
@@ -79,13 +80,12 @@ def _counts(trials: Sequence[FrozenTrial], total: int, *, alive: bool) -> str:
     return f"{_ended(trials)} of {total}: {', '.join(parts)}"
 
 
-def _best(trials: Sequence[FrozenTrial], objective: dict[str, Any]) -> list[str]:
+def _best(trials: Sequence[FrozenTrial], objective: Objective) -> list[str]:
     complete = [t for t in trials if t.state is TrialState.COMPLETE]
     if not complete:
         return []
-    better = max if objective["direction"] == "maximize" else min
-    best = better(complete, key=lambda t: t.value or 0.0)
-    return [f"best      {objective['name']} {best.value:.4f} ({_name(best)})"]
+    best = min(complete, key=lambda t: objective.sort_key(t.value or 0.0))
+    return [f"best      {objective.name} {best.value:.4f} ({_name(best)})"]
 
 
 def _progress(trial: FrozenTrial) -> str:

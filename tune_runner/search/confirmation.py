@@ -36,7 +36,7 @@ def winner_and_rival(
             where it has won itself, the second best is the rival.
     """
     means = {p: sum(float(t.value or 0) for t in ts) / len(ts) for p, ts in points.items()}
-    ranked = sorted(means, key=means.__getitem__, reverse=objective.direction == "maximize")
+    ranked = sorted(means, key=lambda point: objective.sort_key(means[point]))
     # A sampler may have drawn the winner's very values twice: it is no rival of itself.
     candidates = [p for p in ranked[1:] if points[p][0].params != points[ranked[0]][0].params]
     controls = [p for p in candidates if any(map(is_control, points[p]))]
