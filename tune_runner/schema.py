@@ -33,6 +33,12 @@ local MLflow database if it lies below that."""
 
 TRIAL_NUMBER = "trial_number"
 VARIANT = "variant"
+PRESET = "preset"
+"""Tag of a study: whose presets its trials started from, `published` or `report`."""
+
+PRESET_OF = "preset_of"
+"""Tag of a study: the published dataset whose presets were asked for, empty if none was."""
+
 PRUNED_AT = "pruned_at_epoch"
 ERROR = "error"
 RETRY_OF = "retry_of"

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.comparisons.literature import ran_configuration_of
 from analysis.comparisons.statistics import LEVEL, Estimate, estimates
 from analysis.report_table import ReportTable
 from analysis.study.labels import NONE, label_of
@@ -14,7 +15,13 @@ from analysis.study.model import SEED, Cell, Study
 PATH = "training.patience"
 
 CLAIM = 0.329
-"""Mean rise of the four metrics on ML-1M clean from patience 20 to 200 (reproduction report)."""
+"""Mean rise of the four metrics on ML-1M clean from patience 20 to 200 (reproduction report).
+
+Its R@10 rises from 5.6 to 9.3 %: of its variants only L-DiffRec, as its scripts configure it,
+starts there (docs/science/verdicts.md).
+"""
+
+CLAIM_VARIANT = "L-DiffRec"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +35,8 @@ class PatienceEffect:
     """Change as a share of the value at the short patience, over paired seeds."""
 
     claimable: bool
-    """True if the claim is about this: ML-1M clean as published, 20 against 200. The report does
-    not name the variant."""
+    """True if the claim is about this: L-DiffRec as the report configured it (`--preset report`),
+    on ML-1M clean as published, 20 against 200."""
 
     code: tuple[str, str]
     """Commits that trained the short and the long runs."""
@@ -100,9 +107,7 @@ def patience_sentences(effects: Sequence[PatienceEffect]) -> list[str]:
         if effect.claimable:
             position = "inside" if e.is_known and e.low <= CLAIM <= e.high else "outside"
             position_clause = f", {position} our interval" if e.is_known else ""
-            sentence += (
-                f"; the reproduction report says {CLAIM:+.1%} of no named variant{position_clause}"
-            )
+            sentence += f"; the reproduction report says {CLAIM:+.1%}{position_clause}"
         if effect.is_beginning and not effect.is_same:
             sentence += (
                 "; on validation the shorter runs are the longer ones' beginnings to the bit"
@@ -158,7 +163,12 @@ def _effect(label: str, cells: Mapping[int, Cell], study: Study) -> PatienceEffe
     short, long = cells[shortest], cells[longest]
     (change,) = estimates([_changes(short, long)])
     published = study.tags.get("protocol", "published") == "published"
-    claimable = published and (study.dataset, shortest, longest) == ("ml-1m_clean", 20, 200)
+    claimable = (
+        published
+        and (study.dataset, shortest, longest) == ("ml-1m_clean", 20, 200)
+        and long.variant == CLAIM_VARIANT
+        and ran_configuration_of("report", study, long, but=(PATH,))
+    )
     is_beginning = _is_beginning(short, long, study.objective)
     return PatienceEffect(
         label, shortest, longest, change, claimable, (short.code, long.code), is_beginning

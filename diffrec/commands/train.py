@@ -34,6 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DATASET",
         help="published dataset whose preset to start from; the nearest in size if left out",
     )
+    parser.add_argument(
+        "--preset",
+        choices=("published", "report"),
+        help="whose preset: the released checkpoint's, or as the reproduction study ran it "
+        "(published if left out)",
+    )
     add_dataset(parser, required=True)
     parser.add_argument(
         "--seed", type=whole_number(0, SEED_LIMIT), help="root of every random draw"
@@ -107,14 +113,17 @@ def _configuration(
         from diffrec.config.presets import preset
 
         name = Path(args.dataset).name
-        found = preset(args.variant, name, shape=shape, like=args.preset_of)
+        found = preset(
+            args.variant, name, shape=shape, like=args.preset_of, source=args.preset or "published"
+        )
         settings |= shorten_interval(found.config, settings)
         source = "; ".join(filter(None, (found.source, found.choice)))
         return found.config.replace_values(settings), source
-    if args.preset_of is not None:
-        raise UserError(
-            "`--preset-of` chooses a preset, but `--config` replaces it; leave one out."
-        )
+    for flag, value in (("--preset-of", args.preset_of), ("--preset", args.preset)):
+        if value is not None:
+            raise UserError(
+                f"`{flag}` chooses a preset, but `--config` replaces it; leave one out."
+            )
     from diffrec.config.families import parse_config
 
     what = "a configuration in JSON, the config.json of a training or of a trial"

@@ -3,11 +3,16 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import ceil, log10
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from diffrec.config.baselines import MultVAEConfig
 from diffrec.config.forecasting import ForecastingConfig
 from diffrec.config.model import RecommenderConfig, TrainingConfig
+
+PresetSource = Literal["published", "report"]
+"""`published`: the released checkpoints'; `report`: the reproduction study's script defaults."""
+
+PRESET_SOURCES: tuple[PresetSource, ...] = get_args(PresetSource)
 
 Trained = TypeVar("Trained", bound=RecommenderConfig | ForecastingConfig | MultVAEConfig)
 
@@ -43,6 +48,9 @@ class TargetDataset:
 
     like: str | None = None
     """Published dataset whose presets to take instead of its own or of the nearest one's."""
+
+    source: PresetSource = "published"
+    """Whose configurations: as published, or as the reproduction study ran them."""
 
 
 PUBLISHED_SHAPES = {

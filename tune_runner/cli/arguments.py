@@ -50,6 +50,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="DATASET",
         help="published dataset whose presets to start from; its own or the nearest if left out",
     )
+    data.add_argument(
+        "--preset",
+        metavar="SOURCE",
+        default="published",
+        help="whose presets: published (the released checkpoints'), or report (as the "
+        "reproduction study ran them)",
+    )
     search = result.add_argument_group("search")
     search.add_argument("--trials", type=int, help="trials in total")
     search.add_argument("--seeds", type=int, help="replicates of every point")
@@ -191,6 +198,7 @@ def new_config(args: argparse.Namespace) -> StudyConfig:
         data_dir=args.data_dir,
         protocol=args.protocol,
         preset_of=args.preset_of,
+        preset=args.preset,
         trials=args.trials,
         seeds=args.seeds,
         seed=args.seed,

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any, get_args
 from diffrec.command_line import COUNT_LIMIT, SEED_LIMIT
 from diffrec.config import Precision
 from diffrec.config.families import training_of
-from diffrec.config.preset_choice import DatasetShape, TargetDataset
+from diffrec.config.preset_choice import (
+    PRESET_SOURCES,
+    DatasetShape,
+    PresetSource,
+    TargetDataset,
+)
 from diffrec.config.presets import WITHOUT_ROWS, preset_for
 from diffrec.credentials import refuse_password, without_password
 from diffrec.errors import UserError, did_you_mean
@@ -63,6 +68,9 @@ class StudyConfig:
     protocol: str = "published"
     preset_of: str | None = None
     """Published dataset whose presets to start from; None: its own, or the nearest in size."""
+
+    preset: str = "published"
+    """Whose presets to start from, one of `PRESET_SOURCES`."""
 
     trials: int | None = None
     """Trials in total; None: every point of a grid, or the space's own number."""
@@ -122,6 +130,7 @@ class StudyConfig:
                 f"--protocol must be published or chronological, but got {self.protocol!r}"
                 f"{did_you_mean(self.protocol, PROTOCOLS)}."
             )
+        _check_choice("preset source", self.preset, PRESET_SOURCES)
         if self.checkpoints is not None:
             check_store_url(self.checkpoints)
             refuse_password(
@@ -250,12 +259,15 @@ def make_plan(config: StudyConfig, space: SearchSpace) -> StudyPlan:
 
 def _target(config: StudyConfig, space: SearchSpace) -> TargetDataset:
     """Return what presets are chosen by; the dataset's size follows once it is read."""
-    if config.preset_of is not None and set(variants_of(space)) <= set(WITHOUT_ROWS):
-        raise UserError(
-            f"--preset-of chooses among the presets of a variant, but those of space "
-            f"{space.name!r} have one each for all published datasets; leave it out."
-        )
-    return TargetDataset(config.dataset, like=config.preset_of)
+    flags = {"--preset-of": config.preset_of is not None, "--preset": config.preset != "published"}
+    for flag, is_given in flags.items():
+        if is_given and set(variants_of(space)) <= set(WITHOUT_ROWS):
+            raise UserError(
+                f"{flag} chooses among the presets of a variant, but those of space "
+                f"{space.name!r} have one each for all published datasets; leave it out."
+            )
+    source: PresetSource = "report" if config.preset == "report" else "published"
+    return TargetDataset(config.dataset, like=config.preset_of, source=source)
 
 
 def extend(plan: Mapping[str, Any], space: SearchSpace, more: int) -> dict[str, int]:

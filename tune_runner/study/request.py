@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from diffrec.config.preset_choice import TargetDataset
 from diffrec.data import EMBEDDED_NAME, load_dataset
 from diffrec.errors import UserError
 from diffrec.files import check_output_folder
@@ -41,7 +42,7 @@ def check_request(
         UserError: the dataset, the folder or the resources are not there, or the name is taken.
     """
     # Making the embedded dataset takes longer than the whole dry run, and it has its own presets.
-    if config.dataset != EMBEDDED_NAME or config.preset_of is not None:
+    if config.dataset != EMBEDDED_NAME or plan.target != TargetDataset(EMBEDDED_NAME):
         data_dir = None if config.data_dir is None else Path(config.data_dir)
         dataset = load_dataset(config.dataset, data_dir, config.protocol)  # type: ignore[arg-type]
         plan = plan.for_dataset(dataset, space)

@@ -261,6 +261,8 @@ def open_tracker(session: StudySession, cluster: ClusterResources, writer: Write
         "command": provenance.command(),
         schema.COMMIT: commit,
         "git_dirty": str(commit.endswith("-dirty")).lower(),
+        schema.PRESET: plan.target.source,
+        schema.PRESET_OF: plan.target.like or "",
         "preset_source": "; ".join(config.preset_sources(space, plan.target)),
     }
     artifacts = {

@@ -9,12 +9,17 @@ Sources (`reported_results.csv`, `reported_seconds_per_epoch.csv`):
 """
 
 import csv
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 from analysis.comparisons.statistics import Estimate, estimates
+from analysis.study.labels import flat
 from analysis.study.model import Cell, Study
+from diffrec.config.preset_choice import PresetSource
+from diffrec.config.presets import is_as_run_by, preset
+from tune_runner import schema
 
 SOURCES = {
     "paper": "Wang et al., Diffusion Recommender Model, SIGIR 2023",
@@ -23,12 +28,19 @@ SOURCES = {
     "giffcf": "GiffCF, README",
     "own-measurement": "measured by this project",
 }
-SAME_AS = {
-    "DiffRec+learned_steps": ("T-DiffRec+LTW",),
-    "L-DiffRec+learned_steps": ("LT-DiffRec+LTW",),
-    "RecencyEASE": ("EASE+exponential recency",),
+PRESET_OF_SOURCE: dict[str, PresetSource] = {
+    "paper": "published",
+    "report": "report",
+    "report-ltw": "report",
 }
+"""Whose presets are the configurations that a source's values belong to. The others report
+recommenders that have one set of values."""
+
+SAME_AS = {"RecencyEASE": ("EASE+exponential recency",)}
 """Names under which a variant of ours is reported elsewhere."""
+
+_HOW = ("seed", "training.precision")
+"""Values that say how a configuration was run, not which."""
 
 METRICS = ("recall@10", "recall@20", "ndcg@10", "ndcg@20")
 
@@ -98,7 +110,10 @@ def compare_to_reported(study: Study) -> list[ReportedComparison]:
 
 
 def compare_cell_to_reported(study: Study, cell: Cell) -> list[ReportedComparison]:
-    """Return a cell's values beside the reported ones of its variant, metric by metric."""
+    """Return a cell's values beside the reported ones of its variant, metric by metric.
+
+    A source's values belong to its own configuration, so they stand beside a cell that ran it.
+    """
     if study.tags.get("protocol", "published") != "published":
         return []
     names = (cell.variant, *SAME_AS.get(cell.variant, ()))
@@ -106,10 +121,39 @@ def compare_cell_to_reported(study: Study, cell: Cell) -> list[ReportedCompariso
     return [
         ReportedComparison(cell, row, metric, ours, row.values[metric])
         for row in reported()
-        if row.model in names and row.dataset == study.dataset
+        if row.model in names
+        and row.dataset == study.dataset
+        and ran_configuration_of(row.source, study, cell)
         for metric, ours in zip(METRICS, estimates(samples), strict=True)
         if ours.n
     ]
+
+
+def ran_configuration_of(source: str, study: Study, cell: Cell, but: Collection[str] = ()) -> bool:
+    """Return whether the cell has the configuration that the source's values belong to.
+
+    Args:
+        source: one of `SOURCES`.
+        study: the cell's study, whose tags say where its presets come from.
+        cell: its trials.
+        but: dotted paths that may differ.
+    """
+    wanted = PRESET_OF_SOURCE.get(source)
+    if wanted is None:
+        return True
+    if study.tags.get(schema.PRESET_OF, ""):
+        return False
+    own: PresetSource = "report" if study.tags.get(schema.PRESET) == "report" else "published"
+    if not is_as_run_by(wanted, cell.variant, study.dataset, own):
+        return False
+    preset_values = flat(preset(cell.variant, study.dataset, source=own).config.to_dict())
+    plan = study.space.get("plan", {}).get("overrides", {})
+    changes = {**study.space.get("overrides", {}), **plan, **dict(cell.params)}
+    return not any(
+        path in preset_values and preset_values[path] != value
+        for path, value in changes.items()
+        if path not in (*_HOW, *but)
+    )
 
 
 def representatives(study: Study) -> list[Cell]:

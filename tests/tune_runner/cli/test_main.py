@@ -92,6 +92,15 @@ def test_a_preset_can_be_chosen_for_a_dataset_that_has_its_own(own_data, capsys)
     assert "values of ml-1m_clean" in capsys.readouterr().out
 
 
+def test_the_presets_of_the_reproduction_study_are_chosen_by_their_name(capsys):
+    space = ["--space", "reproduction", "--dry-run", "--preset", "report"]
+    assert main(space) == 0
+    shown = capsys.readouterr().out
+    assert (
+        "the report has nothing for DiffRec on embedded; values of ml-1m_clean (the repro" in shown
+    )
+
+
 def test_few_epochs_are_validated_on_an_own_dataset_too(own_data, capsys):
     given = ["--space", "clustering_ablation", *own_data, "--max-epochs"]
     assert main([*given, "10"]) == 0
@@ -122,6 +131,7 @@ def test_the_flags_are_frozen():
         "--name",
         "--patience",
         "--precision",
+        "--preset",
         "--preset-of",
         "--probe",
         "--protocol",
@@ -210,6 +220,9 @@ SMOKE = ["--space", "smoke"]
         ([*SMOKE, "--preset-of", "yelp"], "did you mean 'yelp_clean'"),
         ([*SMOKE, "--preset-of", "mine"], "Nothing is published for DiffRec on 'mine'"),
         (["--space", "forecasting", "--preset-of", "yelp_clean"], "leave it out"),
+        (["--space", "forecasting", "--preset", "report"], "leave it out"),
+        ([*SMOKE, "--preset", "reports"], "did you mean 'report'"),
+        (["--resume", "taken", "--preset", "report"], "cannot be changed"),
         (["--resume", "taken", "--preset-of", "yelp_clean"], "cannot be changed"),
         (["--space", "patience", "--patience", "5"], "searches `training.patience`"),
         ([*SMOKE, "--max-concurrent", "0"], "--max-concurrent must be 1 or more"),
