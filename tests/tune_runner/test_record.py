@@ -141,7 +141,10 @@ def test_an_own_dataset_starts_from_the_same_preset_when_resumed(
     expected = preset("DiffRec", "mine", shape=DatasetShape(40, 20, 320), like="yelp_clean")
     assert expected.config.training.patience == 2740
     assert parent.data.tags["preset_source"] == expected.source
-    assert (parent.data.tags["preset"], parent.data.tags["preset_of"]) == ("published", "yelp_clean")
+    assert (parent.data.tags["preset"], parent.data.tags["preset_of"]) == (
+        "published",
+        "yelp_clean",
+    )
     assert [config["training"]["patience"] for config in configs] == [2740, 2740]
     said = capsys.readouterr().out
     assert said.count(f"preset    {expected.source}") == 3
