@@ -50,8 +50,8 @@ def disk(workdir):
 def archive(tmp_path_factory):
     """An archive of a few blocks, whose member needs many."""
     folder = tmp_path_factory.mktemp("archive")
-    with zipfile.ZipFile(folder / "ml-100k.zip", "w", zipfile.ZIP_DEFLATED) as opened:
-        opened.writestr("ml-100k/u.data", bytes(2**20))
+    with zipfile.ZipFile(folder / "ml-100k.zip", "w", zipfile.ZIP_DEFLATED) as archive_file:
+        archive_file.writestr("ml-100k/u.data", bytes(2**20))
     return folder
 
 
@@ -60,8 +60,8 @@ def served(archive, monkeypatch):
     """`fetch` finds the archive at a server on this machine."""
 
     class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *given):
-            super().__init__(*given, directory=archive)
+        def __init__(self, *args):
+            super().__init__(*args, directory=archive)
 
         def log_message(self, *_):
             pass
@@ -88,6 +88,6 @@ def test_a_full_disk_is_one_sentence(refused, disk, checkpoint, monkeypatch, nam
     fill(disk, spare=blocks * BLOCK)
     program, arguments = OUTPUTS[name]
     arguments = [str(checkpoint) if part == CHECKPOINT else part for part in arguments]
-    said = refused("full disk", program, arguments)
-    assert "is full; free some space" in said or "No space left on device" in said
-    assert "small" in said
+    message = refused("full disk", program, arguments)
+    assert "is full; free some space" in message or "No space left on device" in message
+    assert "small" in message

@@ -131,11 +131,13 @@ def test_an_own_dataset_starts_from_the_same_preset_when_resumed(
     for part, items in (("train", range(8)), ("valid", (8,)), ("test", (9,))):
         pairs = [(user, (user + item) % 20) for user in range(40) for item in items]
         np.save(folder / f"{part}_list.npy", np.array(pairs))
-    own = replace(config, name="own", dataset="mine", data_dir=str(folder), preset_of="yelp_clean")
-    once = replace(own, limits=RunLimits(trials=1))
+    own_config = replace(
+        config, name="own", dataset="mine", data_dir=str(folder), preset_of="yelp_clean"
+    )
+    once = replace(own_config, limits=RunLimits(trials=1))
     assert run_study(once, backend=FakeBackend()) == exit_codes.COMPLETE
     assert main(["--resume", "own", "--dry-run"]) == 0
-    assert run_study(own, resume=True, backend=FakeBackend()) == exit_codes.COMPLETE
+    assert run_study(own_config, resume=True, backend=FakeBackend()) == exit_codes.COMPLETE
     (parent,), trials, _ = Watch("own", tracking_uri).runs()
     configs = [load_dict(f"{run.info.artifact_uri}/config.json") for run in trials]
     expected = preset("DiffRec", "mine", shape=DatasetShape(40, 20, 320), like="yelp_clean")
@@ -146,8 +148,8 @@ def test_an_own_dataset_starts_from_the_same_preset_when_resumed(
         "yelp_clean",
     )
     assert [config["training"]["patience"] for config in configs] == [2740, 2740]
-    said = capsys.readouterr().out
-    assert said.count(f"preset    {expected.source}") == 3
+    output = capsys.readouterr().out
+    assert output.count(f"preset    {expected.source}") == 3
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\x1b[2Jb", "a\tb", "x\udcff", "é" * 128, "a\u2028b"])

@@ -123,11 +123,11 @@ def mlflow_unavailable(reason: str) -> str:
     return f"MLflow    does not answer ({reason}); the study continues, and its record is kept"
 
 
-def unsent(left: Unsent, resume_command: str) -> str:
+def unsent(backlog: Unsent, resume_command: str) -> str:
     """Return the message if MLflow has not accepted the whole record."""
-    reason = left.reason or "it was too slow"
+    reason = backlog.reason or "it was too slow"
     return (
-        f"MLflow    has not taken {left.messages} messages ({reason}), so there is no report; once "
+        f"MLflow    has not taken {backlog.messages} messages ({reason}), so there is no report; once "
         f"that is mended, send them and make it with: {resume_command}"
     )
 

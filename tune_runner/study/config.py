@@ -306,8 +306,8 @@ def _check_count(flag: str, value: int | None, limit: int) -> None:
 def preset_sources(space: SearchSpace, target: TargetDataset) -> list[str]:
     """Return where the presets come from, a sentence for each variant, and why they were chosen."""
     presets = [preset_for(variant, target) for variant in variants_of(space)]
-    reasons = [found.choice for found in presets if found.choice is not None]
-    return [*(found.source for found in presets), *dict.fromkeys(reasons)]
+    reasons = [choice.choice for choice in presets if choice.choice is not None]
+    return [*(choice.source for choice in presets), *dict.fromkeys(reasons)]
 
 
 def _shortened(value: int) -> str:

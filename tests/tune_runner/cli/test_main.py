@@ -102,9 +102,9 @@ def test_the_presets_of_the_reproduction_study_are_chosen_by_their_name(capsys):
 
 
 def test_few_epochs_are_validated_on_an_own_dataset_too(own_data, capsys):
-    given = ["--space", "clustering_ablation", *own_data, "--max-epochs"]
-    assert main([*given, "10"]) == 0
-    assert main([*given, "3"]) == 2
+    arguments = ["--space", "clustering_ablation", *own_data, "--max-epochs"]
+    assert main([*arguments, "10"]) == 0
+    assert main([*arguments, "3"]) == 2
     assert "eval_every <= training.max_epochs" in capsys.readouterr().err
 
 
