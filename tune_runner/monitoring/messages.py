@@ -127,8 +127,8 @@ def unsent(backlog: Unsent, resume_command: str) -> str:
     """Return the message if MLflow has not accepted the whole record."""
     reason = backlog.reason or "it was too slow"
     return (
-        f"MLflow    has not taken {backlog.messages} messages ({reason}), so there is no report; once "
-        f"that is mended, send them and make it with: {resume_command}"
+        f"MLflow    has not taken {backlog.messages} messages ({reason}), so there is no report; "
+        f"once that is corrected, send them and make it with: {resume_command}"
     )
 
 

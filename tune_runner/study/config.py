@@ -193,7 +193,7 @@ class StudyPlan:
     """Trials in total, replicates included."""
 
     target: TargetDataset = _EMBEDDED
-    """What the presets of the trials are chosen by."""
+    """Dataset by whose size the presets of the trials are chosen."""
 
     overrides: dict[str, Any] = field(default_factory=dict)
 
