@@ -25,15 +25,15 @@ def item_affinity(parts: tuple[Interactions, ...]) -> tuple[np.ndarray, tuple[In
     """
     num_items = parts[0].num_items
     counts = sum(np.bincount(part.indices, minlength=num_items) for part in parts)
-    kept = np.argsort(-counts, kind="stable")[:MAX_ITEMS]
-    number = np.full(num_items, -1, dtype=np.int64)
-    number[kept] = np.arange(len(kept))
-    cut = tuple(_renumber(part, number, len(kept)) for part in parts)
-    require_memory(len(kept))
-    pairs = np.concatenate([part.to_pairs() for part in cut])
-    everything = Interactions.from_pairs(pairs, parts[0].num_users, len(kept))
-    weights = 1000.0 * ease_weights(everything, REGULARIZATION).numpy()
-    return ((weights + weights.T) / 2).astype(np.float32), cut
+    frequent = np.argsort(-counts, kind="stable")[:MAX_ITEMS]
+    new_ids = np.full(num_items, -1, dtype=np.int64)
+    new_ids[frequent] = np.arange(len(frequent))
+    reduced = tuple(_renumber(part, new_ids, len(frequent)) for part in parts)
+    require_memory(len(frequent))
+    pairs = np.concatenate([part.to_pairs() for part in reduced])
+    merged = Interactions.from_pairs(pairs, parts[0].num_users, len(frequent))
+    weights = 1000.0 * ease_weights(merged, REGULARIZATION).numpy()
+    return ((weights + weights.T) / 2).astype(np.float32), reduced
 
 
 def list_seams(
@@ -46,13 +46,18 @@ def list_seams(
     pool = np.concatenate([part.indices for part in (train, valid, test)])
     random = affinity[rng.choice(pool, 100_000), rng.choice(pool, 100_000)]
     parts = {"train": train, "valid": valid, "test": test}
-    found = {"inside train": float(inside.mean()) if len(inside) else 0.0}
-    for one, other in (("train", "valid"), ("train", "test"), ("valid", "test"), ("test", "valid")):
-        users = np.flatnonzero((parts[one].lengths > 0) & (parts[other].lengths > 0))
-        rows = (parts[one].select_users(users), parts[other].select_users(users))
+    means = {"inside train": float(inside.mean()) if len(inside) else 0.0}
+    for earlier, later in (
+        ("train", "valid"),
+        ("train", "test"),
+        ("valid", "test"),
+        ("test", "valid"),
+    ):
+        users = np.flatnonzero((parts[earlier].lengths > 0) & (parts[later].lengths > 0))
+        rows = (parts[earlier].select_users(users), parts[later].select_users(users))
         values = seam(affinity, *rows, 1)
-        found[f"last {one} -> first {other}"] = float(values.mean()) if len(values) else 0.0
-    return found | {"random interactions": float(random.mean())}
+        means[f"last {earlier} -> first {later}"] = float(values.mean()) if len(values) else 0.0
+    return means | {"random interactions": float(random.mean())}
 
 
 def seam(affinity: np.ndarray, earlier: Interactions, later: Interactions, n: int) -> np.ndarray:
@@ -70,8 +75,8 @@ def seam(affinity: np.ndarray, earlier: Interactions, later: Interactions, n: in
     return values.sum(axis=(1, 2)) / np.maximum(pairs.sum(axis=(1, 2)), 1)
 
 
-def _renumber(part: Interactions, number: np.ndarray, num_items: int) -> Interactions:
+def _renumber(part: Interactions, new_ids: np.ndarray, num_items: int) -> Interactions:
     """Return the rows with items renumbered; those numbered -1 are dropped."""
     pairs = part.to_pairs()
-    pairs[:, 1] = number[pairs[:, 1]]
+    pairs[:, 1] = new_ids[pairs[:, 1]]
     return Interactions.from_pairs(pairs[pairs[:, 1] >= 0], part.num_users, num_items)

@@ -52,7 +52,7 @@ def download(
     check_address(url)
     check_output_file(target, "A download")
     if target.is_file():
-        _check(target, checksum, f"remove {target} and fetch again")
+        _check_digest(target, checksum, f"remove {target} and fetch again")
         return
     part = target.with_name(target.name + ".part")
     check_output_file(part, "A download")
@@ -71,9 +71,11 @@ def download(
             f"{url} elsewhere, put it at {target}, and run this again."
         ) from error
     except HTTPException as error:
-        raise UserError(_broken_off(url, part, None)) from error
+        raise UserError(_incomplete_message(url, part, None)) from error
     try:
-        _check(part, checksum, "the download was spoilt or the file has changed, fetch it again")
+        _check_digest(
+            part, checksum, "the download was spoilt or the file has changed, fetch it again"
+        )
     except UserError:
         part.unlink()
         raise
@@ -92,29 +94,29 @@ def _without_remains(part: Path) -> Iterator[None]:
 
 
 def _fetch(url: str, part: Path, target: Path, progress: Progress | None) -> None:
-    have = part.stat().st_size if part.exists() else 0
+    num_bytes = part.stat().st_size if part.exists() else 0
     try:
-        response = _open(url, have)
+        response = _open(url, num_bytes)
     except HTTPError as error:
-        if error.code != 416 or not have:
+        if error.code != 416 or not num_bytes:
             raise
         part.unlink()  # longer than the file, or just whole: begin again rather than guess
-        have, response = 0, _open(url, 0)
+        num_bytes, response = 0, _open(url, 0)
     with response:
         if response.status != 206:
-            have = 0  # the server sends everything, whatever was asked
+            num_bytes = 0  # the server sends everything, whatever was asked
         length = response.headers.get("Content-Length")
-        total = have + int(length) if length is not None and length.isdigit() else None
-        _check_size(url, have if total is None else total)
-        with part.open("ab" if have else "wb") as file:
+        total = num_bytes + int(length) if length is not None and length.isdigit() else None
+        _check_size(url, num_bytes if total is None else total)
+        with part.open("ab" if num_bytes else "wb") as file:
             while block := response.read(_BLOCK):
-                have += len(block)
-                _check_size(url, have)  # a server may send more than it said, or say nothing
+                num_bytes += len(block)
+                _check_size(url, num_bytes)  # a server may send more than it said, or say nothing
                 file.write(block)
                 if progress is not None:
-                    progress(have, total)
-    if total is not None and have < total:
-        raise UserError(_broken_off(url, part, total))
+                    progress(num_bytes, total)
+    if total is not None and num_bytes < total:
+        raise UserError(_incomplete_message(url, part, total))
 
 
 def _open(url: str, start: int) -> HTTPResponse:
@@ -130,10 +132,10 @@ def check_address(url: str) -> None:
     """
     try:
         parts = urlsplit(url)
-        sound, port = parts.scheme in ("http", "https") and bool(parts.hostname), parts.port
+        is_valid, port = parts.scheme in ("http", "https") and bool(parts.hostname), parts.port
     except ValueError:  # a port that is no number, half an IPv6 address
-        sound, port = False, None
-    if not sound or port == 0 or not url.isprintable() or " " in url:
+        is_valid, port = False, None
+    if not is_valid or port == 0 or not url.isprintable() or " " in url:
         raise UserError(
             "A download's address must begin with http:// or https:// and a host, but got "
             f"{url!r}; correct --url."
@@ -173,17 +175,17 @@ for _handler in (
     _OPENER.add_handler(_handler())
 
 
-def _broken_off(url: str, part: Path, total: int | None) -> str:
-    have = part.stat().st_size if part.exists() else 0
-    of = "" if total is None else f" of {total}"
-    return f"{url} broke off after {have}{of} bytes; run this again to go on from there."
+def _incomplete_message(url: str, part: Path, total: int | None) -> str:
+    num_bytes = part.stat().st_size if part.exists() else 0
+    of_total = "" if total is None else f" of {total}"
+    return f"{url} broke off after {num_bytes}{of_total} bytes; run this again to go on from there."
 
 
-def _check(path: Path, checksum: str | None, remedy: str) -> None:
+def _check_digest(path: Path, checksum: str | None, remedy: str) -> None:
     if checksum is None:
         return
     name, _, expected = checksum.partition(":")
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, name).hexdigest()
-    if found != expected:
-        raise UserError(f"{path} must have the {name} {expected}, but has {found}; {remedy}.")
+        digest = hashlib.file_digest(file, name).hexdigest()
+    if digest != expected:
+        raise UserError(f"{path} must have the {name} {expected}, but has {digest}; {remedy}.")

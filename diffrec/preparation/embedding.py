@@ -27,16 +27,16 @@ def embed_folder(folder: Path, method: str, *, seed: int = 1, epochs: int = 50) 
     train = read_released(folder).train
     entries = read_manifest(folder)
     if method == "svd":
-        made = {"method": method}
+        provenance = {"method": method}
         embeddings = svd_item_embeddings(train)
     else:
         from diffrec.preparation.lightgcn import LightGCNSettings, lightgcn_item_embeddings
 
-        made = {"method": method, "seed": seed, "epochs": epochs}
+        provenance = {"method": method, "seed": seed, "epochs": epochs}
         embeddings = lightgcn_item_embeddings(train, LightGCNSettings(seed=seed, epochs=epochs))
     atomic_write(path, lambda file: np.save(file, embeddings))
     if entries is not None:
-        entries["item_embeddings"] = made
+        entries["item_embeddings"] = provenance
         entries["files"][EMBEDDINGS_FILE] = sha256(path)
         atomic_write(folder / MANIFEST_FILE, json.dumps(entries, indent=2) + "\n")
     return (

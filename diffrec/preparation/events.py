@@ -65,14 +65,14 @@ def order_events(source: Source) -> Events:
     order = [name for name in ("user", "part", "time") if name in rows.columns]
     rows = rows.sort(order, maintain_order=True)
     rows_read = len(rows)
-    kept = _once(rows, len(source.item_ids), keep_last=source.parts is None)
-    rows = rows if kept is None else rows.filter(kept)
-    found = {name: rows[name].to_numpy() for name in rows.columns}
+    keep = _keep_mask(rows, len(source.item_ids), keep_last=source.parts is None)
+    rows = rows if keep is None else rows.filter(keep)
+    arrays = {name: rows[name].to_numpy() for name in rows.columns}
     return Events(
-        users=found["user"],
-        items=found["item"],
-        ratings=found.get("rating"),
-        times=found.get("time", np.zeros(0, np.int64))
+        users=arrays["user"],
+        items=arrays["item"],
+        ratings=arrays.get("rating"),
+        times=arrays.get("time", np.zeros(0, np.int64))
         if source.times is not None
         else np.zeros(len(rows), np.int64),
         user_ids=source.user_ids,
@@ -81,11 +81,11 @@ def order_events(source: Source) -> Events:
         rows_read=rows_read,
         repeated=rows_read - len(rows),
         report=source.report,
-        parts=found.get("part"),
+        parts=arrays.get("part"),
     )
 
 
-def _once(rows: pl.DataFrame, num_items: int, *, keep_last: bool) -> np.ndarray | None:
+def _keep_mask(rows: pl.DataFrame, num_items: int, *, keep_last: bool) -> np.ndarray | None:
     """Return which rows are the last (or first) of their user and item; None if none repeats."""
     keys = rows["user"].to_numpy().astype(np.int64) * num_items
     keys += rows["item"].to_numpy()
@@ -93,9 +93,9 @@ def _once(rows: pl.DataFrame, num_items: int, *, keep_last: bool) -> np.ndarray 
     if not np.any(ordered[1:] == ordered[:-1]):
         return None
     del ordered
-    place = np.argsort(keys, kind="stable")
-    differs = keys[place][1:] != keys[place][:-1]
+    order = np.argsort(keys, kind="stable")
+    differs = keys[order][1:] != keys[order][:-1]
     is_kept = np.append(differs, True) if keep_last else np.insert(differs, 0, True)
-    kept = np.zeros(len(keys), dtype=bool)
-    kept[place[is_kept]] = True
-    return kept
+    keep = np.zeros(len(keys), dtype=bool)
+    keep[order[is_kept]] = True
+    return keep

@@ -118,9 +118,9 @@ def fetch(
                 archive.unlink()  # as the command found the disk
             raise
     for file, expected in source.sha256.items():
-        if (found := sha256(folder / file)) != expected:
+        if (digest := sha256(folder / file)) != expected:
             raise UserError(
-                f"{folder / file} must have the SHA-256 {expected}, but has {found}; the release "
+                f"{folder / file} must have the SHA-256 {expected}, but has {digest}; the release "
                 "has changed or the download was spoilt, so remove the folder and fetch again."
             )
     return folder, source.next_step.format(folder=folder)
@@ -136,11 +136,11 @@ def unpack(archive: Path, folder: Path, members: tuple[str, ...]) -> None:
         _unpack_rar(archive, folder, members)
         return
     try:
-        with zipfile.ZipFile(archive) as opened:
+        with zipfile.ZipFile(archive) as zip_file:
             for member in members:
-                _check_member(archive, opened.getinfo(member))
+                _check_member(archive, zip_file.getinfo(member))
             for member in members:
-                with opened.open(member) as file:
+                with zip_file.open(member) as file:
                     atomic_write(folder / Path(member).name, partial(shutil.copyfileobj, file))
     except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError) as error:
         raise UserError(
@@ -177,15 +177,15 @@ def _unpack_rar(archive: Path, folder: Path, members: tuple[str, ...]) -> None:
                 f"{archive} is a rar archive, and none of {', '.join(commands)} is installed; "
                 "install one and run this again."
             )
-        done = subprocess.run(
+        result = subprocess.run(
             [program, *commands[program]],
             stdin=subprocess.DEVNULL,  # an encrypted archive: nobody is asked for its password
             capture_output=True,
             text=True,
             preexec_fn=_limit_files,
         )
-        if done.returncode:
-            reason = (done.stderr or done.stdout).strip().splitlines()[-1:]
+        if result.returncode:
+            reason = (result.stderr or result.stdout).strip().splitlines()[-1:]
             raise UserError(
                 f"{program} cannot unpack {archive} ({' '.join(reason)}); remove it, fetch again."
             )

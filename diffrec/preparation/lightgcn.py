@@ -47,8 +47,8 @@ def lightgcn_item_embeddings(train: Interactions, settings: LightGCNSettings) ->
     adjacency = normalised_adjacency(train)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(settings.seed, "lightgcn"))
-        free = torch.nn.Parameter(0.1 * torch.randn(adjacency.shape[0], settings.dim))
-    optimizer = torch.optim.Adam([free], lr=settings.learning_rate)
+        initial = torch.nn.Parameter(0.1 * torch.randn(adjacency.shape[0], settings.dim))
+    optimizer = torch.optim.Adam([initial], lr=settings.learning_rate)
     rng = generator(settings.seed, "lightgcn", "batches")
     users = train.users()
     for _ in range(settings.epochs):
@@ -56,12 +56,12 @@ def lightgcn_item_embeddings(train: Interactions, settings: LightGCNSettings) ->
         for start in range(0, train.nnz, settings.batch_size):
             rows = order[start : start + settings.batch_size]
             triple = (users[rows], train.indices[rows], rng.integers(0, train.num_items, len(rows)))
-            loss = _loss(free, adjacency, train.num_users, triple, settings)
+            loss = _bpr_loss(initial, adjacency, train.num_users, triple, settings)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
     with torch.no_grad():
-        return spread(free, adjacency, settings.num_layers)[train.num_users :].numpy().copy()
+        return propagate(initial, adjacency, settings.num_layers)[train.num_users :].numpy().copy()
 
 
 def normalised_adjacency(train: Interactions) -> Tensor:
@@ -75,36 +75,36 @@ def normalised_adjacency(train: Interactions) -> Tensor:
     values = (1 / np.sqrt(degree[0][users] * degree[1][items])).astype(np.float32)
     size = train.num_users + train.num_items
     rows, columns = users, items + train.num_users
-    places = np.stack([np.concatenate([rows, columns]), np.concatenate([columns, rows])])
+    indices = np.stack([np.concatenate([rows, columns]), np.concatenate([columns, rows])])
     doubled = torch.from_numpy(np.concatenate([values, values]))
     matrix = torch.sparse_coo_tensor(
-        torch.from_numpy(places), doubled, (size, size), check_invariants=True
+        torch.from_numpy(indices), doubled, (size, size), check_invariants=True
     )
     return matrix.coalesce()
 
 
-def spread(free: Tensor, adjacency: Tensor, num_layers: int) -> Tensor:
+def propagate(initial: Tensor, adjacency: Tensor, num_layers: int) -> Tensor:
     """Return the mean of the free embeddings and of each layer's spreading, (nodes, dim)."""
-    layer, total = free, free
+    layer, total = initial, initial
     for _ in range(num_layers):
         layer = torch.sparse.mm(adjacency, layer)
         total = total + layer
     return total / (num_layers + 1)
 
 
-def _loss(
-    free: Tensor,
+def _bpr_loss(
+    initial: Tensor,
     adjacency: Tensor,
     num_users: int,
     triple: tuple[np.ndarray, np.ndarray, np.ndarray],
     settings: LightGCNSettings,
 ) -> Tensor:
     """Return -log sigmoid(score of the taken - score of the random item), with weight decay."""
-    user, taken, random = (torch.from_numpy(part.astype(np.int64)) for part in triple)
-    nodes = (user, taken + num_users, random + num_users)
-    spread_out = spread(free, adjacency, settings.num_layers)
-    of_user, of_taken, of_random = (spread_out[n] for n in nodes)
-    difference = (of_user * (of_taken - of_random)).sum(dim=-1)
-    squares = sum((free[n].square().sum() for n in nodes), start=torch.zeros(()))
+    user, positive, negative = (torch.from_numpy(part.astype(np.int64)) for part in triple)
+    nodes = (user, positive + num_users, negative + num_users)
+    embeddings = propagate(initial, adjacency, settings.num_layers)
+    user_embedding, positive_embedding, negative_embedding = (embeddings[n] for n in nodes)
+    difference = (user_embedding * (positive_embedding - negative_embedding)).sum(dim=-1)
+    squares = sum((initial[n].square().sum() for n in nodes), start=torch.zeros(()))
     decay = settings.weight_decay * squares / (2 * len(user))
     return -F.logsigmoid(difference).mean() + decay

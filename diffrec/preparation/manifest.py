@@ -49,8 +49,8 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
         return None
     manifest = read_json(path, "the manifest that `prepare` wrote")
     files = manifest.get("files")
-    named = files.items() if isinstance(files, dict) else [("", None)]
-    if not all(isinstance(d, str) and n and Path(n).name == n for n, d in named):
+    digests = files.items() if isinstance(files, dict) else [("", None)]
+    if not all(isinstance(d, str) and n and Path(n).name == n for n, d in digests):
         raise UserError(
             f"{path} must be the manifest that `prepare` wrote, with the SHA-256 of each file, but "
             "it is not; prepare the folder again, or remove the manifest."

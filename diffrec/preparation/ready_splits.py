@@ -29,9 +29,11 @@ def ready_lists(events: Events, is_interaction: np.ndarray, settings: PrepareSet
         counts["train rows moved to valid"] = _cut_valid(events.users, part, settings)
     has_train = np.zeros(len(events.user_ids), dtype=bool)
     has_train[events.users[part == TRAIN]] = True
-    lonely = (part != DROPPED) & ~has_train[events.users]
-    counts["held-out rows of users without train rows dropped"] = int(np.count_nonzero(lonely))
-    part[lonely] = DROPPED
+    without_train = (part != DROPPED) & ~has_train[events.users]
+    counts["held-out rows of users without train rows dropped"] = int(
+        np.count_nonzero(without_train)
+    )
+    part[without_train] = DROPPED
     for name, label in ((TRAIN, "train"), (VALID, "valid"), (TEST, "test")):
         if not np.any(part == name):
             raise UserError(f"The {label} list would be empty; look at the source's {label} file.")
@@ -41,9 +43,9 @@ def ready_lists(events: Events, is_interaction: np.ndarray, settings: PrepareSet
 
 
 def _refuse_settings(settings: PrepareSettings) -> None:
-    plain = replace(PrepareSettings(), threshold=settings.threshold, ratio=settings.ratio)
+    defaults = replace(PrepareSettings(), threshold=settings.threshold, ratio=settings.ratio)
     for name in PrepareSettings.__dataclass_fields__:
-        if getattr(settings, name) != getattr(plain, name):
+        if getattr(settings, name) != getattr(defaults, name):
             raise UserError(
                 f"The source is split into train and test already, so `{name}` has no effect; "
                 "leave it out, or give one file of all rows."
@@ -56,8 +58,8 @@ def _cut_valid(users: np.ndarray, part: np.ndarray, settings: PrepareSettings) -
     owners = users[train]
     lengths = np.bincount(owners)
     share = settings.ratio[1] / (settings.ratio[0] + settings.ratio[1])
-    held_out = np.minimum(np.floor(lengths * share + 0.5).astype(np.int64), lengths - 1)
+    num_valid = np.minimum(np.floor(lengths * share + 0.5).astype(np.int64), lengths - 1)
     remaining = np.cumsum(lengths)[owners] - np.arange(len(owners))
-    moved = train[remaining <= held_out[owners]]
+    moved = train[remaining <= num_valid[owners]]
     part[moved] = VALID
     return len(moved)

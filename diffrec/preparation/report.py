@@ -83,7 +83,7 @@ def check_dataset(name: str, data_dir: Path | None = None) -> DatasetReport:
             map(len, pairs.values())
         ):
             raise
-        return replace(_surveyed(name, pairs, str(refusal)), manifest=manifest)
+        return replace(_survey(name, pairs, str(refusal)), manifest=manifest)
     return replace(_report(name, pairs, _read_times(folder, pairs)), manifest=manifest)
 
 
@@ -95,16 +95,23 @@ def check_loaded(dataset: Dataset) -> DatasetReport:
 def render(report: DatasetReport) -> str:
     """Return the report as text."""
     lines = [f"Dataset {report.name}", "", _row("", "rows", "share", "users", "items", "repeated")]
-    for name, found in report.lists.items():
+    for name, statistics in report.lists.items():
         lines.append(
-            _row(name, found.rows, f"{found.share:.3f}", found.users, found.items, found.repeated)
+            _row(
+                name,
+                statistics.rows,
+                f"{statistics.share:.3f}",
+                statistics.users,
+                statistics.items,
+                statistics.repeated,
+            )
         )
     common = ", ".join(f"{pair} {count}" for pair, count in report.common.items())
     lines += ["", f"Rows in two lists: {common}"]
     lines += [
-        f"Cold in {name}: {found.cold_users} users and {found.cold_items} items without a train "
-        f"row, in {found.cold_rows} rows"
-        for name, found in report.lists.items()
+        f"Cold in {name}: {statistics.cold_users} users and {statistics.cold_items} items without "
+        f"a train row, in {statistics.cold_rows} rows"
+        for name, statistics in report.lists.items()
         if name != "train"
     ]
     lines.append(
@@ -194,7 +201,7 @@ def _report(
     num_items = 1 + max(int(rows[:, 1].max()) for rows in pairs.values() if len(rows))
     parts = tuple(Interactions.from_pairs(pairs[part], num_users, num_items) for part in LIST_NAMES)
     affinity, cut = item_affinity(parts)
-    surveyed = _surveyed(name, pairs, None)
+    surveyed = _survey(name, pairs, None)
     return DatasetReport(
         name,
         surveyed.lists,
@@ -205,7 +212,7 @@ def _report(
     )
 
 
-def _surveyed(name: str, pairs: dict[str, np.ndarray], refusal: str | None) -> DatasetReport:
+def _survey(name: str, pairs: dict[str, np.ndarray], refusal: str | None) -> DatasetReport:
     lists, common = survey_lists(pairs)
     num_items = 1 + max(int(rows[:, 1].max()) for rows in pairs.values())
     return DatasetReport(name, lists, common, popularity_skew(pairs["train"], num_items), refusal)

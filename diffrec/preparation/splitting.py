@@ -47,21 +47,21 @@ def split_events(events: Events, is_true: np.ndarray, settings: PrepareSettings)
     Raises:
         UserError: nobody is left after filtering, or a held-out list is empty.
     """
-    true_places = np.flatnonzero(is_true)
-    kept = true_places[_dense_core(events, true_places, settings)]
-    if not len(kept):
+    true_rows = np.flatnonzero(is_true)
+    core_rows = true_rows[_dense_core(events, true_rows, settings)]
+    if not len(core_rows):
         raise UserError(
             f"No user is left with {settings.min_user_interactions} interactions on items with "
-            f"{settings.min_item_interactions}, of {len(true_places)} interactions in all; lower "
+            f"{settings.min_item_interactions}, of {len(true_rows)} interactions in all; lower "
             "the bounds or the threshold."
         )
     part = np.full(len(events.users), DROPPED, dtype=np.int8)
-    part[kept] = _parts(events, kept, settings)
+    part[core_rows] = _assign_lists(events, core_rows, settings)
     counts = {
         "rows read": events.rows_read,
         "repeated rows dropped": events.repeated,
-        "interactions": len(true_places),
-        "interactions within the bounds": len(kept),
+        "interactions": len(true_rows),
+        "interactions within the bounds": len(core_rows),
     }
     if settings.noisy:
         counts["natural noise kept"] = _keep_natural_noise(events, part, is_true)
@@ -76,22 +76,22 @@ def split_events(events: Events, is_true: np.ndarray, settings: PrepareSettings)
     return number_rows(columns, events, counts)
 
 
-def _dense_core(events: Events, places: np.ndarray, settings: PrepareSettings) -> np.ndarray:
-    """Return which of `places` stay when users and items below the bounds are dropped in turn."""
-    users, items = events.users[places], events.items[places]
-    kept = np.ones(len(places), dtype=bool)
+def _dense_core(events: Events, rows: np.ndarray, settings: PrepareSettings) -> np.ndarray:
+    """Return which of `rows` stay when users and items below the bounds are dropped in turn."""
+    users, items = events.users[rows], events.items[rows]
+    is_kept = np.ones(len(rows), dtype=bool)
     while True:
-        by_user = np.bincount(users[kept], minlength=len(events.user_ids))
-        by_item = np.bincount(items[kept], minlength=len(events.item_ids))
-        stays = (by_user >= settings.min_user_interactions)[users]
-        stays &= (by_item >= settings.min_item_interactions)[items]
-        if np.array_equal(kept, kept & stays):
-            return kept
-        kept &= stays
+        by_user = np.bincount(users[is_kept], minlength=len(events.user_ids))
+        by_item = np.bincount(items[is_kept], minlength=len(events.item_ids))
+        meets_bounds = (by_user >= settings.min_user_interactions)[users]
+        meets_bounds &= (by_item >= settings.min_item_interactions)[items]
+        if np.array_equal(is_kept, is_kept & meets_bounds):
+            return is_kept
+        is_kept &= meets_bounds
 
 
-def _parts(events: Events, places: np.ndarray, settings: PrepareSettings) -> np.ndarray:
-    """Return the list of each interaction at `places`."""
+def _assign_lists(events: Events, rows: np.ndarray, settings: PrepareSettings) -> np.ndarray:
+    """Return the list of each interaction at `rows`."""
     if settings.moments is not None:
         if not events.has_times:
             raise UserError(
@@ -104,8 +104,8 @@ def _parts(events: Events, places: np.ndarray, settings: PrepareSettings) -> np.
             raise UserError(
                 f"Valid must begin before test, but {' and '.join(settings.moments)} were given."
             )
-        return np.searchsorted(begins, events.times[places], side="right")
-    users = events.users[places]
+        return np.searchsorted(begins, events.times[rows], side="right")
+    users = events.users[rows]
     lengths = np.bincount(users, minlength=len(events.user_ids))
     if settings.split == "ratio":
         shares = np.array(settings.ratio) / sum(settings.ratio)
@@ -127,17 +127,17 @@ def _keep_natural_noise(events: Events, part: np.ndarray, is_true: np.ndarray) -
     """
     first = {}
     for name in (VALID, TEST):
-        places = np.flatnonzero(part == name)
+        rows = np.flatnonzero(part == name)
         first[name] = np.full(len(events.user_ids), len(part))
-        np.minimum.at(first[name], events.users[places], places)
+        np.minimum.at(first[name], events.users[rows], rows)
     is_kept_user = np.zeros(len(events.user_ids), dtype=bool)
     is_kept_user[events.users[part == TRAIN]] = True
-    places = np.flatnonzero(~is_true & is_kept_user[events.users])
-    users = events.users[places]
-    before_test = places < first[TEST][users]
-    before_valid = before_test & (places < first[VALID][users])
-    part[places[before_test]] = VALID
-    part[places[before_valid]] = TRAIN
+    rows = np.flatnonzero(~is_true & is_kept_user[events.users])
+    users = events.users[rows]
+    before_test = rows < first[TEST][users]
+    before_valid = before_test & (rows < first[VALID][users])
+    part[rows[before_test]] = VALID
+    part[rows[before_valid]] = TRAIN
     return int(np.count_nonzero(before_test))
 
 
@@ -161,7 +161,7 @@ def _random_noise(
     Each takes user, list and time from an interaction drawn as its anchor, and stands behind it.
     """
     users, items, times, part = columns
-    taken = np.sort(users.astype(np.int64) * num_items + items)
+    existing = np.sort(users.astype(np.int64) * num_items + items)
     rng = generator(settings.seed, "random noise")
     anchors, new_items = [], []
     for name in (TRAIN, VALID):
@@ -175,12 +175,12 @@ def _random_noise(
             keys, first = np.unique(
                 users[anchor].astype(np.int64) * num_items + item, return_index=True
             )
-            place = np.minimum(np.searchsorted(taken, keys), len(taken) - 1)
-            free = taken[place] != keys
-            anchors.append(anchor[first[free]])
-            new_items.append(item[first[free]])
-            taken = np.sort(np.concatenate((taken, keys[free])))
-            missing -= int(np.count_nonzero(free))
+            index = np.minimum(np.searchsorted(existing, keys), len(existing) - 1)
+            is_new = existing[index] != keys
+            anchors.append(anchor[first[is_new]])
+            new_items.append(item[first[is_new]])
+            existing = np.sort(np.concatenate((existing, keys[is_new])))
+            missing -= int(np.count_nonzero(is_new))
     anchor, item = np.concatenate(anchors), np.concatenate(new_items).astype(np.int32)
     return [users[anchor], item, times[anchor], part[anchor], anchor]
 

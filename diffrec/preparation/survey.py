@@ -49,11 +49,11 @@ def survey_lists(
     base = 1 + max((int(rows[:, 1].max()) for rows in pairs.values() if len(rows)), default=0)
     keys = {name: rows[:, 0] * base + rows[:, 1] for name, rows in pairs.items()}
     train = pairs["train"]
-    found: dict[str, ListStatistics] = {}
+    statistics: dict[str, ListStatistics] = {}
     for name, rows in pairs.items():
         is_cold = ~np.isin(rows[:, 1], train[:, 1])
         users = np.unique(rows[:, 0])
-        found[name] = ListStatistics(
+        statistics[name] = ListStatistics(
             rows=len(rows),
             share=len(rows) / max(total, 1),
             users=len(users),
@@ -64,10 +64,10 @@ def survey_lists(
             cold_rows=int(np.count_nonzero(is_cold)),
         )
     common = {
-        f"{one} and {other}": len(np.intersect1d(keys[one], keys[other]))
-        for one, other in combinations(pairs, 2)
+        f"{first} and {second}": len(np.intersect1d(keys[first], keys[second]))
+        for first, second in combinations(pairs, 2)
     }
-    return found, common
+    return statistics, common
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +101,19 @@ def taste_fit(affinity: np.ndarray, parts: Mapping[str, Interactions]) -> dict[s
     rng = generator(0, "taste fit")
     size = min(_SAMPLED_USERS, first.num_users)
     users = np.sort(rng.choice(first.num_users, size, replace=False))
-    owned = np.zeros((size, first.num_items), dtype=bool)
+    is_owned = np.zeros((size, first.num_items), dtype=bool)
     for part in parts.values():
-        owned |= part.select_users(users).to_csr().toarray() > 0
-    fit = owned.astype(np.float32) @ affinity
+        is_owned |= part.select_users(users).to_csr().toarray() > 0
+    fit = is_owned.astype(np.float32) @ affinity
     sums, counts = dict.fromkeys(parts, 0.0), dict.fromkeys(parts, 0)
     for row, user in enumerate(users):
-        strangers = np.sort(fit[row, ~owned[row]])
-        if not len(strangers):
+        random_fits = np.sort(fit[row, ~is_owned[row]])
+        if not len(random_fits):
             continue
         for name, part in parts.items():
-            places = np.searchsorted(strangers, fit[row, part.items_of(user)])
-            sums[name] += float(places.sum()) / len(strangers)
-            counts[name] += len(places)
+            ranks = np.searchsorted(random_fits, fit[row, part.items_of(user)])
+            sums[name] += float(ranks.sum()) / len(random_fits)
+            counts[name] += len(ranks)
     return {name: sums[name] / max(counts[name], 1) for name in parts}
 
 
@@ -123,7 +123,7 @@ def noise_drift(fit: Mapping[str, float]) -> str:
     worse = [name for name in fit if fit[best] - fit[name] > _NOTABLE_DRIFT]
     if not worse:
         return "the lists fit their users' taste alike"
-    held = " and ".join(worse)
+    names = " and ".join(worse)
     return (
-        f"{held} fit their users' taste less than {best}: they hold more noise or lie further off"
+        f"{names} fit their users' taste less than {best}: they hold more noise or lie further off"
     )

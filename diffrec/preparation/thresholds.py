@@ -22,7 +22,7 @@ class ThresholdChoice:
     threshold: float | None
     """None: every rating is an interaction."""
 
-    kept: float
+    kept_share: float
     shares: dict[float, float]
     """Share of ratings of at least each value; at most eleven values."""
 
@@ -33,16 +33,16 @@ class ThresholdChoice:
         """Return what the user should know of the choice."""
         if self.threshold is None:
             return "ratings do not count: every row is an interaction"
-        listed = ", ".join(f"{value:g}: {share:.1%}" for value, share in self.shares.items())
-        said = (
-            f"ratings of at least {self.threshold:g} are interactions, {self.kept:.1%} of them "
-            f"(at least {listed})"
+        shares = ", ".join(f"{value:g}: {share:.1%}" for value, share in self.shares.items())
+        text = (
+            f"ratings of at least {self.threshold:g} are interactions, {self.kept_share:.1%} of "
+            f"them (at least {shares})"
         )
         if self.automatic is not None and self.automatic != self.threshold:
-            said += (
+            text += (
                 f"; --threshold auto takes {self.automatic:g}, {self.shares_of(self.automatic):.1%}"
             )
-        return said
+        return text
 
     def to_dict(self) -> dict[str, Any]:
         """Return the choice as JSON values."""
@@ -63,8 +63,8 @@ def choose_threshold(ratings: np.ndarray, threshold: Threshold) -> ThresholdChoi
     share = counts[::-1].cumsum()[::-1] / len(ratings)
     automatic = None
     if len(values) <= _MOST_VALUES:
-        least = values[0] + _HIGH * (values[-1] - values[0])
-        automatic = float(values[np.searchsorted(values, least)])
+        lowest = values[0] + _HIGH * (values[-1] - values[0])
+        automatic = float(values[np.searchsorted(values, lowest)])
     if threshold == "auto":
         if automatic is None:
             raise UserError(
@@ -72,9 +72,11 @@ def choose_threshold(ratings: np.ndarray, threshold: Threshold) -> ThresholdChoi
                 f"different ones ({values[0]:g} to {values[-1]:g}); give a number, or none."
             )
         threshold = automatic
-    shown = np.unique(np.linspace(0, len(values) - 1, min(len(values), _SHOWN)).round().astype(int))
-    shares = {float(values[n]): float(share[n]) for n in shown}
+    indices = np.unique(
+        np.linspace(0, len(values) - 1, min(len(values), _SHOWN)).round().astype(int)
+    )
+    shares = {float(values[n]): float(share[n]) for n in indices}
     if automatic is not None:
         shares[automatic] = float(share[np.searchsorted(values, automatic)])
-    kept = 1.0 if threshold is None else float(np.mean(ratings >= np.float32(threshold)))
-    return ThresholdChoice(threshold, kept, dict(sorted(shares.items())), automatic)
+    kept_share = 1.0 if threshold is None else float(np.mean(ratings >= np.float32(threshold)))
+    return ThresholdChoice(threshold, kept_share, dict(sorted(shares.items())), automatic)

@@ -88,8 +88,8 @@ def order_by_timestamps(
         seams: shown beside the verdict.
     """
     users, starts = zip(*(_medians(*lists[name]) for name in ("valid", "test")), strict=True)
-    both, valid_place, test_place = np.intersect1d(*users, return_indices=True)
-    valid, test = starts[0][valid_place], starts[1][test_place]
+    common, valid_index, test_index = np.intersect1d(*users, return_indices=True)
+    valid, test = starts[0][valid_index], starts[1][test_index]
     earlier, later = np.count_nonzero(valid < test), np.count_nonzero(valid > test)
     share = earlier / max(earlier + later, 1)
     # Sign test: how likely is a split as uneven as this, were the order a toss-up?
@@ -99,7 +99,7 @@ def order_by_timestamps(
     if error <= MAX_ERROR and max(share, 1 - share) >= 0.9:
         verdict = "in order" if share > 0.5 else "exchanged"
     return OrderEvidence(
-        verdict, "timestamps", error, len(both), earlier_valid=float(share), seams=seams
+        verdict, "timestamps", error, len(common), earlier_valid=float(share), seams=seams
     )
 
 
@@ -118,20 +118,20 @@ def order_by_items(
     users = _comparable_users(train, valid, test)
     if len(users) < MIN_USERS:
         return OrderEvidence("undecided", "items", 0.5, len(users), seams=seams)
-    own = [part.select_users(users) for part in (train, valid, test)]
-    prefix = _slice(own[0], np.zeros(len(users), np.int64), _prefix_lengths(*own))
-    everyone = _slice(
+    parts = [part.select_users(users) for part in (train, valid, test)]
+    prefix = _slice(parts[0], np.zeros(len(users), np.int64), _prefix_lengths(*parts))
+    prefixes = _slice(
         train, np.zeros(train.num_users, np.int64), _prefix_lengths(train, valid, test)
     )
-    directions = _directions(everyone)
-    v, t = own[1].lengths, own[2].lengths
+    directions = _directions(prefixes)
+    v, t = parts[1].lengths, parts[2].lengths
     begin = prefix.lengths
-    in_order = (_slice(own[0], begin, v), _slice(own[0], begin + v, t))
-    exchanged = (_slice(own[0], begin + t, v), _slice(own[0], begin, t))
+    in_order = (_slice(parts[0], begin, v), _slice(parts[0], begin + v, t))
+    exchanged = (_slice(parts[0], begin + t, v), _slice(parts[0], begin, t))
     ordered = _signs(affinity, directions, prefix, *in_order)
     swapped = _signs(affinity, directions, prefix, *exchanged)
     del directions
-    real = _signs(affinity, _directions(train), *own)
+    real = _signs(affinity, _directions(train), *parts)
     return _decide(ordered, swapped, real, seams)
 
 
@@ -139,10 +139,12 @@ def _decide(
     ordered: np.ndarray, swapped: np.ndarray, real: np.ndarray, seams: dict[str, float]
 ) -> OrderEvidence:
     """Return the verdict on `real`, (users, signs), by the two calibrated sets of that shape."""
-    spread = (np.cov(ordered.T) + np.cov(swapped.T)) / 2
-    spread += 1e-9 * np.trace(spread) * np.eye(len(SIGNS)) + 1e-30 * np.eye(len(SIGNS))
-    apart = ordered.mean(axis=0) - swapped.mean(axis=0)
-    weights = np.maximum(np.linalg.solve(spread, apart), 0.0)  # each sign speaks one way only
+    covariance = (np.cov(ordered.T) + np.cov(swapped.T)) / 2
+    covariance += 1e-9 * np.trace(covariance) * np.eye(len(SIGNS)) + 1e-30 * np.eye(len(SIGNS))
+    distance = ordered.mean(axis=0) - swapped.mean(axis=0)
+    weights = np.maximum(
+        np.linalg.solve(covariance, distance), 0.0
+    )  # each sign speaks one way only
     scores = [part @ weights for part in (ordered, swapped, real)]
     centre = (scores[0].mean() + scores[1].mean()) / 2
     high, low, score = (float(part.mean() - centre) for part in scores)
@@ -191,8 +193,8 @@ def _slice(part: Interactions, begins: np.ndarray, lengths: np.ndarray) -> Inter
     """Return `lengths` items of each row, from place `begins` on."""
     indptr = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=indptr[1:])
-    places = np.arange(indptr[-1]) + np.repeat(part.indptr[:-1] + begins - indptr[:-1], lengths)
-    return Interactions(len(lengths), part.num_items, indptr, part.indices[places])
+    indices = np.arange(indptr[-1]) + np.repeat(part.indptr[:-1] + begins - indptr[:-1], lengths)
+    return Interactions(len(lengths), part.num_items, indptr, part.indices[indices])
 
 
 def _directions(histories: Interactions) -> np.ndarray:
@@ -238,21 +240,21 @@ def _signs(
     return values
 
 
-def _pair_means(matrix: np.ndarray, one: Interactions, other: Interactions) -> np.ndarray:
+def _pair_means(matrix: np.ndarray, first: Interactions, second: Interactions) -> np.ndarray:
     """Return, per user, the mean of the matrix over all pairs of an item of each."""
-    counts = one.lengths * other.lengths
+    counts = first.lengths * second.lengths
     sums = np.zeros(len(counts))
     stop = 0
     while stop < len(counts):  # blocks of users, for the memory of their pairs
         start = stop
         stop = max(start + 1, int(np.searchsorted(np.cumsum(counts[start:]), 5_000_000)) + start)
         block = np.arange(start, min(stop, len(counts)))
-        number = counts[block]
-        owner = np.repeat(block, number)
-        place = np.arange(number.sum()) - np.repeat(np.cumsum(number) - number, number)
-        row, column = np.divmod(place, other.lengths[owner])
+        num_pairs = counts[block]
+        owner = np.repeat(block, num_pairs)
+        index = np.arange(num_pairs.sum()) - np.repeat(np.cumsum(num_pairs) - num_pairs, num_pairs)
+        row, column = np.divmod(index, second.lengths[owner])
         values = matrix[
-            one.indices[one.indptr[owner] + row], other.indices[other.indptr[owner] + column]
+            first.indices[first.indptr[owner] + row], second.indices[second.indptr[owner] + column]
         ]
         sums += np.bincount(owner, weights=values, minlength=len(counts))
     return sums / np.maximum(counts, 1)

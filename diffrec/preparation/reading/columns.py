@@ -48,7 +48,7 @@ _RECBOLE_TYPES = ("token", "float", "token_seq", "float_seq")
 class ColumnChoice:
     """Places of the columns, counted from 0, and what is to be said of them."""
 
-    places: dict[Role, int]
+    indices: dict[Role, int]
     clock: int | None = None
     """Column of the time of day, where `time` is a date alone."""
 
@@ -65,17 +65,17 @@ def plain_name(name: str) -> str:
 
 def has_known_names(cells: Sequence[str]) -> bool:
     """Return whether a row names a user's, item's, rating's or time's column."""
-    plain = {plain_name(cell) for cell in cells}
-    return any(not plain.isdisjoint(known) for known in KNOWN_NAMES.values())
+    names = {plain_name(cell) for cell in cells}
+    return any(not names.isdisjoint(known_names) for known_names in KNOWN_NAMES.values())
 
 
 def choose_by_name(
-    shown: Path, names: Sequence[str], columns: Columns, rows: Sequence[Sequence[str]] = ()
+    source: Path, names: Sequence[str], columns: Columns, rows: Sequence[Sequence[str]] = ()
 ) -> ColumnChoice:
     """Choose columns by the header's names.
 
     Args:
-        shown: the source, for messages.
+        source: the source, for messages.
         names: of all columns, in their order.
         columns: what the user named.
         rows: first rows, from which dates and times of day are told; none for typed columns.
@@ -83,154 +83,161 @@ def choose_by_name(
     Raises:
         UserError: a column is missing, or two cannot be told apart.
     """
-    given = columns.given()
-    places: dict[Role, int] = {
-        role: _find(shown, names, asked, role) for role, asked in given.items() if asked != ABSENT
+    requested = columns.requested()
+    indices: dict[Role, int] = {
+        role: _find_column(source, names, column, role)
+        for role, column in requested.items()
+        if column != ABSENT
     }
     plain = [plain_name(name) for name in names]
-    choice = ColumnChoice(places)
+    choice = ColumnChoice(indices)
     for role in ROLES:
-        if role in given:
+        if role in requested:
             continue
-        free = [place for place in range(len(names)) if place not in places.values()]
-        found = [place for known in KNOWN_NAMES[role] for place in free if plain[place] == known]
-        if not found:
+        free = [index for index in range(len(names)) if index not in indices.values()]
+        candidates = [
+            index
+            for known_name in KNOWN_NAMES[role]
+            for index in free
+            if plain[index] == known_name
+        ]
+        if not candidates:
             continue
-        twins = [place for place in found if plain[place] == plain[found[0]]]
-        if len(twins) > 1:
+        duplicates = [index for index in candidates if plain[index] == plain[candidates[0]]]
+        if len(duplicates) > 1:
             raise UserError(
-                f"{shown} has {len(twins)} columns named {names[found[0]].strip()!r} (columns "
-                f"{', '.join(str(place + 1) for place in twins)}); choose the {role}'s by its "
-                f"place, like --{role}-column {twins[0] + 1}."
+                f"{source} has {len(duplicates)} columns named {names[candidates[0]].strip()!r} "
+                f"(columns {', '.join(str(index + 1) for index in duplicates)}); choose the "
+                f"{role}'s by its place, like --{role}-column {duplicates[0] + 1}."
             )
-        places[role] = found[0]
+        indices[role] = candidates[0]
         if role == "time":
-            found = _date_and_clock(choice, found, rows)
-        if others := found[1:]:
+            candidates = _combine_date_and_clock(choice, candidates, rows)
+        if alternatives := candidates[1:]:
             choice.notes.append(
-                f"{', '.join(repr(names[place].strip()) for place in others)} could be the {role} "
-                f"as well; --{role}-column chooses"
+                f"{', '.join(repr(names[index].strip()) for index in alternatives)} could be the "
+                f"{role} as well; --{role}-column chooses"
             )
-    _require_user_and_item(shown, names, choice)
-    _refuse_twice(shown, names, places)
+    _require_user_and_item(source, names, choice)
+    _refuse_duplicates(source, names, indices)
     return choice
 
 
-def choose_by_place(
-    shown: Path, rows: Sequence[Sequence[str]], columns: Columns, fields: int
+def choose_by_position(
+    source: Path, rows: Sequence[Sequence[str]], columns: Columns, fields: int
 ) -> ColumnChoice:
     """Choose columns of a table without a header: as given, or user, item, then by the values.
 
     Raises:
         UserError: the values do not tell, or a place lies outside the table.
     """
-    given = columns.given()
-    places: dict[Role, int] = {}
-    for role, asked in given.items():
-        if asked == ABSENT:
+    requested = columns.requested()
+    indices: dict[Role, int] = {}
+    for role, column in requested.items():
+        if column == ABSENT:
             continue
-        if not asked.isdecimal() or not 1 <= int(asked) <= fields:
+        if not column.isdecimal() or not 1 <= int(column) <= fields:
             raise UserError(
-                f"{shown} has no header (its first row reads like the others), so columns are "
-                f"given by place, 1 to {fields}, but --{role}-column is {asked!r}."
+                f"{source} has no header (its first row reads like the others), so columns are "
+                f"given by place, 1 to {fields}, but --{role}-column is {column!r}."
             )
-        places[role] = int(asked) - 1
-    choice = ColumnChoice(places)
-    _refuse_twice(shown, [f"column {place + 1}" for place in range(fields)], places)
-    if "user" in places or "item" in places:
-        _require_user_and_item(shown, [f"column {n + 1}" for n in range(fields)], choice)
+        indices[role] = int(column) - 1
+    choice = ColumnChoice(indices)
+    _refuse_duplicates(source, [f"column {index + 1}" for index in range(fields)], indices)
+    if "user" in indices or "item" in indices:
+        _require_user_and_item(source, [f"column {n + 1}" for n in range(fields)], choice)
         return choice
     if fields > 4:
         raise UserError(
-            f"{shown} has no header and {fields} columns; give their places, like --user-column 1 "
+            f"{source} has no header and {fields} columns; give their places, like --user-column 1 "
             "--item-column 2, or add a header."
         )
-    places |= {"user": 0, "item": 1}
-    for place in range(2, fields):
-        if place not in places.values():
-            _choose_by_values(shown, rows, place, fields, choice, given)
+    indices |= {"user": 0, "item": 1}
+    for index in range(2, fields):
+        if index not in indices.values():
+            _choose_by_values(source, rows, index, fields, choice, requested)
     return choice
 
 
 def _choose_by_values(
-    shown: Path,
+    source: Path,
     rows: Sequence[Sequence[str]],
-    place: int,
+    index: int,
     fields: int,
     choice: ColumnChoice,
-    given: dict[Role, str],
+    requested: dict[Role, str],
 ) -> None:
     """Take the third or fourth column as rating or time, by its values."""
-    cells = [row[place] for row in rows if len(row) > place]
-    free = {role for role in ("rating", "time") if role not in {*choice.places, *given}}
-    counts = counts_rows([(row[0], row[place]) for row in rows if len(row) > place])
-    could: Role | None = None
+    cells = [row[index] for row in rows if len(row) > index]
+    free = {role for role in ("rating", "time") if role not in {*choice.indices, *requested}}
+    counts = counts_rows([(row[0], row[index]) for row in rows if len(row) > index])
+    inferred: Role | None = None
     if "time" in free and looks_like_time(cells):
-        could = "time"
+        inferred = "time"
     elif "rating" in free and looks_like_rating(cells) and not counts:
-        could = "rating"
-    elif "time" in free and choice.places.get("rating") == 2 and is_number_column(cells):
-        could = "time"  # the usual four: user, item, rating, time
-    if could is None:
-        if {"rating", "time"} <= set(given):
+        inferred = "rating"
+    elif "time" in free and choice.indices.get("rating") == 2 and is_number_column(cells):
+        inferred = "time"  # the usual four: user, item, rating, time
+    if inferred is None:
+        if {"rating", "time"} <= set(requested):
             return
         raise UserError(
-            f"{shown} has no header, and its column {place + 1} ({', '.join(cells[:3])}, ...) may "
-            f"be a rating, a time or neither; say --rating-column {place + 1}, --time-column "
-            f"{place + 1}, or both as none."
+            f"{source} has no header, and its column {index + 1} ({', '.join(cells[:3])}, ...) may "
+            f"be a rating, a time or neither; say --rating-column {index + 1}, --time-column "
+            f"{index + 1}, or both as none."
         )
-    choice.places[could] = place
+    choice.indices[inferred] = index
 
 
-def _find(shown: Path, names: Sequence[str], asked: str, role: Role) -> int:
+def _find_column(source: Path, names: Sequence[str], requested: str, role: Role) -> int:
     stripped = [name.strip().strip('"') for name in names]
-    exact = [place for place, name in enumerate(stripped) if name == asked]
-    alike = exact or [
-        place for place, name in enumerate(names) if plain_name(name) == plain_name(asked)
+    exact = [index for index, name in enumerate(stripped) if name == requested]
+    matches = exact or [
+        index for index, name in enumerate(names) if plain_name(name) == plain_name(requested)
     ]
-    if len(alike) > 1:
+    if len(matches) > 1:
         raise UserError(
-            f"{shown} has {len(alike)} columns named {asked!r}; give the place instead, like "
-            f"--{role}-column {alike[0] + 1}."
+            f"{source} has {len(matches)} columns named {requested!r}; give the place instead, "
+            f"like --{role}-column {matches[0] + 1}."
         )
-    if alike:
-        return alike[0]
-    if asked.isdecimal() and 1 <= int(asked) <= len(names):
-        return int(asked) - 1
+    if matches:
+        return matches[0]
+    if requested.isdecimal() and 1 <= int(requested) <= len(names):
+        return int(requested) - 1
     raise UserError(
-        f"{shown} has no column {asked!r}{did_you_mean(asked, stripped)}; it has "
+        f"{source} has no column {requested!r}{did_you_mean(requested, stripped)}; it has "
         f"{', '.join(stripped)[:300]}."
     )
 
 
-def _date_and_clock(
-    choice: ColumnChoice, found: list[int], rows: Sequence[Sequence[str]]
+def _combine_date_and_clock(
+    choice: ColumnChoice, candidates: list[int], rows: Sequence[Sequence[str]]
 ) -> list[int]:
     """Put a date's column and a time of day's together; return the candidates that are left."""
-    cells = {place: [row[place] for row in rows if len(row) > place] for place in found}
-    dates = [place for place in found if is_date_column(cells[place])]
-    clocks = [place for place in found if is_clock_column(cells[place])]
+    cells = {index: [row[index] for row in rows if len(row) > index] for index in candidates}
+    dates = [index for index in candidates if is_date_column(cells[index])]
+    clocks = [index for index in candidates if is_clock_column(cells[index])]
     if not dates or not clocks:
-        return found
-    choice.places["time"], choice.clock = dates[0], clocks[0]
-    return [dates[0], *(place for place in found if place not in (dates[0], clocks[0]))]
+        return candidates
+    choice.indices["time"], choice.clock = dates[0], clocks[0]
+    return [dates[0], *(index for index in candidates if index not in (dates[0], clocks[0]))]
 
 
-def _require_user_and_item(shown: Path, names: Sequence[str], choice: ColumnChoice) -> None:
+def _require_user_and_item(source: Path, names: Sequence[str], choice: ColumnChoice) -> None:
     for role in ("user", "item"):
-        if role not in choice.places:
+        if role not in choice.indices:
             raise UserError(
-                f"{shown} must have a column of {role}s, but none of "
+                f"{source} must have a column of {role}s, but none of "
                 f"{', '.join(name.strip() for name in names)[:200]} is known as one; name it with "
                 f"--{role}-column."
             )
 
 
-def _refuse_twice(shown: Path, names: Sequence[str], places: dict[Role, int]) -> None:
-    for role, place in places.items():
-        for other, same in places.items():
-            if role != other and place == same:
+def _refuse_duplicates(source: Path, names: Sequence[str], indices: dict[Role, int]) -> None:
+    for role, index in indices.items():
+        for other_role, other_index in indices.items():
+            if role != other_role and index == other_index:
                 raise UserError(
-                    f"{shown} has one column {names[place].strip()!r}, but it was given as {role} "
-                    f"and as {other}; choose another for one of the two."
+                    f"{source} has one column {names[index].strip()!r}, but it was given as {role} "
+                    f"and as {other_role}; choose another for one of the two."
                 )

@@ -13,12 +13,12 @@ from diffrec.preparation.reading.options import ReadOptions
 from diffrec.preparation.reading.plain_text import PlainFile
 from diffrec.preparation.reading.values import is_number_column, looks_like_time
 
-WORDS = " "
+BLANKS = " "
 """Stands for cells between runs of blanks and tabs."""
 
 COLONS = "::"
-_CANDIDATES = (COLONS, "\t", ",", ";", "|", WORDS)
-_SEQUENCE_CANDIDATES = (WORDS, "\t", ",")
+_CANDIDATES = (COLONS, "\t", ",", ";", "|", BLANKS)
+_SEQUENCE_CANDIDATES = (BLANKS, "\t", ",")
 _COMMENT_MARKS = ("#", "%", "//")
 _SAMPLE_BYTES = 1 << 20
 _SAMPLE_LINES = 1000
@@ -72,31 +72,33 @@ def find_dialect(file: PlainFile, options: ReadOptions) -> Dialect:
         UserError: there is no row, or no separator makes columns of the lines.
     """
     lines, _ = read_sample(file.path)
-    body, blank, comments, declared = _without_preamble(lines, options)
+    body, blank, comments, declared = _split_preamble(lines, options)
     if not body:
-        raise UserError(f"{file.shown} must hold rows of ratings or events, but it holds none.")
+        raise UserError(f"{file.source} must hold rows of ratings or events, but it holds none.")
     separator = options.separator or declared
-    separator = {"\\t": "\t", "tab": "\t", "space": WORDS}.get(separator or "", separator)
-    table = options.format != "sequences"
+    separator = {"\\t": "\t", "tab": "\t", "space": BLANKS}.get(separator or "", separator)
+    is_table = options.format != "sequences"
     if separator is None:
         separator, is_regular = _find_separator(body, options)
-        if options.format == "auto" and is_regular and separator == WORDS:
-            table = not _is_adjacency(body, options)
+        if options.format == "auto" and is_regular and separator == BLANKS:
+            is_table = not _is_adjacency(body, options)
         elif options.format == "auto" and not is_regular:
-            found = next((s for s in _SEQUENCE_CANDIDATES if _are_sequences(body, s)), None)
-            table, separator = found is None, found or separator
-    separator = _require_separator(file.shown, separator)
-    if not table:
+            sequence_separator = next(
+                (s for s in _SEQUENCE_CANDIDATES if _are_sequences(body, s)), None
+            )
+            is_table, separator = sequence_separator is None, sequence_separator or separator
+    separator = _require_separator(file.source, separator)
+    if not is_table:
         rows = tuple(tuple(row) for row in cut(body[:200], separator, quotes=False))
         return Dialect(
             "sequences", separator, None, 0, rows, blank, len(comments), 0, options.skip_lines
         )
-    return _with_header(file.shown, body, separator, (blank, comments), options)
+    return _table_dialect(file.source, body, separator, (blank, comments), options)
 
 
 def cut(lines: Sequence[str], separator: str, *, quotes: bool) -> list[list[str]]:
     """Return the cells of each row, without blanks at their ends; blank lines are left out."""
-    if separator == WORDS:
+    if separator == BLANKS:
         return [line.split() for line in lines if line.strip()]
     if len(separator) > 1:
         rows = [line.split(separator) for line in lines if line.strip()]
@@ -114,57 +116,57 @@ def cut(lines: Sequence[str], separator: str, *, quotes: bool) -> list[list[str]
     return [[cell.strip() for cell in row] for row in rows]
 
 
-def _without_preamble(
+def _split_preamble(
     lines: Sequence[str], options: ReadOptions
 ) -> tuple[list[str], int, list[str], str | None]:
     """Return the lines from the header on, the blank and comment lines before, `sep=`'s value."""
     start, blank, comments, declared = options.skip_lines, 0, [], None
-    rest = list(lines[start:])
-    while rest:
-        line = rest[0].strip()
+    remaining = list(lines[start:])
+    while remaining:
+        line = remaining[0].strip()
         if not line:
             blank += 1
         elif line.lower().startswith("sep=") and len(line) <= 6 and declared is None:
             declared = line[4:] or ","
             comments.append("")
-        elif line.startswith(_COMMENT_MARKS) and not _is_data(rest, line):
+        elif line.startswith(_COMMENT_MARKS) and not _is_data(remaining, line):
             comments.append(line)
         else:
             break
-        rest.pop(0)
-    return rest, blank, comments, declared
+        remaining.pop(0)
+    return remaining, blank, comments, declared
 
 
-def _is_data(rest: Sequence[str], line: str) -> bool:
+def _is_data(lines: Sequence[str], first: str) -> bool:
     """Return whether later lines begin with the same mark in between others: ids do."""
-    mark = next(mark for mark in _COMMENT_MARKS if line.startswith(mark))
-    marked = [text.startswith(mark) for text in rest]
-    after = marked.index(False) if False in marked else len(marked)
-    return any(marked[after:]) or after == len(marked)
+    mark = next(mark for mark in _COMMENT_MARKS if first.startswith(mark))
+    is_marked = [text.startswith(mark) for text in lines]
+    after = is_marked.index(False) if False in is_marked else len(is_marked)
+    return any(is_marked[after:]) or after == len(is_marked)
 
 
 def _find_separator(body: Sequence[str], options: ReadOptions) -> tuple[str | None, bool]:
     """Return the separator that cuts the lines most evenly, and whether it does so at all."""
-    best: tuple[float, int, int] | None = None
-    chosen = None
+    best_score: tuple[float, int, int] | None = None
+    best_separator = None
     for rank, separator in enumerate(_CANDIDATES):
         rows = cut(body[:200], separator, quotes=options.quotes is not False)
         counts = Counter(len(row) for row in rows[1:] or rows)
-        fields, times = counts.most_common(1)[0] if counts else (0, 0)
+        fields, frequency = counts.most_common(1)[0] if counts else (0, 0)
         if fields < 2:
             continue
-        share = times / counts.total()
+        share = frequency / counts.total()
         is_regular = share >= _REGULAR
-        named = has_known_names(rows[0]) and len(rows[0]) > 1
+        is_named = has_known_names(rows[0]) and len(rows[0]) > 1
         # Words come last: titles and dates hold blanks as well.
         score = (
-            is_regular + named + share * (not is_regular),
-            (fields if separator != WORDS else 0),
+            is_regular + is_named + share * (not is_regular),
+            (fields if separator != BLANKS else 0),
             -rank,
         )
-        if best is None or score > best:
-            best, chosen = score, separator
-    return chosen, best is not None and best[0] >= 1
+        if best_score is None or score > best_score:
+            best_score, best_separator = score, separator
+    return best_separator, best_score is not None and best_score[0] >= 1
 
 
 def _are_sequences(body: Sequence[str], separator: str) -> bool:
@@ -181,21 +183,21 @@ def _are_sequences(body: Sequence[str], separator: str) -> bool:
 
 def _is_adjacency(body: Sequence[str], options: ReadOptions) -> bool:
     """Return whether lines of equal length are nevertheless a user and then items."""
-    rows = cut(body, WORDS, quotes=False)
+    rows = cut(body, BLANKS, quotes=False)
     return (
         len(rows[0]) > len(KNOWN_NAMES)
-        and not options.columns.given()
+        and not options.columns.requested()
         and not has_known_names(rows[0])
-        and _are_sequences(body, WORDS)
+        and _are_sequences(body, BLANKS)
         and all(len(set(row[1:])) == len(row) - 1 for row in rows)
         and not any(looks_like_time(column) for column in zip(*rows, strict=False))
     )
 
 
-def _require_separator(shown: Path, separator: str | None) -> str:
+def _require_separator(source: Path, separator: str | None) -> str:
     if separator is None:
         raise UserError(
-            f"{shown} must have columns, but no separator (tab, comma, semicolon, |, ::, blank) "
+            f"{source} must have columns, but no separator (tab, comma, semicolon, |, ::, blank) "
             "cuts its lines in two; give --separator."
         )
     if len(separator) > 1 and separator != COLONS:
@@ -208,8 +210,8 @@ def _require_separator(shown: Path, separator: str | None) -> str:
     return separator
 
 
-def _with_header(
-    shown: Path,
+def _table_dialect(
+    source: Path,
     body: Sequence[str],
     separator: str,
     before: tuple[int, list[str]],
@@ -220,18 +222,18 @@ def _with_header(
     counts = Counter(len(row) for row in rows[1:] or rows)
     fields = counts.most_common(1)[0][0]
     header, header_lines, notes = None, 0, []
-    marked = comments[-1].lstrip("#%/ ") if comments else ""
-    if marked and not has_known_names(rows[0]):
-        (named,) = cut([marked], separator, quotes=True) or [[]]
-        if len(named) == fields and has_known_names(named):
-            header = named
+    comment = comments[-1].lstrip("#%/ ") if comments else ""
+    if comment and not has_known_names(rows[0]):
+        (cells,) = cut([comment], separator, quotes=True) or [[]]
+        if len(cells) == fields and has_known_names(cells):
+            header = cells
             notes.append("the header is the comment before the rows")
     if header is None and _is_header(rows, fields, options):
         header, header_lines = rows.pop(0), 1
         first_blank = next((n for n, line in enumerate(body[1:]) if line.strip()), 0)
         blank += first_blank
     if header is not None:
-        header = _fitted(shown, header, rows, fields, notes)
+        header = _complete_header(source, header, rows, fields, notes)
     return Dialect(
         "table",
         separator,
@@ -248,23 +250,23 @@ def _with_header(
 
 def _is_header(rows: Sequence[Sequence[str]], fields: int, options: ReadOptions) -> bool:
     """Return whether the first row names the columns; one that reads like the others does not."""
-    first, others = rows[0], rows[1:]
-    names = [name for name in options.columns.given().values() if not name.isdecimal()]
+    first, later_rows = rows[0], rows[1:]
+    names = [name for name in options.columns.requested().values() if not name.isdecimal()]
     if has_known_names(first) or any(name in first for name in names):
         return True
-    for place in range(min(fields, len(first))):
-        cells = [row[place] for row in others if len(row) > place]
-        if not first[place]:
+    for column in range(min(fields, len(first))):
+        cells = [row[column] for row in later_rows if len(row) > column]
+        if not first[column]:
             continue
-        if is_number_column(cells) and not is_number_column([first[place]]):
+        if is_number_column(cells) and not is_number_column([first[column]]):
             return True
-        if looks_like_time(cells) and not looks_like_time([first[place]]):
+        if looks_like_time(cells) and not looks_like_time([first[column]]):
             return True
     return False
 
 
-def _fitted(
-    shown: Path,
+def _complete_header(
+    source: Path,
     header: list[str],
     rows: Sequence[Sequence[str]],
     fields: int,
@@ -273,16 +275,16 @@ def _fitted(
     """Return a name for every field: R leaves out the row names', some add a last separator."""
     if len(header) == fields:
         return header
-    full = [row for row in rows if len(row) == fields]
+    complete_rows = [row for row in rows if len(row) == fields]
     if len(header) == fields - 1:
-        if all(row[-1] == "" for row in full):
+        if all(row[-1] == "" for row in complete_rows):
             notes.append("each row ends in an empty cell without a name")
             return [*header, ""]
-        numbers = [row[0] for row in full]
-        if numbers == [str(n) for n in range(1, len(full) + 1)]:
+        numbers = [row[0] for row in complete_rows]
+        if numbers == [str(n) for n in range(1, len(complete_rows) + 1)]:
             notes.append("the first column has no name: row numbers, as R writes them")
             return ["", *header]
     raise UserError(
-        f"{shown} must have a name for every column, but its header has {len(header)} and its rows "
-        f"have {fields} fields; mend the header, or skip lines before it with --skip-lines."
+        f"{source} must have a name for every column, but its header has {len(header)} and its "
+        f"rows have {fields} fields; mend the header, or skip lines before it with --skip-lines."
     )

@@ -54,24 +54,24 @@ def find_files(path: Path) -> list[tuple[str | None, list[Path]]]:
 
 def _split_files(path: Path, files: Sequence[Path]) -> list[tuple[str | None, list[Path]]]:
     """Return the train, valid and test files, if there are a train and a test file."""
-    found: dict[str, list[Path]] = {part: [] for part in _PART_WORDS}
+    files_by_part: dict[str, list[Path]] = {part: [] for part in _PART_WORDS}
     for file in files:
         words = re.split(r"[._\- ]+", file.name.lower())
         for part, names in _PART_WORDS.items():
             if any(word in names for word in words):
-                found[part].append(file)
+                files_by_part[part].append(file)
                 break
-    if not found["train"] or not found["test"]:
+    if not files_by_part["train"] or not files_by_part["test"]:
         return []
-    for part, named in found.items():
-        if len(named) > 1:
+    for part, part_files in files_by_part.items():
+        if len(part_files) > 1:
             raise UserError(
-                f"{path} must have one {part} file, but has {', '.join(f.name for f in named)}; "
-                "leave one there."
+                f"{path} must have one {part} file, but has "
+                f"{', '.join(f.name for f in part_files)}; leave one there."
             )
-    return [(part, named) for part, named in found.items() if named]
+    return [(part, part_files) for part, part_files in files_by_part.items() if part_files]
 
 
 def _is_parquet(file: Path) -> bool:
-    with file.open("rb") as opened:
-        return opened.read(4) == b"PAR1"
+    with file.open("rb") as stream:
+        return stream.read(4) == b"PAR1"

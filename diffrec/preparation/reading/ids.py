@@ -26,13 +26,13 @@ class NumberedIds:
     notes: list[str] = field(default_factory=list)
 
 
-def number_ids(cells: pl.Series, kind: str, where: str) -> NumberedIds:
+def number_ids(cells: pl.Series, kind: str, source: str) -> NumberedIds:
     """Return the ids of a column.
 
     Args:
         cells: categorical; null where the cell is empty.
         kind: `user` or `item`, for messages.
-        where: the source, for messages.
+        source: the source, for messages.
 
     Raises:
         UserError: the ids are fractions.
@@ -41,8 +41,8 @@ def number_ids(cells: pl.Series, kind: str, where: str) -> NumberedIds:
     distinct = cells.unique().drop_nulls()
     names = distinct.cast(pl.String)
     notes: list[str] = []
-    names = _without_blanks(names, kind, notes)
-    names = _without_zeros(names, kind, where, notes)
+    names = _strip_blanks(names, kind, notes)
+    names = _strip_zero_fractions(names, kind, source, notes)
     filled = names.filter(names != "")
     ids = filled.unique().sort()
     if len(ids) and filled.str.contains(_WHOLE).all():
@@ -61,18 +61,20 @@ def number_ids(cells: pl.Series, kind: str, where: str) -> NumberedIds:
     return NumberedIds(_id_array(ids), numbers, notes)
 
 
-def _without_blanks(names: pl.Series, kind: str, notes: list[str]) -> pl.Series:
+def _strip_blanks(names: pl.Series, kind: str, notes: list[str]) -> pl.Series:
     stripped = names.str.strip_chars()
-    changed = int((stripped != names).sum())
-    if not changed:
+    num_changed = int((stripped != names).sum())
+    if not num_changed:
         return names
-    merged = names.n_unique() - stripped.n_unique()
-    same = f"; {merged} became the same as another" if merged else ""
-    notes.append(f"{changed} {kind} ids had blanks at their ends, which were taken off{same}")
+    num_merged = names.n_unique() - stripped.n_unique()
+    collisions = f"; {num_merged} became the same as another" if num_merged else ""
+    notes.append(
+        f"{num_changed} {kind} ids had blanks at their ends, which were taken off{collisions}"
+    )
     return stripped
 
 
-def _without_zeros(names: pl.Series, kind: str, where: str, notes: list[str]) -> pl.Series:
+def _strip_zero_fractions(names: pl.Series, kind: str, source: str, notes: list[str]) -> pl.Series:
     """Return 12 for 12.0, where all ids are whole numbers written so, as pandas does."""
     with_zeros = names.str.contains(_WITH_ZEROS)
     filled = names != ""
@@ -80,28 +82,28 @@ def _without_zeros(names: pl.Series, kind: str, where: str, notes: list[str]) ->
         fractions = names.filter(filled & names.str.contains(r"\.0*[1-9]"))
         if len(fractions):
             raise UserError(
-                f"The {kind} ids of {where} must be names or whole numbers, but are fractions "
+                f"The {kind} ids of {source} must be names or whole numbers, but are fractions "
                 f"({fractions[0]}); name the right column."
             )
     if not with_zeros.any() or not (with_zeros | names.str.contains(_WHOLE) | ~filled).all():
         return names
-    whole = names.str.replace(r"\.0+$", "")
-    merged = names.n_unique() - whole.n_unique()
-    same = f"; {merged} became the same as another" if merged else ""
+    integers = names.str.replace(r"\.0+$", "")
+    num_merged = names.n_unique() - integers.n_unique()
+    collisions = f"; {num_merged} became the same as another" if num_merged else ""
     example = names.filter(with_zeros).sort()[0]
     notes.append(
         f"{int(with_zeros.sum())} {kind} ids are whole numbers written with a fraction ({example}, "
         f"as pandas does where cells are missing) and became {example.partition('.')[0]} and so on"
-        f"{same}"
+        f"{collisions}"
     )
-    return whole
+    return integers
 
 
 def _note_missing(ids: pl.Series, numbers: np.ndarray, kind: str, notes: list[str]) -> None:
     if ids.dtype != pl.String:
         return
-    suspect = np.flatnonzero(ids.str.to_lowercase().is_in(_MISSING).to_numpy())
-    for number in suspect.tolist():
+    suspects = np.flatnonzero(ids.str.to_lowercase().is_in(_MISSING).to_numpy())
+    for number in suspects.tolist():
         rows = int(np.count_nonzero(numbers == number))
         notes.append(f"{rows} rows have the {kind} id {ids[number]!r}: a missing one?")
 

@@ -17,7 +17,7 @@ from diffrec.errors import UserError
 from diffrec.preparation.reading.columns import ColumnChoice, choose_by_name
 from diffrec.preparation.reading.dialect import Dialect, read_sample
 from diffrec.preparation.reading.options import Columns, ReadOptions, Role
-from diffrec.preparation.reading.plain_text import CELL_END, PlainFile
+from diffrec.preparation.reading.plain_text import UNIT_SEPARATOR, PlainFile
 from diffrec.preparation.reading.sequences import sequence_table
 from diffrec.preparation.reading.table import Table
 from diffrec.preparation.reading.text_table import text_table
@@ -42,17 +42,19 @@ def json_table(file: PlainFile, folder: Path, options: ReadOptions) -> Table:
     """
     records, notes = _records(file)
     if isinstance(records, dict):
-        lines = (CELL_END.join((user, *items)) for user, items in records.items())
+        lines = (UNIT_SEPARATOR.join((user, *items)) for user, items in records.items())
         target = folder / "sequences.plain"
         with target.open("w", encoding="utf-8", newline="\n") as out:
             out.writelines(line.replace("\n", " ") + "\n" for line in lines)
-        found = sequence_table(replace(file, path=target), CELL_END, folder, 0)
-        return replace(found, format="JSON, users with their items", notes=[*found.notes, *notes])
+        sequences = sequence_table(replace(file, path=target), UNIT_SEPARATOR, folder, 0)
+        return replace(
+            sequences, format="JSON, users with their items", notes=[*sequences.notes, *notes]
+        )
     first = list(islice(records(), _SAMPLED))
     names = list(dict.fromkeys(name for _, record in first for name in record))
     rows = [[_text(record.get(name)) for name in names] for _, record in first]
-    choice = choose_by_name(file.shown, names, options.columns, rows)
-    places = list(choice.places.values()) + ([] if choice.clock is None else [choice.clock])
+    choice = choose_by_name(file.source, names, options.columns, rows)
+    indices = list(choice.indices.values()) + ([] if choice.clock is None else [choice.clock])
     target, count = folder / "records.plain", 0
     with target.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out, lineterminator="\n")
@@ -60,31 +62,33 @@ def json_table(file: PlainFile, folder: Path, options: ReadOptions) -> Table:
             while count < line - 1:
                 out.write("\n")
                 count += 1
-            writer.writerow(_cells(file.shown, record, line, [names[place] for place in places]))
+            writer.writerow(_cells(file.source, record, line, [names[index] for index in indices]))
             count += 1
-    table = _as_text(replace(file, path=target), folder, options, choice, rows, places, count)
-    table.names = {role: names[place] for role, place in choice.places.items()}
+    table = _to_text_table(
+        replace(file, path=target), folder, options, choice, rows, indices, count
+    )
+    table.names = {role: names[index] for role, index in choice.indices.items()}
     if choice.clock is not None:
         table.names["time"] += f" and {names[choice.clock]}"
-    table.unused = tuple(name for place, name in enumerate(names) if place not in places)
+    table.unused = tuple(name for index, name in enumerate(names) if index not in indices)
     table.notes += [*choice.notes, *notes]
     return table
 
 
-def _as_text(
+def _to_text_table(
     file: PlainFile,
     folder: Path,
     options: ReadOptions,
     choice: ColumnChoice,
     rows: Sequence[Sequence[str]],
-    places: Sequence[int],
+    indices: Sequence[int],
     count: int,
 ) -> Table:
-    roles: list[Role] = list(choice.places)
+    roles: list[Role] = list(choice.indices)
     header = (*roles, "clock") if choice.clock is not None else tuple(roles)
     clock = {"time": "time"} if choice.clock is None and "time" in roles else {}
-    cells = tuple(tuple(row[place] for place in places) for row in rows)
-    dialect = Dialect("table", ",", header, len(places), cells, 0, 0, 0, 0)
+    cells = tuple(tuple(row[index] for index in indices) for row in rows)
+    dialect = Dialect("table", ",", header, len(indices), cells, 0, 0, 0, 0)
     plain = replace(options, columns=Columns(**clock), quotes=True, drop_bad_rows=False)
     if choice.clock is not None:
         dialect = replace(dialect, header=(*(r if r != "time" else "date" for r in roles), "time"))
@@ -102,61 +106,61 @@ def _records(
     """Return a function that yields (line, record), or each user's items; and what to say."""
     lines, is_whole = read_sample(file.path)
     first = next(line for line in lines if line.strip())
-    read, notes = _loads, []
-    value = _tried(_loads, first)
-    if value is None and (value := _tried(_literal, first)) is not None:
-        read, notes = _literal, ["records are written as Python literals, not JSON"]
+    parse, notes = _loads, []
+    value = _parse_or_none(_loads, first)
+    if value is None and (value := _parse_or_none(_literal, first)) is not None:
+        parse, notes = _literal, ["records are written as Python literals, not JSON"]
     filled = sum(1 for line in lines if line.strip())
     is_one = is_whole and filled == 1
     if isinstance(value, dict) and not (is_one and _is_sequences(value)):
-        return lambda: _by_line(file, read), notes
+        return lambda: _records_by_line(file, parse), notes
     if filled > 1 and value is not None and not isinstance(value, list):
-        raise UserError(f"{file.shown} must hold JSON records, but its first line is none.")
+        raise UserError(f"{file.source} must hold JSON records, but its first line is none.")
     try:
-        whole = _loads(file.path.read_text(encoding="utf-8-sig"))
+        document = _loads(file.path.read_text(encoding="utf-8-sig"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(
-            f"{file.shown} begins like JSON, but is neither a record a line nor JSON as a whole "
+            f"{file.source} begins like JSON, but is neither a record a line nor JSON as a whole "
             f"({error}); write a record a line."
         ) from error
-    if isinstance(whole, dict) and _is_sequences(whole):
-        return {user: list(_flat(items)) for user, items in whole.items()}, notes
-    if not isinstance(whole, list) or not all(isinstance(record, dict) for record in whole):
+    if isinstance(document, dict) and _is_sequences(document):
+        return {user: list(_flatten(items)) for user, items in document.items()}, notes
+    if not isinstance(document, list) or not all(isinstance(record, dict) for record in document):
         raise UserError(
-            f"{file.shown} must hold JSON records (a record a line, or an array of them), but "
+            f"{file.source} must hold JSON records (a record a line, or an array of them), but "
             "holds other JSON; write a record a line."
         )
-    return lambda: iter(enumerate(whole, start=1)), [
+    return lambda: iter(enumerate(document, start=1)), [
         *notes,
         "an array; lines are counted as records",
     ]
 
 
-def _by_line(file: PlainFile, read: Callable[[str], Any]) -> Iterator[tuple[int, Record]]:
+def _records_by_line(file: PlainFile, parse: Callable[[str], Any]) -> Iterator[tuple[int, Record]]:
     with file.path.open(encoding="utf-8-sig", errors="strict", newline="\n") as lines:
         try:
             for number, line in enumerate(lines, start=1):
                 if not line.strip():
                     continue
-                record = _tried(read, line)
+                record = _parse_or_none(parse, line)
                 if not isinstance(record, dict):
                     raise UserError(
-                        f"{file.shown} must hold a JSON record in every line, but line {number} is "
-                        f"none ({line.strip()[:60]!r}); mend or remove it."
+                        f"{file.source} must hold a JSON record in every line, but line {number} "
+                        f"is none ({line.strip()[:60]!r}); mend or remove it."
                     )
                 yield number, record
         except UnicodeDecodeError as error:
             raise UserError(
-                f"{file.shown} must be text in UTF-8, but is not ({error}); give its --encoding."
+                f"{file.source} must be text in UTF-8, but is not ({error}); give its --encoding."
             ) from error
 
 
-def _cells(shown: Path, record: Record, line: int, names: Sequence[str]) -> list[str]:
+def _cells(source: Path, record: Record, line: int, names: Sequence[str]) -> list[str]:
     for name in names:
         if isinstance(record.get(name), (dict, list)):
             raise UserError(
-                f"{shown} must have plain values, but {name!r} in line {line} is nested; write its "
-                "parts as columns of their own."
+                f"{source} must have plain values, but {name!r} in line {line} is nested; write "
+                "its parts as columns of their own."
             )
     return [_text(record.get(name)) for name in names]
 
@@ -169,9 +173,9 @@ def _literal(text: str) -> Any:
     return ast.literal_eval(text.strip())
 
 
-def _tried(read: Callable[[str], Any], text: str) -> Any:
+def _parse_or_none(parse: Callable[[str], Any], text: str) -> Any:
     try:
-        return read(text)
+        return parse(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
 
@@ -180,10 +184,10 @@ def _is_sequences(value: Any) -> bool:
     return bool(value) and all(isinstance(items, list) for items in value.values())
 
 
-def _flat(items: Sequence[Any]) -> Iterator[str]:
+def _flatten(items: Sequence[Any]) -> Iterator[str]:
     for item in items:
         if isinstance(item, list):
-            yield from _flat(item)
+            yield from _flatten(item)
         else:
             yield _text(item)
 

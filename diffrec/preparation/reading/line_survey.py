@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from diffrec.preparation.reading.plain_text import whole_lines
+from diffrec.preparation.reading.plain_text import line_blocks
 
 _NEWLINE, _RETURN, _QUOTE = b'\n\r"'
 _LONGEST_CELL = 1 << 26
@@ -76,33 +76,37 @@ def survey_lines(
         quotes: whether `"` encloses cells.
     """
     survey = LineSurvey()
-    offset, line, rest = start, first_line, b""
-    for block in _with_last_feed(path, start):
+    offset, line, pending = start, first_line, b""
+    for block in _blocks_with_final_feed(path, start):
         if survey.not_utf8 is None and not block.isascii():
-            survey.not_utf8 = _first_not_utf8(block, line + rest.count(b"\n"))
-        whole, rest, inside = _cut(rest + block, quotes)
-        if len(rest) > _LONGEST_CELL:
+            survey.not_utf8 = _first_not_utf8(block, line + pending.count(b"\n"))
+        rows, pending, inside = _split_after_last_row(pending + block, quotes)
+        if len(pending) > _LONGEST_CELL:
             break
-        if not whole:
+        if not rows:
             continue
-        data = np.frombuffer(whole, np.uint8)
-        found = _Block(data, offset, line, ord(separator), fields)
-        lines = _survey_plain(found, survey) if inside is None else _survey(found, inside, survey)
-        offset += len(whole)
+        data = np.frombuffer(rows, np.uint8)
+        row_block = _Block(data, offset, line, ord(separator), fields)
+        lines = (
+            _survey_unquoted(row_block, survey)
+            if inside is None
+            else _survey_quoted(row_block, inside, survey)
+        )
+        offset += len(rows)
         line += lines
-    if rest:
-        opening = rest[: rest.find(b'"')]  # all before it is closed
+    if pending:
+        opening = pending[: pending.find(b'"')]  # all before it is closed
         survey.stray.append(line + opening.count(b"\n"))
     survey.lines = line - first_line
     return survey
 
 
-def _with_last_feed(path: Path, start: int) -> Iterator[bytes]:
-    for block in whole_lines(path, start):
+def _blocks_with_final_feed(path: Path, start: int) -> Iterator[bytes]:
+    for block in line_blocks(path, start):
         yield block if block.endswith(b"\n") else block + b"\n"
 
 
-def _cut(block: bytes, quotes: bool) -> tuple[bytes, bytes, np.ndarray | None]:
+def _split_after_last_row(block: bytes, quotes: bool) -> tuple[bytes, bytes, np.ndarray | None]:
     """Return whole rows, what follows them, and which of their bytes lie inside quotes."""
     if not quotes or b'"' not in block:
         return block, b"", None
@@ -115,42 +119,42 @@ def _cut(block: bytes, quotes: bool) -> tuple[bytes, bytes, np.ndarray | None]:
     return block[:stop], block[stop:], inside[:stop]
 
 
-def _survey_plain(block: _Block, survey: LineSurvey) -> int:
+def _survey_unquoted(block: _Block, survey: LineSurvey) -> int:
     """Survey rows without quotes; return their lines."""
     is_mark = (block.data == block.separator) | (block.data == _NEWLINE)
     marks = block.data[is_mark]
-    rows, rest = divmod(len(marks), block.fields)
+    rows, remainder = divmod(len(marks), block.fields)
     table = marks[: rows * block.fields].reshape(rows, block.fields) == _NEWLINE
-    if rest == 0 and table[:, -1].all() and not table[:, :-1].any():
+    if remainder == 0 and table[:, -1].all() and not table[:, :-1].any():
         survey.rows += rows
         return rows
-    return _survey(block, np.zeros(len(block.data), dtype=bool), survey)
+    return _survey_quoted(block, np.zeros(len(block.data), dtype=bool), survey)
 
 
-def _survey(block: _Block, inside: np.ndarray, survey: LineSurvey) -> int:
+def _survey_quoted(block: _Block, inside: np.ndarray, survey: LineSurvey) -> int:
     """Survey rows of which some bytes lie inside quotes; return their lines."""
     newlines = np.flatnonzero(block.data == _NEWLINE)
     is_inner = inside[newlines]
     separators = np.flatnonzero(block.data == block.separator)
-    places = np.flatnonzero(block.data == _QUOTE)
-    if len(places):
+    quote_positions = np.flatnonzero(block.data == _QUOTE)
+    if len(quote_positions):
         survey.has_quotes = True
-        _check_quotes(block, places, inside, newlines, survey)
+        _check_quotes(block, quote_positions, inside, newlines, survey)
         begins_inside = np.concatenate(([False], is_inner[:-1]))
         quoted = separators[inside[separators]]
         counts = np.diff(np.searchsorted(quoted, newlines), prepend=0)
         row_like = np.flatnonzero(begins_inside & (counts >= block.fields - 1))
         survey.row_like += (block.line + row_like).tolist()
     ends = newlines[~is_inner]
-    found = 1 + np.diff(np.searchsorted(separators[~inside[separators]], ends), prepend=0)
+    num_fields = 1 + np.diff(np.searchsorted(separators[~inside[separators]], ends), prepend=0)
     starts = np.concatenate(([0], ends[:-1] + 1))
-    for row in np.flatnonzero(found != block.fields).tolist():
+    for row in np.flatnonzero(num_fields != block.fields).tolist():
         begin, end = int(starts[row]), int(ends[row])
-        if found[row] == 1 and not block.data[begin:end].tobytes().strip():
+        if num_fields[row] == 1 and not block.data[begin:end].tobytes().strip():
             survey.blank += 1
             continue
         line = block.line + int(np.searchsorted(newlines, begin))
-        survey.bad.append((line, int(found[row])))
+        survey.bad.append((line, int(num_fields[row])))
         survey.bad_spans.append((block.offset + begin, block.offset + end + 1))
     survey.rows += len(ends)
     survey.inside_quotes += int(np.count_nonzero(is_inner))
@@ -159,25 +163,25 @@ def _survey(block: _Block, inside: np.ndarray, survey: LineSurvey) -> int:
 
 def _check_quotes(
     block: _Block,
-    places: np.ndarray,
+    positions: np.ndarray,
     inside: np.ndarray,
     newlines: np.ndarray,
     survey: LineSurvey,
 ) -> None:
     """Find quotes that neither open at a cell's start nor close at a cell's end."""
     data, separator = block.data, bytes([block.separator])
-    opens = inside[places]
-    before = np.where(places > 0, data[places - 1], _NEWLINE)
-    after = data[np.minimum(places + 1, len(data) - 1)]
+    opens = inside[positions]
+    before = np.where(positions > 0, data[positions - 1], _NEWLINE)
+    after = data[np.minimum(positions + 1, len(data) - 1)]
     starts_cell = np.isin(before, (block.separator, _NEWLINE, _QUOTE))
     ends_cell = np.isin(after, (block.separator, _NEWLINE, _RETURN, _QUOTE))
-    for place in places[np.where(opens, ~starts_cell, ~ends_cell)].tolist():
-        line = block.line + int(np.searchsorted(newlines, place))
-        head = data[max(0, place - 64) : place].tobytes().rstrip(b" \t")
-        tail = data[place + 1 : place + 65].tobytes().lstrip(b" \t")
+    for position in positions[np.where(opens, ~starts_cell, ~ends_cell)].tolist():
+        line = block.line + int(np.searchsorted(newlines, position))
+        head = data[max(0, position - 64) : position].tobytes().rstrip(b" \t")
+        tail = data[position + 1 : position + 65].tobytes().lstrip(b" \t")
         is_padded = (
             head[-1:] in (separator, b"\n", b"")
-            if inside[place]
+            if inside[position]
             else (tail[:1] in (separator, b"\n", b"\r"))
         )
         (survey.padded if is_padded else survey.stray).append(line)
@@ -193,15 +197,15 @@ def _first_not_utf8(block: bytes, first_line: int) -> int | None:
 
 def find_line(path: Path, *, start: int, first_line: int, row: int, quotes: bool) -> int:
     """Return the line at which a row begins, counted from 0 over the rows a parser makes."""
-    rest, line, seen = b"", first_line, 0
-    for block in _with_last_feed(path, start):
-        whole, rest, inside = _cut(rest + block, quotes)
-        data = np.frombuffer(whole, np.uint8)
+    pending, line, num_rows = b"", first_line, 0
+    for block in _blocks_with_final_feed(path, start):
+        rows, pending, inside = _split_after_last_row(pending + block, quotes)
+        data = np.frombuffer(rows, np.uint8)
         newlines = np.flatnonzero(data == _NEWLINE)
         ends = newlines if inside is None else newlines[~inside[newlines]]
-        if row < seen + len(ends):
-            begin = 0 if row == seen else int(ends[row - seen - 1]) + 1
+        if row < num_rows + len(ends):
+            begin = 0 if row == num_rows else int(ends[row - num_rows - 1]) + 1
             return line + int(np.searchsorted(newlines, begin))
-        seen += len(ends)
+        num_rows += len(ends)
         line += len(newlines)
     return line

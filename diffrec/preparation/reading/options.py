@@ -31,7 +31,7 @@ class Columns:
                     "name it, or give its place."
                 )
 
-    def given(self) -> dict[Role, str]:
+    def requested(self) -> dict[Role, str]:
         """Return the roles that the caller named."""
         return {role: value for role in ROLES if (value := getattr(self, role)) is not None}
 

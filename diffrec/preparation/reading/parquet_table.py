@@ -16,7 +16,7 @@ _EXACT = 2**53
 """Largest whole number up to which float64 holds every one."""
 
 
-def parquet_table(shown: Path, files: Sequence[Path], options: ReadOptions) -> Table:
+def parquet_table(source: Path, files: Sequence[Path], options: ReadOptions) -> Table:
     """Return the table of one or more Parquet files with the same columns.
 
     Raises:
@@ -29,96 +29,96 @@ def parquet_table(shown: Path, files: Sequence[Path], options: ReadOptions) -> T
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
-            f"{shown} must be a Parquet file, but cannot be read as one ({reason}); fetch or write "
-            "it again."
+            f"{source} must be a Parquet file, but cannot be read as one ({reason}); fetch or "
+            "write it again."
         ) from error
     names = schema.names()
-    choice = choose_by_name(shown, names, options.columns)
-    chosen: dict[Role, str] = {role: names[place] for role, place in choice.places.items()}
+    choice = choose_by_name(source, names, options.columns)
+    names_by_role: dict[Role, str] = {role: names[index] for role, index in choice.indices.items()}
     table = Table(
-        shown,
-        frame.select(pl.col(name).alias(role) for role, name in chosen.items()),
-        chosen,
+        source,
+        frame.select(pl.col(name).alias(role) for role, name in names_by_role.items()),
+        names_by_role,
         lambda row: row + 1,
-        frozenset(role for role, name in chosen.items() if schema[name] == pl.String),
-        unused=tuple(name for name in names if name not in chosen.values()),
+        frozenset(role for role, name in names_by_role.items() if schema[name] == pl.String),
+        unused=tuple(name for name in names if name not in names_by_role.values()),
         notes=list(choice.notes),
         format="Parquet",
     )
     for role in ("user", "item"):
-        text = _id_text(shown, chosen[role], role, schema[chosen[role]])
+        text = _id_text(source, names_by_role[role], role, schema[names_by_role[role]])
         table.cells = table.cells.with_columns(text)
-    if "rating" in chosen:
-        _require_rating(shown, chosen["rating"], schema[chosen["rating"]])
-    if "time" in chosen:
-        table.time = _times(table, schema[chosen["time"]], options)
+    if "rating" in names_by_role:
+        _require_rating(source, names_by_role["rating"], schema[names_by_role["rating"]])
+    if "time" in names_by_role:
+        table.time = _times(table, schema[names_by_role["time"]], options)
     return table
 
 
-def _id_text(shown: Path, name: str, role: Role, kind: pl.DataType) -> pl.Expr:
+def _id_text(source: Path, name: str, role: Role, dtype: pl.DataType) -> pl.Expr:
     """Return the id as text."""
     column = pl.col(role)
-    if isinstance(kind, pl.String):
+    if isinstance(dtype, pl.String):
         return column
-    if kind.is_integer() or isinstance(kind, (pl.Categorical, pl.Enum)):
+    if dtype.is_integer() or isinstance(dtype, (pl.Categorical, pl.Enum)):
         return column.cast(pl.String)
-    if isinstance(kind, pl.Decimal) and kind.scale == 0:
+    if isinstance(dtype, pl.Decimal) and dtype.scale == 0:
         return column.cast(pl.Int128).cast(pl.String)
-    if kind.is_float() or isinstance(kind, pl.Decimal):
+    if dtype.is_float() or isinstance(dtype, pl.Decimal):
         # Written as in a CSV of pandas: 12.0 is recognised where the ids are numbered.
         number = column.cast(pl.Float64)
-        whole = number.cast(pl.Int64, strict=False)
-        text = pl.when(number == whole).then(whole.cast(pl.String) + ".0")
+        integer = number.cast(pl.Int64, strict=False)
+        text = pl.when(number == integer).then(integer.cast(pl.String) + ".0")
         is_exact = number.is_between(-_EXACT, _EXACT)
         return pl.when(is_exact).then(text.otherwise(number.cast(pl.String))).alias(role)
     raise UserError(
-        f"The {role} ids of {shown} must be text or whole numbers, but its column {name!r} is "
-        f"{_kind_name(kind)}; write it as text, or name another column."
+        f"The {role} ids of {source} must be text or whole numbers, but its column {name!r} is "
+        f"{_dtype_name(dtype)}; write it as text, or name another column."
     )
 
 
-def _require_rating(shown: Path, name: str, kind: pl.DataType) -> None:
-    if not kind.is_numeric() and not isinstance(kind, (pl.Boolean, pl.String)):
+def _require_rating(source: Path, name: str, dtype: pl.DataType) -> None:
+    if not dtype.is_numeric() and not isinstance(dtype, (pl.Boolean, pl.String)):
         raise UserError(
-            f"The ratings of {shown} must be numbers, but its column {name!r} is "
-            f"{_kind_name(kind)}; name another as --rating-column, or none."
+            f"The ratings of {source} must be numbers, but its column {name!r} is "
+            f"{_dtype_name(dtype)}; name another as --rating-column, or none."
         )
 
 
 def _times(
-    table: Table, kind: pl.DataType, options: ReadOptions
+    table: Table, dtype: pl.DataType, options: ReadOptions
 ) -> tuple[TimeReader, TimeReader | None]:
-    where = f"column {table.names['time']!r} of {table.shown}"
-    if isinstance(kind, pl.String):
-        found = table.cells.select(pl.col("time").drop_nulls().head(_SAMPLED)).collect()
-        return text_times(table, options, [cell.strip() for cell in found["time"].to_list()])
+    column = f"column {table.names['time']!r} of {table.source}"
+    if isinstance(dtype, pl.String):
+        sample = table.cells.select(pl.col("time").drop_nulls().head(_SAMPLED)).collect()
+        return text_times(table, options, [cell.strip() for cell in sample["time"].to_list()])
     if options.time_format is not None:
         raise UserError(
-            f"A --time-format is for times written as text, but the {where} is "
-            f"{_kind_name(kind)}; leave it out."
+            f"A --time-format is for times written as text, but the {column} is "
+            f"{_dtype_name(dtype)}; leave it out."
         )
     time = pl.col("time")
-    if isinstance(kind, pl.Date):
+    if isinstance(dtype, pl.Date):
         table.cells = table.cells.with_columns(time.cast(pl.Datetime("us")).to_physical())
         return TimeReader("dates", unit=DATE_UNIT), None
-    if isinstance(kind, (pl.Datetime, pl.Duration)):
+    if isinstance(dtype, (pl.Datetime, pl.Duration)):
         table.cells = table.cells.with_columns(time.to_physical())
-        scale = {"ms": "milli", "us": "micro", "ns": "nano"}[kind.time_unit]
-        if isinstance(kind, pl.Duration):
+        scale = {"ms": "milli", "us": "micro", "ns": "nano"}[dtype.time_unit]
+        if isinstance(dtype, pl.Duration):
             return TimeReader("elapsed time", unit=f"{scale}seconds"), None
         return TimeReader("dates", unit=DATE_UNIT.replace("micro", scale)), None
-    if kind.is_integer():
+    if dtype.is_integer():
         return TimeReader("numbers"), None
-    if kind.is_float() or isinstance(kind, pl.Decimal):
+    if dtype.is_float() or isinstance(dtype, pl.Decimal):
         return TimeReader("numbers", is_fraction=True), None
-    reason = "times of day without a date" if isinstance(kind, pl.Time) else _kind_name(kind)
+    reason = "times of day without a date" if isinstance(dtype, pl.Time) else _dtype_name(dtype)
     raise UserError(
-        f"The {where} must hold points in time, but is {reason}; name another as --time-column, or "
-        "none."
+        f"The {column} must hold points in time, but is {reason}; name another as --time-column, "
+        "or none."
     )
 
 
-def _kind_name(kind: pl.DataType) -> str:
+def _dtype_name(dtype: pl.DataType) -> str:
     names = {pl.Binary: "binary", pl.List: "a list", pl.Array: "a list", pl.Struct: "a struct"}
-    found = next((name for base, name in names.items() if isinstance(kind, base)), None)
-    return found or f"of type {kind}"
+    words = next((name for base, name in names.items() if isinstance(dtype, base)), None)
+    return words or f"of type {dtype}"

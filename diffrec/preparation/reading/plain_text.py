@@ -20,7 +20,7 @@ from diffrec.errors import UserError
 from diffrec.preparation.reading.recognition import Compression, Content, recognise
 
 BLOCK = 1 << 24
-CELL_END = "\x1f"
+UNIT_SEPARATOR = "\x1f"
 """ASCII unit separator: written where a file's own separator is wider than one character."""
 
 
@@ -29,7 +29,7 @@ class PlainFile:
     """A file that polars can read as it is."""
 
     path: Path
-    shown: Path
+    source: Path
     content: Content
     notes: tuple[str, ...] = ()
 
@@ -59,33 +59,33 @@ def make_plain(source: Path, folder: Path, encoding: str | None) -> PlainFile:
 
 
 def rewrite_lines(
-    file: PlainFile, target: Path, change: Callable[[bytes], bytes], note: str = ""
+    file: PlainFile, target: Path, transform: Callable[[bytes], bytes], note: str = ""
 ) -> PlainFile:
-    """Return a copy whose blocks of whole lines went through `change`."""
+    """Return a copy whose blocks of whole lines went through `transform`."""
     with target.open("wb") as out:
-        for block in whole_lines(file.path):
-            out.write(change(block))
+        for block in line_blocks(file.path):
+            out.write(transform(block))
     notes = (*file.notes, note) if note else file.notes
     return replace(file, path=target, notes=notes)
 
 
-def whole_lines(path: Path, start: int = 0) -> Iterator[bytes]:
+def line_blocks(path: Path, start: int = 0) -> Iterator[bytes]:
     """Yield blocks that end with a line feed, or with the file."""
     with path.open("rb") as file:
         file.seek(start)
-        rest = b""
+        pending = b""
         while block := file.read(BLOCK):
             end = block.rfind(b"\n") + 1
             if end:
-                yield rest + block[:end]
-                rest = block[end:]
+                yield pending + block[:end]
+                pending = block[end:]
             else:
-                rest += block
-        if rest:
-            yield rest
+                pending += block
+        if pending:
+            yield pending
 
 
-def colons_to_cell_ends(file: PlainFile, target: Path) -> PlainFile:
+def replace_colons(file: PlainFile, target: Path) -> PlainFile:
     """Return a copy with `::` replaced, so that ids may hold single colons.
 
     Raises:
@@ -93,28 +93,28 @@ def colons_to_cell_ends(file: PlainFile, target: Path) -> PlainFile:
     """
     line = 0
 
-    def change(block: bytes) -> bytes:
+    def transform(block: bytes) -> bytes:
         nonlocal line
         if b":::" in block:
             for run in re.finditer(rb":{3,}", block):
                 if len(run.group()) % 2:
                     number = line + block.count(b"\n", 0, run.start()) + 1
                     raise UserError(
-                        f"{file.shown} must have cells between `::`, but line {number} has "
+                        f"{file.source} must have cells between `::`, but line {number} has "
                         f"{len(run.group())} colons in a row, which can be cut in two ways; write "
                         "the file with another separator."
                     )
         line += block.count(b"\n")
-        return block.replace(b"::", CELL_END.encode())
+        return block.replace(b"::", UNIT_SEPARATOR.encode())
 
-    return rewrite_lines(file, target, change)
+    return rewrite_lines(file, target, transform)
 
 
-def words_to_cell_ends(file: PlainFile, target: Path) -> PlainFile:
+def replace_blanks(file: PlainFile, target: Path) -> PlainFile:
     """Return a copy with runs of blanks and tabs replaced; those at a line's ends fall away."""
     ends = re.compile(rb"^[ \t]+|[ \t\r]+$", re.MULTILINE)
     runs = re.compile(rb"[ \t]+")
-    cell_end = CELL_END.encode()
+    cell_end = UNIT_SEPARATOR.encode()
     return rewrite_lines(file, target, lambda block: runs.sub(cell_end, ends.sub(b"", block)))
 
 
@@ -125,18 +125,18 @@ def _decompress(file: PlainFile, compression: Compression, target: Path) -> str:
         with target.open("wb") as out:
             if compression == "zip":
                 with zipfile.ZipFile(file.path) as archive:
-                    member = _only_member(archive, file.shown)
+                    member = _only_member(archive, file.source)
                     inner = f", its file {member}"
-                    with archive.open(member) as packed:
-                        shutil.copyfileobj(packed, out, BLOCK)
+                    with archive.open(member) as compressed:
+                        shutil.copyfileobj(compressed, out, BLOCK)
             else:
-                with _open_compressed(file.path, compression) as packed:
-                    shutil.copyfileobj(packed, out, BLOCK)
+                with _open_compressed(file.path, compression) as compressed:
+                    shutil.copyfileobj(compressed, out, BLOCK)
     except (OSError, EOFError, lzma.LZMAError, zipfile.BadZipFile, RuntimeError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk, not the file
         raise UserError(
-            f"{file.shown} begins like {compression}, but cannot be decompressed whole ({error}); "
+            f"{file.source} begins like {compression}, but cannot be decompressed whole ({error}); "
             "fetch it again."
         ) from error
     return inner
@@ -156,7 +156,7 @@ def _open_compressed(path: Path, compression: Compression) -> BinaryIO:
     )  # the standard library has it in 3.14
 
 
-def _only_member(archive: zipfile.ZipFile, shown: Path) -> str:
+def _only_member(archive: zipfile.ZipFile, source: Path) -> str:
     members = [
         info.filename
         for info in archive.infolist()
@@ -164,12 +164,12 @@ def _only_member(archive: zipfile.ZipFile, shown: Path) -> str:
     ]
     if "[Content_Types].xml" in members:
         raise UserError(
-            f"{shown} must be a table, but it is an Office document (an Excel workbook?); save the "
-            "sheet as CSV."
+            f"{source} must be a table, but it is an Office document (an Excel workbook?); save "
+            "the sheet as CSV."
         )
     if len(members) != 1:
         raise UserError(
-            f"{shown} must hold one file, but it holds {len(members)} "
+            f"{source} must hold one file, but it holds {len(members)} "
             f"({', '.join(members[:5])}); unpack it and name one."
         )
     return members[0]
@@ -178,14 +178,14 @@ def _only_member(archive: zipfile.ZipFile, shown: Path) -> str:
 def _decode(file: PlainFile, target: Path) -> PlainFile:
     encoding = file.content.encoding or "utf-8"
     decoder = codecs.getincrementaldecoder(encoding)()
-    with file.path.open("rb") as packed, target.open("wb") as out:
+    with file.path.open("rb") as encoded, target.open("wb") as out:
         try:
-            while block := packed.read(BLOCK):
+            while block := encoded.read(BLOCK):
                 out.write(decoder.decode(block).encode("utf-8"))
             out.write(decoder.decode(b"", final=True).encode("utf-8"))
         except UnicodeError as error:
             raise UserError(
-                f"{file.shown} must be text in {encoding}, but is not ({error}); give its "
+                f"{file.source} must be text in {encoding}, but is not ({error}); give its "
                 "--encoding."
             ) from error
     return replace(

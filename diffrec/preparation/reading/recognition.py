@@ -42,7 +42,7 @@ _FOREIGN: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", "a JPEG picture"),
 )
 
-_MARKS: tuple[tuple[bytes, str], ...] = (
+_BYTE_ORDER_MARKS: tuple[tuple[bytes, str], ...] = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -51,7 +51,7 @@ _MARKS: tuple[tuple[bytes, str], ...] = (
 )
 
 _HEAD_BYTES = 65536
-_LEAST_TEXT = 16
+_MIN_UTF16_BYTES = 16
 """Bytes from which on zero bytes may tell UTF-16."""
 
 
@@ -64,12 +64,12 @@ class Content:
     """Encoding of text, from its byte order mark; None if there is none."""
 
 
-def recognise(path: Path, shown: Path, encoding: str | None = None) -> Content:
+def recognise(path: Path, source: Path, encoding: str | None = None) -> Content:
     """Return what `path` holds.
 
     Args:
         path: file to look at, perhaps a decompressed copy.
-        shown: the user's own path, for messages.
+        source: the user's own path, for messages.
         encoding: given by the user; then bytes that look foreign to UTF-8 are text all the same.
 
     Raises:
@@ -78,7 +78,7 @@ def recognise(path: Path, shown: Path, encoding: str | None = None) -> Content:
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
     if not head:
-        raise UserError(f"{shown} must hold ratings or events, but it is empty (0 bytes).")
+        raise UserError(f"{source} must hold ratings or events, but it is empty (0 bytes).")
     if head.startswith(b"PAR1"):
         return Content("parquet")
     for magic, compression in _COMPRESSED:
@@ -86,57 +86,57 @@ def recognise(path: Path, shown: Path, encoding: str | None = None) -> Content:
             return Content(compression)
     for magic, name in _FOREIGN:
         if head.startswith(magic):
-            _refuse(shown, name)
+            _refuse(source, name)
     if len(head) > 262 and head[257:262] == b"ustar":
-        _refuse(shown, "a tar archive")
-    if shown.suffix.lower() == ".parquet":
+        _refuse(source, "a tar archive")
+    if source.suffix.lower() == ".parquet":
         raise UserError(
-            f"{shown} must be a Parquet file by its name, but it does not begin like one; check "
+            f"{source} must be a Parquet file by its name, but it does not begin like one; check "
             "the download, or rename it."
         )
     if encoding is not None:
         return Content("text", encoding)
-    for mark, name in _MARKS:
+    for mark, name in _BYTE_ORDER_MARKS:
         if head.startswith(mark):
             return Content("text", name)
-    _refuse_binary(shown, head)
-    _refuse_markup(shown, head)
+    _refuse_binary(source, head)
+    _refuse_markup(source, head)
     return Content("text")
 
 
-def _refuse(shown: Path, what: str) -> None:
+def _refuse(source: Path, kind: str) -> None:
     raise UserError(
-        f"{shown} must be a table (CSV, TSV, `::`, JSON lines, Parquet), but it is {what}; export "
+        f"{source} must be a table (CSV, TSV, `::`, JSON lines, Parquet), but it is {kind}; export "
         "its rows as CSV."
     )
 
 
-def _refuse_binary(shown: Path, head: bytes) -> None:
+def _refuse_binary(source: Path, head: bytes) -> None:
     if b"\x00" not in head:
         return
-    if len(head) < _LEAST_TEXT:
-        _refuse(shown, "binary (it has zero bytes)")
+    if len(head) < _MIN_UTF16_BYTES:
+        _refuse(source, "binary (it has zero bytes)")
     pairs = head[: len(head) // 2 * 2]
     odd, even = pairs[1::2].count(0), pairs[::2].count(0)
-    for zeros, others, name in ((odd, even, "utf-16-le"), (even, odd, "utf-16-be")):
-        if zeros > 0.3 * len(pairs) / 2 and others <= 0.05 * zeros:
+    for zeros, other_zeros, name in ((odd, even, "utf-16-le"), (even, odd, "utf-16-be")):
+        if zeros > 0.3 * len(pairs) / 2 and other_zeros <= 0.05 * zeros:
             raise UserError(
-                f"{shown} must be text in UTF-8, but it looks like UTF-16 without a byte order "
+                f"{source} must be text in UTF-8, but it looks like UTF-16 without a byte order "
                 f"mark; give --encoding {name}."
             )
-    _refuse(shown, "binary (it has zero bytes)")
+    _refuse(source, "binary (it has zero bytes)")
 
 
-def _refuse_markup(shown: Path, head: bytes) -> None:
+def _refuse_markup(source: Path, head: bytes) -> None:
     start = head.lstrip()[:200].lower()
     if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b"<script")):
         raise UserError(
-            f"{shown} must be a table, but it is an HTML page (a download that met a login or an "
+            f"{source} must be a table, but it is an HTML page (a download that met a login or an "
             "error page?); fetch the file itself."
         )
     if start.startswith((b"<?xml", b"<!doctype", b"<!--")):
-        _refuse(shown, "an XML document")
+        _refuse(source, "an XML document")
     if start.startswith(b"@relation"):
-        _refuse(shown, "an ARFF file")
+        _refuse(source, "an ARFF file")
     if start.startswith((b"-- mysql dump", b"create table", b"insert into")):
-        _refuse(shown, "an SQL dump")
+        _refuse(source, "an SQL dump")

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from diffrec.errors import UserError
-from diffrec.preparation.reading.dialect import WORDS, Dialect
+from diffrec.preparation.reading.dialect import BLANKS, Dialect
 from diffrec.preparation.reading.options import ReadOptions
-from diffrec.preparation.reading.plain_text import CELL_END, PlainFile
+from diffrec.preparation.reading.plain_text import UNIT_SEPARATOR, PlainFile
 from diffrec.preparation.reading.table import Table
 from diffrec.preparation.reading.text_table import text_table
 
@@ -39,13 +39,13 @@ def sequence_table(file: PlainFile, separator: str, folder: Path, skipped: int) 
                 continue
             if user in users:
                 raise UserError(
-                    f"{file.shown} must have one line for each user, but user {user!r} has a "
+                    f"{file.source} must have one line for each user, but user {user!r} has a "
                     f"second in line {number}; join them, or say --format table."
                 )
             users.add(user)
             empty += not items
-            out.writelines(f"{user}{CELL_END}{item}\n" for item in items)
-    dialect = Dialect("table", CELL_END, ("user", "item"), 2, (), 0, 0, 0, 0)
+            out.writelines(f"{user}{UNIT_SEPARATOR}{item}\n" for item in items)
+    dialect = Dialect("table", UNIT_SEPARATOR, ("user", "item"), 2, (), 0, 0, 0, 0)
     plain = ReadOptions(quotes=False)
     table = text_table(replace(file, path=target, notes=()), dialect, folder, plain)
     ends = np.cumsum(counts)
@@ -70,5 +70,5 @@ def sequence_table(file: PlainFile, separator: str, folder: Path, skipped: int) 
 
 
 def _cells(line: str, separator: str) -> list[str]:
-    cells = line.split() if separator == WORDS else line.strip("\r\n").split(separator)
+    cells = line.split() if separator == BLANKS else line.strip("\r\n").split(separator)
     return [stripped for cell in cells if (stripped := cell.strip())] or [""]

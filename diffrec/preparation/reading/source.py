@@ -25,7 +25,7 @@ from diffrec.preparation.reading.plain_text import make_plain
 from diffrec.preparation.reading.sequences import sequence_table
 from diffrec.preparation.reading.table import Table
 from diffrec.preparation.reading.text_table import require_utf8_ids, text_table
-from diffrec.preparation.reading.times import doubts, finish
+from diffrec.preparation.reading.times import time_warnings, to_integer_times
 
 PARTS = ("train", "valid", "test")
 
@@ -98,23 +98,23 @@ def read_source(path: Path, options: ReadOptions | None = None) -> Source:
     with tempfile.TemporaryDirectory(prefix="diffrec-") as folder:
         tables = []
         for number, (part, group) in enumerate(files):
-            place = Path(folder, str(number))
-            place.mkdir()
-            table = open_table(group, place, options)
+            copies = Path(folder, str(number))
+            copies.mkdir()
+            table = open_table(group, copies, options)
             table.part = part
             tables.append(table)
         _refuse_different(path, tables)
-        found = [_read(table, kinds, options) for table in tables]
-        return _joined(path, found, options)
+        row_groups = [_read_rows(table, kinds, options) for table in tables]
+        return _concatenate(path, row_groups, options)
 
 
 def open_table(files: Sequence[Path], folder: Path, options: ReadOptions) -> Table:
     """Return the table of one file, or of Parquet files that belong together."""
-    shown = files[0] if len(files) == 1 else files[0].parent
+    source = files[0] if len(files) == 1 else files[0].parent
     plain = make_plain(files[0], folder, options.encoding)
     if plain.content.kind == "parquet":
         paths = [plain.path, *files[1:]]
-        table = parquet_table(shown, paths, options)
+        table = parquet_table(source, paths, options)
         table.notes += plain.notes
         return table
     if options.format == "auto" and is_json(plain.path):
@@ -134,7 +134,7 @@ def _refuse_different(path: Path, tables: Sequence[Table]) -> None:
         )
 
 
-def _read(table: Table, kinds: Mapping[str, pl.DataType], options: ReadOptions) -> _Rows:
+def _read_rows(table: Table, kinds: Mapping[str, pl.DataType], options: ReadOptions) -> _Rows:
     frame = _collect(table, kinds, wide=False)
     values = [role for role in ("rating", "time") if role in frame.columns]
     if any(frame[role].null_count() for role in values):
@@ -142,13 +142,13 @@ def _read(table: Table, kinds: Mapping[str, pl.DataType], options: ReadOptions) 
     rows = _Rows(table, frame)
     if table.rows is not None and len(frame) != table.rows:
         raise UserError(
-            f"{table.shown} has {table.rows} rows by its lines, but {len(frame)} were read; say "
+            f"{table.source} has {table.rows} rows by its lines, but {len(frame)} were read; say "
             "--no-quotes, or write it with another separator."
         )
     _drop_rows(rows, values, options)
     if table.time is not None:
         reader = table.time[0]
-        times, rows.unit = finish(rows.frame["time"].to_numpy(), reader)
+        times, rows.unit = to_integer_times(rows.frame["time"].to_numpy(), reader)
         rows.frame = rows.frame.with_columns(pl.Series("time", times))
         table.notes += reader.notes
     return rows
@@ -160,7 +160,7 @@ def _collect(table: Table, kinds: Mapping[str, pl.DataType], *, wide: bool) -> p
         return table.cells.select(*ids, *table.numbers(wide=wide)).collect(engine="streaming")
     except pl.exceptions.PolarsError as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"{table.shown} cannot be read as a table ({reason}); mend it.") from error
+        raise UserError(f"{table.source} cannot be read as a table ({reason}); mend it.") from error
 
 
 def _drop_rows(rows: _Rows, values: Sequence[str], options: ReadOptions) -> None:
@@ -169,12 +169,12 @@ def _drop_rows(rows: _Rows, values: Sequence[str], options: ReadOptions) -> None
     roles = ["user", "item", *values]
     has_blank_ids = any(len(_blank_names(frame[role])) for role in ("user", "item"))
     if not has_blank_ids and not any(frame[role].null_count() for role in roles):
-        keep = ~_repeats_header(frame, table)
+        keep = ~_header_mask(frame, table)
     else:
-        is_blank = _are_blank(table, roles)
+        is_blank = _blank_mask(table, roles)
         rows.dropped["empty rows"] = int(np.count_nonzero(is_blank)) - table.blank_rows
-        keep = ~is_blank & ~_repeats_header(frame, table)
-        is_bad = _bad_rows(frame, table, roles, keep, options)
+        keep = ~is_blank & ~_header_mask(frame, table)
+        is_bad = _bad_row_mask(frame, table, roles, keep, options)
         rows.dropped["rows with empty or unreadable cells"] = int(np.count_nonzero(is_bad))
         keep &= ~is_bad
     rows.dropped["repeated header lines"] = (
@@ -187,7 +187,7 @@ def _drop_rows(rows: _Rows, values: Sequence[str], options: ReadOptions) -> None
         rows.frame = frame.filter(keep)
 
 
-def _are_blank(table: Table, roles: Sequence[str]) -> np.ndarray:
+def _blank_mask(table: Table, roles: Sequence[str]) -> np.ndarray:
     """Return which rows have nothing in any of their columns."""
     blank = [
         pl.col(role).is_null() | (pl.col(role).str.strip_chars() == "")
@@ -195,11 +195,11 @@ def _are_blank(table: Table, roles: Sequence[str]) -> np.ndarray:
         else pl.col(role).is_null()
         for role in roles
     ]
-    found = table.cells.select(pl.all_horizontal(blank)).collect(engine="streaming")
-    return found.to_series().to_numpy()
+    is_blank = table.cells.select(pl.all_horizontal(blank)).collect(engine="streaming")
+    return is_blank.to_series().to_numpy()
 
 
-def _repeats_header(frame: pl.DataFrame, table: Table) -> np.ndarray:
+def _header_mask(frame: pl.DataFrame, table: Table) -> np.ndarray:
     """Return which rows repeat the header, as files put end to end have them."""
     if not table.lines:
         return np.zeros(len(frame), dtype=bool)
@@ -207,7 +207,7 @@ def _repeats_header(frame: pl.DataFrame, table: Table) -> np.ndarray:
     return frame.select(pl.all_horizontal(same).fill_null(value=False)).to_series().to_numpy()
 
 
-def _bad_rows(
+def _bad_row_mask(
     frame: pl.DataFrame, table: Table, roles: Sequence[str], keep: np.ndarray, options: ReadOptions
 ) -> np.ndarray:
     """Return which of the rows to keep have a cell that is empty or cannot be read."""
@@ -216,10 +216,10 @@ def _bad_rows(
         unread = frame[role].is_null()
         if role in ("user", "item") and len(_blank_names(frame[role])):
             unread |= (frame[role].cast(pl.String).str.strip_chars() == "").fill_null(value=True)
-        places = np.flatnonzero(unread.to_numpy() & keep)
-        if len(places) and not options.drop_bad_rows:
-            _refuse_cells(table, role, places)
-        is_bad[places] = True
+        indices = np.flatnonzero(unread.to_numpy() & keep)
+        if len(indices) and not options.drop_bad_rows:
+            _refuse_cells(table, role, indices)
+        is_bad[indices] = True
     return is_bad
 
 
@@ -228,33 +228,37 @@ def _blank_names(column: pl.Series) -> pl.Series:
     return names.filter(names.str.strip_chars() == "")
 
 
-def _refuse_cells(table: Table, role: str, places: np.ndarray) -> None:
-    shown = []
-    for place in places[:3].tolist():
-        cell = table.cells.select(pl.col(role)).slice(place, 1).collect().item()
-        what = "empty" if cell is None or str(cell).strip() == "" else repr(str(cell))
-        shown.append(f"line {table.line_of(place)}: {what}")
-    name = {str(known): name for known, name in table.names.items()}[role]
+def _refuse_cells(table: Table, role: str, indices: np.ndarray) -> None:
+    examples = []
+    for index in indices[:3].tolist():
+        cell = table.cells.select(pl.col(role)).slice(index, 1).collect().item()
+        content = "empty" if cell is None or str(cell).strip() == "" else repr(str(cell))
+        examples.append(f"line {table.line_of(index)}: {content}")
+    name = {str(key): name for key, name in table.names.items()}[role]
     remedy = "complete or remove those rows, or say --drop-bad-rows"
     if role == "time":
         remedy += ", or --time-format, or --time-column none"
     if role == "rating":
         remedy += ", or --rating-column none"
     raise UserError(
-        f"{table.shown} must have a value in every cell, but {len(places)} cells of its {role} "
-        f"column ({name}) are empty or cannot be read ({', '.join(shown)}); {remedy}."
+        f"{table.source} must have a value in every cell, but {len(indices)} cells of its {role} "
+        f"column ({name}) are empty or cannot be read ({', '.join(examples)}); {remedy}."
     )
 
 
-def _joined(path: Path, found: Sequence[_Rows], options: ReadOptions) -> Source:
-    units = {rows.unit for rows in found}
+def _concatenate(path: Path, row_groups: Sequence[_Rows], options: ReadOptions) -> Source:
+    units = {rows.unit for rows in row_groups}
     if len(units) > 1:
         raise UserError(
             f"The files of {path} must have times of one unit, but have "
             f"{' and '.join(sorted(str(unit) for unit in units))}; write them alike."
         )
-    frame = pl.concat([rows.frame for rows in found]) if len(found) > 1 else found[0].frame
-    report = _report(path, found)
+    frame = (
+        pl.concat([rows.frame for rows in row_groups])
+        if len(row_groups) > 1
+        else row_groups[0].frame
+    )
+    report = _report(path, row_groups)
     if not len(frame):
         raise UserError(f"{path} must hold rows of ratings or events, but it holds none.")
     ids: dict[str, NumberedIds] = {}
@@ -262,16 +266,16 @@ def _joined(path: Path, found: Sequence[_Rows], options: ReadOptions) -> Source:
         ids[role] = number_ids(frame[role], role, str(path))
         report.notes += ids[role].notes
         if ids[role].ids.dtype.kind == "U":
-            for rows in found:
+            for rows in row_groups:
                 require_utf8_ids(rows.table, ids[role].ids.tolist(), role)
     times = frame["time"].to_numpy() if "time" in frame.columns else None
     if times is not None:
         (report.time_unit,) = units
-        report.notes += doubts(times, report.time_unit or "")
+        report.notes += time_warnings(times, report.time_unit or "")
     parts = None
-    if found[0].table.part is not None:
+    if row_groups[0].table.part is not None:
         parts = np.concatenate(
-            [np.full(len(r.frame), PARTS.index(r.table.part or ""), np.int8) for r in found]
+            [np.full(len(r.frame), PARTS.index(r.table.part or ""), np.int8) for r in row_groups]
         )
     return Source(
         users=ids["user"].numbers,
@@ -285,21 +289,21 @@ def _joined(path: Path, found: Sequence[_Rows], options: ReadOptions) -> Source:
     )
 
 
-def _report(path: Path, found: Sequence[_Rows]) -> SourceReport:
+def _report(path: Path, row_groups: Sequence[_Rows]) -> SourceReport:
     lines: dict[str, int] = {}
-    counts = {"rows read": sum(len(rows.frame) for rows in found)}
-    for rows in found:
+    counts = {"rows read": sum(len(rows.frame) for rows in row_groups)}
+    for rows in row_groups:
         for name, count in rows.table.lines.items():
             lines[name] = lines.get(name, 0) + count
         for name, count in rows.dropped.items():
             counts[name] = counts.get(name, 0) + count
-    first = found[0].table
+    first = row_groups[0].table
     columns: dict[str, str] = {role: name.strip() for role, name in first.names.items()}
     if first.time is not None:
         columns["time"] += f" ({first.time[0].label})"
-    notes = list(dict.fromkeys(note for rows in found for note in rows.table.notes))
+    notes = list(dict.fromkeys(note for rows in row_groups for note in rows.table.notes))
     return SourceReport(
-        format=first.format if len(found) == 1 else f"{len(found)} files: {first.format}",
+        format=first.format if len(row_groups) == 1 else f"{len(row_groups)} files: {first.format}",
         columns=columns,
         unused=[name.strip() for name in first.unused],
         lines=lines,

@@ -16,7 +16,7 @@ _TRUTH = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
 class Table:
     """Columns user, item and perhaps rating and time, still as the source writes them."""
 
-    shown: Path
+    source: Path
     cells: pl.LazyFrame
     """As text, or as Parquet's own types."""
 
@@ -48,16 +48,16 @@ class Table:
 
     def numbers(self, *, wide: bool) -> list[pl.Expr]:
         """Return the expressions of rating and time; `wide` takes more writings, and longer."""
-        found = []
+        expressions = []
         if "rating" in self.names:
-            found.append(self._rating(wide=wide))
+            expressions.append(self._rating(wide=wide))
         if self.time is not None:
             narrow, wider = self.time
             text = pl.col("time")
             if wide and "time" in self.text:
                 text = text.str.strip_chars()
-            found.append((wider or narrow if wide else narrow).read(text).alias("time"))
-        return found
+            expressions.append((wider or narrow if wide else narrow).read(text).alias("time"))
+        return expressions
 
     def _rating(self, *, wide: bool) -> pl.Expr:
         cell = pl.col("rating")
@@ -79,13 +79,13 @@ def text_times(
     table: Table, options: ReadOptions, cells: Sequence[str]
 ) -> tuple[TimeReader, TimeReader | None]:
     """Return how to read the table's text times; `cells` are the first of them."""
-    where = f"The column {table.names['time']!r} of {table.shown}"
+    column = f"The column {table.names['time']!r} of {table.source}"
 
     def extremes() -> tuple[int, int]:
         groups = pl.col("time").str.extract_groups(r"^\s*(\d{1,2})[./-](\d{1,2})[./-]")
         first, second = (groups.struct.field(n).cast(pl.Int32, strict=False).max() for n in "12")
-        found = table.cells.select(first.alias("1"), second.alias("2"))
-        low, high = found.collect(engine="streaming").row(0)
+        maxima = table.cells.select(first.alias("1"), second.alias("2"))
+        low, high = maxima.collect(engine="streaming").row(0)
         return int(low or 0), int(high or 0)
 
-    return choose_reader(cells, where, options.time_format, extremes)
+    return choose_reader(cells, column, options.time_format, extremes)

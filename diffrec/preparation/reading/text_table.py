@@ -8,20 +8,20 @@ from pathlib import Path
 import polars as pl
 
 from diffrec.errors import UserError
-from diffrec.preparation.reading.columns import ColumnChoice, choose_by_name, choose_by_place
-from diffrec.preparation.reading.dialect import COLONS, WORDS, Dialect
+from diffrec.preparation.reading.columns import ColumnChoice, choose_by_name, choose_by_position
+from diffrec.preparation.reading.dialect import BLANKS, COLONS, Dialect
 from diffrec.preparation.reading.line_survey import LineSurvey, find_line, survey_lines
 from diffrec.preparation.reading.options import ReadOptions, Role
 from diffrec.preparation.reading.plain_text import (
-    CELL_END,
+    UNIT_SEPARATOR,
     PlainFile,
-    colons_to_cell_ends,
-    whole_lines,
-    words_to_cell_ends,
+    line_blocks,
+    replace_blanks,
+    replace_colons,
 )
 from diffrec.preparation.reading.table import Table, text_times
 
-_SEPARATOR_NAMES = {"\t": "tab", ",": "comma", ";": "semicolon", WORDS: "blanks", COLONS: "::"}
+_SEPARATOR_NAMES = {"\t": "tab", ",": "comma", ";": "semicolon", BLANKS: "blanks", COLONS: "::"}
 
 
 def text_table(file: PlainFile, dialect: Dialect, folder: Path, options: ReadOptions) -> Table:
@@ -36,39 +36,39 @@ def text_table(file: PlainFile, dialect: Dialect, folder: Path, options: ReadOpt
     Raises:
         UserError: a line is at fault (and bad rows are not to be dropped), or a column missing.
     """
-    choice = _choose(file.shown, dialect, options)
+    choice = _choose_columns(file.source, dialect, options)
     separator, quotes = dialect.separator, options.quotes is not False
-    if separator in (COLONS, WORDS):
-        change = colons_to_cell_ends if separator == COLONS else words_to_cell_ends
-        file, separator, quotes = change(file, folder / "cells.plain"), CELL_END, False
+    if separator in (COLONS, BLANKS):
+        change = replace_colons if separator == COLONS else replace_blanks
+        file, separator, quotes = change(file, folder / "cells.plain"), UNIT_SEPARATOR, False
     first_line = dialect.lines_before_rows + 1
     survey = _survey(file, first_line, separator, dialect.fields, quotes)
     if quotes and survey.padded and not survey.stray:
-        file = _without_padding(file, folder / "unpadded.plain", separator)
+        file = _strip_padding(file, folder / "unpadded.plain", separator)
         survey = _survey(file, first_line, separator, dialect.fields, quotes)
-    _refuse_quotes(file.shown, survey, options)
+    _refuse_quotes(file.source, survey, options)
     if survey.bad:
-        file = _without_bad_rows(file, folder / "sound.plain", survey, dialect, options)
+        file = _blank_bad_rows(file, folder / "sound.plain", survey, dialect, options)
     names = dialect.header or tuple(f"column {n + 1}" for n in range(dialect.fields))
     start = _offset(file.path, first_line)
     has_quotes = quotes and survey.has_quotes
     table = Table(
-        file.shown,
+        file.source,
         _scan(
             file.path, first_line - 1, separator, dialect.fields, survey, quotes=has_quotes
-        ).select(_chosen(choice)),
-        {role: names[place] for role, place in choice.places.items()},
+        ).select(_selected_columns(choice)),
+        {role: names[index] for role, index in choice.indices.items()},
         lambda row: find_line(
             file.path, start=start, first_line=first_line, row=row, quotes=has_quotes
         ),
-        frozenset(choice.places),
+        frozenset(choice.indices),
         lines=_line_counts(dialect, survey),
         rows=survey.rows,
         blank_rows=survey.blank + len(survey.bad),
         unused=tuple(
             name
-            for place, name in enumerate(names)
-            if place not in (*choice.places.values(), choice.clock) and name
+            for index, name in enumerate(names)
+            if index not in (*choice.indices.values(), choice.clock) and name
         ),
         notes=[*file.notes, *dialect.notes, *choice.notes],
         format=f"text, {_SEPARATOR_NAMES.get(dialect.separator, dialect.separator)} between cells",
@@ -78,7 +78,7 @@ def text_table(file: PlainFile, dialect: Dialect, folder: Path, options: ReadOpt
         table.names["time"] += f" and {names[choice.clock]}"
     if survey.not_utf8 is not None:
         table.notes.append(_NOT_UTF8.format(line=survey.not_utf8))
-    if "time" in choice.places:
+    if "time" in choice.indices:
         table.time = text_times(table, options, _time_cells(dialect, choice))
     return table
 
@@ -88,26 +88,26 @@ _NOT_UTF8 = (
 )
 
 
-def _choose(shown: Path, dialect: Dialect, options: ReadOptions) -> ColumnChoice:
+def _choose_columns(source: Path, dialect: Dialect, options: ReadOptions) -> ColumnChoice:
     if dialect.header is None:
-        choice = choose_by_place(shown, dialect.rows, options.columns, dialect.fields)
+        choice = choose_by_position(source, dialect.rows, options.columns, dialect.fields)
         choice.notes.insert(0, "no header: the first row reads like the others")
         return choice
-    return choose_by_name(shown, dialect.header, options.columns, dialect.rows)
+    return choose_by_name(source, dialect.header, options.columns, dialect.rows)
 
 
-def _chosen(choice: ColumnChoice) -> list[pl.Expr]:
-    cells = {role: pl.col(f"c{place}") for role, place in choice.places.items()}
+def _selected_columns(choice: ColumnChoice) -> list[pl.Expr]:
+    cells = {role: pl.col(f"c{index}") for role, index in choice.indices.items()}
     if choice.clock is not None:
-        strip = [pl.col(f"c{n}").str.strip_chars() for n in (choice.places["time"], choice.clock)]
+        strip = [pl.col(f"c{n}").str.strip_chars() for n in (choice.indices["time"], choice.clock)]
         cells["time"] = pl.concat_str(strip, separator=" ")
     return [cell.alias(role) for role, cell in cells.items()]
 
 
 def _time_cells(dialect: Dialect, choice: ColumnChoice) -> list[str]:
-    places = [choice.places["time"]] + ([] if choice.clock is None else [choice.clock])
-    full = [row for row in dialect.rows if len(row) > max(places)]
-    return [" ".join(row[place] for place in places) for row in full]
+    indices = [choice.indices["time"]] + ([] if choice.clock is None else [choice.clock])
+    complete_rows = [row for row in dialect.rows if len(row) > max(indices)]
+    return [" ".join(row[index] for index in indices) for row in complete_rows]
 
 
 def _survey(
@@ -149,23 +149,23 @@ def _scan(
     )
 
 
-def _refuse_quotes(shown: Path, survey: LineSurvey, options: ReadOptions) -> None:
+def _refuse_quotes(source: Path, survey: LineSurvey, options: ReadOptions) -> None:
     if survey.stray or survey.padded:
         lines = survey.stray or survey.padded
         raise UserError(
-            f'{shown} must have quotes (") around whole cells only, but {len(lines)} do not open '
+            f'{source} must have quotes (") around whole cells only, but {len(lines)} do not open '
             f"or close one (the first in line {lines[0]}), which would swallow lines; mend them, "
             "or say --no-quotes to read them as characters."
         )
     if survey.row_like and options.quotes is None:
         raise UserError(
-            f"{shown} has {len(survey.row_like)} lines inside quotes that look like rows of their "
+            f"{source} has {len(survey.row_like)} lines inside quotes that look like rows of their "
             f"own (the first is line {survey.row_like[0]}); say --no-quotes if a quote is stray, "
             "or --quotes if these cells do hold line breaks."
         )
 
 
-def _without_padding(file: PlainFile, target: Path, separator: str) -> PlainFile:
+def _strip_padding(file: PlainFile, target: Path, separator: str) -> PlainFile:
     """Return a copy without the blanks between separators and quotes; its lines stay the same."""
     with file.path.open(encoding="utf-8", errors="surrogateescape", newline="") as lines:
         reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
@@ -176,12 +176,12 @@ def _without_padding(file: PlainFile, target: Path, separator: str) -> PlainFile
     return replace(file, path=target)
 
 
-def _without_bad_rows(
+def _blank_bad_rows(
     file: PlainFile, target: Path, survey: LineSurvey, dialect: Dialect, options: ReadOptions
 ) -> PlainFile:
     """Return a copy with blank lines in the place of bad rows, or refuse them."""
     if not options.drop_bad_rows:
-        line, found = survey.bad[0]
+        line, num_fields = survey.bad[0]
         with file.path.open("rb") as lines:
             lines.seek(survey.bad_spans[0][0])
             text = lines.readline(200).decode("utf-8", errors="replace").strip()
@@ -189,27 +189,27 @@ def _without_bad_rows(
         if line == dialect.lines_before_rows + 1 and dialect.header is None:
             hint = " (a title? --skip-lines skips it)"
         raise UserError(
-            f"{file.shown} must have {dialect.fields} fields in every row, but {len(survey.bad)} "
-            f"rows do not (the first is line {line} with {found}: "
-            f"{text.replace(CELL_END, ' ')[:60]!r}){hint}; mend them, or say --drop-bad-rows."
+            f"{file.source} must have {dialect.fields} fields in every row, but {len(survey.bad)} "
+            f"rows do not (the first is line {line} with {num_fields}: "
+            f"{text.replace(UNIT_SEPARATOR, ' ')[:60]!r}){hint}; mend them, or say --drop-bad-rows."
         )
     spans = iter(survey.bad_spans)
     begin, end = next(spans)
-    place = 0
+    position = 0
     with target.open("wb") as out:
-        for block in whole_lines(file.path):
-            left = 0
-            while begin < place + len(block):
-                start, stop = max(begin - place, 0), min(end - place, len(block))
-                out.write(block[left:start])
+        for block in line_blocks(file.path):
+            copied = 0
+            while begin < position + len(block):
+                start, stop = max(begin - position, 0), min(end - position, len(block))
+                out.write(block[copied:start])
                 is_cut_off = stop == len(block) and not block.endswith(b"\n")
                 out.write(b"\n" * (block.count(b"\n", start, stop) + is_cut_off))
-                left = stop
-                if end > place + len(block):
+                copied = stop
+                if end > position + len(block):
                     break
                 begin, end = next(spans, (1 << 62, 1 << 62))
-            out.write(block[left:])
-            place += len(block)
+            out.write(block[copied:])
+            position += len(block)
     return replace(file, path=target)
 
 
@@ -233,6 +233,6 @@ def require_utf8_ids(table: Table, ids: Sequence[str], role: Role) -> None:
     note = next((note for note in table.notes if "is not UTF-8" in note), "")
     line = note.split()[1] if note else "?"
     raise UserError(
-        f"{table.shown} must be text in UTF-8, but its {role} ids are not (line {line}); give "
+        f"{table.source} must be text in UTF-8, but its {role} ids are not (line {line}); give "
         "--encoding, latin-1 or cp1252 for instance."
     )

@@ -71,23 +71,23 @@ class TimeReader:
                 return pl.when(number.is_finite()).then(number)
             return text.cast(pl.Int64, strict=False)
         unit = "ns" if self.nanoseconds else "us"
-        found = [
+        parsed = [
             text.str.to_datetime(
                 format, time_unit=unit, time_zone="UTC" if "z" in format else None, strict=False
             ).to_physical()
             for format in self.formats
         ]
-        return pl.coalesce(found) if len(found) > 1 else found[0]
+        return pl.coalesce(parsed) if len(parsed) > 1 else parsed[0]
 
 
 def choose_reader(
-    cells: Sequence[str], where: str, time_format: str | None, extremes: Extremes
+    cells: Sequence[str], column: str, time_format: str | None, extremes: Extremes
 ) -> tuple[TimeReader, TimeReader | None]:
     """Return the reader that the first cells ask for, and a wider one for what it leaves unread.
 
     Args:
         cells: first cells of the column, without blanks at their ends.
-        where: the source and its column, for messages.
+        column: the source and its column, for messages.
         time_format: what the user said.
         extremes: see `Extremes`; called only for dates like 07/11/2016.
 
@@ -95,12 +95,12 @@ def choose_reader(
         UserError: times of day without a date, or dates that can be read in two ways.
     """
     filled = [cell for cell in cells if cell]
-    precise = any(re.search(r"\.\d{7,}", cell) for cell in filled)
+    has_nanoseconds = any(re.search(r"\.\d{7,}", cell) for cell in filled)
     if time_format is not None:
-        return TimeReader(time_format, (time_format,), nanoseconds=precise), None
+        return TimeReader(time_format, (time_format,), nanoseconds=has_nanoseconds), None
     if is_clock_column(filled):
         raise UserError(
-            f"{where} must hold points in time, but holds times of day without a date "
+            f"{column} must hold points in time, but holds times of day without a date "
             f"({filled[0]}); name a column with dates as --time-column."
         )
     if is_compact_date(filled):
@@ -108,21 +108,25 @@ def choose_reader(
     if is_number_column(filled):
         if all(re.fullmatch(r"(19|20)\d{12}", cell) for cell in filled):
             return TimeReader("%Y%m%d%H%M%S", ("%Y%m%d%H%M%S",)), None
-        whole = TimeReader("numbers")
-        fraction = TimeReader("numbers", is_fraction=True)
+        integer_reader = TimeReader("numbers")
+        float_reader = TimeReader("numbers", is_fraction=True)
         is_whole = all(re.fullmatch(r"[+-]?\d+", cell) for cell in filled)
-        return (whole, fraction) if is_whole else (fraction, None)
+        return (integer_reader, float_reader) if is_whole else (float_reader, None)
     if not is_dated(filled):
         return TimeReader("numbers"), TimeReader("numbers", is_fraction=True)
-    family = _family(filled, where, extremes)
-    used = _used(filled, family)
-    zones = {("z" in format or format.endswith(("UTC", "GMT"))) for format in used}
+    formats = _candidate_formats(filled, column, extremes)
+    used_formats = _matching_formats(filled, formats)
+    zones = {("z" in format or format.endswith(("UTC", "GMT"))) for format in used_formats}
     notes = ("times without a zone are taken as UTC, like the others",) if len(zones) > 1 else ()
-    narrow = TimeReader(", ".join(used), tuple(used), nanoseconds=precise, notes=notes)
-    return narrow, TimeReader(", ".join(used), tuple(family), nanoseconds=precise, notes=notes)
+    narrow = TimeReader(
+        ", ".join(used_formats), tuple(used_formats), nanoseconds=has_nanoseconds, notes=notes
+    )
+    return narrow, TimeReader(
+        ", ".join(used_formats), tuple(formats), nanoseconds=has_nanoseconds, notes=notes
+    )
 
 
-def finish(times: np.ndarray, reader: TimeReader) -> tuple[np.ndarray, str]:
+def to_integer_times(times: np.ndarray, reader: TimeReader) -> tuple[np.ndarray, str]:
     """Return int64 times in order-keeping units, and the unit in words."""
     if times.dtype.kind == "i":
         unit = reader.unit or (DATE_UNIT if reader.formats else NUMBERS)
@@ -138,7 +142,7 @@ def finish(times: np.ndarray, reader: TimeReader) -> tuple[np.ndarray, str]:
 
 
 def parse_moment(moment: str, unit: str) -> int:
-    """Return a moment in a unit that `finish` named.
+    """Return a moment in a unit that `to_integer_times` named.
 
     Args:
         moment: a number in the source's own unit, or a date where the source has dates.
@@ -168,48 +172,49 @@ def parse_moment(moment: str, unit: str) -> int:
     return round(number)
 
 
-def doubts(times: np.ndarray, unit: str) -> list[str]:
+def time_warnings(times: np.ndarray, unit: str) -> list[str]:
     """Return sentences on times that cannot all be meant: mixed units, zeros, placeholders."""
     if not len(times) or unit.startswith("1e-"):
         return []
     low, high = float(times.min()), float(times.max())
     ticks = {"nano": 1e9, "milli": 1e3}.get(unit.partition("seconds")[0], 1e6)
     if unit == NUMBERS:
-        middle = abs(float(np.median(times)))
-        if middle < 1e8:
+        median = abs(float(np.median(times)))
+        if median < 1e8:
             return []  # places in a history, years
-        ticks = next(ticks for limit, ticks in _UNITS if middle < limit)
-    found = []
+        ticks = next(ticks for limit, ticks in _UNITS if median < limit)
+    warnings = []
     jump = low > 0 and high / low > 300 and low > 1e6
     if (high - low) / ticks > _HUNDRED_YEARS or (unit == NUMBERS and jump):
-        found.append(
-            f"times run from {_shown(low, ticks)} to {_shown(high, ticks)}, more than a hundred "
-            "years or a change of unit: are seconds and milliseconds mixed, or placeholders among "
-            "them?"
+        warnings.append(
+            f"times run from {_format_time(low, ticks)} to {_format_time(high, ticks)}, more than "
+            "a hundred years or a change of unit: are seconds and milliseconds mixed, or "
+            "placeholders among them?"
         )
     if zeros := int(np.count_nonzero(times == 0)):
-        found.append(f"{zeros} times are 0 (1970-01-01): missing ones?")
-    return found
+        warnings.append(f"{zeros} times are 0 (1970-01-01): missing ones?")
+    return warnings
 
 
-def _shown(time: float, ticks: float) -> str:
+def _format_time(time: float, ticks: float) -> str:
     try:
         return str(np.datetime64(int(time / ticks), "s").astype("datetime64[D]"))
     except (OverflowError, ValueError):
         return f"{time:.6g}"
 
 
-def _family(cells: Sequence[str], where: str, extremes: Extremes) -> list[str]:
+def _candidate_formats(cells: Sequence[str], column: str, extremes: Extremes) -> list[str]:
     """Return all formats of the cells' kind of date."""
     match = next((m for cell in cells if (m := _DAY_MONTH.match(cell))), None)
     if match is not None:
-        mark = match.group(2)
+        separator = match.group(2)
         if len(match.group(4)) == 2:
             raise UserError(
-                f"{where} has dates with two digits for the year ({match.group()}), which can be "
-                f"read in several ways; say how with --time-format, like %d{mark}%m{mark}%y."
+                f"{column} has dates with two digits for the year ({match.group()}), which can be "
+                "read in several ways; say how with --time-format, like "
+                f"%d{separator}%m{separator}%y."
             )
-        order = _day_or_month_first(match.group(), where, mark, extremes)
+        order = _day_or_month_first(match.group(), column, separator, extremes)
         dates = [order]
         return [*dates, *_with_clocks(dates)]
     if any(re.match(r"\d{4}[-/]", cell) for cell in cells):
@@ -225,32 +230,32 @@ def _with_clocks(dates: Sequence[str]) -> list[str]:
     ]
 
 
-def _day_or_month_first(example: str, where: str, mark: str, extremes: Extremes) -> str:
+def _day_or_month_first(example: str, column: str, separator: str, extremes: Extremes) -> str:
     first, second = extremes()
     if first > 12 and second > 12:
         raise UserError(
-            f"{where} has dates with the day first and with the month first ({example}, ...); "
+            f"{column} has dates with the day first and with the month first ({example}, ...); "
             "write them in one way."
         )
     if first > 12:
-        return f"%d{mark}%m{mark}%Y"
+        return f"%d{separator}%m{separator}%Y"
     if second > 12:
-        return f"%m{mark}%d{mark}%Y"
+        return f"%m{separator}%d{separator}%Y"
     raise UserError(
-        f"{where} has dates that can be read in two ways ({example}), and no day above 12 tells; "
-        f"say --time-format %d{mark}%m{mark}%Y or %m{mark}%d{mark}%Y."
+        f"{column} has dates that can be read in two ways ({example}), and no day above 12 tells; "
+        f"say --time-format %d{separator}%m{separator}%Y or %m{separator}%d{separator}%Y."
     )
 
 
-def _used(cells: Sequence[str], family: Sequence[str]) -> list[str]:
+def _matching_formats(cells: Sequence[str], formats: Sequence[str]) -> list[str]:
     """Return the formats of the family that the first cells need, in its order."""
-    unread = pl.Series(cells[:1000])
-    used = []
-    for format in family:
-        if not len(unread):
+    unparsed = pl.Series(cells[:1000])
+    matching = []
+    for format in formats:
+        if not len(unparsed):
             break
-        read = pl.select(TimeReader("", (format,)).read(pl.lit(unread))).to_series()
-        if read.null_count() < len(unread):
-            used.append(format)
-            unread = unread.filter(read.is_null())
-    return used or list(family[:1])
+        parsed = pl.select(TimeReader("", (format,)).read(pl.lit(unparsed))).to_series()
+        if parsed.null_count() < len(unparsed):
+            matching.append(format)
+            unparsed = unparsed.filter(parsed.is_null())
+    return matching or list(formats[:1])

@@ -23,7 +23,7 @@ from diffrec.preparation.thresholds import choose_threshold
 def test_the_automatic_threshold_takes_the_upper_quarter_of_the_scale(ratings, automatic):
     choice = choose_threshold(np.array(ratings, np.float32), "auto")
     assert choice.threshold == choice.automatic == automatic
-    assert choice.kept == pytest.approx(np.mean(np.array(ratings) >= automatic))
+    assert choice.kept_share == pytest.approx(np.mean(np.array(ratings) >= automatic))
 
 
 def test_the_share_that_each_threshold_keeps_is_told(tmp_path, capsys):

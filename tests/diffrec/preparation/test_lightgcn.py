@@ -12,7 +12,7 @@ from diffrec.preparation.lightgcn import (
     LightGCNSettings,
     lightgcn_item_embeddings,
     normalised_adjacency,
-    spread,
+    propagate,
 )
 
 SMALL = LightGCNSettings(dim=16, epochs=8, learning_rate=3e-2)
@@ -32,7 +32,7 @@ def test_spreading_is_the_mean_of_the_powers_of_the_graph():
     free = torch.randn(7, 2)
     A = adjacency.to_dense()
     expected = (free + A @ free + A @ A @ free) / 3
-    torch.testing.assert_close(spread(free, adjacency, 2), expected)
+    torch.testing.assert_close(propagate(free, adjacency, 2), expected)
 
 
 def test_embeddings_find_the_planted_communities():
