@@ -21,7 +21,7 @@ COUNT_LIMIT, SEED_LIMIT = 10**9, 2**31 - 1
 _SHOWN = 60
 """Characters of a refused value that are shown."""
 
-_OUTSIDE = (
+_SERVICE_ERRORS = (
     ("sqlalchemy.exc", "SQLAlchemyError"),
     ("optuna.exceptions", "StorageInternalError"),
     ("mlflow.exceptions", "MlflowException"),
@@ -59,11 +59,11 @@ def run_command(
         arguments: of the command line; None for those of this process.
         interrupted: what Ctrl-C is answered with.
     """
-    _never_fail_to_print()
+    _escape_unencodable()
     try:
         return work(arguments)
     except UserError as error:
-        _complain(str(error))
+        _print_error(str(error))
         return FAULT
     except KeyboardInterrupt:
         sys.stderr.write(f"{interrupted}\n")
@@ -72,14 +72,14 @@ def run_command(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        said = outside_fault(error)
-        if said is None:
+        message = outside_fault(error)
+        if message is None:
             raise
-        _complain(said)
+        _print_error(message)
         return FAULT
 
 
-def _never_fail_to_print() -> None:
+def _escape_unencodable() -> None:
     """Print what a terminal or log that is not UTF-8 lacks as an escape, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -100,11 +100,13 @@ def outside_fault(error: Exception) -> str | None:
         if error.filename is None:
             return f"The system refused an operation ({reason}); mend that and try again."
         return f"{os.fsdecode(error.filename)} cannot be used ({reason}); mend that and try again."
-    for module, name in _OUTSIDE:
+    for module, name in _SERVICE_ERRORS:
         kind = getattr(sys.modules.get(module), name, None)
         if kind is not None and isinstance(error, kind):
-            what = "MLflow" if module.startswith("mlflow") else "The study's database"
-            return f"{what} does not do what it should ({first_line(error)}); mend it, try again."
+            service = "MLflow" if module.startswith("mlflow") else "The study's database"
+            return (
+                f"{service} does not do what it should ({first_line(error)}); mend it, try again."
+            )
     return None
 
 
@@ -147,13 +149,13 @@ def number(low: float, high: float = math.inf, *, above: bool = False) -> Callab
 
 def number_or_auto(kind: type[Number]) -> Callable[[str], Number | Literal["auto"]]:
     """Return an argparse type: numbers of `kind`, int or float, or the word auto."""
-    named = "a whole number" if kind is int else "a number"
+    kind_name = "a whole number" if kind is int else "a number"
 
     def read(text: str) -> Number | Literal["auto"]:
         try:
             return "auto" if text == "auto" else kind(text)
         except ValueError:
-            raise _refusal(f"must be {named} or auto", text) from None
+            raise _refusal(f"must be {kind_name} or auto", text) from None
 
     return read
 
@@ -163,8 +165,8 @@ def _refusal(rule: str, text: str) -> argparse.ArgumentTypeError:
     return argparse.ArgumentTypeError(f"{rule}, but got {shown!r}")
 
 
-def _complain(said: str) -> None:
-    sys.stderr.write(f"error: {without_secrets(' '.join(said.split()))}\n")
+def _print_error(message: str) -> None:
+    sys.stderr.write(f"error: {without_secrets(' '.join(message.split()))}\n")
 
 
 def first_line(error: BaseException) -> str:
@@ -174,9 +176,9 @@ def first_line(error: BaseException) -> str:
     """
     cause: BaseException | None = error
     while cause is not None:
-        said = getattr(cause, "orig", None)
-        if isinstance(said, BaseException):
-            return first_line(said)
+        original = getattr(cause, "orig", None)
+        if isinstance(original, BaseException):
+            return first_line(original)
         cause = cause.__cause__
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

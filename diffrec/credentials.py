@@ -18,7 +18,7 @@ _SECRET_KEY = re.compile(
 _PAIR = re.compile(r"(?P<mark>[?&;#])(?P<key>[^=?&;#]*)=(?P<value>[^?&;#]*)")
 
 
-_SURE = re.compile(
+_UNAMBIGUOUS_URL = re.compile(
     r"""(?P<scheme>[A-Za-z][\w+.-]*)://
     ((?P<user>[^\s@:/?\#'"<>\[\]]*)(:(?P<password>[^\s@:/?\#'"<>\[\]]*))?@)?
     (?P<host>[^\s@:/?\#'"<>\[\]]*|\[[0-9a-fA-F:.]+\])(:\d*)?
@@ -35,22 +35,22 @@ def without_password(url: str) -> str:
 
     Of a text that clients may take apart in different ways, all that may be a password is hidden.
     """
-    scheme, mark, rest = url.partition("://")
+    scheme, mark, location = url.partition("://")
     if not mark:
-        before, at, host = url.rpartition("@")
-        return f"{_HIDDEN}@{host}" if at and ":" in before else url
-    if not rest.startswith("/"):  # `sqlite:///a:b@c.db` has no host
-        sure, (before, at, host) = _SURE.fullmatch(url), rest.rpartition("@")
-        if sure is None and at:
-            rest = f"{_HIDDEN}@{host}"
-        elif sure is not None and sure["password"] is not None:
-            rest = f"{sure['user']}@{host}"
-    return f"{scheme}://{_without_secret_pairs(rest)}"
+        prefix, at, host = url.rpartition("@")
+        return f"{_HIDDEN}@{host}" if at and ":" in prefix else url
+    if not location.startswith("/"):  # `sqlite:///a:b@c.db` has no host
+        match, (prefix, at, host) = _UNAMBIGUOUS_URL.fullmatch(url), location.rpartition("@")
+        if match is None and at:
+            location = f"{_HIDDEN}@{host}"
+        elif match is not None and match["password"] is not None:
+            location = f"{match['user']}@{host}"
+    return f"{scheme}://{_without_secret_pairs(location)}"
 
 
 def without_secrets(text: str) -> str:
     """Return a text without the passwords of the URLs in it."""
-    return _URL.sub(lambda found: without_password(found[0]), text)
+    return _URL.sub(lambda match: without_password(match[0]), text)
 
 
 def refuse_password(url: str, option: str, remedy: str) -> None:
@@ -64,14 +64,14 @@ def refuse_password(url: str, option: str, remedy: str) -> None:
     Raises:
         UserError: it does.
     """
-    plain = without_password(url)
-    if any(sign.isspace() or not sign.isprintable() for sign in url):
-        raise UserError(f"{option} must hold no blanks, but got {plain!r}; write them as %20.")
-    if plain != url:
+    redacted = without_password(url)
+    if any(character.isspace() or not character.isprintable() for character in url):
+        raise UserError(f"{option} must hold no blanks, but got {redacted!r}; write them as %20.")
+    if redacted != url:
         raise UserError(
             f"{option} must hold no password, since others can read it in study.json and in the "
-            f"list of processes, but {plain!r} was given with one; {remedy}. A sign such as @ or "
-            ": that belongs to a name is written in percent code (%40, %3A)."
+            f"list of processes, but {redacted!r} was given with one; {remedy}. A sign such as @ "
+            "or : that belongs to a name is written in percent code (%40, %3A)."
         )
 
 
@@ -85,7 +85,7 @@ def refuse_unsure(url: str, option: str) -> None:
     Raises:
         UserError: so it is.
     """
-    if not _SURE.fullmatch(url):
+    if not _UNAMBIGUOUS_URL.fullmatch(url):
         raise UserError(
             f"{option} must be a URL that can be read in one way alone, but got "
             f"{without_password(url)!r}; correct it, and write @ : / ? # in a user's name or "
@@ -93,13 +93,13 @@ def refuse_unsure(url: str, option: str) -> None:
         )
 
 
-def _without_secret_pairs(rest: str) -> str:
+def _without_secret_pairs(location: str) -> str:
     """Return what follows `://` without `password=...` and its kind."""
 
-    def keep(pair: re.Match[str]) -> str:
+    def replacement(pair: re.Match[str]) -> str:
         return "" if _SECRET_KEY.search(unquote(pair["key"])) else pair[0]
 
-    clean = _PAIR.sub(keep, rest)
-    if "?" in rest and "?" not in clean:  # the first pair went, and others follow it
-        clean = clean.replace("&", "?", 1)
-    return clean
+    redacted = _PAIR.sub(replacement, location)
+    if "?" in location and "?" not in redacted:  # the first pair went, and others follow it
+        redacted = redacted.replace("&", "?", 1)
+    return redacted

@@ -11,18 +11,18 @@ class UserError(ValueError):
     """The user's input breaks a rule. The message is one sentence; commands print it and exit 2."""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ` (did you mean 'x'?)` for the closest of `known`, or an empty string.
+def did_you_mean(name: str, candidates: Iterable[str]) -> str:
+    """Return ` (did you mean 'x'?)` for the closest of `candidates`, or an empty string.
 
     Names that are equally close are all listed: `a, b or c`.
     """
-    names = [other for other in dict.fromkeys(known) if other != name]
-    close = {other: _likeness(name, other) for other in names}
+    names = [candidate for candidate in dict.fromkeys(candidates) if candidate != name]
+    close = {candidate: _likeness(name, candidate) for candidate in names}
     best = max(close.values(), default=0.0)
     if best < _CLOSE:
         return ""
-    found = [repr(other) for other in names if close[other] >= best - _TIE][:_LISTED]
-    listed = " or ".join(filter(None, [", ".join(found[:-1]), found[-1]]))
+    closest = [repr(candidate) for candidate in names if close[candidate] >= best - _TIE][:_LISTED]
+    listed = " or ".join(filter(None, [", ".join(closest[:-1]), closest[-1]]))
     return f" (did you mean {listed}?)"
 
 

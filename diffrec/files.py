@@ -58,50 +58,51 @@ def check_output_file(path: Path, option: str) -> None:
     _check_room(path.parent, option)
 
 
-def read_regular(path: Path, what: str) -> bytes:
+def read_regular(path: Path, description: str) -> bytes:
     """Return what a file holds.
 
     Args:
         path: the file.
-        what: it should be, for the message: `a configuration in JSON`.
+        description: it should be, for the message: `a configuration in JSON`.
 
     Raises:
         UserError: there is none, it is a folder, a pipe or a device, or it cannot be read.
     """
     if not path.is_file():  # a pipe would be waited for
-        there = "it is no regular file" if path.exists() else "there is none"
-        raise UserError(f"{path} must be {what}, but {there}; check the path.")
+        problem = "it is no regular file" if path.exists() else "there is none"
+        raise UserError(f"{path} must be {description}, but {problem}; check the path.")
     try:
         return path.read_bytes()
     except OSError as error:
         raise UserError(
-            f"{path} must be {what}, but cannot be read ({error.strerror}); check its permissions."
+            f"{path} must be {description}, but cannot be read ({error.strerror}); check its "
+            "permissions."
         ) from None
 
 
-def read_json(path: Path, what: str) -> dict[str, Any]:
+def read_json(path: Path, description: str) -> dict[str, Any]:
     """Return the object that a JSON file holds.
 
     Args:
         path: the file.
-        what: it should be, for the message: `a configuration in JSON`.
+        description: it should be, for the message: `a configuration in JSON`.
 
     Raises:
         UserError: it cannot be read, is no JSON, or holds something else than an object.
     """
     try:
-        found = json.loads(read_regular(path, what).decode("utf-8-sig"))
+        values = json.loads(read_regular(path, description).decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:  # RecursionError: a million brackets
         reason = str(error).splitlines()[0]
         raise UserError(
-            f"{path} must be {what}, but it is not JSON ({reason}); give another file."
+            f"{path} must be {description}, but it is not JSON ({reason}); give another file."
         ) from None
-    if not isinstance(found, dict):
+    if not isinstance(values, dict):
         raise UserError(
-            f"{path} must be {what}, a JSON object, but holds a {type(found).__name__}; give "
-            "another file."
+            f"{path} must be {description}, a JSON object, but holds a {type(values).__name__}; "
+            "give another file."
         )
-    return found
+    return values
 
 
 def atomic_write(path: Path, content: bytes | str | Writer, *, durable: bool = False) -> None:
@@ -176,40 +177,40 @@ def filled_folder(path: Path) -> Iterator[Path]:
     is left behind.
     """
     path = path.resolve()  # a link may lead to another disk, to which nothing can be moved
-    made = _make(path.parent)
+    created = _create(path.parent)
     new = path.parent / f".{secrets.token_hex(8)}.new"
     try:
         with naming_full_disk(path):
             new.mkdir()
             yield new
-            made += _make(path)
+            created += _create(path)
             for file in sorted(new.iterdir()):
                 if file.is_dir() and (path / file.name).is_dir():
                     shutil.rmtree(path / file.name)
                 file.replace(path / file.name)
-        made.clear()
+        created.clear()
     finally:
         shutil.rmtree(new, ignore_errors=True)
-        _unmake(made)
+        _remove_empty(created)
 
 
 @contextmanager
 def existing(folder: Path) -> Iterator[None]:
     """Make a folder; one that was made and stays empty is removed again."""
-    made = _make(folder)
+    created = _create(folder)
     try:
         yield
     finally:
-        _unmake(made)
+        _remove_empty(created)
 
 
-def _unmake(made: list[Path]) -> None:
-    for folder in reversed(made):
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in reversed(folders):
         with suppress(OSError):  # it is not empty
             folder.rmdir()
 
 
-def _make(folder: Path) -> list[Path]:
+def _create(folder: Path) -> list[Path]:
     """Make a folder with its parents; return those that were missing, outermost first."""
     missing = [part for part in (folder, *folder.parents) if not part.exists()]
     folder.mkdir(parents=True, exist_ok=True)

@@ -77,8 +77,8 @@ class Condition:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the condition as JSON values."""
-        given = self.allowed
-        allowed = list(given) if isinstance(given, tuple) else given.to_dict()
+        values = self.allowed
+        allowed = list(values) if isinstance(values, tuple) else values.to_dict()
         return {"parent": self.parent, "allowed": allowed}
 
 

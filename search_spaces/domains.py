@@ -56,7 +56,7 @@ class Choice:
         object.__setattr__(self, "values", values)
 
     def __contains__(self, value: object) -> bool:
-        return any(value == known and type(value) is type(known) for known in self.values)
+        return any(value == option and type(value) is type(option) for option in self.values)
 
     @property
     def labels(self) -> tuple[Scalar, ...]:

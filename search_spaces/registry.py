@@ -93,11 +93,11 @@ def _read_file(path: Path) -> SearchSpace:
 @contextmanager
 def _imports_from(folder: Path) -> Iterator[None]:
     """Let a file import the modules beside it, as a script may, and leave no bytecode there."""
-    wrote = sys.dont_write_bytecode
+    previous = sys.dont_write_bytecode
     sys.path.insert(0, str(folder))
     sys.dont_write_bytecode = True
     try:
         yield
     finally:
-        sys.dont_write_bytecode = wrote
+        sys.dont_write_bytecode = previous
         sys.path.remove(str(folder))

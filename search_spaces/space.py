@@ -81,9 +81,9 @@ class SearchSpace(SpaceDefinition):
                 params[path] = self._value(path, draw(path, self.sampled_domain(path)), params)
         return params
 
-    def values_of(self, draws: Mapping[str, Any]) -> Params:
+    def values_of(self, samples: Mapping[str, Any]) -> Params:
         """Return the parameters that a set of draws stands for."""
-        return self.build_point(lambda path, _: draws[path])
+        return self.build_point(lambda path, _: samples[path])
 
     def sampled_domain(self, path: str) -> PlainDomain:
         """Return the domain that is drawn from for `path`."""
@@ -120,11 +120,11 @@ class SearchSpace(SpaceDefinition):
         published: Params = validation.flat_values(preset_for(variant, dataset).config)
         published[VARIANT] = variant
 
-        def draw(path: str, drawn: PlainDomain) -> Any:
+        def draw(path: str, sampled: PlainDomain) -> Any:
             domain, value = self.domains[path], published[path]
             if isinstance(domain, RelativeDomain):
                 value = domain.factor_of(published[domain.path], value)
-            if value not in drawn:
+            if value not in sampled:
                 name = dataset if isinstance(dataset, str) else dataset.name
                 raise UserError(
                     f"Space {self.name!r} starts from the published configuration, but `{path}` = "
@@ -133,13 +133,13 @@ class SearchSpace(SpaceDefinition):
                 )
             return value
 
-        draws: Params = {}
-        self.build_point(lambda path, drawn: draws.setdefault(path, draw(path, drawn)))
-        return draws
+        samples: Params = {}
+        self.build_point(lambda path, sampled: samples.setdefault(path, draw(path, sampled)))
+        return samples
 
     def cells(self) -> list[Params]:
         """Return the parameters of every point of the grid."""
-        return [self.values_of(draws) for draws in self.grid_samples()]
+        return [self.values_of(samples) for samples in self.grid_samples()]
 
     def grid_points(self, seeds: Sequence[int]) -> list[tuple[Params, int]]:
         """Return every cell with every seed, all cells of the first seed first."""
@@ -153,17 +153,17 @@ class SearchSpace(SpaceDefinition):
         """
         paths = self.ordered_paths()
 
-        def grow(depth: int, draws: Params, params: Params) -> Iterator[Params]:
+        def grow(depth: int, samples: Params, params: Params) -> Iterator[Params]:
             if depth == len(paths):
-                yield draws
+                yield samples
                 return
             path = paths[depth]
             if not self._can_draw(path, params):
-                yield from grow(depth + 1, draws, params)
+                yield from grow(depth + 1, samples, params)
                 return
-            for drawn in options(self.sampled_domain(path)):
-                value = self._value(path, drawn, params)
-                yield from grow(depth + 1, {**draws, path: drawn}, {**params, path: value})
+            for sample in options(self.sampled_domain(path)):
+                value = self._value(path, sample, params)
+                yield from grow(depth + 1, {**samples, path: sample}, {**params, path: value})
 
         return grow(0, {}, {})
 
@@ -231,8 +231,8 @@ class SearchSpace(SpaceDefinition):
 
     def corner_points(self, limit: int) -> list[Params]:
         """Return points at the corners of the space: all, or `limit` of a large one's."""
-        draws = islice(self.tree(lambda domain: domain.corners()), limit)
-        return [self.values_of(d) for d in draws]
+        samples = islice(self.tree(lambda domain: domain.corners()), limit)
+        return [self.values_of(sample) for sample in samples]
 
     def check_corners(self, points: Sequence[Params], dataset: str = FALLBACK_DATASET) -> None:
         """Build the configuration of each point; raise the first fault with its point."""
@@ -247,8 +247,8 @@ class SearchSpace(SpaceDefinition):
         has_base = not isinstance(domain, RelativeDomain) or domain.path in params
         return has_base and self.is_active(path, params)
 
-    def _value(self, path: str, drawn: Any, params: Mapping[str, Any]) -> Any:
+    def _value(self, path: str, sample: Any, params: Mapping[str, Any]) -> Any:
         domain = self.domains[path]
         if isinstance(domain, RelativeDomain):
-            return domain.value(params[domain.path], drawn)
-        return drawn
+            return domain.value(params[domain.path], sample)
+        return sample

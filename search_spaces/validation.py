@@ -34,7 +34,7 @@ def check_definition(space: SpaceDefinition) -> None:
     _check_names(space)
     _check_conditions(space)
     order_paths(space.domains, space.conditions)
-    _check_meanings(space)
+    _check_activity(space)
     _check_types(space)
     _check_strategy(space)
 
@@ -48,8 +48,8 @@ def order_paths(domains: Mapping[str, Domain], conditions: Mapping[str, Conditio
             return
         if path in trail:
             raise UserError(f"Parameters depend on each other in a circle: {' -> '.join(trail)}.")
-        for needed in _needs(path, domains, conditions):
-            visit(needed, (*trail, path))
+        for dependency in _dependencies(path, domains, conditions):
+            visit(dependency, (*trail, path))
         ordered.append(path)
 
     for path in domains:
@@ -59,12 +59,12 @@ def order_paths(domains: Mapping[str, Domain], conditions: Mapping[str, Conditio
 
 def unset_paths(paths: Iterable[str], base: AnyConfig) -> list[str]:
     """Return those of `paths` that `base` has and that may be None: they lost their meaning."""
-    known = serialization.field_types(type(base))
+    types = serialization.field_types(type(base))
     tree = base.to_dict()
     return [
         path
         for path in paths
-        if path in known and _accepts_none(known[path]) and _has_part(tree, path.split(".")[:-1])
+        if path in types and _accepts_none(types[path]) and _has_part(tree, path.split(".")[:-1])
     ]
 
 
@@ -86,7 +86,7 @@ def plain(value: Any) -> Any:
     return [plain(v) for v in value] if isinstance(value, tuple | list) else value
 
 
-def _needs(
+def _dependencies(
     path: str, domains: Mapping[str, Domain], conditions: Mapping[str, Condition]
 ) -> list[str]:
     domain = domains[path]
@@ -101,11 +101,11 @@ def check_override(space: SpaceDefinition, path: str) -> None:
             f"Space {space.name!r} searches `{path}`, so it cannot be fixed for a study; leave it "
             "out, or use a space without it."
         )
-    known = fields_of_any(variants_of(space))
-    if path not in known:
+    fields = fields_of_any(variants_of(space))
+    if path not in fields:
         raise UserError(
             f"`{path}` has no meaning in space {space.name!r}: none of its variants "
-            f"({', '.join(variants_of(space))}) has such a field{did_you_mean(path, known)}."
+            f"({', '.join(variants_of(space))}) has such a field{did_you_mean(path, fields)}."
         )
 
 
@@ -203,33 +203,35 @@ def _check_variants(space: SpaceDefinition) -> None:
 
 
 def _check_names(space: SpaceDefinition) -> None:
-    anywhere = [*fields_of_any(ALL_VARIANTS), VARIANT]
-    near = [*fields_of_any(variants_of(space)), VARIANT]
+    all_fields = [*fields_of_any(ALL_VARIANTS), VARIANT]
+    space_fields = [*fields_of_any(variants_of(space)), VARIANT]
     for path in (*space.domains, *space.overrides):
-        if path not in anywhere:
+        if path not in all_fields:
             raise UserError(
                 f"Space {space.name!r} names a field that no configuration has: "
-                f"{path!r}{did_you_mean(path, near) or did_you_mean(path, anywhere)}."
+                f"{path!r}{did_you_mean(path, space_fields) or did_you_mean(path, all_fields)}."
             )
     if "seed" in space.domains or "seed" in space.overrides:
         raise UserError(
             f"Space {space.name!r} must not set `seed`: replicates do; use `replicates` or --seeds."
         )
-    twice = set(space.domains) & set(space.overrides)
-    if twice:
-        raise UserError(f"Space {space.name!r} both searches and fixes {sorted(twice)}; drop one.")
+    overlap = set(space.domains) & set(space.overrides)
+    if overlap:
+        raise UserError(
+            f"Space {space.name!r} both searches and fixes {sorted(overlap)}; drop one."
+        )
 
 
-def _check_meanings(space: SpaceDefinition) -> None:
+def _check_activity(space: SpaceDefinition) -> None:
     """Every parameter must have a meaning for every variant that its conditions allow."""
     for path in space.domains:
-        reached = variants_with(space, path)
-        if not reached:
+        active_variants = variants_with(space, path)
+        if not active_variants:
             raise UserError(
                 f"Space {space.name!r} never searches `{path}`: its conditions allow none of the "
                 f"variants {', '.join(variants_of(space))}; mend them or drop it."
             )
-        for variant in reached if path != VARIANT else ():
+        for variant in active_variants if path != VARIANT else ():
             if path not in fields_of(variant):
                 raise UserError(
                     f"Space {space.name!r} searches `{path}` with {variant}, which has no such "

@@ -40,17 +40,17 @@ def variants_of(space: SpaceDefinition) -> tuple[str, ...]:
 
 def variants_with(space: SpaceDefinition, path: str) -> tuple[str, ...]:
     """Return the variants under which `path` may be searched, by all the conditions it hangs on."""
-    found = variants_of(space)
+    variants = variants_of(space)
     if path == VARIANT:
-        return found
+        return variants
     domain, condition = space.domains[path], space.conditions.get(path)
     if isinstance(domain, RelativeDomain):
-        found = _both(found, variants_with(space, domain.path))
+        variants = _intersection(variants, variants_with(space, domain.path))
     if condition is None:
-        return found
+        return variants
     if condition.parent == VARIANT:
-        return tuple(variant for variant in found if variant in condition.allowed)
-    return _both(found, variants_with(space, condition.parent))
+        return tuple(variant for variant in variants if variant in condition.allowed)
+    return _intersection(variants, variants_with(space, condition.parent))
 
 
 def is_searched(space: SpaceDefinition, variant: str) -> bool:
@@ -58,8 +58,8 @@ def is_searched(space: SpaceDefinition, variant: str) -> bool:
     return any(variant in variants_with(space, path) for path in space.domains if path != VARIANT)
 
 
-def _both(some: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(variant for variant in some if variant in others)
+def _intersection(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(variant for variant in first if variant in second)
 
 
 def variant_name(params: Mapping[str, Any], config: AnyConfig) -> str:

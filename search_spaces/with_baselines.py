@@ -25,18 +25,23 @@ def beside_baselines(space: SearchSpace) -> SearchSpace:
             f"Space {space.name!r} samples its points, so no baseline can stand beside its cells; "
             "run --space baselines on the same dataset and compare the two studies."
         )
-    own = variants_of(space)
-    others = [name for name in BASELINES if name not in own]
-    free = [path for path in space.domains if path != VARIANT and path not in space.conditions]
+    searched = variants_of(space)
+    missing = [name for name in BASELINES if name not in searched]
+    unconditional = [
+        path for path in space.domains if path != VARIANT and path not in space.conditions
+    ]
     domains = {path: domain for path, domain in space.domains.items() if path != VARIANT}
     control = space.control
     if control is not None and VARIANT not in control:
-        control = {VARIANT: own[0], **control}
+        control = {VARIANT: searched[0], **control}
     return replace(
         space,
         name=f"{space.name}_beside_baselines",
         variant=None,
-        domains={VARIANT: Choice(*own, *others), **domains},
-        conditions={**space.conditions, **dict.fromkeys(free, Condition(VARIANT, own))},
+        domains={VARIANT: Choice(*searched, *missing), **domains},
+        conditions={
+            **space.conditions,
+            **dict.fromkeys(unconditional, Condition(VARIANT, searched)),
+        },
         control=control,
     )

@@ -19,10 +19,10 @@ def add_dataset(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument("--protocol", choices=PROTOCOLS, help="which list is valid, which is test")
 
 
-def add_model(judged: argparse._MutuallyExclusiveGroup) -> None:
+def add_model(group: argparse._MutuallyExclusiveGroup) -> None:
     """Declare the two ways to name a trained model, --checkpoint and --run."""
-    judged.add_argument("--checkpoint", type=Path, help="model.pt, or the folder that train wrote")
-    judged.add_argument(
+    group.add_argument("--checkpoint", type=Path, help="model.pt, or the folder that train wrote")
+    group.add_argument(
         "--run", metavar="ID", help="MLflow run of a trial, or name of a study: its best trial"
     )
 
@@ -33,7 +33,7 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
     Raises:
         UserError: a setting has no `=`.
     """
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for setting in settings:
         path, equals, value = setting.partition("=")
         if not equals or not path.strip():
@@ -41,7 +41,7 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
                 f"A setting is written path=value, but got {setting!r}; write seed=3, say."
             )
         try:
-            found[path.strip()] = json.loads(value)
+            values[path.strip()] = json.loads(value)
         except (ValueError, RecursionError):  # a ValueError is no JSON, or digits by the thousand
-            found[path.strip()] = value
-    return found
+            values[path.strip()] = value
+    return values

@@ -28,6 +28,6 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"{args.folder} has embeddings; use --force to replace them.")
     from diffrec.preparation.embedding import embed_folder
 
-    said = embed_folder(args.folder, args.method, seed=args.seed, epochs=args.epochs)
-    sys.stdout.write(said + "\n")
+    message = embed_folder(args.folder, args.method, seed=args.seed, epochs=args.epochs)
+    sys.stdout.write(message + "\n")
     return 0

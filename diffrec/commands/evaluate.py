@@ -21,9 +21,9 @@ HELP = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    judged = parser.add_mutually_exclusive_group(required=True)
-    add_model(judged)
-    judged.add_argument(
+    source = parser.add_mutually_exclusive_group(required=True)
+    add_model(source)
+    source.add_argument(
         "--recommendations",
         type=Path,
         metavar="FILE",
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write one line per metric."""
-    metrics = _of_lists(args) if args.recommendations is not None else _of_model(args)
+    metrics = _score_lists(args) if args.recommendations is not None else _score_model(args)
     if args.json:
         sys.stdout.write(json.dumps(metrics, indent=2) + "\n")
     else:
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _of_model(args: argparse.Namespace) -> dict[str, float]:
+def _score_model(args: argparse.Namespace) -> dict[str, float]:
     if args.history != "train" and args.on == "valid":
         raise UserError(
             "--history train+valid holds the answers of --on valid; use it with --on test."
@@ -71,15 +71,15 @@ def _of_model(args: argparse.Namespace) -> dict[str, float]:
     return {f"{prefix}/{name}": value for name, value in metrics.items()}
 
 
-def _of_lists(args: argparse.Namespace) -> dict[str, float]:
+def _score_lists(args: argparse.Namespace) -> dict[str, float]:
     if args.history != "train":
         raise UserError("Ready-made lists are queried with nothing; leave --history out.")
-    from diffrec.commands.load_trained import dataset_of
+    from diffrec.commands.load_trained import load_query_dataset
     from diffrec.evaluation.metrics import KS, ranking_metrics
 
     if args.dataset is None:
         raise UserError("A list of recommendations needs --dataset, to be compared with.")
-    loaded = dataset_of(args)
+    loaded = load_query_dataset(args)
     target = loaded.dataset.test if args.on == "test" else loaded.dataset.valid
     ranking = _read_ranking(args.recommendations, loaded)
     ks = [k for k in KS if k <= ranking.shape[1]]
@@ -88,10 +88,12 @@ def _of_lists(args: argparse.Namespace) -> dict[str, float]:
             f"The lists must be at least {KS[0]} items long to be scored, but the longest has "
             f"{ranking.shape[1]}."
         )
-    asked = target.lengths > 0
-    without = int((asked & (ranking[:, 0] < 0)).sum())
-    if without:
-        sys.stderr.write(f"note: {without} users have no recommendations; they count as misses.\n")
+    has_target = target.lengths > 0
+    num_missing = int((has_target & (ranking[:, 0] < 0)).sum())
+    if num_missing:
+        sys.stderr.write(
+            f"note: {num_missing} users have no recommendations; they count as misses.\n"
+        )
     metrics = ranking_metrics(ranking, target, ks)
     return {f"{args.on}/{name}": value for name, value in metrics.items()}
 
@@ -101,15 +103,15 @@ def _read_ranking(path: Path, loaded: "LoadedDataset") -> "np.ndarray":
     from diffrec.evaluation.lists import ranked_lists
 
     table = read_table(path, ("user", "item"))
-    by = next((name for name in ("rank", "score") if name in table.columns), None)
-    if by is None or not {"user", "item"} <= set(table.columns):
+    key = next((name for name in ("rank", "score") if name in table.columns), None)
+    if key is None or not {"user", "item"} <= set(table.columns):
         raise UserError(
             f"{path} must have the columns user, item and rank (or score), but has "
             f"{', '.join(table.columns)}."
         )
-    if not table[by].dtype.is_numeric() or table.null_count().sum_horizontal().item():
-        raise UserError(f"{path} must have a number as `{by}` and no empty cells; complete it.")
+    if not table[key].dtype.is_numeric() or table.null_count().sum_horizontal().item():
+        raise UserError(f"{path} must have a number as `{key}` and no empty cells; complete it.")
     users = loaded.users.numbers(table["user"].to_list(), f" in {path}")
     items = loaded.items.numbers(table["item"].to_list(), f" in {path}")
-    order = table[by].to_numpy() * (1 if by == "rank" else -1.0)
+    order = table[key].to_numpy() * (1 if key == "rank" else -1.0)
     return ranked_lists(users, items, order, loaded.dataset.num_users).ranking

@@ -20,14 +20,14 @@ def run(args: argparse.Namespace) -> int:
     """Fetch, unpack, say what comes next."""
     from diffrec.preparation.fetching import fetch
 
-    progress = _show if sys.stderr.isatty() else None
+    progress = _show_progress if sys.stderr.isatty() else None
     folder, next_step = fetch(args.name, args.data_dir, url=args.url, progress=progress)
     sys.stdout.write(f"{args.name} lies in {folder}; next: {next_step}\n")
     return 0
 
 
-def _show(have: int, total: int | None) -> None:
-    of = "" if total is None else f" of {total / 2**20:.1f}"
-    end = "\n" if have == total else ""
-    sys.stderr.write(f"\r{have / 2**20:8.1f}{of} MiB{end}")
+def _show_progress(received: int, total: int | None) -> None:
+    of_total = "" if total is None else f" of {total / 2**20:.1f}"
+    end = "\n" if received == total else ""
+    sys.stderr.write(f"\r{received / 2**20:8.1f}{of_total} MiB{end}")
     sys.stderr.flush()

@@ -33,27 +33,35 @@ def load_model(args: argparse.Namespace) -> tuple[Checkpoint, LoadedDataset]:
     if args.run is None:
         path: Path = args.checkpoint
         checkpoint = load_checkpoint(path / CHECKPOINT_FILE if path.is_dir() else path)
-        return checkpoint, dataset_of(args, checkpoint)
+        return checkpoint, load_query_dataset(args, checkpoint)
     run = find_run(args.run)
     checkpoint = replace(load_checkpoint(run.checkpoint), dataset=run.dataset)
     if args.dataset is None and args.data_dir is None:
         args.data_dir = run.data_dir
-    return checkpoint, dataset_of(args, checkpoint)
+    return checkpoint, load_query_dataset(args, checkpoint)
 
 
-def dataset_of(args: argparse.Namespace, checkpoint: Checkpoint | None = None) -> LoadedDataset:
+def load_query_dataset(
+    args: argparse.Namespace, checkpoint: Checkpoint | None = None
+) -> LoadedDataset:
     """Load the dataset named on the command line, or else the checkpoint's own.
 
     Raises:
         UserError: neither names one, or the dataset is not what the checkpoint was trained on.
     """
-    own = {} if checkpoint is None else checkpoint.dataset
-    if args.dataset is None and not own:
+    recorded = {} if checkpoint is None else checkpoint.dataset
+    if args.dataset is None and not recorded:
         raise UserError("This checkpoint does not name its dataset; give --dataset.")
-    name, data_dir = locate(own["name"] if args.dataset is None else args.dataset, args.data_dir)
-    dataset = load_dataset(name, data_dir, args.protocol or own.get("protocol", "published"))
+    name, data_dir = locate(
+        recorded["name"] if args.dataset is None else args.dataset, args.data_dir
+    )
+    dataset = load_dataset(name, data_dir, args.protocol or recorded.get("protocol", "published"))
     num_items = dataset.num_items  # if it is another, more than a warning follows
-    if own and own["sha256"] != dataset.sha256 and own.get("num_items", num_items) == num_items:
+    if (
+        recorded
+        and recorded["sha256"] != dataset.sha256
+        and recorded.get("num_items", num_items) == num_items
+    ):
         sys.stderr.write(
             f"warning: the checkpoint was trained on other data than {name!r} now holds.\n"
         )

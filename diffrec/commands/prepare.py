@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_reading(parser.add_argument_group("reading, where the content does not tell"))
     parser.add_argument(
         "--threshold",
-        type=_threshold,
+        type=_parse_threshold,
         default=4.0,
         metavar="RATING",
         help="least rating that is an interaction, `auto` for the upper quarter of the scale, "
@@ -116,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
             "`--keep-repeats` cannot be had: every model here takes each item of a user once; "
             "leave it out, and the latest row of a repeated pair counts."
         )
-    settings, options = _settings(args), _options(args)
+    settings, options = _prepare_settings(args), _read_options(args)
     from diffrec.preparation.folder import prepare_folder
 
     manifest = prepare_folder(args.source, args.out, settings, options, force=args.force)
@@ -150,7 +150,7 @@ def describe(manifest: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _options(args: argparse.Namespace) -> "ReadOptions":
+def _read_options(args: argparse.Namespace) -> "ReadOptions":
     from diffrec.preparation.reading.options import Columns, ReadOptions
 
     return ReadOptions(
@@ -170,11 +170,11 @@ def _options(args: argparse.Namespace) -> "ReadOptions":
     )
 
 
-def _settings(args: argparse.Namespace) -> "PrepareSettings":
+def _prepare_settings(args: argparse.Namespace) -> "PrepareSettings":
     from diffrec.preparation.settings import PrepareSettings
 
     ratio = _numbers(args.ratio, 3, "--ratio", "7:1:2")
-    valid, test = _whole(args.leave_last, "--leave-last", "1:1")
+    valid, test = _whole_numbers(args.leave_last, "--leave-last", "1:1")
     return PrepareSettings(
         threshold=None if args.threshold == "none" else args.threshold,
         min_user_interactions=args.min_user,
@@ -182,14 +182,14 @@ def _settings(args: argparse.Namespace) -> "PrepareSettings":
         split=_SPLITS[args.split],  # pyright: ignore[reportArgumentType]
         ratio=(ratio[0], ratio[1], ratio[2]),
         leave_last=(valid, test),
-        moments=None if args.moments is None else _moments(args.moments),
+        moments=None if args.moments is None else _parse_moments(args.moments),
         noisy=args.noisy,
         random_noise=args.random_noise,
         seed=args.seed,
     )
 
 
-def _threshold(text: str) -> float | str:
+def _parse_threshold(text: str) -> float | str:
     if text in ("auto", "none"):
         return text
     try:
@@ -204,7 +204,7 @@ def _threshold(text: str) -> float | str:
 _NO_MOMENT = ("", "nan", "inf", "infinity")
 
 
-def _moments(text: str) -> tuple[str, str]:
+def _parse_moments(text: str) -> tuple[str, str]:
     parts = text.split("," if "," in text else ":")
     if len(parts) != 2 or any(part.strip().lstrip("+-").lower() in _NO_MOMENT for part in parts):
         raise UserError(
@@ -216,17 +216,17 @@ def _moments(text: str) -> tuple[str, str]:
 
 def _numbers(text: str, count: int, option: str, example: str) -> list[float]:
     try:
-        found = [float(part) for part in text.split(":")]
+        numbers = [float(part) for part in text.split(":")]
     except ValueError:
-        found = []
-    if len(found) != count or not all(map(math.isfinite, found)):
+        numbers = []
+    if len(numbers) != count or not all(map(math.isfinite, numbers)):
         raise UserError(
             f"{option} is {count} numbers with colons between, like {example}, but got {text!r}."
         )
-    return found
+    return numbers
 
 
-def _whole(text: str, option: str, example: str) -> tuple[int, int]:
+def _whole_numbers(text: str, option: str, example: str) -> tuple[int, int]:
     first, second = _numbers(text, 2, option, example)
     if not (first.is_integer() and second.is_integer()):
         raise UserError(f"{option} is 2 whole numbers, like {example}, but got {text!r}.")

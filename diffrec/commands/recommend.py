@@ -20,10 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_model(parser.add_mutually_exclusive_group(required=True))
     add_dataset(parser, required=False)
-    asked = parser.add_mutually_exclusive_group()
-    asked.add_argument("--users", metavar="IDS", help="ids with commas between; all if left out")
-    asked.add_argument("--history", metavar="IDS", help="item ids with commas between")
-    asked.add_argument(
+    query = parser.add_mutually_exclusive_group()
+    query.add_argument("--users", metavar="IDS", help="ids with commas between; all if left out")
+    query.add_argument("--history", metavar="IDS", help="item ids with commas between")
+    query.add_argument(
         "--histories",
         type=Path,
         metavar="FILE",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from diffrec.commands.load_trained import LoadedDataset, load_model
-from diffrec.commands.train import device_of
+from diffrec.commands.train import check_device
 from diffrec.data.idmaps import IdMap
 from diffrec.data.interactions import Interactions
 from diffrec.data.tables import check_ending, write_table
@@ -35,8 +35,8 @@ def recommend(args: argparse.Namespace) -> None:
         check_ending(args.out)
         check_output_file(args.out, "--out")
     checkpoint, loaded = load_model(args)
-    request = _request(args, loaded)
-    model = checkpoint.build(loaded.dataset.num_items, device_of(args.device))
+    request = _parse_request(args, loaded)
+    model = checkpoint.build(loaded.dataset.num_items, check_device(args.device))
     users, items, ranks = [], [], []
     seen = [] if args.include_seen else request.seen
     for rows, top in rankings(
@@ -54,44 +54,44 @@ def recommend(args: argparse.Namespace) -> None:
     write_table(args.out, columns)
 
 
-def _request(args: argparse.Namespace, loaded: LoadedDataset) -> _Request:
+def _parse_request(args: argparse.Namespace, loaded: LoadedDataset) -> _Request:
     if args.history is not None:
-        given = [("history", _split(args.history), " of --history")]
-        return _from_histories(given, loaded.items)
+        histories = [("history", _split(args.history), " of --history")]
+        return _from_histories(histories, loaded.items)
     if args.histories is not None:
-        return _from_histories(_read_lines(args.histories), loaded.items)
+        return _from_histories(_read_histories(args.histories), loaded.items)
     dataset = loaded.dataset
     rows = np.arange(dataset.num_users)
     if args.users is not None:
-        asked = _split(args.users)
-        if not asked:
+        user_ids = _split(args.users)
+        if not user_ids:
             raise UserError("--users must name a user, but got none; leave it out for all users.")
-        rows = loaded.users.numbers(asked, " of --users")
+        rows = loaded.users.numbers(user_ids, " of --users")
     names = loaded.users.originals(np.arange(dataset.num_users))
     if args.ask_with == "train":
         return _Request(dataset.train, [dataset.train, dataset.valid], rows, names)
     parts = (dataset.train, dataset.valid, dataset.test)  # in order of time: rows stay stable
     pairs = np.concatenate([part.to_pairs() for part in parts])
-    whole = Interactions.from_pairs(pairs, dataset.num_users, dataset.num_items)
-    return _Request(whole, [whole], rows, names)
+    merged = Interactions.from_pairs(pairs, dataset.num_users, dataset.num_items)
+    return _Request(merged, [merged], rows, names)
 
 
-def _from_histories(given: list[tuple[str, list[Any], str]], items: IdMap) -> _Request:
+def _from_histories(histories: list[tuple[str, list[Any], str]], items: IdMap) -> _Request:
     """Return a request of one row per (name, item ids, where they stand)."""
     pairs: list[list[int]] = []
-    for row, (_, history, where) in enumerate(given):
+    for row, (_, history, context) in enumerate(histories):
         if not history:
-            raise UserError(f"A history must hold an item, but that{where} is empty.")
-        numbers = items.numbers(history, where).tolist()
+            raise UserError(f"A history must hold an item, but that{context} is empty.")
+        numbers = items.numbers(history, context).tolist()
         latest = reversed(dict.fromkeys(reversed(numbers)))  # an item counts where it came last
         pairs += [[row, number] for number in latest]
-    history = Interactions.from_pairs(np.array(pairs), len(given), items.size)
-    names = np.array([name for name, _, _ in given])
-    return _Request(history, [history], np.arange(len(given)), names)
+    history = Interactions.from_pairs(np.array(pairs), len(histories), items.size)
+    names = np.array([name for name, _, _ in histories])
+    return _Request(history, [history], np.arange(len(histories)), names)
 
 
-def _read_lines(path: Path) -> list[tuple[str, list[Any], str]]:
-    found: list[tuple[str, list[Any], str]] = []
+def _read_histories(path: Path) -> list[tuple[str, list[Any], str]]:
+    histories: list[tuple[str, list[Any], str]] = []
     try:
         lines = read_regular(path, "a file of histories").decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
@@ -99,22 +99,24 @@ def _read_lines(path: Path) -> list[tuple[str, list[Any], str]]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        where = f" in line {number} of {path}"
+        context = f" in line {number} of {path}"
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise UserError(f"Each line must be JSON, but that{where} is not: {error}.") from error
+            raise UserError(
+                f"Each line must be JSON, but that{context} is not: {error}."
+            ) from error
         history = value.get("history") if isinstance(value, dict) else value
         if not isinstance(history, list):
             raise UserError(
                 f'Each line must be [ids] or {{"user": ..., "history": [ids]}}, but got '
-                f"{line.strip()[:60]}{where}."
+                f"{line.strip()[:60]}{context}."
             )
         name = value.get("user", number) if isinstance(value, dict) else number
-        found.append((str(name), history, where))
-    if not found:
+        histories.append((str(name), history, context))
+    if not histories:
         raise UserError(f"{path} must hold a history, but it is empty.")
-    return found
+    return histories
 
 
 def _split(ids: str) -> list[str]:

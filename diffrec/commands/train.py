@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     config, source = _configuration(args, DatasetShape(train.num_users, train.num_items, train.nnz))
     for note in (f"Configuration: {source}.", *dataset.notes):
         sys.stdout.write(f"{note}\n")
-    training = build_run(config, dataset.tuning_split(), device=device_of(args.device))
+    training = build_run(config, dataset.tuning_split(), device=check_device(args.device))
     try:
         for report in training.epochs():
             if report.metrics is not None:
@@ -113,12 +113,12 @@ def _configuration(
         from diffrec.config.presets import preset
 
         name = Path(args.dataset).name
-        found = preset(
+        start = preset(
             args.variant, name, shape=shape, like=args.preset_of, source=args.preset or "published"
         )
-        settings |= shorten_interval(found.config, settings)
-        source = "; ".join(filter(None, (found.source, found.choice)))
-        return found.config.replace_values(settings), source
+        settings |= shorten_interval(start.config, settings)
+        source = "; ".join(filter(None, (start.source, start.choice)))
+        return start.config.replace_values(settings), source
     for flag, value in (("--preset-of", args.preset_of), ("--preset", args.preset)):
         if value is not None:
             raise UserError(
@@ -126,12 +126,12 @@ def _configuration(
             )
     from diffrec.config.families import parse_config
 
-    what = "a configuration in JSON, the config.json of a training or of a trial"
-    values = read_json(args.config, what)
+    description = "a configuration in JSON, the config.json of a training or of a trial"
+    values = read_json(args.config, description)
     return parse_config(values).replace_values(settings), str(args.config)
 
 
-def device_of(name: str) -> str:
+def check_device(name: str) -> str:
     """Return the device, refusing one that is not there."""
     import torch
 

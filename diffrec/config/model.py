@@ -313,10 +313,10 @@ class RecommenderConfig(serialization.SerializableConfig):
     def variant(self) -> str:
         """The published name of the combination, with `+weighting` where there is none."""
         latent = "L" if self.autoencoder is not None else ""
-        timed = "T" if self.temporal.history_weighting == "linear" else ""
-        name = f"{latent}{timed}-DiffRec" if latent or timed else "DiffRec"
-        known = self.temporal.weighting in ("none", "linear")
-        return name if known else f"{name}+{self.temporal.weighting.removeprefix('linear_')}"
+        linear = "T" if self.temporal.history_weighting == "linear" else ""
+        name = f"{latent}{linear}-DiffRec" if latent or linear else "DiffRec"
+        is_published = self.temporal.weighting in ("none", "linear")
+        return name if is_published else f"{name}+{self.temporal.weighting.removeprefix('linear_')}"
 
 
 def field_paths(cls: type = RecommenderConfig) -> dict[str, Any]:

@@ -93,15 +93,15 @@ def same_steps(config: Trained, shape: DatasetShape, published: str) -> tuple[Tr
     steps = ceil(shape.users / training.batch_size)
     published_steps = ceil(PUBLISHED_SHAPES[published].users / training.batch_size)
     factor = published_steps / steps
-    every = max(1, round(training.eval_every * factor))
+    eval_every = max(1, round(training.eval_every * factor))
     changes: dict[str, Any] = {
-        "training.eval_every": every,
-        "training.patience": max(every, round(training.patience * factor)),
-        "training.max_epochs": max(every, round(training.max_epochs * factor)),
+        "training.eval_every": eval_every,
+        "training.patience": max(eval_every, round(training.patience * factor)),
+        "training.max_epochs": max(eval_every, round(training.max_epochs * factor)),
     }
     sentence = (
         f"an epoch has {steps} step{'s' * (steps > 1)} in place of {published_steps}, so patience "
-        f"is {changes['training.patience']} epochs, validation every {every}, at most "
+        f"is {changes['training.patience']} epochs, validation every {eval_every}, at most "
         f"{changes['training.max_epochs']:,}"
     )
     return config.replace_values(changes), sentence
@@ -119,7 +119,7 @@ def shorten_interval(base: object, changes: Mapping[str, Any]) -> dict[str, int]
     training, epochs = getattr(base, "training", None), changes.get("training.max_epochs")
     if not isinstance(training, TrainingConfig) or not isinstance(epochs, int):
         return {}
-    every = max(TrainingConfig().eval_every, epochs)
-    if "training.eval_every" in changes or every >= training.eval_every:
+    eval_every = max(TrainingConfig().eval_every, epochs)
+    if "training.eval_every" in changes or eval_every >= training.eval_every:
         return {}
-    return {"training.eval_every": every}
+    return {"training.eval_every": eval_every}

@@ -41,7 +41,7 @@ class SerializableConfig:
 
 def to_dict(config: Any) -> dict[str, Any]:
     """Return the dataclass as nested dictionaries of JSON values; tuples become lists."""
-    return {f.name: _plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
+    return {f.name: _to_json(getattr(config, f.name)) for f in dataclasses.fields(config)}
 
 
 def from_dict(cls: type[ConfigT], values: Mapping[str, Any], *, path: str = "") -> ConfigT:
@@ -57,23 +57,23 @@ def from_dict(cls: type[ConfigT], values: Mapping[str, Any], *, path: str = "") 
             raise UserError(
                 f"{cls.__name__} has no field {_join(path, key)!r}{did_you_mean(key, hints)}."
             )
-    read = {key: _read(hints[key], value, _join(path, key)) for key, value in values.items()}
+    parsed = {key: _parse(hints[key], value, _join(path, key)) for key, value in values.items()}
     try:
-        return cls(**read)
+        return cls(**parsed)
     except TypeError as error:  # a field without a default was left out
         raise UserError(f"{cls.__name__} is incomplete: {error}; give the missing field.") from None
 
 
 def field_types(cls: type, *, path: str = "") -> dict[str, Any]:
     """Map every dotted path below `cls` to its type; optional parts are entered too."""
-    found: dict[str, Any] = {}
+    hints: dict[str, Any] = {}
     for name, hint in typing.get_type_hints(cls).items():
         nested = nested_class(hint)
         if nested is None:
-            found[_join(path, name)] = hint
+            hints[_join(path, name)] = hint
         else:
-            found |= field_types(nested, path=_join(path, name))
-    return found
+            hints |= field_types(nested, path=_join(path, name))
+    return hints
 
 
 def replace_paths(config: ConfigT, values: Mapping[str, Any]) -> ConfigT:
@@ -84,11 +84,11 @@ def replace_paths(config: ConfigT, values: Mapping[str, Any]) -> ConfigT:
             its value is refused.
     """
     tree = to_dict(config)
-    known = field_types(type(config))
+    hints = field_types(type(config))
     for path, value in values.items():
-        if path not in known:
+        if path not in hints:
             raise UserError(
-                f"{type(config).__name__} has no field {path!r}{did_you_mean(path, known)}."
+                f"{type(config).__name__} has no field {path!r}{did_you_mean(path, hints)}."
             )
         *parents, leaf = path.split(".")
         node = tree
@@ -105,7 +105,7 @@ def replace_paths(config: ConfigT, values: Mapping[str, Any]) -> ConfigT:
 
 def check_type(hint: Any, value: Any, path: str) -> None:
     """Raise UserError where `value` is not of the field's type."""
-    _read(hint, value, path)
+    _parse(hint, value, path)
 
 
 def nested_class(hint: Any) -> type | None:
@@ -114,12 +114,12 @@ def nested_class(hint: Any) -> type | None:
     return next((o for o in options if dataclasses.is_dataclass(o) and isinstance(o, type)), None)
 
 
-def _read(hint: Any, value: Any, path: str) -> Any:
+def _parse(hint: Any, value: Any, path: str) -> Any:
     if _is_union(hint):
         options = typing.get_args(hint)
         if value is None and type(None) in options:
             return None
-        return _read(next(o for o in options if o is not type(None)), value, path)
+        return _parse(next(o for o in options if o is not type(None)), value, path)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         if isinstance(value, hint):
             return value
@@ -130,23 +130,25 @@ def _read(hint: Any, value: Any, path: str) -> Any:
     if origin is typing.Literal:
         allowed = typing.get_args(hint)
         if value not in allowed or isinstance(value, bool):
-            known = ", ".join(map(repr, allowed))
-            hinted = did_you_mean(str(value), map(str, allowed))
-            raise UserError(f"`{path}` must be one of {known}, but got {_short(value)}{hinted}.")
+            listed = ", ".join(map(repr, allowed))
+            suggestion = did_you_mean(str(value), map(str, allowed))
+            raise UserError(
+                f"`{path}` must be one of {listed}, but got {_short(value)}{suggestion}."
+            )
         return allowed[allowed.index(value)]  # plain, where the value is an Enum's member
     if origin is tuple:
-        return _read_tuple(hint, value, path)
-    return _read_scalar(hint, value, path)
+        return _parse_tuple(hint, value, path)
+    return _parse_scalar(hint, value, path)
 
 
-def _read_tuple(hint: Any, value: Any, path: str) -> tuple[Any, ...]:
+def _parse_tuple(hint: Any, value: Any, path: str) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
         raise UserError(f"`{path}` must be a list, but got {_short(value)}; write [200, 600], say.")
     item = typing.get_args(hint)[0]
-    return tuple(_read(item, v, f"{path}[{i}]") for i, v in enumerate(value))
+    return tuple(_parse(item, v, f"{path}[{i}]") for i, v in enumerate(value))
 
 
-def _read_scalar(hint: Any, value: Any, path: str) -> Any:
+def _parse_scalar(hint: Any, value: Any, path: str) -> Any:
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         if not -_FLOAT_LIMIT <= value <= _FLOAT_LIMIT:  # so compared, a NaN is refused, too
             raise UserError(f"`{path}` must be a finite number, but got {_short(value)}.")
@@ -178,9 +180,9 @@ def _join(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
-def _plain(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return to_dict(value)
     if isinstance(value, tuple | list):
-        return [_plain(v) for v in value]
+        return [_to_json(v) for v in value]
     return value

@@ -114,10 +114,10 @@ class TemporalConfig:
     def __post_init__(self) -> None:
         for name in _OPTIONAL:
             value = getattr(self, name)
-            needed = name in _NEEDS[self.weighting]
+            is_needed = name in _NEEDS[self.weighting]
             require(
-                (value is not None) == needed,
-                f"`temporal.{name}` {'is needed' if needed else 'has no meaning'} with "
+                (value is not None) == is_needed,
+                f"`temporal.{name}` {'is needed' if is_needed else 'has no meaning'} with "
                 f"temporal.weighting={self.weighting!r}, but got {value}.",
             )
             if value is not None:

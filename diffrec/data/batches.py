@@ -21,9 +21,9 @@ def dense_rows(
         out: A C-contiguous float32 buffer of at least len(users) rows, overwritten and returned cut
             to size: a loop over batches then allocates once.
     """
-    cells, kept = cells_of(interactions, users, values)
+    cells, cell_values = cells_of(interactions, users, values)
     rows = _blank_rows(len(users), interactions.num_items, out)
-    rows.reshape(-1)[cells] = 1.0 if kept is None else kept
+    rows.reshape(-1)[cells] = 1.0 if cell_values is None else cell_values
     return rows
 
 

@@ -105,31 +105,38 @@ class CutSampler:
         """Return int64 (count,): the newest interaction before each cut, by its place in train."""
         starts, lengths = self._history.indptr[self._users], self._history.lengths[self._users]
         if self._task.cuts == "interactions":
-            number = rng.integers(0, self._cut_ends[-1], count)
-            user = np.searchsorted(self._cut_ends, number, side="right")
-            return starts[user] + number - (self._cut_ends[user] - (lengths[user] - 1))
+            index = rng.integers(0, self._cut_ends[-1], count)
+            user = np.searchsorted(self._cut_ends, index, side="right")
+            return starts[user] + index - (self._cut_ends[user] - (lengths[user] - 1))
         user = rng.integers(0, len(self._users), count)
         if self._task.cuts == "users":
             return starts[user] + rng.integers(0, lengths[user] - 1)
-        before = np.clip((FIXED_SHARE * lengths[user]).astype(np.int64), 1, lengths[user] - 1)
-        return starts[user] + before - 1
+        num_past = np.clip((FIXED_SHARE * lengths[user]).astype(np.int64), 1, lengths[user] - 1)
+        return starts[user] + num_past - 1
 
-    def cut(self, at: np.ndarray, rng: np.random.Generator) -> Cuts:
-        """Cut histories after the interactions `at`, (count,), and drop parts of the pasts."""
+    def cut(self, positions: np.ndarray, rng: np.random.Generator) -> Cuts:
+        """Cut histories after interactions at `positions`, (count,), and drop parts of pasts."""
         task, history = self._task, self._history
-        user = np.searchsorted(history.indptr, at, side="right") - 1
-        done, left = at - history.indptr[user], history.indptr[user + 1] - 1 - at
-        past = _newest(history.indices, at, np.minimum(done + 1, task.past_items), task)
+        user = np.searchsorted(history.indptr, positions, side="right") - 1
+        num_before, num_after = (
+            positions - history.indptr[user],
+            history.indptr[user + 1] - 1 - positions,
+        )
+        past = _newest(
+            history.indices, positions, np.minimum(num_before + 1, task.past_items), task
+        )
         if task.past_dropout > 0:
             newest = np.zeros(len(past.items), dtype=bool)
             newest[past.indptr[1:] - 1] = True
-            past = _keep(past, (rng.random(len(past.items)) >= task.past_dropout) | newest)
+            past = _filter_entries(
+                past, (rng.random(len(past.items)) >= task.past_dropout) | newest
+            )
         seen = None
         if task.mask_past:
-            indptr, places = _windows(at - done, done + 1)
-            seen = _unweighted(indptr, history.indices[places])
-        indptr, places = _windows(at + 1, np.minimum(left, task.future_items))
-        return Cuts(past, _future(indptr, history.indices[places], task), seen)
+            indptr, indices = _windows(positions - num_before, num_before + 1)
+            seen = _unweighted(indptr, history.indices[indices])
+        indptr, indices = _windows(positions + 1, np.minimum(num_after, task.future_items))
+        return Cuts(past, _future(indptr, history.indices[indices], task), seen)
 
 
 def query_rows(history: Interactions, task: ForecastTaskConfig) -> WeightedRows:
@@ -147,10 +154,10 @@ def _newest(
     indices: np.ndarray, ends: np.ndarray, lengths: np.ndarray, task: ForecastTaskConfig
 ) -> WeightedRows:
     """Return the `lengths` interactions up to and with the places `ends`, weighted by age."""
-    indptr, places = _windows(ends - lengths + 1, lengths)
-    ages = np.repeat(ends, lengths) - places
+    indptr, positions = _windows(ends - lengths + 1, lengths)
+    ages = np.repeat(ends, lengths) - positions
     weights = half_life_weights(ages, task.past_half_life).astype(np.float32)
-    return WeightedRows(indptr, indices[places].astype(np.int64), weights)
+    return WeightedRows(indptr, indices[positions].astype(np.int64), weights)
 
 
 def _future(indptr: np.ndarray, items: np.ndarray, task: ForecastTaskConfig) -> WeightedRows:
@@ -174,6 +181,6 @@ def _unweighted(indptr: np.ndarray, items: np.ndarray) -> WeightedRows:
     return WeightedRows(indptr, items.astype(np.int64), np.ones(len(items), dtype=np.float32))
 
 
-def _keep(rows: WeightedRows, kept: np.ndarray) -> WeightedRows:
-    indptr = np.concatenate(([0], np.cumsum(kept)))[rows.indptr]
-    return WeightedRows(indptr.astype(np.int64), rows.items[kept], rows.weights[kept])
+def _filter_entries(rows: WeightedRows, mask: np.ndarray) -> WeightedRows:
+    indptr = np.concatenate(([0], np.cumsum(mask)))[rows.indptr]
+    return WeightedRows(indptr.astype(np.int64), rows.items[mask], rows.weights[mask])

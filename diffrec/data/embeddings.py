@@ -41,13 +41,15 @@ def svd_item_embeddings(train: Interactions, dim: int = DEFAULT_DIM) -> np.ndarr
     """
     if dim < 1:
         raise ValueError(f"`dim >= 1` must hold, but got {dim}.")
-    singular_values, right = _leading_right_vectors(train, dim)
-    kept = singular_values > _RANK_TOLERANCE  # the rest is the null space: directions of no meaning
-    singular_values, right = singular_values[kept], right[:, kept]
-    largest = right[np.abs(right).argmax(axis=0), np.arange(right.shape[1])]
+    singular_values, right_vectors = _leading_right_vectors(train, dim)
+    is_nonzero = (
+        singular_values > _RANK_TOLERANCE
+    )  # the rest is the null space: directions of no meaning
+    singular_values, right_vectors = singular_values[is_nonzero], right_vectors[:, is_nonzero]
+    largest = right_vectors[np.abs(right_vectors).argmax(axis=0), np.arange(right_vectors.shape[1])]
     layer_mean = np.mean([singular_values**k for k in range(1, NUM_LAYERS + 1)], axis=0)
     scale = np.where(largest < 0, -1.0, 1.0) * layer_mean * np.sqrt(train.num_items)
-    return np.ascontiguousarray(right * scale, dtype=np.float32)
+    return np.ascontiguousarray(right_vectors * scale, dtype=np.float32)
 
 
 def _leading_right_vectors(train: Interactions, dim: int) -> tuple[np.ndarray, np.ndarray]:
@@ -60,10 +62,10 @@ def _leading_right_vectors(train: Interactions, dim: int) -> tuple[np.ndarray, n
     matrix.data /= np.sqrt(np.repeat(user_degree, train.lengths) * item_degree[matrix.indices])
     smaller = min(train.num_users, train.num_items)
     if dim >= smaller:  # a full decomposition, which Lanczos iteration cannot give; small by `dim`
-        _, singular_values, right = np.linalg.svd(matrix.toarray(), full_matrices=False)
-        return singular_values[:dim], right[:dim].T
+        _, singular_values, right_vectors = np.linalg.svd(matrix.toarray(), full_matrices=False)
+        return singular_values[:dim], right_vectors[:dim].T
     # A fixed start is what makes ARPACK deterministic. Not constant: it could miss symmetric cases.
     start = np.cos(np.arange(smaller, dtype=np.float64))
-    _, rising, right = svds(matrix, k=dim, v0=start)
-    order = np.argsort(-np.asarray(rising), kind="stable")
-    return np.asarray(rising)[order], np.asarray(right)[order].T
+    _, ascending, right_vectors = svds(matrix, k=dim, v0=start)
+    order = np.argsort(-np.asarray(ascending), kind="stable")
+    return np.asarray(ascending)[order], np.asarray(right_vectors)[order].T

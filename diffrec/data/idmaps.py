@@ -28,24 +28,24 @@ class IdMap:
         """Return the original ids of our numbers."""
         return numbers if self.ids is None else self.ids[numbers]
 
-    def numbers(self, originals: Iterable[Any], where: str = "") -> np.ndarray:
+    def numbers(self, originals: Iterable[Any], context: str = "") -> np.ndarray:
         """Return our int64 numbers of original ids, given as text or integers.
 
         Raises:
-            UserError: an id is unknown; `where` is said with it.
+            UserError: an id is unknown; `context` is said with it.
         """
         lookup = self._lookup()
-        found = []
+        indices = []
         for original in originals:
             number = lookup.get(str(original).strip())
             if number is None:
                 raise UserError(
-                    f"Every {self.kind} id{where} must be one of the dataset's {self.size} "
+                    f"Every {self.kind} id{context} must be one of the dataset's {self.size} "
                     f"{self.kind}s, but got {original!r}; "
                     + ("ids run from 0." if self.ids is None else f"see its {self.kind}_ids.npy.")
                 )
-            found.append(number)
-        return np.array(found, dtype=np.int64)
+            indices.append(number)
+        return np.array(indices, dtype=np.int64)
 
     def _lookup(self) -> dict[str, int]:
         ids = range(self.size) if self.ids is None else self.ids.tolist()

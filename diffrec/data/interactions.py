@@ -74,12 +74,12 @@ class Interactions:
             f"{pairs.dtype} of shape {pairs.shape}",
         )
         users, items = pairs[:, 0], pairs[:, 1]
-        for ids, bound, what in ((users, num_users, "user"), (items, num_items, "item")):
+        for ids, bound, kind in ((users, num_users, "user"), (items, num_items, "item")):
             if len(ids):  # before the cast to int32 below, which would wrap around in silence
                 low, high = int(ids.min()), int(ids.max())
                 _check(
                     low >= 0 and high < bound,
-                    f"{what} ids must lie in [0, {bound})",
+                    f"{kind} ids must lie in [0, {bound})",
                     f"{low} to {high}",
                 )
         if np.any(users[1:] < users[:-1]):
@@ -199,8 +199,10 @@ class Dataset:
         split = self.tuning_split()  # checks train, valid and embeddings
         object.__setattr__(self, "item_embeddings", split.item_embeddings)
         _check_shape("test", self.test, (self.num_users, self.num_items))
-        lacking = int(np.count_nonzero(self.train.lengths == 0))
-        _check(lacking == 0, "every user must have a train item", f"{lacking} users with none")
+        num_missing = int(np.count_nonzero(self.train.lengths == 0))
+        _check(
+            num_missing == 0, "every user must have a train item", f"{num_missing} users with none"
+        )
         for value, allowed in (
             (self.protocol, get_args(Protocol)),
             (self.embeddings_source, get_args(EmbeddingsSource)),
@@ -236,5 +238,5 @@ def _check(holds: bool, rule: str, value: object) -> None:
 
 
 def _check_shape(name: str, interactions: Interactions, shape: tuple[int, int]) -> None:
-    found = (interactions.num_users, interactions.num_items)
-    _check(found == shape, f"`{name}` must have train's shape {shape}", found)
+    actual = (interactions.num_users, interactions.num_items)
+    _check(actual == shape, f"`{name}` must have train's shape {shape}", actual)

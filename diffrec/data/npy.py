@@ -29,40 +29,40 @@ def read_npy(path: Path) -> np.ndarray:
                     "dtype."
                 )
             expected = math.prod(shape) * dtype.itemsize
-            found = path.stat().st_size - file.tell()
-            if found != expected:
+            num_bytes = path.stat().st_size - file.tell()
+            if num_bytes != expected:
                 raise UserError(
                     f"{path} must hold {expected} bytes of data by its own header, but it holds "
-                    f"{found}; the file is truncated or corrupt, fetch it again."
+                    f"{num_bytes}; the file is truncated or corrupt, fetch it again."
                 )
         return np.load(path, allow_pickle=False)
-    except FileNotFoundError as fault:
+    except FileNotFoundError as error:
         raise UserError(
             f"{path} is missing; a dataset needs it, so complete the folder."
-        ) from fault
-    except OSError as fault:
-        reason = fault.strerror or type(fault).__name__
+        ) from error
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
         raise UserError(
             f"{path} must be readable, but it is not ({reason}); check its permissions."
-        ) from fault
+        ) from error
 
 
 def _read_header(path: Path, file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
     try:
         version = npy_format.read_magic(file)
-    except ValueError as fault:
+    except ValueError as error:
         raise UserError(
             f"{path} must be a NumPy .npy file, but it does not begin like one; save it with "
             "np.save."
-        ) from fault
-    read = (
+        ) from error
+    read_array_header = (
         npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
     )
     try:
-        shape, _, dtype = read(file)
-    except (ValueError, SyntaxError, TypeError, TokenError) as fault:  # all of these are NumPy's
+        shape, _, dtype = read_array_header(file)
+    except (ValueError, SyntaxError, TypeError, TokenError) as error:  # all of these are NumPy's
         raise UserError(
             f"{path} must have a valid .npy header, but it cannot be read; the file is truncated "
             "or corrupt, fetch it again."
-        ) from fault
+        ) from error
     return shape, dtype

@@ -158,8 +158,8 @@ def _count_users(folder: Path, lists: dict[str, np.ndarray]) -> int:
 def _check_rows_are_distinct(folder: Path, lists: dict[str, np.ndarray], num_items: int) -> None:
     """Refuse a row that occurs twice, in one list or in two."""
     keys = {name: pairs[:, 0] * num_items + pairs[:, 1] for name, pairs in lists.items()}
-    everything = np.sort(np.concatenate(list(keys.values())))
-    if not np.any(everything[1:] == everything[:-1]):
+    all_keys = np.sort(np.concatenate(list(keys.values())))
+    if not np.any(all_keys[1:] == all_keys[:-1]):
         return
     for name in LIST_NAMES:
         unique, counts = np.unique(keys[name], return_counts=True)
@@ -169,12 +169,12 @@ def _check_rows_are_distinct(folder: Path, lists: dict[str, np.ndarray], num_ite
                 f"[user, item] rows occur more than once (the first is "
                 f"{_row(unique[counts > 1][0], num_items)}); keep the first of each."
             )
-    for one, other in (("train", "valid"), ("train", "test"), ("valid", "test")):
-        common = np.intersect1d(keys[one], keys[other], assume_unique=True)
+    for first, second in (("train", "valid"), ("train", "test"), ("valid", "test")):
+        common = np.intersect1d(keys[first], keys[second], assume_unique=True)
         if len(common):
             raise UserError(
-                f"The lists of {folder} must not overlap, but {list_file(one)} and "
-                f"{list_file(other)} share {len(common)} rows (the first is "
+                f"The lists of {folder} must not overlap, but {list_file(first)} and "
+                f"{list_file(second)} share {len(common)} rows (the first is "
                 f"{_row(common[0], num_items)}); remove them from one of the two."
             )
 

@@ -45,9 +45,14 @@ def load_dataset(
         )
     if name == EMBEDDED_NAME:
         return generate(SyntheticConfig(), name=name, protocol=protocol)
-    found = read_released(find_folder(name, data_dir))
+    released = read_released(find_folder(name, data_dir))
     return assemble(
-        name, found.train, found.valid, found.test, found.item_embeddings, protocol=protocol
+        name,
+        released.train,
+        released.valid,
+        released.test,
+        released.item_embeddings,
+        protocol=protocol,
     )
 
 
@@ -58,32 +63,32 @@ def find_folder(name: str, data_dir: Path | None = None) -> Path:
             f"A dataset's name must be the plain name of a folder, but got {name!r}; "
             "give the folder it lies in as the data directory."
         )
-    given = _given_dir(data_dir)
-    places = DEFAULT_DIRS if given is None else (given,)
-    for place in places:
-        if (place / name).is_dir():  # if files are missing in it, the reader says which
-            return place / name
-    if given is not None and holds_dataset(given):
-        _refuse_other_name(name, given)
-        return given
-    raise UserError(_not_found(name, given, places))
+    requested = _requested_dir(data_dir)
+    search_dirs = DEFAULT_DIRS if requested is None else (requested,)
+    for parent in search_dirs:
+        if (parent / name).is_dir():  # if files are missing in it, the reader says which
+            return parent / name
+    if requested is not None and holds_dataset(requested):
+        _refuse_other_name(name, requested)
+        return requested
+    raise UserError(_not_found(name, requested, search_dirs))
 
 
 def available_datasets(data_dir: Path | None = None) -> tuple[str, ...]:
     """Return the names that `load_dataset` finds now, the embedded one first."""
-    given = _given_dir(data_dir)
-    places = DEFAULT_DIRS if given is None else (given,)
+    requested = _requested_dir(data_dir)
+    search_dirs = DEFAULT_DIRS if requested is None else (requested,)
     names = {
         folder.name
-        for place in places
-        if place.is_dir()
-        for folder in place.iterdir()
+        for parent in search_dirs
+        if parent.is_dir()
+        for folder in parent.iterdir()
         if holds_dataset(folder)
     }
     return (EMBEDDED_NAME, *sorted(names - {EMBEDDED_NAME}))
 
 
-def _given_dir(data_dir: Path | None) -> Path | None:
+def _requested_dir(data_dir: Path | None) -> Path | None:
     """Return the directory the user named, by argument or environment, if any."""
     if data_dir is None and os.environ.get(DATA_DIR_VARIABLE):
         data_dir = Path(os.environ[DATA_DIR_VARIABLE])
@@ -92,24 +97,24 @@ def _given_dir(data_dir: Path | None) -> Path | None:
 
 def _refuse_other_name(name: str, folder: Path) -> None:
     """Refuse to take ml-1m_clean's folder for ml-1m_noisy: results would bear the wrong name."""
-    own_name = folder.resolve().name
-    if own_name != name and own_name in RELEASED_NAMES:
+    folder_name = folder.resolve().name
+    if folder_name != name and folder_name in RELEASED_NAMES:
         raise UserError(
-            f"Dataset {name!r} was asked for, but {folder} holds {own_name!r}; ask for that, or "
+            f"Dataset {name!r} was asked for, but {folder} holds {folder_name!r}; ask for that, or "
             "give another data directory."
         )
 
 
-def _not_found(name: str, given: Path | None, places: tuple[Path, ...]) -> str:
-    """Return the sentence for a dataset that lies in none of `places`."""
-    if given is not None and not given.is_dir():
-        return f"The data directory must be a folder, but {given} is none; check the path."
-    sought = ", ".join(str(place) for place in places)
+def _not_found(name: str, requested: Path | None, search_dirs: tuple[Path, ...]) -> str:
+    """Return the sentence for a dataset that lies in none of `search_dirs`."""
+    if requested is not None and not requested.is_dir():
+        return f"The data directory must be a folder, but {requested} is none; check the path."
+    searched = ", ".join(str(place) for place in search_dirs)
     if name in RELEASED_NAMES:
         return (
-            f"Dataset {name!r} was not found in {sought}; put its folder there, or say where it is "
-            f"with the data directory or the environment variable {DATA_DIR_VARIABLE}."
+            f"Dataset {name!r} was not found in {searched}; put its folder there, or say where it "
+            f"is with the data directory or the environment variable {DATA_DIR_VARIABLE}."
         )
-    available = available_datasets(given)
+    available = available_datasets(requested)
     hint = did_you_mean(name, dict.fromkeys((*available, *RELEASED_NAMES)))
-    return f"Dataset {name!r} was not found in {sought}; known are {', '.join(available)}{hint}."
+    return f"Dataset {name!r} was not found in {searched}; known are {', '.join(available)}{hint}."

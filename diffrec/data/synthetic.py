@@ -127,8 +127,8 @@ def plant(config: SyntheticConfig) -> Planted:
     draw = _Draw(config, catalogue, users, ranks / (np.repeat(lengths, lengths) - 1), is_noise)
     pairs = np.stack([users, _fill_without_repeats(users, config.num_items, draw)], axis=1)
 
-    def rows(chosen: np.ndarray) -> Interactions:
-        return Interactions.from_pairs(pairs[chosen], config.num_users, config.num_items)
+    def rows(mask: np.ndarray) -> Interactions:
+        return Interactions.from_pairs(pairs[mask], config.num_users, config.num_items)
 
     return Planted(
         train=rows(~in_test & ~in_valid),
@@ -150,15 +150,15 @@ class _Catalogue:
         rank = np.arange(config.num_items) - np.repeat(self.bounds[:-1], sizes)
         self._running = np.concatenate(([0.0], np.cumsum(1.0 / (rank + config.skew))))
         self.item_communities = np.empty(config.num_items, dtype=np.int64)
-        scene_of_place = np.repeat(np.arange(config.num_scenes), sizes)
-        self.item_communities[self.item_at] = scene_of_place // config.scenes_per_community
+        scene_of_index = np.repeat(np.arange(config.num_scenes), sizes)
+        self.item_communities[self.item_at] = scene_of_index // config.scenes_per_community
 
     def by_popularity(self, uniform: np.ndarray, scene: np.ndarray | None = None) -> np.ndarray:
         """Return items by popularity within the given scenes, or in the whole catalogue."""
         low = 0.0 if scene is None else self._running[self.bounds[scene]]
         high = self._running[-1] if scene is None else self._running[self.bounds[scene + 1]]
-        place = np.searchsorted(self._running, low + uniform * (high - low), side="right") - 1
-        return self.item_at[np.minimum(place, self.num_items - 1)]
+        index = np.searchsorted(self._running, low + uniform * (high - low), side="right") - 1
+        return self.item_at[np.minimum(index, self.num_items - 1)]
 
 
 class _Draw:
@@ -195,10 +195,10 @@ def _user_scenes(config: SyntheticConfig) -> np.ndarray:
     shape = (config.num_users, config.num_phases)
     cells = config.num_users * config.num_phases
     # Communities differ in size of following, as 1 / 2, 1 / 3, 1 / 4, ...
-    following = np.cumsum(1.0 / (np.arange(config.num_communities) + 2))
+    cumulative_size = np.cumsum(1.0 / (np.arange(config.num_communities) + 2))
 
     def communities(count: int) -> np.ndarray:
-        return np.searchsorted(following, uniforms(count) * following[-1], side="right")
+        return np.searchsorted(cumulative_size, uniforms(count) * cumulative_size[-1], side="right")
 
     home = communities(config.num_users)[:, None]
     away = communities(cells).reshape(shape)
@@ -212,16 +212,16 @@ def _fill_without_repeats(
 ) -> np.ndarray:
     """Return an item for each slot, no item twice for a user: refused proposals are drawn again."""
     items = np.empty(len(users), dtype=np.int64)
-    taken = np.empty(0, dtype=np.int64)  # sorted keys user * num_items + item
+    existing = np.empty(0, dtype=np.int64)  # sorted keys user * num_items + item
     pending = np.arange(len(users))
     rounds = 0
     while len(pending):
         proposal = draw(pending, rounds >= _PATIENT_ROUNDS)
         keys, first = np.unique(users[pending] * num_items + proposal, return_index=True)
-        is_free = ~np.isin(keys, taken, assume_unique=True, kind="sort")
+        is_free = ~np.isin(keys, existing, assume_unique=True, kind="sort")
         accepted = first[is_free]  # of equal proposals in a round the earliest slot gets the item
         items[pending[accepted]] = proposal[accepted]
-        taken = np.sort(np.concatenate((taken, keys[is_free])), kind="stable")
+        existing = np.sort(np.concatenate((existing, keys[is_free])), kind="stable")
         pending = np.delete(pending, accepted)
         rounds += 1
     return items

@@ -44,20 +44,20 @@ class BridgeProcess(nn.Module):
         self.stochastic_sampling = config.stochastic_sampling
         self.has_noise = config.noise_scale > 0 or config.end_noise > 0
         share = past_shares(config)
-        before = np.concatenate(([0.0], share[:-1]))
-        inner = config.noise_scale**2 * share * (1 - share)
+        previous = np.concatenate(([0.0], share[:-1]))
+        inner_variance = config.noise_scale**2 * share * (1 - share)
         buffers = {
             "past_share": share,
-            "noise_std": np.sqrt(inner + (config.end_noise * share) ** 2),
-            "posterior_std": config.noise_scale * np.sqrt(before * (share - before) / share),
+            "noise_std": np.sqrt(inner_variance + (config.end_noise * share) ** 2),
+            "posterior_std": config.noise_scale * np.sqrt(previous * (share - previous) / share),
             "loss_weight": np.ones_like(share)
             if config.loss_weighting == "uniform"
             else elbo_weights(share, config.noise_scale),
         }
         for name, value in buffers.items():
             self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(value)))
-        kept = before / share
-        self._linear_steps = (kept.tolist(), (1 - kept).tolist())
+        ratio = previous / share
+        self._linear_steps = (ratio.tolist(), (1 - ratio).tolist())
 
     def linear_steps(self) -> tuple[list[float], list[float]]:
         """Return (a, b), num_steps numbers each: a step's mean is a_t x_t + b_t x_0_hat.
@@ -86,10 +86,10 @@ class BridgeProcess(nn.Module):
 
 def past_shares(config: BridgeConfig) -> np.ndarray:
     """Return s_t of every step, shape (num_steps,), float64; strictly rising, the last is 1."""
-    place = np.arange(1, config.num_steps + 1) / config.num_steps
+    fraction = np.arange(1, config.num_steps + 1) / config.num_steps
     if config.schedule == "linear":
-        return place
-    share = (1 - np.cos(math.pi * place)) / 2
+        return fraction
+    share = (1 - np.cos(math.pi * fraction)) / 2
     share[-1] = 1.0
     return share
 

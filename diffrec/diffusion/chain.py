@@ -120,18 +120,18 @@ def collapsed_chain(
     """
     a, b = process.linear_steps()
     # x_0_hat = sum_t shares_t f_t + history_scale x_T; with the x_0 target only step 0 is left
-    kept = [1.0]
+    cumulative = [1.0]
     for value in a[:-1]:
-        kept.append(kept[-1] * value)
-    shares = [value * share for value, share in zip(b, kept, strict=True)]
+        cumulative.append(cumulative[-1] * value)
+    shares = [value * share for value, share in zip(b, cumulative, strict=True)]
     rows = len(product) if product.is_cuda else _ROWS_ON_CPU
     parts = product.split(rows)
-    seen = [None] * len(parts) if histories is None else histories.split(rows, dim=1)
+    history_parts = [None] * len(parts) if histories is None else histories.split(rows, dim=1)
     ends = [
-        _run(part, network, shortcut, a, b, shares, of_part)
-        for part, of_part in zip(parts, seen, strict=True)
+        _run_steps(part, network, shortcut, a, b, shares, part_histories)
+        for part, part_histories in zip(parts, history_parts, strict=True)
     ]
-    return ChainEnd(torch.cat(ends), sum(shares), kept[-1] * a[-1])
+    return ChainEnd(torch.cat(ends), sum(shares), cumulative[-1] * a[-1])
 
 
 def finish_chain(network: ChainNetwork, end: ChainEnd, x_t: Tensor | None) -> Tensor:
@@ -154,11 +154,11 @@ def _first_layer_biases(process: LinearChain, network: ChainNetwork, shift: Tens
     for step in range(process.num_steps - 1, 0, -1):
         multiples[step - 1] = a[step] * multiples[step] + b[step]
     steps = torch.arange(process.num_steps, device=shift.device)
-    gathered = to_device(np.array(multiples), shift.device).to(shift.dtype)
-    return network.step_bias(steps) + gathered[:, None] * shift
+    accumulated = to_device(np.array(multiples), shift.device).to(shift.dtype)
+    return network.step_bias(steps) + accumulated[:, None] * shift
 
 
-def _run(
+def _run_steps(
     product: Tensor,
     network: ChainNetwork,
     shortcut: Shortcut,
@@ -170,21 +170,21 @@ def _run(
     """Return the sum of shares_t h_t over the chain, shape (batch, last_hidden)."""
     matrix, biases = shortcut
     end: Tensor | None = None
-    left = 1.0  # factor of the history
+    history_factor = 1.0  # factor of the history
     product = product.clone()  # `_step` overwrites it
     # layers that enter x_0_hat are float32, whatever M's dtype
-    short = partial(torch.autocast, product.device.type, dtype=matrix.dtype, cache_enabled=False)
+    autocast = partial(torch.autocast, product.device.type, dtype=matrix.dtype, cache_enabled=False)
     for step in reversed(range(len(a))):
-        with short(enabled=matrix.dtype != product.dtype and shares[step] == 0):
+        with autocast(enabled=matrix.dtype != product.dtype and shares[step] == 0):
             hidden = network.between(product + biases[step])
         if shares[step] != 0:
             part = shares[step] * hidden
             end = part if end is None else end + part
         if step > 0:
             product = _step(product, hidden, matrix, a[step], b[step])
-            left *= a[step]
+            history_factor *= a[step]
             if histories is not None:
-                product = product + left * (histories[step - 1] - histories[step])
+                product = product + history_factor * (histories[step - 1] - histories[step])
     assert end is not None
     return end
 

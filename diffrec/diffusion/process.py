@@ -55,14 +55,16 @@ class GaussianProcess(nn.Module):
         alpha = 1 - beta
         alpha_bar = np.cumprod(alpha)
         alpha_bar_prev = np.concatenate(([1.0], alpha_bar[:-1]))
-        noisy = alpha_bar < 1
-        variance = np.where(noisy, 1 - alpha_bar, 1.0)
+        has_noise = alpha_bar < 1
+        variance = np.where(has_noise, 1 - alpha_bar, 1.0)
         buffers = {
             "alpha_bar": alpha_bar,
             "posterior_variance": beta * (1 - alpha_bar_prev) / variance,
-            "posterior_coef_x_0": np.where(noisy, beta * np.sqrt(alpha_bar_prev) / variance, 1.0),
+            "posterior_coef_x_0": np.where(
+                has_noise, beta * np.sqrt(alpha_bar_prev) / variance, 1.0
+            ),
             "posterior_coef_x_t": np.where(
-                noisy, (1 - alpha_bar_prev) * np.sqrt(alpha) / variance, 0.0
+                has_noise, (1 - alpha_bar_prev) * np.sqrt(alpha) / variance, 0.0
             ),
             "loss_weight": np.ones_like(beta)
             if self._uniform
@@ -177,8 +179,8 @@ class GaussianProcess(nn.Module):
                 s_t = a_{t+1} ... a_{T-1} (`linear_steps`); this part is replaced before step t.
             draw: source of the noise of stochastic sampling.
         """
-        seen = None if history is None else history(self.num_steps - 1)
-        left = 1.0
+        previous_history = None if history is None else history(self.num_steps - 1)
+        history_factor = 1.0
         for step in reversed(range(self.num_steps)):
             t = x_t.new_full((len(x_t),), step, dtype=torch.long)
             output = denoise(x_t, t)  # 1. predict
@@ -189,11 +191,11 @@ class GaussianProcess(nn.Module):
             if self.stochastic_sampling and step > 0:  # 3. no noise on the last step
                 mean = mean + self.posterior_variance[step].sqrt().to(mean.dtype) * draw(mean)
             x_t = mean
-            left *= self._linear_steps[0][step]
-            if history is not None and seen is not None and step > 0:
-                now = history(step - 1)
-                x_t = x_t + left * (now - seen)
-                seen = now
+            history_factor *= self._linear_steps[0][step]
+            if history is not None and previous_history is not None and step > 0:
+                current_history = history(step - 1)
+                x_t = x_t + history_factor * (current_history - previous_history)
+                previous_history = current_history
         return x_t
 
     @property
@@ -221,11 +223,11 @@ def elbo_weights(beta: np.ndarray, prediction_target: str) -> np.ndarray:
     """
     alpha_bar = np.cumprod(1 - beta)
     weights = np.ones_like(beta)
-    now, before = alpha_bar[1:], alpha_bar[:-1]
+    current, previous = alpha_bar[1:], alpha_bar[:-1]
     if prediction_target == "x_0":
-        weights[1:] = before / (1 - before) - now / (1 - now)
+        weights[1:] = previous / (1 - previous) - current / (1 - current)
     else:
-        weights[1:] = (1 - now) / ((1 - before) ** 2 * (1 - beta[1:]))
+        weights[1:] = (1 - current) / ((1 - previous) ** 2 * (1 - beta[1:]))
     return weights
 
 

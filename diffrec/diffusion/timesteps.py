@@ -68,8 +68,8 @@ class ImportanceTimestepSampler(nn.Module):
         total = rms.sum()
         weighted = (1 - UNIFORM_SHARE) * rms / total + UNIFORM_SHARE * uniform
         # one expression for both phases: an `if` here would stall a GPU at every batch
-        warm = (self.seen.min() >= self.window) & (total > 0)
-        return torch.where(warm, weighted, uniform)
+        is_warm = (self.seen.min() >= self.window) & (total > 0)
+        return torch.where(is_warm, weighted, uniform)
 
     def sample(self, batch_size: int) -> Timesteps:
         """Draw `batch_size` steps."""
@@ -177,7 +177,7 @@ class LearnedTimestepSampler(ImportanceTimestepSampler):
         if self._newest_last:
             column = self.window - 1 - column
         # an unseen loss is zero, and the gradient of sqrt at zero is not a number
-        seen = self.history.where(self.history > 0, torch.ones_like(self.history))
-        warm = self.seen.min() >= self.window
+        losses = self.history.where(self.history > 0, torch.ones_like(self.history))
+        is_warm = self.seen.min() >= self.window
         weights = self.knots().expand(self.num_steps, -1)
-        return weights.gather(1, column) * seen.where(~warm, self.history)
+        return weights.gather(1, column) * losses.where(~is_warm, self.history)

@@ -32,13 +32,13 @@ def ranked_lists(
     Raises:
         UserError: an item is recommended twice to a user.
     """
-    place = np.lexsort((np.arange(len(users)), order, users))
-    users, items = users[place], items[place]
+    sorting = np.lexsort((np.arange(len(users)), order, users))
+    users, items = users[sorting], items[sorting]
     keys = np.sort(users * (int(items.max(initial=0)) + 1) + items)
-    if twice := int(np.count_nonzero(keys[1:] == keys[:-1])):
+    if num_repeats := int(np.count_nonzero(keys[1:] == keys[:-1])):
         raise UserError(
-            f"Each item must be recommended to a user once, but {twice} rows repeat one; keep the "
-            "best rank of each."
+            f"Each item must be recommended to a user once, but {num_repeats} rows repeat one; "
+            "keep the best rank of each."
         )
     lengths = np.bincount(users, minlength=num_users)
     rank = np.arange(len(users)) - np.repeat(np.cumsum(lengths) - lengths, lengths)

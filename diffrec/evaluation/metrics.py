@@ -36,8 +36,8 @@ def ranking_metrics(
         ks: cut-offs.
     """
     users = np.flatnonzero(target.lengths > 0)
-    found = user_metrics(ranking[users], target.select_users(users), ks)
-    return {name: float(values.sum()) / max(len(users), 1) for name, values in found.items()}
+    per_user = user_metrics(ranking[users], target.select_users(users), ks)
+    return {name: float(values.sum()) / max(len(users), 1) for name, values in per_user.items()}
 
 
 def user_metrics(
@@ -53,15 +53,15 @@ def user_metrics(
     # summed in the same order as the ideal: a perfect ranking has exactly 1
     gains = (hits * discounts[:width]).cumsum(axis=1)[:, cuts - 1]
     first = np.where(hits.any(axis=1), hits.argmax(axis=1), width)
-    found: dict[str, np.ndarray] = {}
+    metrics: dict[str, np.ndarray] = {}
     for k in ks:
         last = min(k, width)
-        at = np.searchsorted(cuts, last)
-        found[f"recall@{k}"] = counts[:, at] / relevant
-        found[f"ndcg@{k}"] = gains[:, at] / ideal[np.minimum(relevant, k)]
-        found[f"precision@{k}"] = counts[:, at] / k
-        found[f"mrr@{k}"] = np.where(first < last, 1 / (first + 1), 0.0)
-    return found
+        column = np.searchsorted(cuts, last)
+        metrics[f"recall@{k}"] = counts[:, column] / relevant
+        metrics[f"ndcg@{k}"] = gains[:, column] / ideal[np.minimum(relevant, k)]
+        metrics[f"precision@{k}"] = counts[:, column] / k
+        metrics[f"mrr@{k}"] = np.where(first < last, 1 / (first + 1), 0.0)
+    return metrics
 
 
 def hit_matrix(ranking: np.ndarray | Tensor, target: Interactions) -> np.ndarray:
@@ -73,20 +73,20 @@ def hit_matrix(ranking: np.ndarray | Tensor, target: Interactions) -> np.ndarray
     hits, num_items = torch.empty_like(order, dtype=torch.bool), max(target.num_items, 1)
     rows = max(1, FLAGS_AT_A_TIME[order.device.type == "cuda"] // num_items)
     shape = min(rows, len(order)), num_items
-    flags = torch.zeros(shape, dtype=torch.bool, device=order.device)
+    target_mask = torch.zeros(shape, dtype=torch.bool, device=order.device)
     for start in range(0, len(order), rows):
-        part = order[start : start + rows].long()
-        users = target.select_users(np.arange(start, start + len(part)))
-        wanted = to_device(users.users() * num_items + users.indices, order.device)
-        flags.view(-1).index_fill_(0, wanted, True)
-        found = flags[: len(part)].gather(1, part.clamp(min=0))
-        hits[start : start + rows] = found & (part >= 0)
-        flags.view(-1).index_fill_(0, wanted, False)
+        block = order[start : start + rows].long()
+        users = target.select_users(np.arange(start, start + len(block)))
+        target_cells = to_device(users.users() * num_items + users.indices, order.device)
+        target_mask.view(-1).index_fill_(0, target_cells, True)
+        is_target = target_mask[: len(block)].gather(1, block.clamp(min=0))
+        hits[start : start + rows] = is_target & (block >= 0)
+        target_mask.view(-1).index_fill_(0, target_cells, False)
     return hits.cpu().numpy()
 
 
 def _counts_up_to(cuts: np.ndarray, hits: np.ndarray) -> np.ndarray:
     """Return the hits of each row before each of the ascending cuts, (rows, cuts)."""
     starts = np.concatenate(([0], cuts[:-1]))
-    found = np.add.reduceat(hits[:, : cuts[-1]], starts, axis=1, dtype=np.int64)
-    return found.cumsum(axis=1)
+    counts = np.add.reduceat(hits[:, : cuts[-1]], starts, axis=1, dtype=np.int64)
+    return counts.cumsum(axis=1)

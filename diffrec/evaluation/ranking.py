@@ -63,7 +63,7 @@ class UserResults(NamedTuple):
 
     def means(self) -> dict[str, float]:
         """Return the metrics averaged over the users."""
-        return {name: float(found.mean()) for name, found in self.values.items()}
+        return {name: float(values.mean()) for name, values in self.values.items()}
 
 
 def evaluate(
@@ -98,27 +98,29 @@ def user_results(
 
     Validation and test, for example, differ only in the masked items and the targets.
     """
-    wanted = [task.target.lengths > 0 for task in tasks]
+    has_target = [task.target.lengths > 0 for task in tasks]
     parts: list[list[dict[str, np.ndarray]]] = [[] for _ in tasks]
-    users = np.flatnonzero(np.any(wanted, axis=0))
+    users = np.flatnonzero(np.any(has_target, axis=0))
     for batch, scores in score_batches(model, history=history, users=users):
         for i, task in enumerate(tasks):
-            rows = np.flatnonzero(wanted[i][batch])
+            rows = np.flatnonzero(has_target[i][batch])
             # `mask_seen` overwrites the scores: only the last task needs no copy
-            mine = scores if i == len(tasks) - 1 else scores.clone()
-            ranking = top_items(mine, [part.select_users(batch) for part in task.seen], max(ks))
+            task_scores = scores if i == len(tasks) - 1 else scores.clone()
+            ranking = top_items(
+                task_scores, [part.select_users(batch) for part in task.seen], max(ks)
+            )
             target = task.target.select_users(batch[rows])
             if len(rows) < len(batch):
                 ranking = ranking[to_device(rows, ranking.device)]
             parts[i].append(user_metrics(ranking, target, ks))
     return [
         UserResults(
-            np.flatnonzero(has_target),
-            {name: np.concatenate([part[name] for part in found]) for name in found[0]}
-            if found
+            np.flatnonzero(mask),
+            {name: np.concatenate([part[name] for part in batches]) for name in batches[0]}
+            if batches
             else {},
         )
-        for has_target, found in zip(wanted, parts, strict=True)
+        for mask, batches in zip(has_target, parts, strict=True)
     ]
 
 
@@ -163,10 +165,10 @@ def top_items(scores: Tensor, seen: Sequence[Interactions], k: int) -> Tensor:
 
 def batch_rows(num_items: int, device: torch.device) -> int:
     """Return the number of users to score at a time, limited by the free memory."""
-    wanted = SCORES_PER_GPU_BATCH if device.type == "cuda" else SCORES_PER_BATCH
-    rows = max(MIN_ROWS, wanted // max(num_items, 1))
-    fit = int(_SHARE_OF_FREE * free_memory(device)) // (2 * 4 * max(num_items, 1))
-    return max(1, min(rows, fit))
+    max_scores = SCORES_PER_GPU_BATCH if device.type == "cuda" else SCORES_PER_BATCH
+    rows = max(MIN_ROWS, max_scores // max(num_items, 1))
+    fitting_rows = int(_SHARE_OF_FREE * free_memory(device)) // (2 * 4 * max(num_items, 1))
+    return max(1, min(rows, fitting_rows))
 
 
 def mask_seen(scores: Tensor, seen: Sequence[Interactions]) -> None:

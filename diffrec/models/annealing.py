@@ -32,14 +32,16 @@ class Annealing(nn.Module):
             batches_seen: batches of all epochs including this one, scalar.
         """
         config = self._config
-        diffusion, lowest = config.diffusion_weight, config.diffusion_weight_min
-        fall = config.diffusion_weight_anneal_epochs
-        falling = (1 - epoch / fall) * diffusion if fall else diffusion
-        if isinstance(falling, Tensor):
-            diffusion = falling.clamp(min=lowest).float()
+        diffusion, minimum = config.diffusion_weight, config.diffusion_weight_min
+        anneal_epochs = config.diffusion_weight_anneal_epochs
+        annealed = (1 - epoch / anneal_epochs) * diffusion if anneal_epochs else diffusion
+        if isinstance(annealed, Tensor):
+            diffusion = annealed.clamp(min=minimum).float()
         else:
-            diffusion = max(falling, lowest)
-        rise = config.kl_weight_anneal_batches
-        if not rise:
+            diffusion = max(annealed, minimum)
+        anneal_batches = config.kl_weight_anneal_batches
+        if not anneal_batches:
             return LossWeights(diffusion, config.kl_weight_max)
-        return LossWeights(diffusion, ((batches_seen - 1) / rise).clamp(max=config.kl_weight_max))
+        return LossWeights(
+            diffusion, ((batches_seen - 1) / anneal_batches).clamp(max=config.kl_weight_max)
+        )

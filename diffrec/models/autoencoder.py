@@ -103,8 +103,8 @@ class ClusteredAutoencoder(nn.Module):
         parts = []
         for encoder, part in zip(self.encoders, products.split(sizes, dim=-1), strict=True):
             assert isinstance(encoder, nn.Sequential)
-            rest = encoder[1:](part + _first(encoder).bias)
-            parts.append(rest.chunk(2, dim=-1)[0])
+            parameters = encoder[1:](part + _first(encoder).bias)
+            parts.append(parameters.chunk(2, dim=-1)[0])
         return torch.cat(parts, dim=-1)
 
     def decode(self, latent: Tensor) -> Tensor:
@@ -151,13 +151,13 @@ def split_units(units: int, sizes: list[int], name: str) -> list[int]:
     """
     total = sum(sizes)
     shares = [max(1, size * units // total) for size in sizes[:-1]]
-    rest = units - sum(shares)
-    if rest < 1:
+    remainder = units - sum(shares)
+    if remainder < 1:
         raise UserError(
             f"`autoencoder.{name}` = {units} is too small for clusters of {sizes} items; "
             "enlarge it or use fewer clusters."
         )
-    return [*shares, rest]
+    return [*shares, remainder]
 
 
 def multinomial_nll(scores: Tensor, x_0: Tensor) -> Tensor:

@@ -55,11 +55,11 @@ class _ChunkedWeightGrad(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
         x, weight = ctx.saved_tensors
-        to_x = gradient @ weight.to(gradient.dtype) if ctx.needs_input_grad[0] else None
-        to_bias = gradient.sum(dim=0) if ctx.needs_input_grad[2] else None
+        grad_x = gradient @ weight.to(gradient.dtype) if ctx.needs_input_grad[0] else None
+        grad_bias = gradient.sum(dim=0) if ctx.needs_input_grad[2] else None
         # The consumer changes the weight: nothing may need it after this.
         ctx.grad_consumer(_grad_chunks(gradient, x, weight))
-        return to_x, None, to_bias, None
+        return grad_x, None, grad_bias, None
 
 
 def _grad_chunks(gradient: Tensor, x: Tensor, weight: Tensor) -> Iterator[tuple[slice, Tensor]]:
@@ -68,6 +68,6 @@ def _grad_chunks(gradient: Tensor, x: Tensor, weight: Tensor) -> Iterator[tuple[
     buffer = gradient.new_empty(min(step, len(weight)), weight.shape[1])
     for start in range(0, len(weight), step):
         rows = slice(start, min(start + step, len(weight)))
-        piece = buffer[: rows.stop - rows.start]
-        torch.mm(gradient[:, rows].T, x, out=piece)
-        yield rows, piece.to(weight.dtype)
+        chunk = buffer[: rows.stop - rows.start]
+        torch.mm(gradient[:, rows].T, x, out=chunk)
+        yield rows, chunk.to(weight.dtype)

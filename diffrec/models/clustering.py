@@ -36,10 +36,10 @@ class ClusteringStore(Protocol):
 _shared: ClusteringStore | None = None
 
 
-def set_shared_cache(labels: ClusteringStore | None) -> None:
+def set_shared_cache(store: ClusteringStore | None) -> None:
     """Set the store that this process reads clusterings from and adds new ones to; None: none."""
     global _shared
-    _shared = labels
+    _shared = store
 
 
 def cluster_items(
@@ -70,23 +70,23 @@ def cluster_items(
     if method is None or num_clusters == 1:
         return np.zeros(num_items, dtype=np.int64)
     data = np.ascontiguousarray(embeddings, dtype=np.float32)
-    key = _name(data, method, num_clusters, seed)
+    key = _cache_key(data, method, num_clusters, seed)
     if key not in _CACHE:
-        found = None if _shared is None else _shared.load(key)
-        if found is None or found.shape != (num_items,) or found.max() >= num_clusters:
-            found = _compute(data, method, num_clusters, seed)
+        labels = None if _shared is None else _shared.load(key)
+        if labels is None or labels.shape != (num_items,) or labels.max() >= num_clusters:
+            labels = _compute(data, method, num_clusters, seed)
             if _shared is not None:
-                _shared.save(key, found)
-        _CACHE[key] = found.astype(np.int64)
+                _shared.save(key, labels)
+        _CACHE[key] = labels.astype(np.int64)
     return _CACHE[key].copy()
 
 
-def _name(data: np.ndarray, method: Clustering, num_clusters: int, seed: int) -> str:
+def _cache_key(data: np.ndarray, method: Clustering, num_clusters: int, seed: int) -> str:
     """Return a name made of all that determines a clustering; Ward's method has no seed."""
-    drawn = "" if method == "agglomerative" else f"-seed{seed}"
+    seed_suffix = "" if method == "agglomerative" else f"-seed{seed}"
     shape = "x".join(map(str, data.shape))
     digest = hashlib.sha256(shape.encode() + data.tobytes()).hexdigest()[:32]
-    return f"{method.replace('_', '-')}-{num_clusters}{drawn}-{digest}"
+    return f"{method.replace('_', '-')}-{num_clusters}{seed_suffix}-{digest}"
 
 
 def _compute(data: np.ndarray, method: Clustering, num_clusters: int, seed: int) -> np.ndarray:
@@ -124,9 +124,9 @@ def _fit(data: np.ndarray, method: Clustering, num_clusters: int, seed: int) -> 
 
 def _check_memory(num_items: int) -> None:
     """Raise UserError if Ward's condensed distance matrix does not fit into free memory."""
-    needed, free = num_items * (num_items - 1) // 2 * 8, psutil.virtual_memory().available
-    if needed > free:
+    num_bytes, free = num_items * (num_items - 1) // 2 * 8, psutil.virtual_memory().available
+    if num_bytes > free:
         raise UserError(
-            f"Agglomerative clustering of {num_items} items needs {needed / 2**30:.1f} GiB for its "
-            f"distances, but {free / 2**30:.1f} GiB are free; use kmeans or gaussian_mixture."
+            f"Agglomerative clustering of {num_items} items needs {num_bytes / 2**30:.1f} GiB for "
+            f"its distances, but {free / 2**30:.1f} GiB are free; use kmeans or gaussian_mixture."
         )

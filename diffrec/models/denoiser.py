@@ -61,11 +61,11 @@ class Denoiser(ChainNetwork):
         if self.normalize_input:
             x_t = F.normalize(x_t)
         product = self.input_layer.product(self.dropout(x_t))
-        return self.last(self.between(product + self._embedded(t) + self.input_layer.bias))
+        return self.last(self.between(product + self._embed_steps(t) + self.input_layer.bias))
 
     def step_bias(self, t: Tensor) -> Tensor:
         """Return b_t, (len(t), first_hidden)."""
-        return self._embedded(t) + self.input_layer.bias
+        return self._embed_steps(t) + self.input_layer.bias
 
     def between(self, first: Tensor) -> Tensor:
         """Return h_t, (batch, last_hidden)."""
@@ -79,7 +79,7 @@ class Denoiser(ChainNetwork):
         """W_x, shape (first_hidden, dim)."""
         return self.input_layer.weight
 
-    def _embedded(self, t: Tensor) -> Tensor:
+    def _embed_steps(self, t: Tensor) -> Tensor:
         """Return the embedding of steps t in the first hidden layer, (len(t), first_hidden)."""
         sinusoids = self._sinusoids(t, self.timestep_layer.weight.dtype)
         return self.timestep_to_hidden(self.timestep_layer(sinusoids))

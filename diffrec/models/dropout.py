@@ -23,37 +23,37 @@ class Dropout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x with entries dropped in training, x itself in evaluation."""
-        if not self.training or self._dropped == 0:
+        if not self.training or self._dropped_levels == 0:
             return x
         if x.device.type != "cpu":
             # the kernel of `fill_mask`: another would drop other entries for the same seed
             dropped = F.dropout(x, self.p)
             return x.copy_(dropped) if self.inplace else dropped
-        keep = self._keep(x)
-        return (x.mul_(keep) if self.inplace else x.mul(keep)).mul_(self._scale)
+        mask = self._draw_mask(x)
+        return (x.mul_(mask) if self.inplace else x.mul(mask)).mul_(self._scale)
 
     def fill_mask(self, out: Tensor) -> None:
         """Write the factors of a training step on an input of this shape into `out`."""
         out.fill_(1.0)
-        if self._dropped == 0:
+        if self._dropped_levels == 0:
             return
         if out.device.type != "cpu":
             out.copy_(F.dropout(out, self.p))
             return
-        out.mul_(self._keep(out)).mul_(self._scale)
+        out.mul_(self._draw_mask(out)).mul_(self._scale)
 
     @property
-    def _dropped(self) -> int:
+    def _dropped_levels(self) -> int:
         return round(self.p * _LEVELS)
 
     @property
     def _scale(self) -> float:
-        return _LEVELS / (_LEVELS - self._dropped)
+        return _LEVELS / (_LEVELS - self._dropped_levels)
 
-    def _keep(self, x: Tensor) -> Tensor:
+    def _draw_mask(self, x: Tensor) -> Tensor:
         words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
-        lowest = self._dropped - _LEVELS // 2
-        return words.view(torch.int16)[: x.numel()].view(x.shape) >= lowest
+        threshold = self._dropped_levels - _LEVELS // 2
+        return words.view(torch.int16)[: x.numel()].view(x.shape) >= threshold
 
     def extra_repr(self) -> str:
         """Return the arguments for `repr`."""

@@ -23,9 +23,9 @@ def multinomial_losses(logits: Tensor, future: WeightedRows, seen: WeightedRows 
         seen: items that are no candidates; None: all items are.
     """
     num_items, device = logits.shape[1], logits.device
-    hidden = None if seen is None else to_device(seen.cells(num_items), device)
+    masked_cells = None if seen is None else to_device(seen.cells(num_items), device)
     rows, cells = to_device(future.rows(), device), to_device(future.cells(num_items), device)
-    return _Multinomial.apply(logits, hidden, rows, cells, to_device(future.weights, device))  # type: ignore[return-value]
+    return _Multinomial.apply(logits, masked_cells, rows, cells, to_device(future.weights, device))  # type: ignore[return-value]
 
 
 def sampled_multinomial_losses(
@@ -48,24 +48,24 @@ def sampled_multinomial_losses(
     shuffled = torch.randperm(num_items, device=device)
     is_future = torch.zeros(num_items, dtype=torch.bool, device=device)
     is_future[to_device(future.items, device)] = True
-    others = shuffled[~is_future[shuffled]]
-    drawn = others[:count]
-    columns = torch.cat([torch.nonzero(is_future).squeeze(1), drawn])
-    place = torch.full((num_items,), -1, dtype=torch.long, device=device)
-    place[columns] = torch.arange(len(columns), device=device)
+    candidates = shuffled[~is_future[shuffled]]
+    negatives = candidates[:count]
+    columns = torch.cat([torch.nonzero(is_future).squeeze(1), negatives])
+    column_of = torch.full((num_items,), -1, dtype=torch.long, device=device)
+    column_of[columns] = torch.arange(len(columns), device=device)
     logits = F.linear(hidden, last.weight[columns], last.bias[columns])
-    if len(drawn):
-        times = torch.zeros_like(columns, dtype=logits.dtype)
-        times[-len(drawn) :] = math.log(len(others) / len(drawn))
-        logits = logits + times
+    if len(negatives):
+        log_counts = torch.zeros_like(columns, dtype=logits.dtype)
+        log_counts[-len(negatives) :] = math.log(len(candidates) / len(negatives))
+        logits = logits + log_counts
     rows, items = to_device(future.rows(), device), to_device(future.items, device)
-    cells = rows * len(columns) + place[items]
-    hidden_cells = None
+    cells = rows * len(columns) + column_of[items]
+    masked_cells = None
     if seen is not None:
-        column = place[to_device(seen.items, device)]
-        found = column >= 0
-        hidden_cells = (to_device(seen.rows(), device) * len(columns) + column)[found]
-    return _Multinomial.apply(logits, hidden_cells, rows, cells, to_device(future.weights, device))  # type: ignore[return-value]
+        column = column_of[to_device(seen.items, device)]
+        is_kept = column >= 0
+        masked_cells = (to_device(seen.rows(), device) * len(columns) + column)[is_kept]
+    return _Multinomial.apply(logits, masked_cells, rows, cells, to_device(future.weights, device))  # type: ignore[return-value]
 
 
 def squared_error_losses(output: Tensor, future: WeightedRows, seen: WeightedRows | None) -> Tensor:
@@ -74,13 +74,13 @@ def squared_error_losses(output: Tensor, future: WeightedRows, seen: WeightedRow
     Items of `seen` count as no error. Arguments are those of `multinomial_losses`.
     """
     num_items, device = output.shape[1], output.device
-    flat = without(output, seen).reshape(-1)
+    flat = mask_items(output, seen).reshape(-1)
     cells, weights = to_device(future.cells(num_items), device), to_device(future.weights, device)
     difference = flat.index_add(0, cells, weights, alpha=-1).view_as(output)
     return difference.square().mean(dim=1)
 
 
-def without(output: Tensor, seen: WeightedRows | None, value: float = 0.0) -> Tensor:
+def mask_items(output: Tensor, seen: WeightedRows | None, value: float = 0.0) -> Tensor:
     """Return a copy of `output`, (batch, num_items), with `value` in place of seen items."""
     if seen is None:
         return output
@@ -90,7 +90,7 @@ def without(output: Tensor, seen: WeightedRows | None, value: float = 0.0) -> Te
 
 def forecast_distribution(logits: Tensor, seen: WeightedRows | None) -> Tensor:
     """Return softmax over the candidates, shape (batch, num_items): x_0_hat of the multinomial."""
-    return F.softmax(without(logits, seen, -torch.inf), dim=-1)
+    return F.softmax(mask_items(logits, seen, -torch.inf), dim=-1)
 
 
 class _Multinomial(torch.autograd.Function):
@@ -98,12 +98,17 @@ class _Multinomial(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, logits: Tensor, hidden: Tensor | None, rows: Tensor, cells: Tensor, x_0: Tensor
+        ctx: Any,
+        logits: Tensor,
+        masked_cells: Tensor | None,
+        rows: Tensor,
+        cells: Tensor,
+        x_0: Tensor,
     ) -> Tensor:
         scores = logits.detach()
         flat = scores.view(-1)
-        if hidden is not None:
-            flat.index_fill_(0, hidden, -torch.inf)
+        if masked_cells is not None:
+            flat.index_fill_(0, masked_cells, -torch.inf)
         log_sum = scores.logsumexp(dim=1)
         total = torch.zeros_like(log_sum).index_add_(0, rows, x_0)
         hit = torch.zeros_like(log_sum).index_add_(0, rows, x_0 * flat[cells])

@@ -25,10 +25,10 @@ from diffrec.models.annealing import Annealing
 from diffrec.models.autoencoder import ClusteredAutoencoder
 from diffrec.models.forecast_loss import (
     forecast_distribution,
+    mask_items,
     multinomial_losses,
     sampled_multinomial_losses,
     squared_error_losses,
-    without,
 )
 from diffrec.models.forecast_network import ForecastDenoiser, bag, dense
 from diffrec.models.noise import Noise, UserNoise
@@ -123,9 +123,9 @@ class ForecastingRecommender(nn.Module):
         noise = self.process.stochastic_sampling
         draw = UserNoise(self.config.seed, users) if noise else torch.randn_like
         if self.autoencoder is None:
-            return self._chain(self.denoiser.product_of(past), seen, draw)
+            return self._run_chain(self.denoiser.product_of(past), seen, draw)
         latent = self.autoencoder.latent_of(bag(past, self.autoencoder.first_layers()))
-        return self.autoencoder.decode(self._chain(self.denoiser.product(latent), None, draw))
+        return self.autoencoder.decode(self._run_chain(self.denoiser.product(latent), None, draw))
 
     @contextmanager
     def cached_scoring(self) -> Iterator[None]:
@@ -138,7 +138,7 @@ class ForecastingRecommender(nn.Module):
         finally:
             self._shortcut = None
 
-    def _chain(self, product: Tensor, seen: WeightedRows | None, draw: Draw) -> Tensor:
+    def _run_chain(self, product: Tensor, seen: WeightedRows | None, draw: Draw) -> Tensor:
         """Run the reverse chain from W_x x_T, (batch, first_hidden); return its last prediction."""
         process, denoiser = self.process, self.denoiser
         if self.is_collapsible:
@@ -146,14 +146,14 @@ class ForecastingRecommender(nn.Module):
             return finish_chain(
                 denoiser, collapsed_chain(process, denoiser, product, shortcut), None
             )
-        kept, added = process.linear_steps()
+        a, b = process.linear_steps()
         for step in reversed(range(process.num_steps)):
             t = torch.full((len(product),), step, dtype=torch.long, device=product.device)
             output = denoiser(product, t)
             if step == 0:
                 return output
             x_0_hat = self._x_0_hat(output, seen)
-            product = kept[step] * product + added[step] * denoiser.product(x_0_hat)
+            product = a[step] * product + b[step] * denoiser.product(x_0_hat)
             if process.stochastic_sampling:
                 std = process.posterior_std[step].to(product.dtype)
                 product = product + std * denoiser.product(draw(x_0_hat))
@@ -165,7 +165,7 @@ class ForecastingRecommender(nn.Module):
             return output
         if self.config.forecast.loss == "multinomial":
             return forecast_distribution(output, seen)
-        return without(output, seen)
+        return mask_items(output, seen)
 
     def _item_losses(self, product: Tensor, t: Tensor, cuts: Cuts) -> Tensor:
         """Return the loss of each row, shape (batch,), from W_x x_t."""

@@ -39,6 +39,6 @@ class UserNoise:
     def __call__(self, like: Tensor) -> Tensor:
         """Return the next noise of each user, (batch, dim), of the type and device of `like`."""
         noise = torch.empty(like.shape)
-        for row, stream in zip(noise, self._generators, strict=True):
-            row.normal_(generator=stream)
+        for row, generator in zip(noise, self._generators, strict=True):
+            row.normal_(generator=generator)
         return noise.to(like)

@@ -109,7 +109,7 @@ def cut_histories(
     )
 
 
-def in_spreads(scores: Tensor) -> Tensor:
+def standardise_scores(scores: Tensor) -> Tensor:
     """Return the scores, shape (batch, num_items), in units of each user's standard deviation.
 
     Scores of a reconstruction spread over .05, an autoencoder's logits over 2: with this unit one
@@ -133,14 +133,14 @@ def future_nll(scores: Tensor, past: Interactions, future: Interactions) -> Tens
     return -(log_p[rows, items] * share[rows]).sum() / max(future.num_users, 1)
 
 
-def select_interactions(history: Interactions, chosen: np.ndarray) -> Interactions:
-    """Return the interactions in the mask `chosen`, (nnz,), of the same users."""
-    indptr = np.concatenate(([0], np.cumsum(chosen)))[history.indptr]
+def select_interactions(history: Interactions, mask: np.ndarray) -> Interactions:
+    """Return the interactions in the mask `mask`, (nnz,), of the same users."""
+    indptr = np.concatenate(([0], np.cumsum(mask)))[history.indptr]
     return Interactions(
         history.num_users,
         history.num_items,
         indptr.astype(np.int64),
-        history.indices[chosen],
+        history.indices[mask],
     )
 
 

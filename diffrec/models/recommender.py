@@ -28,7 +28,7 @@ from diffrec.models.denoiser import Denoiser
 from diffrec.models.monotone_recency import build_curve
 from diffrec.models.noise import Noise, UserNoise
 from diffrec.models.query_choice import Query, QueryChoice
-from diffrec.models.recency import RecencyCurve, cut_histories, future_nll, in_spreads
+from diffrec.models.recency import RecencyCurve, cut_histories, future_nll, standardise_scores
 from diffrec.models.temporal import interaction_weights
 from diffrec.models.weighted_history import WeightedHistory
 from diffrec.runtime.devices import to_device
@@ -77,7 +77,7 @@ class DiffusionRecommender(nn.Module):
             dim = config.autoencoder.latent_dim
         self.denoiser = Denoiser(dim, config.denoiser)
         self.process = GaussianProcess(config.diffusion)
-        self.timestep_sampler = _sampler(config)
+        self.timestep_sampler = _build_sampler(config)
         self.recency = build_curve(config.temporal, config.diffusion.num_steps)
         self.query = QueryChoice(config.temporal.inference_scale) if config.temporal.guard else None
         self.register_buffer("batches_seen", torch.zeros((), dtype=torch.long))
@@ -156,11 +156,11 @@ class DiffusionRecommender(nn.Module):
 
         Validation, which chooses an epoch, may use bfloat16; reported metrics are float32.
         """
-        before, self.chain_dtype = self.chain_dtype, dtype
+        previous, self.chain_dtype = self.chain_dtype, dtype
         try:
             yield
         finally:
-            self.chain_dtype = before
+            self.chain_dtype = previous
 
     def future_loss(
         self, history: Interactions, rng: np.random.Generator, earliest: np.ndarray | None = None
@@ -180,23 +180,23 @@ class DiffusionRecommender(nn.Module):
         assert temporal.future_temperature is not None
         past, future = cut_histories(history, temporal.future_items, rng, earliest)
         scores = self._scores(self._query(past))
-        return future_nll(in_spreads(scores) * temporal.future_temperature, past, future)
+        return future_nll(standardise_scores(scores) * temporal.future_temperature, past, future)
 
     @contextmanager
     def frozen_except_w(self) -> Iterator[None]:
         """Freeze all parameters but W, and dropout, so that only W gets a gradient."""
         assert self.recency is not None
-        mine = {id(p) for p in self.recency.parameters()}
-        others = [p for p in self.parameters() if id(p) not in mine]
+        w_ids = {id(p) for p in self.recency.parameters()}
+        frozen = [p for p in self.parameters() if id(p) not in w_ids]
         was_training = self.training
         self.eval()
-        for parameter in others:
+        for parameter in frozen:
             parameter.requires_grad_(False)
         try:
             with self.cached_scoring():
                 yield
         finally:
-            for parameter in others:
+            for parameter in frozen:
                 parameter.requires_grad_(True)
             self.train(was_training)
 
@@ -239,8 +239,8 @@ class DiffusionRecommender(nn.Module):
     def _query(self, rows: Interactions, query: Query | None = None) -> WeightedHistory:
         """Return the weighted, scaled histories to query with, as configured or as chosen."""
         scale = self.config.temporal.inference_scale if query is None else query.scale
-        plain = query is not None and not query.is_weighted
-        weights = [None] if plain else self._query_weights(rows)
+        unweighted = query is not None and not query.is_weighted
+        weights = [None] if unweighted else self._query_weights(rows)
         if scale != 1:
             ones = torch.ones(len(rows.indices), device=self.device)
             weights = [scale * (ones if row is None else row) for row in weights]
@@ -309,11 +309,11 @@ class DiffusionRecommender(nn.Module):
         process, denoiser = self.process, self.denoiser
         x_t, share = process.noise_history(x_0, draw), process.history_share
         if cache.shortcut is None:
-            shown = None if history_at is None else lambda step: share * history_at(step)
-            return process.reverse_chain(denoiser, x_t, shown, draw)
+            scaled_history = None if history_at is None else lambda step: share * history_at(step)
+            return process.reverse_chain(denoiser, x_t, scaled_history, draw)
         products, matrix = None, denoiser.input_weight
         if history_at is not None:
-            products = share * self._of_all_steps(lambda step: F.linear(history_at(step), matrix))
+            products = share * self._stack_steps(lambda step: F.linear(history_at(step), matrix))
         product = F.linear(x_t, matrix)
         end = collapsed_chain(process, denoiser, product, cache.shortcut, products)
         if history_at is not None and end.history_scale != 0:
@@ -326,16 +326,16 @@ class DiffusionRecommender(nn.Module):
         assert cache.shortcut is not None
         columns, products = cache.columns, None
         if query.differs_by_step:
-            products = self._of_all_steps(lambda step: query.times(columns, step))
+            products = self._stack_steps(lambda step: query.times(columns, step))
         product = query.times(columns, -1) if products is None else products[-1]
         end = collapsed_chain(self.process, self.denoiser, product, cache.shortcut, products)
         return finish_chain(self.denoiser, end, None if end.history_scale == 0 else query.dense(0))
 
-    def _of_all_steps(self, of_step: Callable[[int], Tensor]) -> Tensor:
-        return torch.stack([of_step(step) for step in range(self.process.num_steps)])
+    def _stack_steps(self, compute: Callable[[int], Tensor]) -> Tensor:
+        return torch.stack([compute(step) for step in range(self.process.num_steps)])
 
 
-def _sampler(
+def _build_sampler(
     config: RecommenderConfig,
 ) -> ImportanceTimestepSampler | UniformTimestepSampler:
     steps = config.diffusion.num_steps

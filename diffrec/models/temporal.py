@@ -25,8 +25,8 @@ def interaction_weights(config: TemporalConfig, history: Interactions) -> np.nda
         assert config.weight_min is not None
         assert config.weight_max is not None
         lengths = np.repeat(history.lengths, history.lengths)
-        place = history.positions() / np.maximum(lengths - 1, 1)
-        weights = config.weight_min + place * (config.weight_max - config.weight_min)
+        relative_position = history.positions() / np.maximum(lengths - 1, 1)
+        weights = config.weight_min + relative_position * (config.weight_max - config.weight_min)
     else:
         assert config.half_life is not None
         weights = half_life_weights(history.ages(), config.half_life)

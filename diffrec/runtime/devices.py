@@ -36,10 +36,12 @@ def rows_on(
     """
     if device.type == "cpu":
         return torch.from_numpy(dense_rows(interactions, users, values))
-    cells, kept = cells_of(interactions, users, values)
+    cells, cell_values = cells_of(interactions, users, values)
     rows = torch.zeros(len(users), interactions.num_items, device=device)
     return scatter_ones(
-        rows, to_device(cells, device), None if kept is None else to_device(kept, device)
+        rows,
+        to_device(cells, device),
+        None if cell_values is None else to_device(cell_values, device),
     )
 
 

@@ -42,44 +42,44 @@ class AdamW:
     @torch.no_grad()
     def step(self) -> None:
         """Update every parameter that has a gradient."""
-        for number, group in enumerate(self.param_groups):
-            moved = [p for p in group["params"] if p.grad is not None]
-            if not moved:
+        for index, group in enumerate(self.param_groups):
+            updated = [p for p in group["params"] if p.grad is not None]
+            if not updated:
                 continue
-            moments = [self._moments(p) for p in moved]
-            if len(moved) == len(group["params"]):
-                self._counts[number].add_(1)
+            moments = [self._moments(p) for p in updated]
+            if len(updated) == len(group["params"]):
+                self._counts[index].add_(1)
             else:
                 for moment in moments:
                     moment[_STEP] += 1
-            _update(group, moved, [p.grad for p in moved], moments)
+            _update(group, updated, [p.grad for p in updated], moments)
 
     @torch.no_grad()
-    def step_in_chunks(self, parameter: Tensor, pieces: Iterable[tuple[slice, Tensor]]) -> None:
+    def step_in_chunks(self, parameter: Tensor, chunks: Iterable[tuple[slice, Tensor]]) -> None:
         """Update `parameter` by a gradient that is computed while it is consumed; one step in all.
 
         Args:
             parameter: a weight of one of the groups.
-            pieces: (rows, gradient of these rows), every row once. A piece is used before the next
+            chunks: (rows, gradient of these rows), every row once. A piece is used before the next
                 is requested, so all of them may share one buffer.
         """
         group = next(g for g in self.param_groups if any(p is parameter for p in g["params"]))
         moments = self._moments(parameter)
         moments[_STEP] += 1
-        for rows, gradient in pieces:
-            part = {
+        for rows, gradient in chunks:
+            chunk_moments = {
                 _STEP: moments[_STEP],
                 _FIRST: moments[_FIRST][rows],
                 _SECOND: moments[_SECOND][rows],
             }
-            _update(group, [parameter.detach()[rows]], [gradient], [part])
+            _update(group, [parameter.detach()[rows]], [gradient], [chunk_moments])
 
     def state_dict(self) -> dict[str, Any]:
         """Return moments and groups, parameters by index; the tensors are not copied."""
         parameters = self._parameters()
-        number = {id(p): i for i, p in enumerate(parameters)}
+        index = {id(p): i for i, p in enumerate(parameters)}
         groups = [
-            group | {"params": [number[id(p)] for p in group["params"]]}
+            group | {"params": [index[id(p)] for p in group["params"]]}
             for group in self.param_groups
         ]
         state = {i: dict(self.state[p]) for i, p in enumerate(parameters) if p in self.state}
@@ -90,9 +90,9 @@ class AdamW:
         parameters = self._parameters()
         self.state, self._counts = {}, {}
         for i, moments in state["state"].items():
-            own = self._moments(parameters[int(i)])
+            target = self._moments(parameters[int(i)])
             for name in (_STEP, _FIRST, _SECOND):
-                own[name].copy_(moments[name])
+                target[name].copy_(moments[name])
                 release_pages(moments[name])
 
     def _parameters(self) -> list[Tensor]:

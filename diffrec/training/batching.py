@@ -24,7 +24,7 @@ class Batch(Protocol):
         """Return the number of users."""
         ...
 
-    def write(self, which: int, out: Tensor) -> Tensor:
+    def write(self, kind: int, out: Tensor) -> Tensor:
         """Write the inputs (0) or targets (1) into `out`, (len, num_items), and return it."""
         ...
 
@@ -52,11 +52,11 @@ class BatchLoader:
         self._interactions, self._weights, self._device = interactions, weights, device
         self._on_device: tuple[Tensor, list[Tensor | None]] | None = None
         if device.type != "cpu" if cuts_on_device is None else cuts_on_device:
-            sent = [
+            device_weights = [
                 None if (w := weights[k]) is None else to_device(w, device) for k in self.row_kinds
             ]
             indices = interactions.indices.copy()  # theirs may be read-only
-            self._on_device = to_device(indices, device), sent
+            self._on_device = to_device(indices, device), device_weights
 
     @property
     def row_kinds(self) -> Sequence[int]:
@@ -68,7 +68,7 @@ class BatchLoader:
         """Return the dense rows of each kind, float32 (len(batch), num_items)."""
         shape = len(batch), self._interactions.num_items
         return [
-            batch.write(which, torch.empty(shape, device=self._device)) for which in self.row_kinds
+            batch.write(kind, torch.empty(shape, device=self._device)) for kind in self.row_kinds
         ]
 
     def batches(self, users: np.ndarray, size: int) -> Iterator[Batch]:
@@ -89,21 +89,21 @@ class BatchLoader:
         # for each interaction of the epoch: its cell in the batch's rows, its index in the data
         rows = np.arange(len(users)) % size * self._interactions.num_items
         shifts = starts - (ends - lengths)
-        of_users = to_device(np.stack((rows, shifts, lengths)).astype(np.int64), self._device)
-        row_starts, shift, repeats = of_users
+        per_user = to_device(np.stack((rows, shifts, lengths)).astype(np.int64), self._device)
+        row_starts, shift, repeats = per_user
         slots = shift.repeat_interleave(repeats, output_size=total)
         slots += torch.arange(total, device=self._device)
         cells = row_starts.repeat_interleave(repeats, output_size=total)
         cells += indices[slots]
-        values = [None if kept is None else kept[slots] for kept in weights]
+        values = [None if array is None else array[slots] for array in weights]
         del slots  # only what the batches are cut from stays in memory
-        before = 0
+        first_cell = 0
         for start in range(0, len(users), size):
             stop = min(start + size, len(users))
-            here = slice(before, int(ends[stop - 1]))
-            parts = [None if kept is None else kept[here] for kept in values]
-            yield _DeviceBatch(stop - start, cells[here], parts)
-            before = here.stop
+            span = slice(first_cell, int(ends[stop - 1]))
+            parts = [None if array is None else array[span] for array in values]
+            yield _DeviceBatch(stop - start, cells[span], parts)
+            first_cell = span.stop
 
 
 def inputs_and_targets(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -125,9 +125,9 @@ class _HostBatch:
     def __len__(self) -> int:
         return len(self._users)
 
-    def write(self, which: int, out: Tensor) -> Tensor:
+    def write(self, kind: int, out: Tensor) -> Tensor:
         """Write the dense rows of one kind (see `Batch`)."""
-        dense_rows(self._interactions, self._users, self._weights[which], out.numpy())
+        dense_rows(self._interactions, self._users, self._weights[kind], out.numpy())
         return out
 
 
@@ -140,6 +140,6 @@ class _DeviceBatch:
     def __len__(self) -> int:
         return self._users
 
-    def write(self, which: int, out: Tensor) -> Tensor:
+    def write(self, kind: int, out: Tensor) -> Tensor:
         """Write the dense rows of one kind (see `Batch`)."""
-        return scatter_ones(out.zero_(), self._cells, self._values[which])
+        return scatter_ones(out.zero_(), self._cells, self._values[kind])

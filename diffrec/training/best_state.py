@@ -79,15 +79,15 @@ class BestState:
         # A new file each time: the last one's tensors may still be in use.
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the copy
         weakref.finalize(self, self._file.close)
-        own = {name: own_storage(tensor.detach()) for name, tensor in state.items()}
-        torch.save(own, PageReleasingFile(self._file))  # type: ignore[arg-type]
+        copies = {name: own_storage(tensor.detach()) for name, tensor in state.items()}
+        torch.save(copies, PageReleasingFile(self._file))  # type: ignore[arg-type]
         self._file.flush()
 
     def restore(self, model: nn.Module) -> None:
         """Load the copy into `model`, one tensor at a time."""
-        own, stored = model.state_dict(), self.tensors()
-        assert own.keys() == stored.keys()
-        for name, tensor in own.items():
+        parameters, stored = model.state_dict(), self.tensors()
+        assert parameters.keys() == stored.keys()
+        for name, tensor in parameters.items():
             tensor.copy_(stored[name])
             release_pages(stored[name])
 

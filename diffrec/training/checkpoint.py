@@ -16,7 +16,7 @@ from diffrec.training.factory import TrainedModel, new_model
 from diffrec.training.runs import Run
 
 Model = TrainedModel | ClosedForm
-_NAMED = ("name", "sha256", "protocol")
+_DATASET_FIELDS = ("name", "sha256", "protocol")
 """Fields that describe a checkpoint's dataset, as text."""
 
 FORMAT = "diffrec-checkpoint-1"
@@ -99,13 +99,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if not path.is_file():
         raise UserError(f"No checkpoint at {path}; give the file that `train` wrote (model.pt).")
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise UserError(
             f"{path} must be a checkpoint, but it cannot be read as one; it is truncated or "
             "something else, so train again."
         ) from error
-    content: dict[str, Any] = found if isinstance(found, dict) else {}
+    content: dict[str, Any] = loaded if isinstance(loaded, dict) else {}
     if content.get("format") == FORMAT:
         config, state = content.get("config"), content.get("model")
     else:
@@ -117,7 +117,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         isinstance(config, dict)
         and _is_state(state)
         and isinstance(dataset, dict)
-        and (not dataset or all(isinstance(dataset.get(name), str) for name in _NAMED))
+        and (not dataset or all(isinstance(dataset.get(name), str) for name in _DATASET_FIELDS))
         and isinstance(metrics, dict)
     ):
         raise UserError(

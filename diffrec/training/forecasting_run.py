@@ -48,10 +48,10 @@ class ForecastingRun(TrainingRun):
         assert isinstance(model, ForecastingRecommender)
         model.batches_seen += 1
         self.optimizer.zero_grad()
-        piece = max(1, CELLS_PER_PIECE // model.num_items)
+        chunk_rows = max(1, CELLS_PER_PIECE // model.num_items)
         total = torch.zeros((), dtype=torch.float64, device=self.device)
-        for start in range(0, count, piece):
-            stop = min(start + piece, count)
+        for start in range(0, count, chunk_rows):
+            stop = min(start + chunk_rows, count)
             loss = model.training_loss(cuts.part(start, stop), self.epoch) * (
                 (stop - start) / count
             )

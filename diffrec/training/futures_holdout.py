@@ -13,7 +13,7 @@ from diffrec.models.recency import CUT_RANGE, select_interactions
 from diffrec.runtime.seeding import generator
 
 
-def shown_lengths(
+def visible_lengths(
     config: TemporalConfig, train: Interactions, holdout: np.ndarray, seed: int
 ) -> np.ndarray | None:
     """Return int64 (num_users,): how many interactions of each user the network may see.
@@ -34,6 +34,6 @@ def shown_lengths(
     return np.where(holdout, cuts, lengths)
 
 
-def truncated(train: Interactions, lengths: np.ndarray) -> Interactions:
+def truncate_histories(train: Interactions, lengths: np.ndarray) -> Interactions:
     """Return each history's first `lengths` interactions, (num_users,)."""
     return select_interactions(train, train.positions() < lengths[train.users()])

@@ -17,15 +17,15 @@ def best_query(choice: QueryChoice, evaluate: Callable[[], dict[str, float]]) ->
         choice: of the recommender that `evaluate` validates.
         evaluate: validates it with the chosen query.
     """
-    found: list[dict[str, float]] = []
+    results: list[dict[str, float]] = []
     for query in choice.options:
         choice.choose(query)
-        found.append(evaluate())
-    best = max(range(len(found)), key=lambda i: (found[i][SELECTED_BY], -i))
+        results.append(evaluate())
+    best = max(range(len(results)), key=lambda i: (results[i][SELECTED_BY], -i))
     query = choice.options[best]
     choice.choose(query)
-    return found[best] | {
+    return results[best] | {
         "query_weighted": float(query.is_weighted),
         "query_scale": query.scale,
-        f"unweighted_{SELECTED_BY}": found[0][SELECTED_BY],
+        f"unweighted_{SELECTED_BY}": results[0][SELECTED_BY],
     }

@@ -21,12 +21,12 @@ MAX_SNAPSHOTS = 128
 
 def holdout_mask(train: Interactions, share: float, seed: int) -> np.ndarray:
     """Return a mask of the users that only W is fitted on, (num_users,), equal at every call."""
-    chosen = np.zeros(train.num_users, dtype=bool)
+    mask = np.zeros(train.num_users, dtype=bool)
     if share > 0:
         users = np.flatnonzero(train.lengths >= 2)
         count = min(max(1, round(share * len(users))), max(len(users) - 1, 0))
-        chosen[generator(seed, "future_holdout").choice(users, count, replace=False)] = True
-    return chosen
+        mask[generator(seed, "future_holdout").choice(users, count, replace=False)] = True
+    return mask
 
 
 def fit_recency_weights(
@@ -53,19 +53,21 @@ def fit_recency_weights(
     config, temporal = model.config, model.config.temporal
     assert temporal.future_users is not None
     assert temporal.future_every is not None
-    askable = train.lengths >= 2
-    users = np.flatnonzero(askable if holdout is None or not holdout.any() else askable & holdout)
-    asked = min(temporal.future_users, len(users))
-    if not asked:
+    has_future = train.lengths >= 2
+    users = np.flatnonzero(
+        has_future if holdout is None or not holdout.any() else has_future & holdout
+    )
+    num_sampled = min(temporal.future_users, len(users))
+    if not num_sampled:
         return
     users_for_each = config.training.batch_size * temporal.future_every
     num_updates = -(-np.count_nonzero(train.lengths) // users_for_each)
     with model.frozen_except_w():
         for _ in range(num_updates):
-            chosen = rng.choice(users, asked, replace=False)
+            sampled = rng.choice(users, num_sampled, replace=False)
             optimizer.zero_grad()
-            shortest = None if earliest is None else earliest[chosen]
-            loss = model.future_loss(train.select_users(chosen), rng, shortest)
+            shortest = None if earliest is None else earliest[sampled]
+            loss = model.future_loss(train.select_users(sampled), rng, shortest)
             if isinstance(model.recency, MonotoneRecencyCurve):
                 loss = loss + model.recency.penalty() / len(users)
             loss.backward()
@@ -78,9 +80,9 @@ class WeightTrajectory:
     def __init__(self, model: DiffusionRecommender, lengths: np.ndarray | None = None) -> None:
         self._model, self._lengths = model, lengths
         self.snapshots: list[tuple[int, list[list[float]]]] = []
-        self.note(0)
+        self.record(0)
 
-    def note(self, epoch: int) -> None:
+    def record(self, epoch: int) -> None:
         """Keep W as it is now, if there is one, and warn where it has collapsed."""
         weights = self._model.learned_weights()
         if weights is None:
@@ -90,9 +92,9 @@ class WeightTrajectory:
         )
         if len(self.snapshots) > MAX_SNAPSHOTS:  # halve the past, keep the start and now
             self.snapshots = [*self.snapshots[:-1:2], self.snapshots[-1]]
-        said = self._model.check_collapse(self._lengths)
-        if said is not None:
-            logger.warning("Epoch %d: %s", epoch, said)
+        warning = self._model.check_collapse(self._lengths)
+        if warning is not None:
+            logger.warning("Epoch %d: %s", epoch, warning)
 
     def to_json(self) -> dict[str, Any] | None:
         """Return what the record of a trial keeps (`tune_runner.schema.WEIGHTS_FILE`)."""

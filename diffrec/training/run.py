@@ -29,7 +29,7 @@ from diffrec.training.batching import Batch, BatchLoader, inputs_and_targets
 from diffrec.training.best_state import BestState, own_storage
 from diffrec.training.cuda_graphs import CudaGraphedCall
 from diffrec.training.factory import build_model, build_optimizer
-from diffrec.training.futures_holdout import shown_lengths, truncated
+from diffrec.training.futures_holdout import truncate_histories, visible_lengths
 from diffrec.training.guard import best_query
 from diffrec.training.learned_weights import WeightTrajectory, fit_recency_weights, holdout_mask
 from diffrec.training.patience import PatienceRule
@@ -73,9 +73,13 @@ class TrainingRun:
         warn_if_emulated(self._dtype, self.model.device)
         temporal = config.temporal if isinstance(config, RecommenderConfig) else TemporalConfig()
         self._holdout = holdout_mask(split.train, temporal.future_holdout, config.seed)
-        self._shown = shown_lengths(temporal, split.train, self._holdout, config.seed)
-        shown = split.train if self._shown is None else truncated(split.train, self._shown)
-        self.loader = BatchLoader(shown, self.model.training_weights(shown), self.device)
+        self._visible_lengths = visible_lengths(temporal, split.train, self._holdout, config.seed)
+        visible = (
+            split.train
+            if self._visible_lengths is None
+            else truncate_histories(split.train, self._visible_lengths)
+        )
+        self.loader = BatchLoader(visible, self.model.training_weights(visible), self.device)
         self._trajectory = (
             WeightTrajectory(self.model, split.train.lengths)
             if isinstance(self.model, DiffusionRecommender)
@@ -94,8 +98,8 @@ class TrainingRun:
     @property
     def users(self) -> np.ndarray:
         """Users that the network is trained on: those with a history that W does not hold out."""
-        held = self._holdout if self._shown is None else np.zeros_like(self._holdout)
-        return np.flatnonzero((self.split.train.lengths > 0) & ~held)
+        held_out = self._holdout if self._visible_lengths is None else np.zeros_like(self._holdout)
+        return np.flatnonzero((self.split.train.lengths > 0) & ~held_out)
 
     @property
     def best_epoch(self) -> int:
@@ -133,18 +137,18 @@ class TrainingRun:
         if not math.isfinite(loss):
             raise NonFiniteLossError(self.epoch)
         training = self.config.training
-        at_end = self.epoch >= training.max_epochs
+        is_last = self.epoch >= training.max_epochs
         metrics, is_best = None, False
-        if self.epoch % training.eval_every == 0 or at_end:
+        if self.epoch % training.eval_every == 0 or is_last:
             metrics = self._validate()
             if self._trajectory is not None:
-                self._trajectory.note(self.epoch)
+                self._trajectory.record(self.epoch)
             self._history.append((self.epoch, metrics[OBJECTIVE]))
             is_best = self.best_epoch == self.epoch
             if is_best:
                 self.best_metrics = metrics
                 self._best.store(self.model.state_dict())
-        self.finished = at_end or self._rule.should_stop(self._history)
+        self.finished = is_last or self._rule.should_stop(self._history)
         if self.finished:
             self.drop_graph()
         return EpochReport(self.epoch, loss, seconds, metrics, is_best, self.finished)
@@ -223,8 +227,8 @@ class TrainingRun:
     def autocast(self) -> torch.autocast:
         """Return the context in which a training loss is computed."""
         dtype = self._dtype
-        kind = self.model.device.type
-        return torch.autocast(kind, dtype=dtype, enabled=dtype is not None)
+        device_type = self.model.device.type
+        return torch.autocast(device_type, dtype=dtype, enabled=dtype is not None)
 
     def update_recency(self) -> None:
         """Fit the learned recency weights, after the batches of an epoch."""
@@ -233,7 +237,12 @@ class TrainingRun:
             rng = generator(self.config.seed, "future", self.epoch)
             with model.chain_precision(self._dtype):
                 fit_recency_weights(
-                    model, self.optimizer, self.split.train, rng, self._holdout, self._shown
+                    model,
+                    self.optimizer,
+                    self.split.train,
+                    rng,
+                    self._holdout,
+                    self._visible_lengths,
                 )
 
     def _train_batch(self, batch: Batch) -> torch.Tensor:
@@ -243,7 +252,7 @@ class TrainingRun:
         """
         if self.uses_cuda_graph and len(batch) == self.config.training.batch_size:
             self._step = self._step or GraphedStep(self)
-            return self._step.on(self, batch)
+            return self._step.run(self, batch)
         assert not isinstance(self.model, ForecastingRecommender)  # ForecastingRun has its own
         with self.autocast():  # rows without a name are freed before the backward pass
             loss = self.model.training_loss(
@@ -276,11 +285,11 @@ class TrainingRun:
 
     def _validate(self) -> dict[str, float]:
         model, train, valid = self.model, self.split.train, self.split.valid
-        diffuses = isinstance(model, DiffusionRecommender)
-        with model.chain_precision(self._dtype) if diffuses else nullcontext():
-            guarded = model.query if isinstance(model, DiffusionRecommender) else None
-            ask = partial(evaluate, model, history=train, target=valid, seen=[train])
-            metrics = ask() if guarded is None else best_query(guarded, ask)
+        is_diffusion = isinstance(model, DiffusionRecommender)
+        with model.chain_precision(self._dtype) if is_diffusion else nullcontext():
+            choice = model.query if isinstance(model, DiffusionRecommender) else None
+            validate = partial(evaluate, model, history=train, target=valid, seen=[train])
+            metrics = validate() if choice is None else best_query(choice, validate)
         return {f"valid/{name}": value for name, value in metrics.items()}
 
 
@@ -305,11 +314,11 @@ class GraphedStep:
         self._epoch = torch.zeros((), dtype=torch.float64, device=run.device)
         self._graph = CudaGraphedCall()
 
-    def on(self, run: "TrainingRun", batch: Batch) -> Tensor:
+    def run(self, run: "TrainingRun", batch: Batch) -> Tensor:
         """Run the step on a batch; return the loss, which the next step overwrites."""
         self._epoch.fill_(run.epoch)
-        for which, rows in enumerate(self._rows):
-            batch.write(which, rows)
+        for kind, rows in enumerate(self._rows):
+            batch.write(kind, rows)
         return self._graph(partial(self._work, run))
 
     def _work(self, run: "TrainingRun") -> Tensor:

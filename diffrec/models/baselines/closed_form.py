@@ -60,9 +60,9 @@ class ItemKNN(nn.Module):
 
     def fit(self, train: Interactions) -> None:
         """Compute each item's nearest neighbours."""
-        found = gram.nearest_items(train, self.neighbours.shape[1], self.config.shrinkage)
-        self.neighbours.copy_(torch.from_numpy(found[0]))
-        self.similarities.copy_(torch.from_numpy(found[1]))
+        nearest = gram.nearest_items(train, self.neighbours.shape[1], self.config.shrinkage)
+        self.neighbours.copy_(torch.from_numpy(nearest[0]))
+        self.similarities.copy_(torch.from_numpy(nearest[1]))
 
     def scores(self, history: Interactions, users: np.ndarray) -> Tensor:
         """Return a score per item, shape (len(users), num_items)."""

@@ -71,8 +71,8 @@ class DirectedRidge(nn.Module):
         for start in range(0, train.num_items, width):
             columns = slice(start, min(start + width, train.num_items))
             cross = torch.from_numpy(pairs.past_to_future(columns)).to(device)
-            solved = torch.cholesky_solve(cross, factor) * scale[columns]
-            self.weights[:, columns] = solved.to(self.weights.dtype)
+            solution = torch.cholesky_solve(cross, factor) * scale[columns]
+            self.weights[:, columns] = solution.to(self.weights.dtype)
 
     @torch.no_grad()
     def scores(self, history: Interactions, users: np.ndarray) -> Tensor:
@@ -85,8 +85,8 @@ class DirectedRidge(nn.Module):
 
 
 def _require_memory(num_items: int, device: torch.device) -> None:
-    less = "F-DiffRec, whose memory grows with the items and not with their square"
-    require_memory(num_items, device, model="DirectedRidge", instead=less)
+    alternative = "F-DiffRec, whose memory grows with the items and not with their square"
+    require_memory(num_items, device, model="DirectedRidge", alternative=alternative)
 
 
 class _Distance(NamedTuple):
@@ -94,7 +94,7 @@ class _Distance(NamedTuple):
 
     older: np.ndarray
     newer: np.ndarray
-    at: np.ndarray
+    newer_index: np.ndarray
 
 
 class _Pairs:
@@ -117,13 +117,15 @@ class _Pairs:
         for distance in range(1, self._past_items):
             pairs = self._at_distance(distance)
             # cuts that see both: the newer one has age 0, 1, ... and the older is still in reach
-            cuts = np.minimum(self._to_end[pairs.at], self._past_items - distance)
-            value = self._user_weight[pairs.at] * self._decay**distance * self._squares(cuts)
+            cuts = np.minimum(self._to_end[pairs.newer_index], self._past_items - distance)
+            value = (
+                self._user_weight[pairs.newer_index] * self._decay**distance * self._squares(cuts)
+            )
             np.add.at(flat, pairs.older * count + pairs.newer, value)
         products = flat.reshape(count, count)
         products += products.T.copy()
-        own = self._user_weight * self._squares(np.minimum(self._to_end, self._past_items))
-        products[np.diag_indices(count)] += np.bincount(self._items, own, minlength=count)
+        diagonal = self._user_weight * self._squares(np.minimum(self._to_end, self._past_items))
+        products[np.diag_indices(count)] += np.bincount(self._items, diagonal, minlength=count)
         return products
 
     def past_to_future(self, columns: slice) -> np.ndarray:
@@ -134,12 +136,16 @@ class _Pairs:
         width = columns.stop - columns.start
         flat = np.zeros(self._train.num_items * width)
         for distance, value in enumerate(by_distance, start=1):
-            older, newer, at = self._at_distance(distance)
+            older, newer, newer_index = self._at_distance(distance)
             if width < self._train.num_items:
-                inside = (newer >= columns.start) & (newer < columns.stop)
-                older, newer, at = older[inside], newer[inside], at[inside]
+                in_columns = (newer >= columns.start) & (newer < columns.stop)
+                older, newer, newer_index = (
+                    older[in_columns],
+                    newer[in_columns],
+                    newer_index[in_columns],
+                )
             cells = older * width + (newer - columns.start)
-            np.add.at(flat, cells, value * self._user_weight[at])
+            np.add.at(flat, cells, value * self._user_weight[newer_index])
         return flat.reshape(-1, width)
 
     def _at_distance(self, distance: int) -> _Distance:

@@ -25,18 +25,18 @@ def require_memory(
     device: torch.device | None = None,
     *,
     model: str = "EASE",
-    instead: str = "ItemKNN, which keeps only each item's nearest",
+    alternative: str = "ItemKNN, which keeps only each item's nearest",
 ) -> None:
     """Raise UserError if a dense item-to-item model does not fit into the device's free memory.
 
     Solving takes the Gram matrix and its inverse in float64, and B in float32, at once.
     """
-    needed, free = num_items**2 * (8 + 8 + 4), free_memory(device or torch.device("cpu"))
-    if needed > free:
+    num_bytes, free = num_items**2 * (8 + 8 + 4), free_memory(device or torch.device("cpu"))
+    if num_bytes > free:
         raise UserError(
-            f"{model} needs {needed / 2**30:.1f} GiB for its dense matrices of {num_items} x "
+            f"{model} needs {num_bytes / 2**30:.1f} GiB for its dense matrices of {num_items} x "
             f"{num_items} items, but {free / 2**30:.1f} GiB are free; use a machine with more "
-            f"memory, or {instead}."
+            f"memory, or {alternative}."
         )
 
 
@@ -72,12 +72,12 @@ def nearest_items(
     block = max(1, _CELLS_PER_BLOCK // train.num_items)
     for start in range(0, train.num_items, block):
         rows = np.arange(start, min(start + block, train.num_items))
-        near = np.asarray((transposed[rows] @ X).toarray())
-        near /= np.maximum(np.outer(norms[rows], norms) + shrinkage, 1e-12)
-        near[np.arange(len(rows)), rows] = 0.0
-        kept = np.argsort(-near, axis=1, kind="stable")[:, :num_neighbours]
-        neighbours[rows] = kept
-        similarities[rows] = np.take_along_axis(near, kept, axis=1)
+        cosines = np.asarray((transposed[rows] @ X).toarray())
+        cosines /= np.maximum(np.outer(norms[rows], norms) + shrinkage, 1e-12)
+        cosines[np.arange(len(rows)), rows] = 0.0
+        nearest = np.argsort(-cosines, axis=1, kind="stable")[:, :num_neighbours]
+        neighbours[rows] = nearest
+        similarities[rows] = np.take_along_axis(cosines, nearest, axis=1)
     return neighbours, similarities
 
 

@@ -24,11 +24,11 @@ class MultVAE(nn.Module):
         """Build with fresh weights from torch's global generator."""
         super().__init__()
         self.config, self.num_items = config, num_items
-        inward = [num_items, *config.hidden_dims]
+        encoder_sizes = [num_items, *config.hidden_dims]
         self.dropout = Dropout(config.dropout)
-        self.encoder = mlp([*inward, 2 * config.latent_dim], nn.Tanh, initialise=_initialise)
-        outward = [config.latent_dim, *reversed(inward)]
-        self.decoder = mlp(outward, nn.Tanh, initialise=_initialise)
+        self.encoder = mlp([*encoder_sizes, 2 * config.latent_dim], nn.Tanh, initialise=_initialise)
+        decoder_sizes = [config.latent_dim, *reversed(encoder_sizes)]
+        self.decoder = mlp(decoder_sizes, nn.Tanh, initialise=_initialise)
         self.register_buffer("batches_seen", torch.zeros((), dtype=torch.long))
 
     def training_weights(self, history: Interactions) -> tuple[None, None]:
@@ -64,8 +64,10 @@ class MultVAE(nn.Module):
         return self.encoder(x_0).chunk(2, dim=-1)
 
     def _kl_weight(self) -> Tensor | float:
-        highest, rise = self.config.kl_weight_max, self.config.kl_weight_anneal_batches
-        return highest * (self.batches_seen / rise).clamp(max=1) if rise else highest
+        bound, anneal_batches = self.config.kl_weight_max, self.config.kl_weight_anneal_batches
+        return (
+            bound * (self.batches_seen / anneal_batches).clamp(max=1) if anneal_batches else bound
+        )
 
 
 def _initialise(layer: nn.Linear) -> None:

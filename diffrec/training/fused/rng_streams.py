@@ -24,24 +24,24 @@ class RngStreams:
             generator.manual_seed(seed)
 
     @contextmanager
-    def of(self, k: int) -> Iterator[None]:
+    def use(self, k: int) -> Iterator[None]:
         """Draw from stream `k` inside the context; the default generator is restored afterwards."""
-        default, own = self._default, self.generators[k]
+        default, stream = self._default, self.generators[k]
         if default.device.type == "cuda":
-            shared = default.graphsafe_get_state()
-            default.graphsafe_set_state(own.graphsafe_get_state())
+            saved_state = default.graphsafe_get_state()
+            default.graphsafe_set_state(stream.graphsafe_get_state())
             try:
                 yield
             finally:
-                default.graphsafe_set_state(shared)
+                default.graphsafe_set_state(saved_state)
             return
-        before = default.get_state()
-        default.set_state(own.get_state())
+        saved = default.get_state()
+        default.set_state(stream.get_state())
         try:
             yield
         finally:
-            own.set_state(default.get_state())
-            default.set_state(before)
+            stream.set_state(default.get_state())
+            default.set_state(saved)
 
 
 def default_generator(device: torch.device) -> torch.Generator:

@@ -77,13 +77,13 @@ class FusedRuns:
         """
         assert self.runs
         if len(self.runs) == 1:
-            ended = [_attempt(self.runs[0], self.runs[0].next_epoch, 0.0)]
+            results = [_finish_epoch(self.runs[0], self.runs[0].next_epoch, 0.0)]
         else:
-            ended = self._train_together()
-        for epoch in ended:
+            results = self._train_together()
+        for epoch in results:
             if epoch.report is None or epoch.report.finished:
                 self.leave(epoch.run)
-        return ended
+        return results
 
     def _train_together(self) -> list[FusedEpoch]:
         runs = [run for run in self.runs if isinstance(run, TrainingRun)]
@@ -94,7 +94,7 @@ class FusedRuns:
         losses = _train_epoch(self._stack, runs)
         seconds = (time.perf_counter() - started) / len(runs)
         return [
-            _attempt(run, partial(run.close_epoch, loss, seconds), seconds)
+            _finish_epoch(run, partial(run.close_epoch, loss, seconds), seconds)
             for run, loss in zip(runs, losses, strict=True)
         ]
 
@@ -115,13 +115,13 @@ def _train_epoch(stack: RunStack, runs: Sequence[TrainingRun]) -> list[float]:
         total += stack.learn(batches)
         count += 1
     for k, run in enumerate(runs):
-        with stack.streams.of(k):
+        with stack.streams.use(k):
             run.update_recency()
         run.optimizer.zero_grad()  # else the last update of W would be repeated at every batch
     return (total / max(count, 1)).tolist()
 
 
-def _attempt(run: Run, finish: Callable[[], EpochReport], seconds: float) -> FusedEpoch:
+def _finish_epoch(run: Run, finish: Callable[[], EpochReport], seconds: float) -> FusedEpoch:
     """Finish a run's epoch, of which `seconds` have passed; its error ends this run alone."""
     started = time.perf_counter()
     report, failure = None, None

@@ -29,18 +29,18 @@ class RunStack:
         self._runs, self._models = runs, [recommender(run) for run in runs]
         first = self._models[0]
         self.device = first.device
-        named = [model.state_dict(keep_vars=True) for model in self._models]
+        state_dicts = [model.state_dict(keep_vars=True) for model in self._models]
         parameters = dict(first.named_parameters())
         self._state: dict[str, Tensor] = {}
-        for name in named[0]:
-            own = [state[name] for state in named]
-            stacked = torch.stack([tensor.detach() for tensor in own])
-            for tensor, view in zip(own, stacked, strict=True):
+        for name in state_dicts[0]:
+            tensors = [state[name] for state in state_dicts]
+            stacked = torch.stack([tensor.detach() for tensor in tensors])
+            for tensor, view in zip(tensors, stacked, strict=True):
                 tensor.data = view
             self._state[name] = stacked.requires_grad_(name in parameters)
         # W of the learned recency has no part in this loss: it is fitted after the epoch
         self._trained = [name for name in parameters if not name.startswith("recency.")]
-        self._own = [[state[name] for name in self._trained] for state in named]
+        self._run_parameters = [[state[name] for name in self._trained] for state in state_dicts]
         self._loss, self._sampler = VmappedLoss(first), None
         if isinstance(first.timestep_sampler, ImportanceTimestepSampler):
             self._sampler = VmappedSampler(first)
@@ -74,7 +74,7 @@ class RunStack:
         """
         if self._runs[0].uses_cuda_graph and len(batches[0]) == self.batch_size:
             self._steps = self._steps or _GraphedSteps(self)
-            return self._steps.on(self, batches)
+            return self._steps.run(self, batches)
         rows = self.empty_rows(len(batches[0]))
         write(batches, rows)
         return self.learn_from(rows)
@@ -97,15 +97,15 @@ class RunStack:
         injected = self._draw(x_0)
         with self._runs[0].autocast():
             losses, per_row = self._loss(self._state, injected, x_0, target)
-        trained = [self._state[name] for name in self._trained]
-        gradients = torch.autograd.grad(losses.sum(), trained, allow_unused=True)
+        parameters = [self._state[name] for name in self._trained]
+        gradients = torch.autograd.grad(losses.sum(), parameters, allow_unused=True)
         if self._sampler is not None:
             self._sampler.update(self._state, injected[SAMPLER + "t"], per_row.detach())
         for i, gradient in enumerate(gradients):
             # contiguous: the fused optimiser reads a gradient as it lies in memory
-            own_views = repeat(None) if gradient is None else gradient.contiguous().unbind()
-            for own, view in zip(self._own, own_views):  # noqa: B905 - `repeat` has no end
-                own[i].grad = view
+            views = repeat(None) if gradient is None else gradient.contiguous().unbind()
+            for run_parameters, view in zip(self._run_parameters, views):  # noqa: B905 - `repeat` has no end
+                run_parameters[i].grad = view
         return losses.detach()
 
     def _draw(self, x_0: Tensor) -> dict[str, Tensor]:
@@ -119,7 +119,7 @@ class RunStack:
         latent_noise = torch.empty_like(noise if latent else noise[:, :0])
         t = torch.empty(count, batch, dtype=torch.long, device=self.device)
         for k, model in enumerate(self._models):
-            with self.streams.of(k):
+            with self.streams.use(k):
                 if model.autoencoder is not None:
                     model.autoencoder.dropout.fill_mask(item_mask[k])
                     if model.autoencoder.variational:
@@ -148,19 +148,19 @@ class RunStack:
             for epoch, model in zip(self._epochs, self._models, strict=True)
         ]
 
-        def stacked(values: Sequence[float | Tensor]) -> Tensor:
+        def stack_values(values: Sequence[float | Tensor]) -> Tensor:
             # made on the device: a CUDA graph cannot copy from the host
-            made = [
+            tensors = [
                 value.to(torch.float32)
                 if isinstance(value, Tensor)
                 else torch.full((), value, dtype=torch.float32, device=self.device)
                 for value in values
             ]
-            return torch.stack(made)
+            return torch.stack(tensors)
 
         return {
-            "annealing.diffusion": stacked([w.diffusion for w in weights]),
-            "annealing.kl": stacked([w.kl for w in weights]),
+            "annealing.diffusion": stack_values([w.diffusion for w in weights]),
+            "annealing.kl": stack_values([w.kl for w in weights]),
         }
 
 
@@ -171,7 +171,7 @@ class _GraphedSteps:
         self._rows = stack.empty_rows(stack.batch_size)
         self._graph = CudaGraphedCall(stack.streams.generators)
 
-    def on(self, stack: RunStack, batches: Sequence[Batch]) -> Tensor:
+    def run(self, stack: RunStack, batches: Sequence[Batch]) -> Tensor:
         """Run the step; return the losses, (K,), which the next step overwrites."""
         write(batches, self._rows)
         return self._graph(partial(stack.learn_from, self._rows))
@@ -179,9 +179,9 @@ class _GraphedSteps:
 
 def write(batches: Sequence[Batch], rows: Sequence[Tensor]) -> None:
     """Write each run's batch into its slice of the rows, (K, batch, num_items) of each kind."""
-    for which, stacked in enumerate(rows):
-        for batch, own in zip(batches, stacked, strict=True):
-            batch.write(which, own)
+    for kind, stacked in enumerate(rows):
+        for batch, out in zip(batches, stacked, strict=True):
+            batch.write(kind, out)
 
 
 def recommender(run: TrainingRun) -> DiffusionRecommender:

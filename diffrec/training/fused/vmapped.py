@@ -22,24 +22,26 @@ State = dict[str, Tensor]
 SAMPLER = "timestep_sampler."
 
 
-def weightless_copy(like: DiffusionRecommender) -> DiffusionRecommender:
+def weightless_copy(model: DiffusionRecommender) -> DiffusionRecommender:
     """Return a copy of the recommender on the meta device, for `functional_call`.
 
     A new one would draw weights, which on the meta device loads torch's compiler and sympy: five
     seconds of a worker's first fused epoch.
     """
     weightless: dict[int, Tensor] = {}
-    for tensor in (*like.parameters(), *like.buffers()):
-        made = tensor.detach().to("meta")
-        weightless[id(tensor)] = nn.Parameter(made) if isinstance(tensor, nn.Parameter) else made
-    return copy.deepcopy(like, weightless).train()
+    for tensor in (*model.parameters(), *model.buffers()):
+        meta_tensor = tensor.detach().to("meta")
+        weightless[id(tensor)] = (
+            nn.Parameter(meta_tensor) if isinstance(tensor, nn.Parameter) else meta_tensor
+        )
+    return copy.deepcopy(model, weightless).train()
 
 
 class VmappedLoss:
     """Training losses of K recommenders in one call."""
 
-    def __init__(self, like: DiffusionRecommender) -> None:
-        model = weightless_copy(like)
+    def __init__(self, template: DiffusionRecommender) -> None:
+        model = weightless_copy(template)
         model.noise = _InjectedNoise("value")  # type: ignore[assignment]
         model.denoiser.dropout = _InjectedMask("value")  # type: ignore[assignment]
         model.timestep_sampler = _InjectedTimesteps("t", "importance")  # type: ignore[assignment]
@@ -48,7 +50,7 @@ class VmappedLoss:
             model.autoencoder.dropout = _InjectedMask("value")  # type: ignore[assignment]
             model.annealing = _InjectedWeights("diffusion", "kl")  # type: ignore[assignment]
         self._loss = _Call(model, _loss)
-        self._own = [name for name in model.state_dict() if not name.startswith("recency.")]
+        self._state_names = [name for name in model.state_dict() if not name.startswith("recency.")]
 
     def __call__(
         self, state: State, injected: State, x_0: Tensor, target: Tensor | None
@@ -63,38 +65,40 @@ class VmappedLoss:
         """
         values = {
             f"module.{name}": injected[name] if name in injected else state[name]
-            for name in self._own
+            for name in self._state_names
         }
 
-        def one(values: State, x_0: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor]:
+        def loss_of_run(values: State, x_0: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor]:
             return functional_call(self._loss, values, (x_0, x_0 if target is None else target))
 
-        return vmap(one, in_dims=(0, 0, None if target is None else 0))(values, x_0, target)
+        return vmap(loss_of_run, in_dims=(0, 0, None if target is None else 0))(values, x_0, target)
 
 
 class VmappedSampler:
     """Timestep samplers of K recommenders in one call."""
 
-    def __init__(self, like: DiffusionRecommender) -> None:
-        sampler = weightless_copy(like).timestep_sampler
+    def __init__(self, template: DiffusionRecommender) -> None:
+        sampler = weightless_copy(template).timestep_sampler
         assert isinstance(sampler, ImportanceTimestepSampler)
-        self._own = list(sampler.state_dict())
-        self._probabilities = _Call(sampler, lambda own: own.probabilities())
+        self._state_names = list(sampler.state_dict())
+        self._probabilities = _Call(sampler, lambda module: module.probabilities())
         self._update = _Call(sampler, _update)
 
     def probabilities(self, state: State) -> Tensor:
         """Return p_t, shape (K, num_steps), float64; the learned sampler's W gets its gradient."""
-        return vmap(lambda own: functional_call(self._probabilities, own))(self._named(state))
+        return vmap(lambda values: functional_call(self._probabilities, values))(
+            self._module_state(state)
+        )
 
     def update(self, state: State, t: Tensor, loss: Tensor) -> None:
         """Add the losses at steps t, both (K, batch), to the samplers' memory in `state`."""
         with torch.no_grad():
-            vmap(lambda own, t, loss: functional_call(self._update, own, (t, loss)))(
-                self._named(state), t, loss
+            vmap(lambda values, t, loss: functional_call(self._update, values, (t, loss)))(
+                self._module_state(state), t, loss
             )
 
-    def _named(self, state: State) -> State:
-        return {f"module.{name}": state[SAMPLER + name] for name in self._own}
+    def _module_state(self, state: State) -> State:
+        return {f"module.{name}": state[SAMPLER + name] for name in self._state_names}
 
 
 class _Call(nn.Module):

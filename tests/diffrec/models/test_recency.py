@@ -14,7 +14,13 @@ from diffrec.data.batches import dense_rows
 from diffrec.data.interactions import Interactions, TuningSplit
 from diffrec.data.sources import load_dataset
 from diffrec.diffusion.timesteps import ImportanceTimestepSampler, LearnedTimestepSampler
-from diffrec.models.recency import NUM_KNOTS, RecencyCurve, cut_histories, future_nll, in_spreads
+from diffrec.models.recency import (
+    NUM_KNOTS,
+    RecencyCurve,
+    cut_histories,
+    future_nll,
+    standardise_scores,
+)
 from diffrec.models.recommender import DiffusionRecommender
 from diffrec.models.weighted_history import WeightedHistory
 from diffrec.training.factory import build_optimizer
@@ -216,7 +222,7 @@ def test_learned_recency_finds_the_planted_drift():
 def test_the_trajectory_is_bounded_and_keeps_its_ends():
     trajectory = WeightTrajectory(build("DiffRec+learned_steps"))
     for epoch in range(1, 1000):
-        trajectory.note(epoch)
+        trajectory.record(epoch)
     told = trajectory.to_json()
     assert len(told["epochs"]) == len(told["weights"]) <= MAX_SNAPSHOTS
     assert told["epochs"][0] == 0
@@ -377,7 +383,9 @@ def test_one_row_of_w_weighs_all_steps_alike():
 
 def test_scores_in_spreads_do_not_depend_on_their_unit():
     scores = torch.rand(3, 60)
-    found = in_spreads(scores)
+    found = standardise_scores(scores)
     torch.testing.assert_close(found.std(dim=1), torch.ones(3))
-    torch.testing.assert_close(in_spreads(40 * scores), found)
-    assert torch.equal(in_spreads(torch.zeros(2, 5)), torch.zeros(2, 5))  # all alike: no unit
+    torch.testing.assert_close(standardise_scores(40 * scores), found)
+    assert torch.equal(
+        standardise_scores(torch.zeros(2, 5)), torch.zeros(2, 5)
+    )  # all alike: no unit

@@ -20,7 +20,7 @@ from diffrec.models.query_choice import Query, QueryChoice
 from diffrec.models.recency import NUM_KNOTS, RecencyCurve, cut_histories
 from diffrec.models.recommender import DiffusionRecommender
 from diffrec.training.fused.runs import FusedRuns
-from diffrec.training.futures_holdout import shown_lengths, truncated
+from diffrec.training.futures_holdout import truncate_histories, visible_lengths
 from diffrec.training.guard import best_query
 from diffrec.training.run import TrainingRun
 from diffrec.training.runs import build_run
@@ -107,9 +107,9 @@ def test_a_choice_starts_plain_and_travels_with_the_state():
 def test_held_back_futures_lose_no_user(lengths, seed):
     history = histories(lengths)
     held = np.arange(len(lengths)) % 2 == 0
-    kept = shown_lengths(HELD_BACK, history, held, seed)
+    kept = visible_lengths(HELD_BACK, history, held, seed)
     assert kept is not None
-    shown = truncated(history, kept)
+    shown = truncate_histories(history, kept)
     assert (shown.lengths[~held] == history.lengths[~held]).all()
     longer = held & (history.lengths >= 2)
     assert (shown.lengths[longer] < history.lengths[longer]).all()
@@ -121,9 +121,9 @@ def test_held_back_futures_lose_no_user(lengths, seed):
 def test_the_cuts_are_the_seeds():
     history = histories([30] * 50)
     held = np.ones(50, dtype=bool)
-    first, again = (shown_lengths(HELD_BACK, history, held, 3) for _ in range(2))
+    first, again = (visible_lengths(HELD_BACK, history, held, 3) for _ in range(2))
     assert (first == again).all()
-    assert (first != shown_lengths(HELD_BACK, history, held, 4)).any()
+    assert (first != visible_lengths(HELD_BACK, history, held, 4)).any()
     assert first.min() == pytest.approx(15, abs=2)
     assert first.max() <= 27
 
@@ -272,7 +272,7 @@ def test_the_network_is_trained_on_all_users_and_never_on_what_is_held_back(spli
     assert len(run.users) == np.count_nonzero(split.train.lengths)
     rows = [run.loader.rows(batch)[0] for batch in run.batches()]
     total = int(torch.cat(rows).sum())
-    kept = shown_lengths(HELD_BACK, split.train, run._holdout, run.config.seed)
+    kept = visible_lengths(HELD_BACK, split.train, run._holdout, run.config.seed)
     assert kept is not None
     assert total == kept.sum() < split.train.nnz
 
