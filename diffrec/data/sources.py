@@ -109,7 +109,7 @@ def _not_found(name: str, requested: Path | None, search_dirs: tuple[Path, ...])
     """Return the sentence for a dataset that lies in none of `search_dirs`."""
     if requested is not None and not requested.is_dir():
         return f"The data directory must be a folder, but {requested} is none; check the path."
-    searched = ", ".join(str(place) for place in search_dirs)
+    searched = ", ".join(map(str, search_dirs))
     if name in RELEASED_NAMES:
         return (
             f"Dataset {name!r} was not found in {searched}; put its folder there, or say where it "

@@ -27,8 +27,8 @@ CONDITIONS = {
 
 
 def mixed(**changes):
-    given = {"domains": MIXED, "conditions": CONDITIONS, **changes}
-    return SearchSpace(name="mixed", question="?", **given)
+    fields = {"domains": MIXED, "conditions": CONDITIONS, **changes}
+    return SearchSpace(name="mixed", question="?", **fields)
 
 
 def test_a_cell_holds_the_parameters_of_its_own_family_only():
@@ -183,11 +183,11 @@ def test_a_limit_of_epochs_is_tried_on_every_variant_before_anything_runs():
 def test_patience_and_precision_reach_every_variant_that_trains():
     plan = study(mixed(), patience=7, precision="auto")
     assert plan.overrides == {"training.patience": 7, "training.precision": "auto"}
-    made = [
+    configs = [
         mixed().resolve(p, "embedded", overrides=plan.overrides)
         for p in mixed().one_point_per_variant()
     ]
-    trained = [config.training for config in made if hasattr(config, "training")]
+    trained = [config.training for config in configs if hasattr(config, "training")]
     assert {(t.patience, t.precision) for t in trained} == {(7, "auto")}
 
 

@@ -22,8 +22,8 @@ RATE = {"training.learning_rate": Choice(1e-3, 1e-4)}
 
 def space(**changes):
     """A small valid space, with changes."""
-    given = {"name": "tiny", "question": "?", "variant": "DiffRec", "domains": RATE, **changes}
-    return SearchSpace(**given)
+    fields = {"name": "tiny", "question": "?", "variant": "DiffRec", "domains": RATE, **changes}
+    return SearchSpace(**fields)
 
 
 def test_clustering_ablation_takes_one_cluster_once():

@@ -34,12 +34,12 @@ def refused(arguments: list[str], capsys) -> str:
 
 
 def test_a_checkpoint_bears_its_configuration_dataset_and_metrics(ease):
-    found = load_checkpoint(ease / "model.pt")
-    assert found.config.to_dict() == json.loads((ease / "config.json").read_text())
-    assert found.config.to_dict()["regularization"] == 50.0
-    assert found.dataset["sha256"] == load_dataset("embedded").sha256
+    loaded = load_checkpoint(ease / "model.pt")
+    assert loaded.config.to_dict() == json.loads((ease / "config.json").read_text())
+    assert loaded.config.to_dict()["regularization"] == 50.0
+    assert loaded.dataset["sha256"] == load_dataset("embedded").sha256
     metrics = json.loads((ease / "metrics.json").read_text())
-    assert metrics == {"best/epoch": 1} | found.metrics
+    assert metrics == {"best/epoch": 1} | loaded.metrics
 
 
 @pytest.mark.parametrize(
@@ -131,8 +131,8 @@ def test_a_history_is_answered_the_same_from_the_command_line_and_from_json_line
 
 
 def test_the_checkpoint_of_a_tuning_trial_recommends_as_well(ease, tmp_path, capsys):
-    found = load_checkpoint(ease / "model.pt")
-    state = {"run": {"config": found.config.to_dict(), "best_state": found.state}, "seconds": 1.0}
+    loaded = load_checkpoint(ease / "model.pt")
+    state = {"run": {"config": loaded.config.to_dict(), "best_state": loaded.state}, "seconds": 1.0}
     torch.save(state, tmp_path / "state.pt")
     arguments = ["--checkpoint", str(tmp_path / "state.pt"), "--users", "1", "-k", "2"]
     assert "give --dataset" in refused(["recommend", *arguments], capsys)
@@ -141,8 +141,8 @@ def test_the_checkpoint_of_a_tuning_trial_recommends_as_well(ease, tmp_path, cap
 
 
 def test_a_written_configuration_trains_to_the_same_metrics(ease, tmp_path, capsys):
-    given = ["--config", str(ease / "config.json")]
-    assert train(tmp_path / "again", *given) == 0
+    arguments = ["--config", str(ease / "config.json")]
+    assert train(tmp_path / "again", *arguments) == 0
     first, again = ((f / "metrics.json").read_text() for f in (ease, tmp_path / "again"))
     assert first == again
     (tmp_path / "broken.json").write_text("{")
@@ -169,15 +169,15 @@ def test_original_ids_go_in_and_come_out(tmp_path, capsys):
     arguments = ["train", "--variant", "Popularity", "--dataset", str(folder)]
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
     capsys.readouterr()
-    asked = ["recommend", "--checkpoint", str(tmp_path / "out"), "--dataset", str(folder)]
-    assert main([*asked, "--users", "103", "-k", "4"]) == 0
-    found = table(capsys)
-    assert set(found["user"]) == {103}
-    assert all(item.startswith("sku-") for item in found["item"])
-    assert main([*asked, "--history", "sku-1, sku-2", "-k", "12"]) == 0
+    command = ["recommend", "--checkpoint", str(tmp_path / "out"), "--dataset", str(folder)]
+    assert main([*command, "--users", "103", "-k", "4"]) == 0
+    rows = table(capsys)
+    assert set(rows["user"]) == {103}
+    assert all(item.startswith("sku-") for item in rows["item"])
+    assert main([*command, "--history", "sku-1, sku-2", "-k", "12"]) == 0
     assert not {"sku-1", "sku-2"} & set(table(capsys)["item"])
     assert "of --history must be one of the dataset's 12 items" in refused(
-        [*asked, "--history", "sku-99"], capsys
+        [*command, "--history", "sku-99"], capsys
     )
 
 
@@ -235,8 +235,8 @@ def test_faults_of_ready_lists_are_one_sentence(tmp_path, capsys):
 def test_scores_rank_the_highest_first_and_missing_users_are_misses(tmp_path, capsys):
     target = load_dataset("embedded").test
     hit = int(target.items_of(0)[0])
-    others = [i for i in range(30) if i not in set(target.items_of(0).tolist())][:9]
-    rows = [f"0,{item},{-n}" for n, item in enumerate(others, start=1)]
+    non_targets = [i for i in range(30) if i not in set(target.items_of(0).tolist())][:9]
+    rows = [f"0,{item},{-n}" for n, item in enumerate(non_targets, start=1)]
     path = tmp_path / "lists.csv"
     path.write_text("\n".join(["user,item,score", *rows, f"0,{hit},5.5"]))
     capsys.readouterr()

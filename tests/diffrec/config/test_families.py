@@ -10,10 +10,10 @@ from diffrec.errors import UserError
 @pytest.mark.parametrize("variant", [*VARIANTS, *BASELINES])
 @pytest.mark.parametrize("dataset", ["ml-1m_clean", "embedded", "my_own"])
 def test_every_preset_survives_the_round_trip_and_bears_its_name(variant, dataset):
-    found = preset(variant, dataset)
-    assert parse_config(found.config.to_dict()) == found.config
-    assert found.config.variant == variant
-    assert variant in found.source
+    start = preset(variant, dataset)
+    assert parse_config(start.config.to_dict()) == start.config
+    assert start.config.variant == variant
+    assert variant in start.source
 
 
 def test_an_unknown_family_is_refused_with_the_nearest():

@@ -64,18 +64,18 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("values", "said"), REFUSED, ids=lambda v: str(v)[:50])
-def test_a_value_without_meaning_is_refused_in_one_sentence(values, said):
+@pytest.mark.parametrize(("values", "message_part"), REFUSED, ids=lambda v: str(v)[:50])
+def test_a_value_without_meaning_is_refused_in_one_sentence(values, message_part):
     with pytest.raises(UserError) as caught:
         preset("DiffRec", "embedded").config.replace_values(values)
     message = str(caught.value)
-    assert said in message
+    assert message_part in message
     assert message.endswith(".")
     assert "\n" not in message
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message_part"),
     [
         ({"autoencoder.num_clusters": 1}, "None exactly when"),
         ({"autoencoder.clustering": None}, "None exactly when"),
@@ -84,8 +84,8 @@ def test_a_value_without_meaning_is_refused_in_one_sentence(values, said):
         ({"temporal.weight_max": 0.01}, "weight_min <= temporal.weight_max"),
     ],
 )
-def test_latent_and_temporal_rules(values, said):
-    with pytest.raises(UserError, match=said):
+def test_latent_and_temporal_rules(values, message_part):
+    with pytest.raises(UserError, match=message_part):
         preset("LT-DiffRec", "embedded").config.replace_values(values)
 
 

@@ -32,14 +32,14 @@ def test_a_published_dataset_is_nearest_to_itself(name):
 
 @pytest.mark.parametrize(("shape", "chosen"), [(SMALL, "ml-1m_clean"), (WIDE, "yelp_clean")])
 def test_size_and_density_choose_and_the_source_says_so(shape, chosen):
-    found = preset("DiffRec", "mine", shape=shape)
-    assert found.source.startswith(f"nothing is published for DiffRec on mine; values of {chosen}")
-    assert found.choice is not None
-    assert found.choice.startswith(f"{chosen} is the nearest published dataset")
-    assert shape.sentence() in found.choice
-    own, published = found.config, preset("DiffRec", chosen).config
-    assert own.denoiser == published.denoiser
-    assert own.diffusion == published.diffusion
+    start = preset("DiffRec", "mine", shape=shape)
+    assert start.source.startswith(f"nothing is published for DiffRec on mine; values of {chosen}")
+    assert start.choice is not None
+    assert start.choice.startswith(f"{chosen} is the nearest published dataset")
+    assert shape.sentence() in start.choice
+    config, published = start.config, preset("DiffRec", chosen).config
+    assert config.denoiser == published.denoiser
+    assert config.diffusion == published.diffusion
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_size_and_density_choose_and_the_source_says_so(shape, chosen):
 )
 @pytest.mark.parametrize("shape", [SMALL, WIDE, DatasetShape(300_000, 50_000, 9_000_000)])
 def test_patience_and_epochs_mean_the_same_number_of_steps(variant, shape):
-    own = preset(variant, "mine", shape=shape)
+    config = preset(variant, "mine", shape=shape)
     base = variant.partition("+")[0]
     chosen = next(
         (n for n in PUBLISHED_SHAPES if f"values of {n} " in own.source), FALLBACK_DATASET
@@ -55,16 +55,16 @@ def test_patience_and_epochs_mean_the_same_number_of_steps(variant, shape):
     published = preset(base, chosen).config.training
     users, batch = PUBLISHED_SHAPES[chosen].users, published.batch_size
     for name in ("patience", "max_epochs", "eval_every"):
-        steps = getattr(own.config.training, name) * ceil(shape.users / batch)
+        steps = getattr(config.config.training, name) * ceil(shape.users / batch)
         expected = getattr(published, name) * ceil(users / batch)
         assert steps == pytest.approx(expected, abs=ceil(shape.users / batch))
-    assert own.config.training.patience >= own.config.training.eval_every
+    assert config.config.training.patience >= config.config.training.eval_every
 
 
 def test_the_user_chooses_the_dataset_whose_preset_is_taken():
-    found = preset("DiffRec", "mine", shape=SMALL, like="yelp_clean")
-    assert found.config.diffusion == preset("DiffRec", "yelp_clean").config.diffusion
-    assert found.source.startswith("values of yelp_clean")
+    start = preset("DiffRec", "mine", shape=SMALL, like="yelp_clean")
+    assert start.config.diffusion == preset("DiffRec", "yelp_clean").config.diffusion
+    assert start.source.startswith("values of yelp_clean")
     assert preset("DiffRec", "ml-1m_clean", like="yelp_clean").config == (
         preset("DiffRec", "yelp_clean").config
     )
@@ -102,8 +102,8 @@ def test_fewer_epochs_shorten_a_lengthened_interval_down_to_the_published_one(ep
     base = preset("DiffRec", "mine", shape=SMALL).config
     assert base.training.eval_every == 25
     changes = {"training.max_epochs": epochs}
-    found = shorten_interval(base, changes).get("training.eval_every", 25)
-    assert found == every
+    start = shorten_interval(base, changes).get("training.eval_every", 25)
+    assert start == every
     assert shorten_interval(base, {**changes, "training.eval_every": 2}) == {}
     assert shorten_interval(preset("DiffRec", "ml-1m_clean").config, changes) == {}
     assert shorten_interval(preset("EASE", "mine", shape=SMALL).config, changes) == {}

@@ -57,12 +57,12 @@ def test_a_cut_is_the_weighted_past_and_the_discounted_future(
     history = histories(lengths)
     sampler, rng = CutSampler(history, task), np.random.default_rng(0)
     at = sampler.draw(20, rng)
-    made = sampler.cut(at, rng)
+    sampled = sampler.cut(at, rng)
     past, future, seen = np.zeros((3, 20, NUM_ITEMS))
-    for row, place in enumerate(at):
-        user = next(u for u in range(len(lengths)) if place < history.indptr[u + 1])
+    for row, position in enumerate(at):
+        user = next(u for u in range(len(lengths)) if position < history.indptr[u + 1])
         items = history.items_of(user)
-        done = int(place - history.indptr[user]) + 1
+        done = int(position - history.indptr[user]) + 1
         assert 1 <= done < len(items)
         for age, item in enumerate(items[:done][::-1][:past_items]):
             past[row, item] = weight(age, half_life)
@@ -70,10 +70,10 @@ def test_a_cut_is_the_weighted_past_and_the_discounted_future(
             future[row, item] = weight(wait, half_life)
         seen[row, items[:done]] = 1
         future[row] /= future[row].sum()
-    np.testing.assert_allclose(dense(made.past), past, rtol=1e-6)
-    np.testing.assert_allclose(dense(made.future), future, rtol=1e-6)
-    assert made.seen is not None
-    np.testing.assert_array_equal(dense(made.seen), seen)
+    np.testing.assert_allclose(dense(sampled.past), past, rtol=1e-6)
+    np.testing.assert_allclose(dense(sampled.future), future, rtol=1e-6)
+    assert sampled.seen is not None
+    np.testing.assert_array_equal(dense(sampled.seen), seen)
 
 
 def test_cuts_by_interactions_fall_on_every_place_with_a_successor_alike():
@@ -110,10 +110,10 @@ def test_the_newest_interaction_is_never_dropped_and_others_at_the_rate():
     task = ForecastTaskConfig(past_dropout=0.5)
     sampler, rng = CutSampler(history, task), np.random.default_rng(2)
     at = sampler.draw(4000, rng)
-    whole = CutSampler(history, ForecastTaskConfig(past_dropout=0.0)).cut(at, rng).past
+    full = CutSampler(history, ForecastTaskConfig(past_dropout=0.0)).cut(at, rng).past
     past = sampler.cut(at, rng).past
     assert (past.items[past.indptr[1:] - 1] == history.indices[at]).all()
-    share = (len(past.items) - len(at)) / (len(whole.items) - len(at))
+    share = (len(past.items) - len(at)) / (len(full.items) - len(at))
     assert abs(share - 0.5) < 0.02
 
 
@@ -122,8 +122,8 @@ def test_parts_of_a_batch_are_its_rows():
     sampler, rng = CutSampler(history, ForecastTaskConfig()), np.random.default_rng(3)
     cuts = sampler.cut(sampler.draw(10, rng), rng)
     halves = [cuts.part(0, 4), cuts.part(4, 10)]
-    for whole, parts in zip(cuts, zip(*halves, strict=True), strict=True):
-        np.testing.assert_array_equal(dense(whole), np.concatenate([dense(part) for part in parts]))
+    for full, parts in zip(cuts, zip(*halves, strict=True), strict=True):
+        np.testing.assert_array_equal(dense(full), np.concatenate([dense(part) for part in parts]))
 
 
 def test_a_query_is_a_cut_at_the_end_and_empty_for_an_empty_history():

@@ -37,11 +37,11 @@ def test_a_tiny_matrix_by_hand():
 def test_embeddings_equal_the_dense_definition(seed, dim):
     train = random_train(25, 10, seed)
     expected = reference(train, dim)
-    found = svd_item_embeddings(train, dim)
-    assert found.dtype == np.float32
-    assert found.shape == expected.shape
+    embeddings = svd_item_embeddings(train, dim)
+    assert embeddings.dtype == np.float32
+    assert embeddings.shape == expected.shape
     # Sign and rotation are free where values coincide; what LightGCN scores with is not.
-    np.testing.assert_allclose(found @ found.T, expected @ expected.T, atol=1e-4)
+    np.testing.assert_allclose(embeddings @ embeddings.T, expected @ expected.T, atol=1e-4)
 
 
 def test_iterated_and_full_decomposition_agree(monkeypatch):
@@ -52,25 +52,27 @@ def test_iterated_and_full_decomposition_agree(monkeypatch):
 
 def test_dimension_is_the_rank_where_the_matrix_has_less():
     twins = Interactions.from_pairs([[0, 0], [0, 1], [1, 2]], 2, 3)  # items 0 and 1 are alike
-    found = svd_item_embeddings(twins)
-    assert found.shape == (3, 2)
-    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
+    embeddings = svd_item_embeddings(twins)
+    assert embeddings.shape == (3, 2)
+    np.testing.assert_allclose(embeddings[0], embeddings[1], rtol=1e-6)
 
 
 def test_items_without_train_interactions_get_zeros():
     train = Interactions.from_pairs([[0, 0], [0, 2], [1, 0]], 2, 4)
-    found = svd_item_embeddings(train)
-    assert np.abs(found[[1, 3]]).max() < 1e-6
-    assert np.abs(found[[0, 2]]).max() > 0.1
+    embeddings = svd_item_embeddings(train)
+    assert np.abs(embeddings[[1, 3]]).max() < 1e-6
+    assert np.abs(embeddings[[0, 2]]).max() > 0.1
 
 
 def test_embeddings_are_deterministic_with_the_largest_entry_positive():
     train = plant(SyntheticConfig()).train
-    found = svd_item_embeddings(train)
-    np.testing.assert_array_equal(found, svd_item_embeddings(train))
-    assert found.shape == (400, module.DEFAULT_DIM)
-    assert (found[np.abs(found).argmax(axis=0), np.arange(found.shape[1])] > 0).all()
-    assert (np.diff(np.linalg.norm(found, axis=0)) <= 1e-4).all()  # columns go by falling weight
+    embeddings = svd_item_embeddings(train)
+    np.testing.assert_array_equal(embeddings, svd_item_embeddings(train))
+    assert embeddings.shape == (400, module.DEFAULT_DIM)
+    assert (embeddings[np.abs(embeddings).argmax(axis=0), np.arange(embeddings.shape[1])] > 0).all()
+    assert (
+        np.diff(np.linalg.norm(embeddings, axis=0)) <= 1e-4
+    ).all()  # columns go by falling weight
 
 
 def test_dimension_must_be_positive():

@@ -13,30 +13,30 @@ from real_data import require_real_data
 
 
 def test_a_sound_folder_is_read_in_time_order(folder):
-    found = read_released(folder)
-    assert found.train.to_pairs().tolist() == [[0, 2], [0, 0], [1, 1], [1, 3], [2, 0]]
-    assert found.test.lengths.tolist() == [1, 0, 1]  # user 1 has no test row: legal
-    assert (found.train.num_users, found.train.num_items) == (3, 4)
+    released = read_released(folder)
+    assert released.train.to_pairs().tolist() == [[0, 2], [0, 0], [1, 1], [1, 3], [2, 0]]
+    assert released.test.lengths.tolist() == [1, 0, 1]  # user 1 has no test row: legal
+    assert (released.train.num_users, released.train.num_items) == (3, 4)
     np.testing.assert_array_equal(
-        found.item_embeddings, np.arange(8, dtype=np.float32).reshape(4, 2)
+        released.item_embeddings, np.arange(8, dtype=np.float32).reshape(4, 2)
     )
 
 
 def test_sizes_are_the_maxima_over_all_lists(folder):
     (folder / "item_emb.npy").unlink()
     np.save(folder / "test_list.npy", np.array([[1, 9]]))
-    found = read_released(folder)
-    assert found.item_embeddings is None
-    for interactions in (found.train, found.valid, found.test):
+    released = read_released(folder)
+    assert released.item_embeddings is None
+    for interactions in (released.train, released.valid, released.test):
         assert (interactions.num_users, interactions.num_items) == (3, 10)
 
 
 def test_embeddings_may_know_more_items_than_the_lists(folder):
     np.save(folder / "item_emb.npy", np.ones((6, 2)))
-    found = read_released(folder)
-    assert found.train.num_items == 6
-    assert found.item_embeddings is not None
-    assert found.item_embeddings.dtype == np.float32
+    released = read_released(folder)
+    assert released.train.num_items == 6
+    assert released.item_embeddings is not None
+    assert released.item_embeddings.dtype == np.float32
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.uint64, ">i8"])
@@ -204,8 +204,8 @@ def test_no_corruption_escapes_as_another_error(folder, position, byte, keep):
     ],
 )
 def test_the_released_ml_1m_is_read_whole(name, sizes, rows):
-    found = read_released(require_real_data(name))
-    assert (found.train.num_users, found.train.num_items) == sizes
-    assert (found.train.nnz, found.valid.nnz, found.test.nnz) == rows
-    assert found.item_embeddings is not None
-    assert found.item_embeddings.shape == (sizes[1], 64)
+    released = read_released(require_real_data(name))
+    assert (released.train.num_users, released.train.num_items) == sizes
+    assert (released.train.nnz, released.valid.nnz, released.test.nnz) == rows
+    assert released.item_embeddings is not None
+    assert released.item_embeddings.shape == (sizes[1], 64)

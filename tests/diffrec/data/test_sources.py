@@ -14,11 +14,11 @@ from real_data import require_real_data
 @pytest.fixture(autouse=True)
 def nowhere(tmp_path_factory, monkeypatch) -> Path:
     """An empty working directory and no DIFFREC_DATA: nothing is found by accident."""
-    place = tmp_path_factory.mktemp("outer") / "inner"
-    place.mkdir()
-    monkeypatch.chdir(place)
+    folder = tmp_path_factory.mktemp("outer") / "inner"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
     monkeypatch.delenv("DIFFREC_DATA", raising=False)
-    return place
+    return folder
 
 
 def test_a_folder_is_found_by_its_parent(folder):
@@ -37,9 +37,9 @@ def test_the_environment_names_the_data_directory(folder, monkeypatch):
     assert load_dataset("tiny").num_users == 3
 
 
-@pytest.mark.parametrize("place", ["data", "datasets", "../shared/datasets"])
-def test_the_usual_places_are_searched(folder, nowhere, place):
-    shutil.copytree(folder, nowhere / place / "tiny")
+@pytest.mark.parametrize("data_dir", ["data", "datasets", "../shared/datasets"])
+def test_the_usual_places_are_searched(folder, nowhere, data_dir):
+    shutil.copytree(folder, nowhere / data_dir / "tiny")
     assert load_dataset("tiny").num_users == 3
     assert available_datasets() == ("embedded", "tiny")
 

@@ -102,8 +102,8 @@ def test_noise_is_in_train_and_valid_but_not_in_test():
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_clustering_the_embeddings_finds_the_planted_communities(seed):
     planted = plant(SyntheticConfig(seed=seed))
-    found = KMeans(4, n_init=10, random_state=0).fit_predict(svd_item_embeddings(planted.train))
-    assert adjusted_rand_score(planted.item_communities, found) > 0.85
+    labels = KMeans(4, n_init=10, random_state=0).fit_predict(svd_item_embeddings(planted.train))
+    assert adjusted_rand_score(planted.item_communities, labels) > 0.85
 
 
 def test_communities_are_of_equal_size_and_hidden_from_the_ids(planted):

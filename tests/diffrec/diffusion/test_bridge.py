@@ -38,11 +38,11 @@ def test_the_posterior_is_that_of_the_marginals(config):
     process = BridgeProcess(config)
     share, scale = past_shares(config), config.noise_scale
     before = np.concatenate(([0.0], share[:-1]))
-    kept, added = process.linear_steps()
+    a, b = process.linear_steps()
     # Cov(W(a), W(b)) = scale^2 min(a, b): regression of x_{t-1} - x_0 on x_t - x_0
     slope = before / share
-    np.testing.assert_allclose(kept, slope, atol=1e-15)
-    np.testing.assert_allclose(np.add(kept, added), 1.0)
+    np.testing.assert_allclose(a, slope, atol=1e-15)
+    np.testing.assert_allclose(np.add(a, b), 1.0)
     variance = scale**2 * (before - before**2 / share)
     np.testing.assert_allclose(process.posterior_std.numpy() ** 2, variance, atol=1e-15)
 
@@ -51,13 +51,13 @@ def test_the_posterior_is_that_of_the_marginals(config):
 def test_stepping_back_from_the_noisy_past_keeps_the_marginals(config):
     """Posterior steps with the true x_0 must walk through the forward marginals x_t of each t."""
     process = BridgeProcess(config)
-    share, kept = past_shares(config), process.linear_steps()[0]
+    share, a = past_shares(config), process.linear_steps()[0]
     mean, variance = 1.0, config.end_noise**2  # of x_T, for x_0 = 0 and y = 1
     for t in range(config.num_steps - 1, 0, -1):
         np.testing.assert_allclose(mean, share[t], atol=1e-12)
         np.testing.assert_allclose(variance, process.noise_std[t].item() ** 2, atol=1e-12)
-        mean *= kept[t]
-        variance = kept[t] ** 2 * variance + process.posterior_std[t].item() ** 2
+        mean *= a[t]
+        variance = a[t] ** 2 * variance + process.posterior_std[t].item() ** 2
     np.testing.assert_allclose(mean, share[0], atol=1e-12)
     np.testing.assert_allclose(variance, process.noise_std[0].item() ** 2, atol=1e-12)
 
@@ -65,11 +65,11 @@ def test_stepping_back_from_the_noisy_past_keeps_the_marginals(config):
 @configs
 def test_elbo_weights_are_divergences_of_the_posterior_means(config):
     process = BridgeProcess(config)
-    added = np.array(process.linear_steps()[1])[1:]
+    b = np.array(process.linear_steps()[1])[1:]
     variance = process.posterior_std.numpy()[1:] ** 2
     weights = elbo_weights(past_shares(config), config.noise_scale)
     assert weights[0] == 1
-    np.testing.assert_allclose(weights[1:], added**2 / (2 * variance))
+    np.testing.assert_allclose(weights[1:], b**2 / (2 * variance))
 
 
 @pytest.mark.parametrize(

@@ -75,17 +75,19 @@ def test_collapsed_chain_equals_the_plain_chain(models, differs_by_step):
 def test_each_step_sees_its_own_history_in_the_share_that_is_left_of_it(models):
     process, denoiser = models
     histories = torch.rand(process.num_steps, 4, denoiser.dim, dtype=torch.float64)
-    kept, added = process.linear_steps()
+    a, b = process.linear_steps()
     with torch.no_grad():
         # x_t = share * history_t + rest, the two carried apart
-        share, rest = 1.0, torch.zeros(4, denoiser.dim, dtype=torch.float64)
+        share, shift = 1.0, torch.zeros(4, denoiser.dim, dtype=torch.float64)
         for step in reversed(range(process.num_steps)):
-            output = denoiser(share * histories[step] + rest, torch.full((4,), step))
-            rest = kept[step] * rest + added[step] * output
-            share = share * kept[step]
-        found = process.reverse_chain(denoiser, histories[-1], histories.__getitem__)
-    expected = share * histories[0] + rest
-    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6 * float(expected.abs().max()))
+            output = denoiser(share * histories[step] + shift, torch.full((4,), step))
+            shift = a[step] * shift + b[step] * output
+            share = share * a[step]
+        x_0_hat = process.reverse_chain(denoiser, histories[-1], histories.__getitem__)
+    expected = share * histories[0] + shift
+    torch.testing.assert_close(
+        x_0_hat, expected, rtol=1e-6, atol=1e-6 * float(expected.abs().max())
+    )
 
 
 def test_forward_samples_have_the_stated_mean_and_variance():

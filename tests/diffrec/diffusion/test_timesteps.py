@@ -50,8 +50,8 @@ def test_memory_equals_a_queue_per_step(num_steps, batches, seed):
         for step, value in zip(t.tolist(), loss.tolist(), strict=True):
             queues[step].append(value)
     for step, queue in enumerate(queues):
-        kept = sampler.history[step][: min(10, int(sampler.seen[step]))]
-        assert sorted(kept.tolist()) == sorted(queue)
+        losses = sampler.history[step][: min(10, int(sampler.seen[step]))]
+        assert sorted(losses.tolist()) == sorted(queue)
 
 
 def test_dividing_by_importance_leaves_the_mean_loss_unchanged():

@@ -36,30 +36,30 @@ def random_case(seed: int, users: int = 9, items: int = 12):
 @given(st.integers(0, 10_000), st.integers(1, 14))
 def test_seen_items_are_never_ranked(seed, k):
     table, train, valid, _ = random_case(seed)
-    found = rankings(
+    batches = rankings(
         FixedScores(table), history=train, seen=[train, valid], users=np.arange(9), k=k
     )
-    for users, items in found:
+    for users, items in batches:
         for user, row in zip(users, items, strict=True):
             hidden = {*train.items_of(user), *valid.items_of(user)}
-            shown = [i for i in row.tolist() if i >= 0]
-            assert not hidden & set(shown)
-            assert len(shown) == min(k, 12 - len(hidden), len(row))
+            ranked = [i for i in row.tolist() if i >= 0]
+            assert not hidden & set(ranked)
+            assert len(ranked) == min(k, 12 - len(hidden), len(row))
 
 
 def test_batches_of_users_do_not_change_the_result(monkeypatch):
     table, train, valid, test = random_case(3)
     model = FixedScores(table)
-    whole = evaluate(model, history=train, target=test, seen=[train, valid], ks=(3, 5))
+    expected = evaluate(model, history=train, target=test, seen=[train, valid], ks=(3, 5))
     monkeypatch.setattr(ranking, "SCORES_PER_BATCH", 24)
     monkeypatch.setattr(ranking, "MIN_ROWS", 1)
     parts = evaluate(model, history=train, target=test, seen=[train, valid], ks=(3, 5))
-    assert parts == pytest.approx(whole)
+    assert parts == pytest.approx(expected)
     masked = table.copy()
     for part in (train, valid):
         masked[part.users(), part.indices] = -np.inf
     order = np.argsort(-masked, axis=1)
-    assert ranking_metrics(order, test, ks=(3, 5)) == pytest.approx(whole)
+    assert ranking_metrics(order, test, ks=(3, 5)) == pytest.approx(expected)
 
 
 def test_a_module_is_asked_in_eval_mode_and_given_back_as_it_was():
@@ -83,9 +83,9 @@ def test_one_pass_of_scores_answers_every_question():
         EvaluationTask(test, []),
     ]
     results = user_results(model, history=train, tasks=tasks, ks=(2, 5))
-    together = [found.means() for found in results]
+    together = [joint.means() for joint in results]
     assert sorted(model.asked) == sorted(set(model.asked))  # nobody twice
-    for task, found in zip(tasks, together, strict=True):
+    for task, joint in zip(tasks, together, strict=True):
         alone = evaluate(
             FixedScores(table),
             history=train,
@@ -93,7 +93,7 @@ def test_one_pass_of_scores_answers_every_question():
             seen=task.seen,
             ks=(2, 5),
         )
-        assert found == pytest.approx(alone)
+        assert joint == pytest.approx(alone)
 
 
 class CountedScores(FixedScores):

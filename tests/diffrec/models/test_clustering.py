@@ -81,51 +81,51 @@ class Kept(dict):
 
 
 @pytest.fixture
-def others(monkeypatch):
+def shared_store(monkeypatch):
     """What is shared; `others.away()` is another process, which may not fit anything itself."""
-    kept = Kept()
+    store = Kept()
 
     def away():
         clustering._CACHE.clear()
         monkeypatch.setattr(clustering, "_fit", lambda *_: pytest.fail("found once is enough"))
 
-    kept.away = away
+    store.away = away
     clustering._CACHE.clear()
-    clustering.set_shared_cache(kept)
-    yield kept
+    clustering.set_shared_cache(store)
+    yield store
     clustering.set_shared_cache(None)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_what_one_process_has_found_no_other_looks_for(others, method):
+def test_what_one_process_has_found_no_other_looks_for(shared_store, method):
     points, _ = blobs()
     first = cluster_items(points, method, 4, seed=5)
-    others.away()
+    shared_store.away()
     np.testing.assert_array_equal(first, cluster_items(points, method, 4, seed=5))
 
 
-def test_what_draws_nothing_is_found_once_for_all_seeds(others):
+def test_what_draws_nothing_is_found_once_for_all_seeds(shared_store):
     points, _ = blobs()
     first = cluster_items(points, "agglomerative", 4, seed=5)
-    others.away()
+    shared_store.away()
     np.testing.assert_array_equal(first, cluster_items(points, "agglomerative", 4, seed=6))
 
 
-def test_other_items_counts_methods_and_seeds_have_clusterings_of_their_own(others):
+def test_other_items_counts_methods_and_seeds_have_clusterings_of_their_own(shared_store):
     points, _ = blobs()
-    asked = [(points, "kmeans", 3, 1), (points, "kmeans", 3, 2), (points, "kmeans", 4, 1)]
-    asked += [(points, "gaussian_mixture", 3, 1), (points[:, :4], "kmeans", 3, 1)]
-    asked += [(points[:59], "kmeans", 3, 1)]
-    for arguments in asked:
+    requests = [(points, "kmeans", 3, 1), (points, "kmeans", 3, 2), (points, "kmeans", 4, 1)]
+    requests += [(points, "gaussian_mixture", 3, 1), (points[:, :4], "kmeans", 3, 1)]
+    requests += [(points[:59], "kmeans", 3, 1)]
+    for arguments in requests:
         cluster_items(*arguments)
-    assert len(others) == len(asked)
+    assert len(shared_store) == len(requests)
 
 
-def test_kept_labels_that_cannot_be_of_these_items_are_found_again(others):
+def test_kept_labels_that_cannot_be_of_these_items_are_found_again(shared_store):
     points, _ = blobs()
     first = cluster_items(points, "kmeans", 3, seed=1)
-    (name,) = others
+    (name,) = shared_store
     for wrong in (first[:-1], first + 3):
         clustering._CACHE.clear()
-        others[name] = wrong
+        shared_store[name] = wrong
         np.testing.assert_array_equal(first, cluster_items(points, "kmeans", 3, seed=1))

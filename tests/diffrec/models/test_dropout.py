@@ -11,14 +11,14 @@ def test_the_share_dropped_and_the_mean_are_as_stated(p):
     y = Dropout(p)(torch.ones(n))
     dropped = float((y == 0).double().mean())
     assert abs(dropped - p) < 4 * (p * (1 - p) / n) ** 0.5 + 1 / 65536
-    kept = y[y > 0]
-    assert float(kept.min()) == float(kept.max()) == pytest.approx(1 / (1 - p), rel=1e-3)
+    retained = y[y > 0]
+    assert float(retained.min()) == float(retained.max()) == pytest.approx(1 / (1 - p), rel=1e-3)
 
 
 def test_entries_are_dropped_independently():
     torch.manual_seed(0)
-    kept = (Dropout(0.5)(torch.ones(100_000, 4)) > 0).double()
-    assert float((torch.corrcoef(kept.T) - torch.eye(4)).abs().max()) < 0.02
+    retained = (Dropout(0.5)(torch.ones(100_000, 4)) > 0).double()
+    assert float((torch.corrcoef(retained.T) - torch.eye(4)).abs().max()) < 0.02
 
 
 def test_nothing_is_dropped_in_evaluation_or_at_zero():

@@ -59,9 +59,9 @@ def test_one_step_without_noise_is_the_network_that_forecasts(history):
     assert np.array_equal(sampler.draw(BATCH, rng), at)
     y, x_0, masked = (torch.zeros(BATCH, NUM_ITEMS) for _ in range(3))
     pasts = []
-    for place in at:
-        user = int(np.searchsorted(history.indptr, place, side="right")) - 1
-        pasts.append((history.items_of(user), int(place - history.indptr[user]) + 1))
+    for position in at:
+        user = int(np.searchsorted(history.indptr, position, side="right")) - 1
+        pasts.append((history.items_of(user), int(position - history.indptr[user]) + 1))
     uniform = iter(rng.random(sum(min(done, 32) for _, done in pasts)))
     for row, (items, done) in enumerate(pasts):
         for age in range(min(done, 32) - 1, -1, -1):  # oldest first
@@ -78,10 +78,10 @@ def test_one_step_without_noise_is_the_network_that_forecasts(history):
 
     loss = model.training_loss(cuts, 0)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
-    for found, wanted in zip(
+    for actual, target in zip(
         torch.autograd.grad(loss, list(model.parameters())), gradients, strict=True
     ):
-        torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-7)
+        torch.testing.assert_close(actual, target, rtol=1e-5, atol=1e-7)
 
 
 def test_scores_of_one_step_are_the_network_at_the_end_of_the_history(history):
@@ -110,27 +110,27 @@ def test_the_multinomial_loss_and_its_gradient_are_those_of_log_softmax(seen, hi
         cells = torch.from_numpy(cuts.seen.cells(NUM_ITEMS))
         masked = logits.reshape(-1).index_fill(0, cells, -1e9).view_as(logits)
     expected = -(F.log_softmax(masked, 1) * x_0).sum(1)
-    (wanted,) = torch.autograd.grad((expected * weight).sum(), logits)
+    (expected_gradient,) = torch.autograd.grad((expected * weight).sum(), logits)
     future = cuts.future.__class__(
         cuts.future.indptr, cuts.future.items, cuts.future.weights.astype(np.float64)
     )
     used = logits.detach().clone().requires_grad_()
     losses = multinomial_losses(used * 1.0, future, cuts.seen)
     torch.testing.assert_close(losses, expected)
-    (found,) = torch.autograd.grad((losses * weight).sum(), used)
-    torch.testing.assert_close(found, wanted)
+    (gradient,) = torch.autograd.grad((losses * weight).sum(), used)
+    torch.testing.assert_close(gradient, expected_gradient)
 
 
 def test_with_all_others_drawn_the_sampled_loss_is_the_whole_one(history):
     sampler, rng = CutSampler(history, ForecastTaskConfig()), np.random.default_rng(1)
     cuts = sampler.cut(sampler.draw(BATCH, rng), rng)
     last, hidden = nn.Linear(5, NUM_ITEMS), torch.randn(BATCH, 5, requires_grad=True)
-    whole = multinomial_losses(last(hidden), cuts.future, cuts.seen)
-    wanted = torch.autograd.grad(whole.mean(), [hidden, *last.parameters()])
+    full = multinomial_losses(last(hidden), cuts.future, cuts.seen)
+    expected = torch.autograd.grad(full.mean(), [hidden, *last.parameters()])
     drawn = sampled_multinomial_losses(hidden, last, cuts.future, cuts.seen, NUM_ITEMS)
-    torch.testing.assert_close(drawn, whole)
-    found = torch.autograd.grad(drawn.mean(), [hidden, *last.parameters()])
-    for a, b in zip(found, wanted, strict=True):
+    torch.testing.assert_close(drawn, full)
+    gradients = torch.autograd.grad(drawn.mean(), [hidden, *last.parameters()])
+    for a, b in zip(gradients, expected, strict=True):
         torch.testing.assert_close(a, b)
 
 
@@ -220,8 +220,8 @@ def test_noise_makes_x_t_what_the_process_says(history):
     sampler, rng = CutSampler(history, model.config.forecast), np.random.default_rng(0)
     one = sampler.cut(np.repeat(sampler.draw(1, rng), 4000), rng)
     firsts, steps = [], []
-    model.denoiser.register_forward_pre_hook(lambda _, given: firsts.append(given[0].detach()))
-    model.denoiser.register_forward_pre_hook(lambda _, given: steps.append(given[1]))
+    model.denoiser.register_forward_pre_hook(lambda _, inputs: firsts.append(inputs[0].detach()))
+    model.denoiser.register_forward_pre_hook(lambda _, inputs: steps.append(inputs[1]))
     model.training_loss(one, 0)
     past, future = torch.zeros(2, NUM_ITEMS)
     past[one.past.items[one.past.rows() == 0]] = torch.from_numpy(

@@ -154,9 +154,9 @@ def test_the_future_teaches_w_and_nothing_else(base):
 def test_a_cut_keeps_the_order_and_parts_past_from_future(lengths, num_future, seed):
     history = histories(lengths)
     past, future = cut_histories(history, num_future, np.random.default_rng(seed))
-    kept = [n for n in lengths if n >= 2]
-    assert past.num_users == future.num_users == len(kept)
-    for user, length in enumerate(kept):
+    cuttable = [n for n in lengths if n >= 2]
+    assert past.num_users == future.num_users == len(cuttable)
+    for user, length in enumerate(cuttable):
         before, after = past.items_of(user).tolist(), future.items_of(user).tolist()
         assert before == list(range(len(before)))  # items are numbered in time
         assert 1 <= len(before) < length
@@ -184,19 +184,19 @@ def test_curve_is_linear_between_its_knots_and_flat_after_the_last():
 
 
 @pytest.mark.parametrize(
-    ("log_weights", "said"),
+    ("log_weights", "expected"),
     [
         (torch.zeros(NUM_KNOTS), None),
         (torch.full((NUM_KNOTS,), -50.0), "fallen to zero"),
         (torch.tensor([9.0] + [0.0] * (NUM_KNOTS - 1)), "newest item holds"),
     ],
 )
-def test_collapse_is_said(log_weights, said):
+def test_collapse_is_said(log_weights, expected):
     curve = RecencyCurve()
     with torch.no_grad():
         curve.log_weights.copy_(log_weights)
-    found = curve.check_collapse()
-    assert (found is None) if said is None else said in found
+    warning = curve.check_collapse()
+    assert (warning is None) if expected is None else expected in warning
 
 
 def test_learned_recency_finds_the_planted_drift():
@@ -223,11 +223,11 @@ def test_the_trajectory_is_bounded_and_keeps_its_ends():
     trajectory = WeightTrajectory(build("DiffRec+learned_steps"))
     for epoch in range(1, 1000):
         trajectory.record(epoch)
-    told = trajectory.to_json()
-    assert len(told["epochs"]) == len(told["weights"]) <= MAX_SNAPSHOTS
-    assert told["epochs"][0] == 0
-    assert told["epochs"][-1] == 999
-    assert np.shape(told["weights"])[1:] == (len(told["steps"]), len(told["slots"]))
+    record = trajectory.to_json()
+    assert len(record["epochs"]) == len(record["weights"]) <= MAX_SNAPSHOTS
+    assert record["epochs"][0] == 0
+    assert record["epochs"][-1] == 999
+    assert np.shape(record["weights"])[1:] == (len(record["steps"]), len(record["slots"]))
 
 
 def test_nothing_learned_has_no_trajectory():
@@ -282,9 +282,9 @@ def test_the_collapsed_chain_sees_each_steps_history_like_the_plain_one(base, ta
     with torch.no_grad():
         model.recency.log_weights.normal_()
     rows = histories([5, 17, 40])
-    asked = model._query(rows)
+    query = model._query(rows)
     with torch.no_grad():
-        seen = [asked.dense(t) for t in range(model.process.num_steps)]
+        seen = [query.dense(t) for t in range(model.process.num_steps)]
         if model.autoencoder is not None:
             seen = [model.autoencoder.encode(x_0).latent for x_0 in seen]
         plain = model.process.reverse_chain(model.denoiser, seen[-1], seen.__getitem__)
@@ -320,16 +320,16 @@ def test_w_has_its_own_rate_and_no_decay():
 def test_users_held_out_teach_w_and_no_one_else_does():
     split = load_dataset("embedded").tuning_split()
     run = build_run(small("DiffRec+learned_recency", temporal__future_holdout=0.25), split)
-    kept = np.setdiff1d(np.flatnonzero(split.train.lengths >= 2), run.users)
-    assert len(kept) == round(0.25 * np.count_nonzero(split.train.lengths >= 2))
+    held_out = np.setdiff1d(np.flatnonzero(split.train.lengths >= 2), run.users)
+    assert len(held_out) == round(0.25 * np.count_nonzero(split.train.lengths >= 2))
     taught, trained = [], []
     lesson, batch = run.model.future_loss, run._train_batch
-    run.model.future_loss = lambda rows, *rest: taught.append(rows) or lesson(rows, *rest)
+    run.model.future_loss = lambda rows, *arguments: taught.append(rows) or lesson(rows, *arguments)
     run._train_batch = lambda users: trained.append(users) or batch(users)
     run.next_epoch()
     rows = [row for users in trained for row in run.loader.rows(users)[0].numpy()]
     assert sorted(map(bytes, rows)) == sorted(map(bytes, dense_rows(split.train, run.users)))
-    of_kept = {tuple(split.train.items_of(user)) for user in kept}
+    of_kept = {tuple(split.train.items_of(user)) for user in held_out}
     assert all(tuple(rows.items_of(i)) in of_kept for rows in taught for i in range(rows.num_users))
 
 
@@ -383,9 +383,9 @@ def test_one_row_of_w_weighs_all_steps_alike():
 
 def test_scores_in_spreads_do_not_depend_on_their_unit():
     scores = torch.rand(3, 60)
-    found = standardise_scores(scores)
-    torch.testing.assert_close(found.std(dim=1), torch.ones(3))
-    torch.testing.assert_close(standardise_scores(40 * scores), found)
+    scaled = standardise_scores(scores)
+    torch.testing.assert_close(scaled.std(dim=1), torch.ones(3))
+    torch.testing.assert_close(standardise_scores(40 * scores), scaled)
     assert torch.equal(
         standardise_scores(torch.zeros(2, 5)), torch.zeros(2, 5)
     )  # all alike: no unit

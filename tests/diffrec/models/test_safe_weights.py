@@ -74,14 +74,14 @@ def test_it_starts_near_ones_and_the_prior_pulls_it_there():
 
 
 def test_it_fits_what_free_curves_came_to_on_ml_1m():
-    wanted = torch.tensor([1, 0.79, 0.63, 0.41, 0.28, 0.21, 0.16])
+    expected = torch.tensor([1, 0.79, 0.63, 0.41, 0.28, 0.21, 0.16])
     curve = MonotoneRecencyCurve(1)
     optimizer = torch.optim.Adam(curve.parameters(), lr=0.05)
     for _ in range(600):
         optimizer.zero_grad()
-        (curve.knots()[0, :7] - wanted).square().sum().backward()
+        (curve.knots()[0, :7] - expected).square().sum().backward()
         optimizer.step()
-    assert (curve.knots()[0, :7] - wanted).abs().max() < 0.06
+    assert (curve.knots()[0, :7] - expected).abs().max() < 0.06
 
 
 def test_rows_have_the_binary_norm():
@@ -107,15 +107,15 @@ def test_a_choice_starts_plain_and_travels_with_the_state():
 def test_held_back_futures_lose_no_user(lengths, seed):
     history = histories(lengths)
     held = np.arange(len(lengths)) % 2 == 0
-    kept = visible_lengths(HELD_BACK, history, held, seed)
-    assert kept is not None
-    shown = truncate_histories(history, kept)
-    assert (shown.lengths[~held] == history.lengths[~held]).all()
+    visible_counts = visible_lengths(HELD_BACK, history, held, seed)
+    assert visible_counts is not None
+    visible = truncate_histories(history, visible_counts)
+    assert (visible.lengths[~held] == history.lengths[~held]).all()
     longer = held & (history.lengths >= 2)
-    assert (shown.lengths[longer] < history.lengths[longer]).all()
-    assert (shown.lengths[history.lengths > 0] > 0).all()
+    assert (visible.lengths[longer] < history.lengths[longer]).all()
+    assert (visible.lengths[history.lengths > 0] > 0).all()
     for user in range(len(lengths)):
-        assert (shown.items_of(user) == history.items_of(user)[: kept[user]]).all()
+        assert (visible.items_of(user) == history.items_of(user)[: visible_counts[user]]).all()
 
 
 def test_the_cuts_are_the_seeds():
@@ -238,8 +238,8 @@ def test_an_equal_query_does_not_replace_the_plain_one():
 
 @guarded
 def test_a_guarded_run_resumes_to_the_bit(config, split):
-    whole = run_of(config, split)
-    expected = [(r.loss, r.metrics) for r in whole.epochs()]
+    uninterrupted = run_of(config, split)
+    expected = [(r.loss, r.metrics) for r in uninterrupted.epochs()]
     broken = run_of(config, split)
     first = broken.next_epoch()
     file = io.BytesIO()
@@ -261,10 +261,12 @@ def test_guarded_runs_trained_together_are_those_trained_alone(config, split):
         for done in fused.next_epoch():
             assert done.report is not None
             together[runs.index(done.run)].append((done.report.epoch, done.report.metrics))
-    for found, expected in zip(together, alone, strict=True):
-        for (epoch, metrics), (wanted_epoch, wanted) in zip(found, expected, strict=True):
-            assert epoch == wanted_epoch
-            assert metrics == pytest.approx(wanted, abs=2e-3)
+    for actual, expected in zip(together, alone, strict=True):
+        for (epoch, metrics), (expected_epoch, expected_metrics) in zip(
+            actual, expected, strict=True
+        ):
+            assert epoch == expected_epoch
+            assert metrics == pytest.approx(expected_metrics, abs=2e-3)
 
 
 def test_the_network_is_trained_on_all_users_and_never_on_what_is_held_back(split):
@@ -272,9 +274,9 @@ def test_the_network_is_trained_on_all_users_and_never_on_what_is_held_back(spli
     assert len(run.users) == np.count_nonzero(split.train.lengths)
     rows = [run.loader.rows(batch)[0] for batch in run.batches()]
     total = int(torch.cat(rows).sum())
-    kept = visible_lengths(HELD_BACK, split.train, run._holdout, run.config.seed)
-    assert kept is not None
-    assert total == kept.sum() < split.train.nnz
+    lengths = visible_lengths(HELD_BACK, split.train, run._holdout, run.config.seed)
+    assert lengths is not None
+    assert total == lengths.sum() < split.train.nnz
 
 
 def test_cuts_of_held_back_futures_lie_where_the_network_saw_nothing():

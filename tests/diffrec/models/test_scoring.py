@@ -87,7 +87,7 @@ def test_a_users_scores_do_not_depend_on_who_is_scored_with_him(given_model):
 @pytest.mark.parametrize("seeds", [(1, 1), (1, 2)])
 @pytest.mark.parametrize("noise", [{"num_inference_noise_steps": 2}, {"stochastic_sampling": True}])
 def test_each_user_and_each_seed_has_its_own_noise(noise, seeds):
-    found = []
+    scores = []
     for seed in seeds:
         changes = {f"diffusion.{name}": value for name, value in noise.items()}
         changes |= {"diffusion.noise_scale": 0.5, "seed": seed}
@@ -95,9 +95,9 @@ def test_each_user_and_each_seed_has_its_own_noise(noise, seeds):
         config = preset("DiffRec", "embedded").config.replace_values(changes)
         model = DiffusionRecommender(config, ITEMS).eval()
         alike = Interactions.from_pairs(np.array([[0, 1], [1, 1]]), 2, ITEMS)
-        found.append(model.scores(alike, np.arange(2)))
-    assert not torch.allclose(found[0][0], found[0][1])
-    assert torch.equal(found[0], found[1]) == (seeds[0] == seeds[1])
+        scores.append(model.scores(alike, np.arange(2)))
+    assert not torch.allclose(scores[0][0], scores[0][1])
+    assert torch.equal(scores[0], scores[1]) == (seeds[0] == seeds[1])
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -118,13 +118,13 @@ def test_the_chain_never_runs_over_all_items_where_it_need_not(variant, change, 
 def test_what_users_share_is_computed_once_and_never_outlives_a_change(monkeypatch):
     model = DiffusionRecommender(preset("DiffRec", "embedded").config, ITEMS).eval()
     history = Interactions.from_pairs(np.array([[0, 1], [1, 3]]), USERS, ITEMS)
-    made = []
+    shortcuts = []
     real = recommender.build_shortcut
-    monkeypatch.setattr(recommender, "build_shortcut", lambda *a: made.append(1) or real(*a))
+    monkeypatch.setattr(recommender, "build_shortcut", lambda *a: shortcuts.append(1) or real(*a))
     users = np.arange(USERS)
     with model.cached_scoring():
         before = [model.scores(history, users) for _ in range(3)]
-    assert len(made) == 1
+    assert len(shortcuts) == 1
     with torch.no_grad():
         model.denoiser.input_weight.mul_(2)
     after = model.scores(history, users)

@@ -63,6 +63,6 @@ def test_equal_bounds_are_no_weighting_but_for_scale():
 def test_weights_of_selected_users_are_the_selected_weights(rows):
     # scoring weighs a batch's own rows, training all users at once: they must agree
     history, config = histories([3, 7, 5]), linear(0.2, 0.9)
-    whole = interaction_weights(config, history)
+    weights = interaction_weights(config, history)
     part = interaction_weights(config, history.select_users(np.array(rows)))
-    np.testing.assert_array_equal(part, whole[history.slots(np.array(rows))])
+    np.testing.assert_array_equal(part, weights[history.slots(np.array(rows))])

@@ -157,8 +157,8 @@ def test_the_way_out_that_a_refusal_names_leads_out(name):
 
 
 def test_every_file_of_the_folder_has_a_verdict():
-    named = {case(name) for name in (*READ, *REFUSED)}
-    there = {
+    listed = {case(name) for name in (*READ, *REFUSED)}
+    present = {
         path for folder in CASES.iterdir() if folder.name != "spaces" for path in folder.iterdir()
     }
-    assert named == there
+    assert listed == present

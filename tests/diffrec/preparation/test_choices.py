@@ -31,9 +31,9 @@ def test_the_share_that_each_threshold_keeps_is_told(tmp_path, capsys):
     (tmp_path / "r.csv").write_text("user,item,rating,time\n" + "\n".join(rows))
     out = str(tmp_path / "out")
     assert main(["prepare", str(tmp_path / "r.csv"), "--out", out]) == 0
-    told = capsys.readouterr().out
-    assert "ratings of at least 4 are interactions, 100.0% of them" in told
-    assert "--threshold auto takes 9" in told
+    output = capsys.readouterr().out
+    assert "ratings of at least 4 are interactions, 100.0% of them" in output
+    assert "--threshold auto takes 9" in output
     shares = json.loads((tmp_path / "out" / "manifest.json").read_text())["ratings"]["shares"]
     assert shares["4"] == 1.0
     assert shares["10"] == pytest.approx(20 / 144, abs=0.01)
@@ -58,10 +58,10 @@ def split(tmp_path):
 
 def test_a_ready_made_split_is_kept_and_the_end_of_train_becomes_valid(split, tmp_path, capsys):
     assert main(["prepare", str(split), "--out", str(tmp_path / "mine")]) == 0
-    told = " ".join(capsys.readouterr().out.split())
-    assert "rows of pairs in an earlier list dropped 1" in told
-    assert "held-out rows of users without train rows dropped 1" in told
-    assert "train rows moved to valid 2" in told
+    output = " ".join(capsys.readouterr().out.split())
+    assert "rows of pairs in an earlier list dropped 1" in output
+    assert "held-out rows of users without train rows dropped 1" in output
+    assert "train rows moved to valid 2" in output
     dataset = load_dataset("mine", tmp_path)
     assert [part.nnz for part in (dataset.train, dataset.valid, dataset.test)] == [14, 2, 2]
     assert dataset.valid.lengths.tolist() == [1, 1]
@@ -82,8 +82,8 @@ def test_force_leaves_no_file_of_the_lists_before(split, tmp_path):
     out = tmp_path / "mine"
     dated = [f"u{u},i{i},{u * 12 + i}" for u in range(12) for i in range(12)]
     (tmp_path / "dated.csv").write_text("user,item,timestamp\n" + "\n".join(dated))
-    made = ["prepare", str(tmp_path / "dated.csv"), "--out", str(out), "--embeddings", "svd"]
-    assert main(made) == 0
+    command = ["prepare", str(tmp_path / "dated.csv"), "--out", str(out), "--embeddings", "svd"]
+    assert main(command) == 0
     assert (out / "train_timestamps.npy").exists()
     (out / "notes.txt").write_text("mine")
     assert main(["prepare", str(split), "--out", str(out), "--force"]) == 0
@@ -103,8 +103,8 @@ def test_the_command_that_is_printed_works(split, tmp_path, monkeypatch, capsys)
 def test_moments_may_be_dates(tmp_path):
     rows = [f"u{u},i{(u + d) % 20},2020-01-{d:02d}" for u in range(12) for d in range(1, 29)]
     (tmp_path / "r.csv").write_text("user,item,date\n" + "\n".join(rows))
-    made = ["prepare", str(tmp_path / "r.csv"), "--out", str(tmp_path / "out")]
-    assert main([*made, "--split", "timestamp", "--moments", "2020-01-20,2020-01-25"]) == 0
+    command = ["prepare", str(tmp_path / "r.csv"), "--out", str(tmp_path / "out")]
+    assert main([*command, "--split", "timestamp", "--moments", "2020-01-20,2020-01-25"]) == 0
     first = {n: np.load(tmp_path / "out" / f"{n}_timestamps.npy").min() for n in ("valid", "test")}
     assert first["valid"] == np.datetime64("2020-01-20", "us").astype(int)
     assert first["test"] == np.datetime64("2020-01-25", "us").astype(int)

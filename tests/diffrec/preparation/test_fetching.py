@@ -41,14 +41,14 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self):
-        asked = self.headers.get("Range")
-        self.server.asked.append(asked)
+        byte_range = self.headers.get("Range")
+        self.server.asked.append(byte_range)
         if self.server.status is not None:
             self.send_error(self.server.status)
             return
         start = 0
-        if asked and self.server.knows_ranges:
-            start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1])
+        if byte_range and self.server.knows_ranges:
+            start = int(re.fullmatch(r"bytes=(\d+)-", byte_range)[1])
             if start >= len(self.server.content):
                 self.send_error(416)
                 return

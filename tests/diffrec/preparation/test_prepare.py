@@ -105,12 +105,12 @@ def source(tmp_path) -> Path:
 def lists(folder: Path) -> dict[str, list[tuple]]:
     """Read a prepared folder back into original (user, item, time)."""
     users, items = np.load(folder / "user_ids.npy"), np.load(folder / "item_ids.npy")
-    found = {}
+    rows = {}
     for name in ("train", "valid", "test"):
         pairs = np.load(folder / f"{name}_list.npy")
         times = np.load(folder / f"{name}_timestamps.npy")
-        found[name] = list(zip(users[pairs[:, 0]], items[pairs[:, 1]], times, strict=True))
-    return found
+        rows[name] = list(zip(users[pairs[:, 0]], items[pairs[:, 1]], times, strict=True))
+    return rows
 
 
 def true_ratings(source: Path) -> dict[tuple, tuple[int, int]]:
@@ -121,13 +121,17 @@ def true_ratings(source: Path) -> dict[tuple, tuple[int, int]]:
 def test_the_ratio_split_cuts_every_history_in_order_of_time(source, tmp_path):
     out = tmp_path / "out"
     prepare_folder(source, out, PrepareSettings(min_user_interactions=5, min_item_interactions=1))
-    found, truth = lists(out), true_ratings(source)
-    kept = [row for rows in found.values() for row in rows]
+    prepared, truth = lists(out), true_ratings(source)
+    prepared_rows = [row for rows in prepared.values() for row in rows]
     liked = {pair for pair, (rating, _) in truth.items() if rating >= 4}
     by_user = {user: [p for p in liked if p[0] == user] for user, _ in liked}
-    assert {row[:2] for row in kept} == {p for ps in by_user.values() if len(ps) >= 5 for p in ps}
-    for user in {row[0] for row in kept}:
-        parts = [[row[2] for row in found[n] if row[0] == user] for n in ("train", "valid", "test")]
+    assert {row[:2] for row in prepared_rows} == {
+        p for ps in by_user.values() if len(ps) >= 5 for p in ps
+    }
+    for user in {row[0] for row in prepared_rows}:
+        parts = [
+            [row[2] for row in prepared[n] if row[0] == user] for n in ("train", "valid", "test")
+        ]
         times = [time for part in parts for time in part]
         assert times == sorted(times)
         n = len(times)
@@ -158,8 +162,8 @@ def test_both_bounds_hold_together_in_the_end(source, tmp_path):
     settings = PrepareSettings(min_user_interactions=9, min_item_interactions=9)
     prepare_folder(source, tmp_path / "out", settings)
     rows = [row for part in lists(tmp_path / "out").values() for row in part]
-    for place in (0, 1):
-        _, counts = np.unique([str(row[place]) for row in rows], return_counts=True)
+    for column in (0, 1):
+        _, counts = np.unique([str(row[column]) for row in rows], return_counts=True)
         assert counts.min() >= 9
 
 
@@ -177,10 +181,10 @@ def test_the_timestamp_split_parts_all_users_at_the_same_moments(source, tmp_pat
     )
     rows = [(u, i, r, t * 37 % 1000) for (u, i), (r, t) in true_ratings(source).items()]
     prepare_folder(write(source, "user,item,rating,time", rows), tmp_path / "out", settings)
-    found = lists(tmp_path / "out")
-    assert max(row[2] for row in found["train"]) < 600
-    assert min(row[2] for row in found["valid"]) >= 600
-    assert max(row[2] for row in found["valid"]) < 800 <= min(row[2] for row in found["test"])
+    prepared = lists(tmp_path / "out")
+    assert max(row[2] for row in prepared["train"]) < 600
+    assert min(row[2] for row in prepared["valid"]) >= 600
+    assert max(row[2] for row in prepared["valid"]) < 800 <= min(row[2] for row in prepared["test"])
 
 
 def test_natural_noise_lies_in_train_and_valid_and_in_its_own_time(source, tmp_path):
@@ -204,11 +208,11 @@ def test_natural_noise_lies_in_train_and_valid_and_in_its_own_time(source, tmp_p
 def test_random_noise_has_the_stated_share_and_is_never_in_test(source, tmp_path):
     settings = PrepareSettings(min_user_interactions=5, min_item_interactions=1, random_noise=0.25)
     prepare_folder(source, tmp_path / "noisy", settings)
-    found, truth = lists(tmp_path / "noisy"), true_ratings(source)
+    prepared, truth = lists(tmp_path / "noisy"), true_ratings(source)
     for name in ("train", "valid", "test"):
-        real = [row for row in found[name] if truth.get(row[:2], (0, -1)) >= (4, row[2])]
+        real = [row for row in prepared[name] if truth.get(row[:2], (0, -1)) >= (4, row[2])]
         expected = 0 if name == "test" else round(0.25 * len(real))
-        assert len(found[name]) - len(real) == expected
+        assert len(prepared[name]) - len(real) == expected
     load_dataset("noisy", tmp_path)  # no row twice, none in two lists
 
 
@@ -269,9 +273,9 @@ def test_a_raw_file_goes_through_prepare_check_train_recommend(source, tmp_path,
     assert main(["prepare", str(dat), "--out", shop, "--min-user", "5", "--min-item", "2"]) == 0
     assert main(["check", shop]) == 0
     assert main(["train", "--variant", "EASE", "--dataset", shop, "--out", model]) == 0
-    asked = ["recommend", "--checkpoint", model, "--dataset", shop, "--users", "07", "-k", "5"]
+    command = ["recommend", "--checkpoint", model, "--dataset", shop, "--users", "07", "-k", "5"]
     capsys.readouterr()
-    assert main(asked) == 0
+    assert main(command) == 0
     answer = pl.read_csv(capsys.readouterr().out.encode(), schema_overrides={"user": pl.String})
     assert answer["user"].to_list() == ["07"] * 5
     assert answer["item"].min() >= 500

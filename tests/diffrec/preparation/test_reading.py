@@ -308,7 +308,7 @@ def test_ids_are_names_as_written(kind, format, tmp_path):
     else:
         path.write_text("\n".join(json.dumps({"user": u, "item": i}) for u, i in frame.rows()))
     source = read_source(path)
-    assert [str(found) for found in source.user_ids.tolist()] == expected
+    assert [str(name) for name in source.user_ids.tolist()] == expected
     stripped = [user.strip() for user in written]
     if kind != "numbers of pandas":
         assert [str(source.user_ids[n]) for n in source.users] == stripped
@@ -536,8 +536,8 @@ def test_ids_without_one_plain_writing_are_refused(kind, tmp_path):
 
 def test_parts_in_a_folder_are_one_table(tmp_path):
     frame = pl.DataFrame(ROWS, schema=["user", "item", "rating", "timestamp"], orient="row")
-    for name, place in (("parquet", "a"), ("csv", "b")):
-        folder = tmp_path / place
+    for name, subfolder in (("parquet", "a"), ("csv", "b")):
+        folder = tmp_path / subfolder
         folder.mkdir()
         (folder / "_SUCCESS").touch()
         (folder / ".part-0.crc").write_bytes(b"\0")
@@ -598,9 +598,9 @@ def test_whatever_a_csv_writer_writes_is_read_back(rows, tmp_path):
         writer.writerow(("user", "item"))
         writer.writerows(rows)
     source = read_source(path, ReadOptions(quotes=True, separator=","))
-    found = pairs(source)
+    read_back = pairs(source)
     as_numbers = [tuple(cell.strip() for cell in row) for row in rows]
-    assert [tuple(str(c) for c in row) for row in found] == as_numbers or any(
+    assert [tuple(str(c) for c in row) for row in read_back] == as_numbers or any(
         "written with a fraction" in note for note in source.report.notes
     )
     check_accounts(source)

@@ -86,10 +86,10 @@ def test_users_without_a_held_out_row_have_no_say():
 @pytest.mark.parametrize("name", ["ml-1m_clean", "ml-1m_noisy"])
 def test_the_released_ml_1m_lists_are_found_exchanged(name):
     require_real_data(name)
-    found = check_dataset(name, real_data_dir())
-    assert found.is_exchanged
-    assert found.order is not None
-    seams = found.order.seams
+    report = check_dataset(name, real_data_dir())
+    assert report.is_exchanged
+    assert report.order is not None
+    seams = report.order.seams
     assert seams["last test -> first valid"] > 1.4 * seams["last valid -> first test"]
 
 

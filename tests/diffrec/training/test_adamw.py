@@ -43,18 +43,18 @@ def test_updates_equal_torchs_to_the_bit():
 
 @pytest.mark.parametrize("height", [1, 3, 7])
 def test_a_gradient_in_pieces_is_the_same_step(height):
-    whole, parts = parameters(), parameters()
-    at_once, in_pieces = AdamW(groups(whole)), AdamW(groups(parts))
+    reference, parts = parameters(), parameters()
+    at_once, in_pieces = AdamW(groups(reference)), AdamW(groups(parts))
     for step in range(4):
         wide, narrow = gradients(step)
-        for params in (whole, parts):
+        for params in (reference, parts):
             params[1].grad = narrow
-        whole[0].grad = wide
+        reference[0].grad = wide
         at_once.step()
         rows = [slice(start, start + height) for start in range(0, 7, height)]
         in_pieces.step_in_chunks(parts[0], ((r, wide[r]) for r in rows))
         in_pieces.step()
-    for one, other in zip(whole, parts, strict=True):  # a vector's last lanes round differently
+    for one, other in zip(reference, parts, strict=True):  # a vector's last lanes round differently
         torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-7)
     assert at_once.state_dict()["state"][0]["step"] == in_pieces.state_dict()["state"][0]["step"]
 

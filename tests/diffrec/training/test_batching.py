@@ -38,9 +38,9 @@ def test_batches_are_the_users_rows_in_order(case, cuts_on_device):
     rows = [loader.rows(batch) for batch in batches]
     assert loader.row_kinds == ((0,) if weights[0] is weights[1] else (0, 1))
     for kind in loader.row_kinds:
-        found = np.concatenate([row[kind] for row in rows]) if rows else np.empty((0,))
-        wanted = dense_rows(interactions, users, weights[kind])
-        np.testing.assert_array_equal(found, wanted.reshape(found.shape))
+        actual = np.concatenate([row[kind] for row in rows]) if rows else np.empty((0,))
+        expected = dense_rows(interactions, users, weights[kind])
+        np.testing.assert_array_equal(actual, expected.reshape(actual.shape))
 
 
 @given(cases(), st.booleans())
@@ -66,8 +66,8 @@ def test_an_epoch_is_every_user_once_in_an_order_of_its_own():
     first, again, other = run(), run(), run(seed=2)
     epoch = fed(first)
     assert len(epoch) == len(first.users)
-    wanted = dense_rows(split.train, first.users)
-    assert sorted(map(bytes, epoch)) == sorted(map(bytes, wanted))
+    expected = dense_rows(split.train, first.users)
+    assert sorted(map(bytes, epoch)) == sorted(map(bytes, expected))
     np.testing.assert_array_equal(epoch, fed(again))
     assert (epoch != fed(other)).any()
     first.epoch = 1

@@ -16,12 +16,12 @@ RECORDED = json.loads(behaviour.FILE.read_text())
 SAME_MACHINE = behaviour.machine() == RECORDED["machine"]
 
 
-def compare(found, recorded):
-    assert found.keys() == recorded.keys()
+def compare(actual, recorded):
+    assert actual.keys() == recorded.keys()
     for variant, runs in recorded.items():
-        assert found[variant].keys() == runs.keys(), variant
+        assert actual[variant].keys() == runs.keys(), variant
         for seed, record in runs.items():
-            got = found[variant][seed]
+            got = actual[variant][seed]
             if SAME_MACHINE:
                 assert got == record, (variant, seed)
             assert got["losses"] == pytest.approx(record["losses"], rel=1e-3), (variant, seed)

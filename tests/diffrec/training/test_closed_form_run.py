@@ -49,12 +49,12 @@ def test_a_state_of_another_configuration_is_refused(dataset):
 
 
 def test_what_a_user_did_lately_says_more_on_drifting_tastes(dataset):
-    found = {}
+    recalls = {}
     for variant in SOLVED:
         run = build_run(preset(variant, "embedded").config, dataset.tuning_split())
         run.next_epoch()
-        found[variant] = training.score_test(run, dataset.test)["test/recall@20"]
-    assert found["Popularity"] < found["EASE"] < found["RecencyEASE"]
+        recalls[variant] = training.score_test(run, dataset.test)["test/recall@20"]
+    assert recalls["Popularity"] < recalls["EASE"] < recalls["RecencyEASE"]
 
 
 # FIELD.md, section 4: measured there with independent code on the same files.

@@ -33,8 +33,8 @@ class Operations(TorchDispatchMode):
     def _seen(self, value):
         if not isinstance(value, torch.Tensor):
             return repr(value)
-        place = value.data_ptr()
-        return (value.shape, value.dtype, place if place in self._persistent else None)
+        address = value.data_ptr()
+        return (value.shape, value.dtype, address if address in self._persistent else None)
 
 
 class Watched:
@@ -58,9 +58,11 @@ class Watched:
         return result
 
     def _persistent(self) -> set[int]:
-        kept = [t for run in self.runs for t in run.model.state_dict().values()]
-        kept += [t for run in self.runs for m in run.optimizer.state.values() for t in m.values()]
-        return {tensor.data_ptr() for tensor in kept} - {0}
+        tensors = [t for run in self.runs for t in run.model.state_dict().values()]
+        tensors += [
+            t for run in self.runs for m in run.optimizer.state.values() for t in m.values()
+        ]
+        return {tensor.data_ptr() for tensor in tensors} - {0}
 
 
 @pytest.fixture
@@ -99,8 +101,8 @@ def test_every_step_of_fused_runs_is_the_second_step(variant, watched):
     runs = [build(variant, seed=seed, **latent) for seed in (1, 2)]
     watched.runs, fused = tuple(runs), FusedRuns(runs)
     for epoch in range(4):
-        found = [each.report.loss for each in fused.next_epoch()]
-        assert found == pytest.approx([losses[epoch] for losses in expected], rel=1e-5)
+        epoch_losses = [each.report.loss for each in fused.next_epoch()]
+        assert epoch_losses == pytest.approx([losses[epoch] for losses in expected], rel=1e-5)
     (record,) = watched.made
     assert record.calls == 4 * (len(runs[0].users) // 64)
 

@@ -51,8 +51,8 @@ def run_of(config: ForecastingConfig, dataset: Dataset) -> TrainingRun:
 @configs
 @pytest.mark.parametrize("stop_after", [1, 4])
 def test_a_resumed_run_equals_an_uninterrupted_one(config, stop_after, dataset):
-    whole = run_of(config, dataset)
-    expected = [(r.epoch, r.loss, r.metrics) for r in whole.epochs()]
+    uninterrupted = run_of(config, dataset)
+    expected = [(r.epoch, r.loss, r.metrics) for r in uninterrupted.epochs()]
     broken = run_of(config, dataset)
     reports = [broken.next_epoch() for _ in range(stop_after)]
     file = io.BytesIO()
@@ -63,9 +63,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one(config, stop_after, dataset):
     resumed.load_state_dict(torch.load(file, weights_only=True))
     reports += list(resumed.epochs())
     assert [(r.epoch, r.loss, r.metrics) for r in reports] == expected
-    whole.restore_best()
+    uninterrupted.restore_best()
     resumed.restore_best()
-    for name, value in whole.model.state_dict().items():
+    for name, value in uninterrupted.model.state_dict().items():
         assert torch.equal(value, resumed.model.state_dict()[name]), name
 
 
@@ -78,13 +78,13 @@ def test_another_seed_is_another_run(config, dataset):
 
 def test_a_batch_in_pieces_has_the_gradient_of_the_whole(dataset, monkeypatch):
     config = CONFIGS["F-DiffRec"].replace_values({"denoiser.dropout": 0.0})
-    whole, pieces = run_of(config, dataset), run_of(config, dataset)
-    first = whole.next_epoch()
+    unsplit, pieces = run_of(config, dataset), run_of(config, dataset)
+    first = unsplit.next_epoch()
     monkeypatch.setattr(forecasting_run, "CELLS_PER_PIECE", 10 * dataset.num_items)
     assert pieces.next_epoch().loss == pytest.approx(first.loss, rel=1e-5)
-    for a, b in zip(whole.model.parameters(), pieces.model.parameters(), strict=True):
+    for a, b in zip(unsplit.model.parameters(), pieces.model.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
-    assert pieces.model.batches_seen == whole.model.batches_seen == -(-dataset.num_users // 64)
+    assert pieces.model.batches_seen == unsplit.model.batches_seen == -(-dataset.num_users // 64)
 
 
 @pytest.mark.parametrize("variant", ["F-DiffRec", "LF-DiffRec"])

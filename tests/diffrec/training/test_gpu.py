@@ -54,12 +54,12 @@ def test_the_host_never_waits_inside_a_step(variant, precision):
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("variant", [*VARIANTS, "MultVAE"])
 def test_a_recorded_step_is_the_step(variant, precision):
-    recorded, asked = (build(variant, training__precision=precision) for _ in range(2))
+    recorded, eager = (build(variant, training__precision=precision) for _ in range(2))
     assert recorded.uses_cuda_graph
-    asked.uses_cuda_graph = False
+    eager.uses_cuda_graph = False
     for _ in range(2):
-        assert recorded.next_epoch().loss == asked.next_epoch().loss
-    assert_same_weights(recorded, asked)
+        assert recorded.next_epoch().loss == eager.next_epoch().loss
+    assert_same_weights(recorded, eager)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -70,8 +70,8 @@ def test_a_recorded_step_of_fused_runs_is_the_step(variant):
         run.uses_cuda_graph = False
     groups = [FusedRuns(runs) for runs in ways]
     for _ in range(2):
-        recorded, asked = ([epoch.report.loss for epoch in g.next_epoch()] for g in groups)
-        assert recorded == asked
+        recorded, eager = ([epoch.report.loss for epoch in g.next_epoch()] for g in groups)
+        assert recorded == eager
     for one, other in zip(*ways, strict=True):
         assert_same_weights(one, other)
 
@@ -101,9 +101,9 @@ def test_an_error_while_a_step_is_recorded_is_that_runs_alone():
     loss, calls = broken.model.training_loss, iter([True, False])
 
     def breaks_off(x_0, target, epoch):
-        found = loss(x_0, target, epoch)
+        value = loss(x_0, target, epoch)
         if next(calls):
-            return found
+            return value
         raise torch.OutOfMemoryError("no more room")
 
     broken.model.training_loss = breaks_off
@@ -147,5 +147,5 @@ def test_scores_are_the_cpus(variant):
     run.model.eval()
     other.model.eval()
     train, users = run.split.train, np.arange(50)
-    found, wanted = run.model.scores(train, users).cpu(), other.model.scores(train, users)
-    torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-4 * float(wanted.std()))
+    value, expected = run.model.scores(train, users).cpu(), other.model.scores(train, users)
+    torch.testing.assert_close(value, expected, rtol=1e-3, atol=1e-4 * float(expected.std()))

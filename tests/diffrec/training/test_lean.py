@@ -29,14 +29,14 @@ QUICK = {
 @pytest.mark.parametrize("target", ["x_0", "epsilon"])
 def test_gradients_taken_in_pieces_give_the_same_run(variant, target, monkeypatch, quick_run):
     change = {"diffusion__prediction_target": target}
-    whole = quick_run(variant, **change)
-    expected = [(r.loss, r.metrics["valid/recall@20"]) for r in whole.epochs()]
+    reference = quick_run(variant, **change)
+    expected = [(r.loss, r.metrics["valid/recall@20"]) for r in reference.epochs()]
     monkeypatch.setattr(training_run, "WIDE_BYTES", 0)
     monkeypatch.setattr(chunked_linear, "CHUNK_BYTES", 1000)
     pieces = quick_run(variant, **change)
-    found = [(r.loss, r.metrics["valid/recall@20"]) for r in pieces.epochs()]
-    np.testing.assert_allclose(found, expected, rtol=2e-3)
-    for name, value in whole.model.state_dict().items():
+    actual = [(r.loss, r.metrics["valid/recall@20"]) for r in pieces.epochs()]
+    np.testing.assert_allclose(actual, expected, rtol=2e-3)
+    for name, value in reference.model.state_dict().items():
         torch.testing.assert_close(pieces.model.state_dict()[name], value, rtol=1e-2, atol=1e-3)
 
 
@@ -69,21 +69,21 @@ def test_the_best_state_comes_back_from_memory_or_from_a_file(limit, monkeypatch
 
 def test_a_kept_file_is_replaced_whole_and_read_as_it_was_when_asked(monkeypatch):
     monkeypatch.setattr(best_state, "IN_MEMORY_BYTES", 0)
-    kept = BestState()
-    assert kept.tensors() == {}
+    best = BestState()
+    assert best.tensors() == {}
     first = {"flag": torch.tensor(True), "a": torch.arange(5), "b": torch.rand(3, 2).double()}
-    kept.store(first)
-    asked = kept.tensors()
-    kept.store({"flag": torch.tensor(False), "a": torch.zeros(2), "b": torch.ones(1)})
-    assert all(torch.equal(asked[name], value) for name, value in first.items())
-    assert not kept.tensors()["flag"]
+    best.store(first)
+    tensors = best.tensors()
+    best.store({"flag": torch.tensor(False), "a": torch.zeros(2), "b": torch.ones(1)})
+    assert all(torch.equal(tensors[name], value) for name, value in first.items())
+    assert not best.tensors()["flag"]
 
 
 @pytest.mark.parametrize("limit", [2**28, 0])
 def test_a_resumed_run_has_its_best_state(limit, dataset, monkeypatch, quick_run):
     monkeypatch.setattr(best_state, "IN_MEMORY_BYTES", limit)
-    whole = quick_run("DiffRec")
-    list(whole.epochs())
+    uninterrupted = quick_run("DiffRec")
+    list(uninterrupted.epochs())
     broken = quick_run("DiffRec")
     broken.next_epoch(), broken.next_epoch()
     file = io.BytesIO()
@@ -92,7 +92,7 @@ def test_a_resumed_run_has_its_best_state(limit, dataset, monkeypatch, quick_run
     resumed = quick_run("DiffRec")
     resumed.load_state_dict(torch.load(file, weights_only=True))
     list(resumed.epochs())
-    assert runs.score_test(resumed, dataset.test) == runs.score_test(whole, dataset.test)
+    assert runs.score_test(resumed, dataset.test) == runs.score_test(uninterrupted, dataset.test)
 
 
 def test_a_checkpoint_of_the_best_epoch_holds_its_weights_once(quick_run):
@@ -120,13 +120,13 @@ def test_bf16_changes_products_and_nothing_else(dataset, caplog, quick_run):
     rough.model.eval()
     exact.model.load_state_dict(rough.model.state_dict())
     exact.model.eval()
-    found, wanted = (run.model.scores(dataset.train, users) for run in (rough, exact))
-    assert torch.equal(found, wanted)  # what is reported and recommended is float32
+    actual, expected = (run.model.scores(dataset.train, users) for run in (rough, exact))
+    assert torch.equal(actual, expected)  # what is reported and recommended is float32
     with rough.model.chain_precision(torch.bfloat16):
-        found = rough.model.scores(dataset.train, users)
-    assert found.dtype == torch.float32
-    assert not torch.equal(found, wanted)
-    torch.testing.assert_close(found, wanted, rtol=0, atol=0.02 * float(wanted.std()))
+        actual = rough.model.scores(dataset.train, users)
+    assert actual.dtype == torch.float32
+    assert not torch.equal(actual, expected)
+    torch.testing.assert_close(actual, expected, rtol=0, atol=0.02 * float(expected.std()))
 
 
 def test_bf16_validates_in_bf16_and_is_tested_in_float32(dataset, quick_run):
@@ -158,10 +158,10 @@ def test_in_bf16_latents_and_losses_are_float32(variant, target, quick_run):
     model, seen = run.model, {}
 
     def spy(owner, name, key):
-        asked = getattr(owner, name)
+        original = getattr(owner, name)
 
-        def spied(*given, **named):
-            seen[key] = (given, result := asked(*given, **named))
+        def spied(*args, **kwargs):
+            seen[key] = (args, result := original(*args, **kwargs))
             return result
 
         setattr(owner, name, spied)
@@ -188,15 +188,15 @@ def configured(variant, precision, **changes):
 def test_auto_is_float32_where_bf16_was_not_shown_to_be_as_good(monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
     device = torch.device("cpu")
-    shown = [configured(v, "auto") for v in ("DiffRec", "L-DiffRec", "T-DiffRec", "LT-DiffRec")]
-    others = [
+    validated = [configured(v, "auto") for v in ("DiffRec", "L-DiffRec", "T-DiffRec", "LT-DiffRec")]
+    unvalidated = [
         configured("DiffRec", "auto", diffusion__prediction_target="epsilon"),
         configured("DiffRec+learned_recency", "auto"),
         configured("L-DiffRec+learned_steps", "auto"),
         configured("MultVAE", "auto"),
     ]
-    assert {precision.product_dtype(config, device) for config in shown} == {torch.bfloat16}
-    assert {precision.product_dtype(config, device) for config in others} == {None}
+    assert {precision.product_dtype(config, device) for config in validated} == {torch.bfloat16}
+    assert {precision.product_dtype(config, device) for config in unvalidated} == {None}
 
 
 @pytest.mark.parametrize("native", [True, False])
@@ -217,16 +217,16 @@ def test_auto_takes_bf16_only_where_the_hardware_has_it(native, monkeypatch, cap
 
 def test_a_large_kept_state_is_saved_whole_and_is_not_resident_afterwards(monkeypatch, tmp_path):
     monkeypatch.setattr(best_state, "IN_MEMORY_BYTES", 0)
-    kept, process = BestState(), psutil.Process()
-    kept.store({str(i): torch.full((2**23,), float(i)) for i in range(4)})  # 32 MiB each
-    tensors = kept.tensors()
+    best, process = BestState(), psutil.Process()
+    best.store({str(i): torch.full((2**23,), float(i)) for i in range(4)})  # 32 MiB each
+    tensors = best.tensors()
     before = process.memory_info().rss
     with (tmp_path / "state").open("wb") as file:
         torch.save(tensors, best_state.PageReleasingFile(file))
     assert process.memory_info().rss - before < 2**26
-    found = torch.load(tmp_path / "state", weights_only=True)
-    assert [float(found[str(i)].mean()) for i in range(4)] == [0.0, 1.0, 2.0, 3.0]
-    assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
+    loaded = torch.load(tmp_path / "state", weights_only=True)
+    assert [float(loaded[str(i)].mean()) for i in range(4)] == [0.0, 1.0, 2.0, 3.0]
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in tensors.items())
 
 
 @pytest.mark.parametrize("variant", ["DiffRec", "L-DiffRec+learned_recency"])

@@ -34,8 +34,8 @@ def test_same_seed_gives_equal_losses_to_the_bit(variant, quick_run):
 @variants
 @pytest.mark.parametrize("stop_after", [1, 2, 5])
 def test_a_resumed_run_equals_an_uninterrupted_one(variant, stop_after, dataset, quick_run):
-    whole = quick_run(variant)
-    expected = [(r.epoch, r.loss, r.metrics) for r in whole.epochs()]
+    uninterrupted = quick_run(variant)
+    expected = [(r.epoch, r.loss, r.metrics) for r in uninterrupted.epochs()]
     broken = quick_run(variant)
     reports = [broken.next_epoch() for _ in range(stop_after)]
     file = io.BytesIO()
@@ -46,8 +46,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(variant, stop_after, dataset,
     resumed.load_state_dict(torch.load(file, weights_only=True))
     reports += list(resumed.epochs())
     assert [(r.epoch, r.loss, r.metrics) for r in reports] == expected
-    assert resumed.best_epoch == whole.best_epoch
-    assert runs.score_test(resumed, dataset.test) == runs.score_test(whole, dataset.test)
+    assert resumed.best_epoch == uninterrupted.best_epoch
+    assert runs.score_test(resumed, dataset.test) == runs.score_test(uninterrupted, dataset.test)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(variant, stop_after, dataset,
     [{"diffusion__num_inference_noise_steps": 2}, {"diffusion__stochastic_sampling": True}],
 )
 def test_a_chain_that_draws_noise_draws_it_from_the_runs_own_seed(noise, dataset, quick_run):
-    found = []
+    metrics = []
     for state in (1, 2):
         run = quick_run("DiffRec", diffusion__noise_scale=0.5, **noise)
         torch.manual_seed(state)  # whatever happens to the process's own generator
@@ -63,8 +63,8 @@ def test_a_chain_that_draws_noise_draws_it_from_the_runs_own_seed(noise, dataset
         reports = [report.metrics for report in run.epochs()]
         tested = runs.score_test(run, dataset.test)
         assert torch.equal(torch.random.get_rng_state(), expected)
-        found.append((reports, tested))
-    assert found[0] == found[1]
+        metrics.append((reports, tested))
+    assert metrics[0] == metrics[1]
 
 
 def test_two_runs_in_one_process_do_not_disturb_each_other(quick_run):
@@ -108,10 +108,10 @@ def test_test_metrics_come_from_the_best_validation_state(dataset, quick_run):
     states = {}
     for report in run.epochs():
         states[report.epoch] = {k: v.clone() for k, v in run.model.state_dict().items()}
-    found = runs.score_test(run, dataset.test)
-    assert set(found) >= {"test/recall@20", "test/ndcg@10", "test/mrr@100", "test/precision@50"}
-    kept = run.model.state_dict()
-    assert all(torch.equal(kept[k], v) for k, v in states[run.best_epoch].items())
+    metrics = runs.score_test(run, dataset.test)
+    assert set(metrics) >= {"test/recall@20", "test/ndcg@10", "test/mrr@100", "test/precision@50"}
+    state = run.model.state_dict()
+    assert all(torch.equal(state[k], v) for k, v in states[run.best_epoch].items())
 
 
 def test_a_run_holds_no_test_interactions(quick_run):

@@ -63,11 +63,11 @@ def test_it_is_ridge_regression_over_all_cuts(config, lengths):
 
 def test_blocks_of_columns_change_nothing(monkeypatch):
     train, config = histories([14, 9, 2]), DirectedRidgeConfig(regularization=1.0)
-    whole, blocks = DirectedRidge(config, NUM_ITEMS), DirectedRidge(config, NUM_ITEMS)
-    whole.fit(train)
+    full, blocks = DirectedRidge(config, NUM_ITEMS), DirectedRidge(config, NUM_ITEMS)
+    full.fit(train)
     monkeypatch.setattr(directed_ridge, "_CELLS_PER_BLOCK", 4 * NUM_ITEMS)
     blocks.fit(train)
-    torch.testing.assert_close(whole.weights, blocks.weights)
+    torch.testing.assert_close(full.weights, blocks.weights)
 
 
 def test_scores_are_the_weighted_newest_items_through_the_map():

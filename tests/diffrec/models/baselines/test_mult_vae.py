@@ -32,7 +32,7 @@ def test_the_scores_of_a_batch_are_each_users_own():
 @pytest.mark.slow
 def test_it_beats_popularity_on_planted_tastes():
     dataset = load_dataset("embedded")
-    found = {}
+    scores = {}
     for variant in ("Popularity", "MultVAE"):
         config = preset(variant, "embedded").config
         if variant == "MultVAE":
@@ -40,5 +40,5 @@ def test_it_beats_popularity_on_planted_tastes():
         run = build_run(config, dataset.tuning_split())
         for _ in run.epochs():
             pass
-        found[variant] = training.score_test(run, dataset.test)["test/recall@20"]
-    assert found["MultVAE"] > 1.3 * found["Popularity"]
+        scores[variant] = training.score_test(run, dataset.test)["test/recall@20"]
+    assert scores["MultVAE"] > 1.3 * scores["Popularity"]

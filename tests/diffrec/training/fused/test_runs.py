@@ -90,7 +90,10 @@ def build(split, case: str = "DiffRec", **changes) -> TrainingRun:
 
 
 def members(split, case: str) -> list[TrainingRun]:
-    return [build(split, case, **{k.replace(".", "__"): v for k, v in own.items()}) for own in OWN]
+    return [
+        build(split, case, **{k.replace(".", "__"): v for k, v in settings.items()})
+        for settings in OWN
+    ]
 
 
 def to_the_end(fused: FusedRuns) -> dict[int, list]:
@@ -103,11 +106,11 @@ def to_the_end(fused: FusedRuns) -> dict[int, list]:
     return reports
 
 
-def assert_equal(found, expected) -> None:
+def assert_equal(actual, expected) -> None:
     """Losses agree to float error, metrics to a swap of two nearly equal scores."""
-    assert [r.epoch for r in found] == [r.epoch for r in expected]
-    assert [r.loss for r in found] == pytest.approx([r.loss for r in expected], rel=1e-5)
-    for one, other in zip(found, expected, strict=True):
+    assert [r.epoch for r in actual] == [r.epoch for r in expected]
+    assert [r.loss for r in actual] == pytest.approx([r.loss for r in expected], rel=1e-5)
+    for one, other in zip(actual, expected, strict=True):
         assert one.finished == other.finished
         assert (one.metrics or {}) == pytest.approx(other.metrics or {}, abs=1e-3)
 
@@ -117,9 +120,9 @@ def test_fused_runs_equal_the_runs_alone(case, split):
     alone = members(split, case)
     expected = {run.config.seed: list(run.epochs()) for run in alone}
     together = members(split, case)
-    found = to_the_end(FusedRuns(together))
+    fused_reports = to_the_end(FusedRuns(together))
     for one, other in zip(together, alone, strict=True):
-        assert_equal(found[one.config.seed], expected[one.config.seed])
+        assert_equal(fused_reports[one.config.seed], expected[one.config.seed])
         mine, theirs = one.model.state_dict(), other.model.state_dict()
         assert mine.keys() == theirs.keys()
         for name, value in mine.items():
@@ -132,25 +135,25 @@ def test_in_bf16_fused_runs_are_those_alone_but_for_its_rounding(case, split, mo
     """Products of another shape round otherwise: 1e-4 after three epochs, a tenth of bf16's own."""
     monkeypatch.setitem(QUICK, "training.precision", "bf16")
     expected = {run.config.seed: list(run.epochs()) for run in members(split, case)}
-    found = to_the_end(FusedRuns(members(split, case)))
+    fused_reports = to_the_end(FusedRuns(members(split, case)))
     for seed, reports in expected.items():
         losses = pytest.approx([report.loss for report in reports], rel=1e-4)
-        assert [report.loss for report in found[seed]] == losses
+        assert [report.loss for report in fused_reports[seed]] == losses
 
 
 def test_a_run_may_leave_and_another_join(split):
     expected = {run.config.seed: list(run.epochs()) for run in members(split, "DiffRec")}
     first, second, third = members(split, "DiffRec")
     fused = FusedRuns([first, second])
-    found = {2: [], 3: [], 4: []}
+    fused_reports = {2: [], 3: [], 4: []}
     for run, report, *_ in fused.next_epoch():
-        found[run.config.seed].append(report)
+        fused_reports[run.config.seed].append(report)
     fused.leave(first)  # goes on alone
-    found[2] += first.epochs()
+    fused_reports[2] += first.epochs()
     fused.join(third)  # a newcomer, an epoch behind
     for seed, reports in to_the_end(fused).items():
-        found[seed] += reports
-    for seed, reports in found.items():
+        fused_reports[seed] += reports
+    for seed, reports in fused_reports.items():
         assert_equal(reports, expected[seed])
 
 
@@ -199,9 +202,9 @@ def test_patience_ends_one_run_alone(split):
         training__eval_every=1,
         training__patience=1,
     )
-    found = to_the_end(FusedRuns([idle, build(split, seed=2)]))
-    assert [r.epoch for r in found[3]] == [1, 2]
-    assert [r.epoch for r in found[2]] == [1, 2, 3]
+    reports = to_the_end(FusedRuns([idle, build(split, seed=2)]))
+    assert [r.epoch for r in reports[3]] == [1, 2]
+    assert [r.epoch for r in reports[2]] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -228,7 +231,7 @@ def test_static_weights_are_only_another_input(split):
 
 
 def test_clusters_of_other_sizes_are_not_taken(split):
-    whole = {"autoencoder__num_clusters": 2, "autoencoder__clustering": "agglomerative"}
+    settings = {"autoencoder__num_clusters": 2, "autoencoder__clustering": "agglomerative"}
     fused = FusedRuns([build(split, "L-DiffRec", seed=2)])
     assert fused.takes(build(split, "L-DiffRec", seed=3))
     other = build(split, "L-DiffRec", seed=1)  # k-means names the same clusters the other way round
@@ -236,7 +239,7 @@ def test_clusters_of_other_sizes_are_not_taken(split):
     assert sizes == fused.runs[0].model.autoencoder.cluster_sizes[::-1]
     assert fusion_key(other.config) == fusion_key(fused.runs[0].config)
     assert not fused.takes(other)
-    assert fusion_key(build(split, "L-DiffRec", **whole).config) == fusion_key(other.config)
+    assert fusion_key(build(split, "L-DiffRec", **settings).config) == fusion_key(other.config)
 
 
 def test_a_closed_form_is_never_fused():
