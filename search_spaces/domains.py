@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from diffrec.config.serialization import to_json
 from diffrec.errors import UserError
 
 Scalar = str | int | float | bool | None
@@ -76,7 +77,7 @@ class Choice:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the domain as JSON values."""
-        return {"kind": "choice", "values": [_plain(value) for value in self.values]}
+        return {"kind": "choice", "values": [to_json(value) for value in self.values]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +264,3 @@ def _plain_value(value: Any) -> Any:
     if not math.isfinite(value):
         raise UserError(f"Choice takes finite numbers, but got {value!r}; drop it.")
     return float(value)
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value

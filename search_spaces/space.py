@@ -14,6 +14,7 @@ from typing import Any
 from diffrec.config.families import AnyConfig
 from diffrec.config.preset_choice import TargetDataset, shorten_interval
 from diffrec.config.presets import FALLBACK_DATASET, preset_for
+from diffrec.config.serialization import to_json
 from diffrec.errors import UserError
 from search_spaces import validation
 from search_spaces.definition import (
@@ -224,7 +225,7 @@ class SearchSpace(SpaceDefinition):
             "variant": self.variant,
             "domains": {path: domain.to_dict() for path, domain in self.domains.items()},
             "conditions": {path: c.to_dict() for path, c in self.conditions.items()},
-            "overrides": {path: validation.plain(value) for path, value in self.overrides.items()},
+            "overrides": {path: to_json(value) for path, value in self.overrides.items()},
             "objective": {"name": self.objective.name, "direction": self.objective.direction},
             "control": None if self.control is None else dict(self.control),
         }

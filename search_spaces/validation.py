@@ -81,11 +81,6 @@ def flat_values(config: Any) -> dict[str, Any]:
     return dict(walk(config.to_dict(), ""))
 
 
-def plain(value: Any) -> Any:
-    """Return a value as JSON would give it back."""
-    return [plain(v) for v in value] if isinstance(value, tuple | list) else value
-
-
 def _dependencies(
     path: str, domains: Mapping[str, Domain], conditions: Mapping[str, Condition]
 ) -> list[str]:
@@ -164,8 +159,8 @@ def _check_fields(space: SpaceDefinition) -> None:
             )
     if space.strategy not in STRATEGIES:
         raise UserError(
-            f"A space's strategy is grid, tpe or random, but got {space.strategy!r}"
-            f"{did_you_mean(str(space.strategy), STRATEGIES)}."
+            f"A space's strategy is {', '.join(STRATEGIES[:-1])} or {STRATEGIES[-1]}, but got "
+            f"{space.strategy!r}{did_you_mean(str(space.strategy), STRATEGIES)}."
         )
     if space.pruner not in PRUNERS:
         raise UserError(

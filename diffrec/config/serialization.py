@@ -41,7 +41,7 @@ class SerializableConfig:
 
 def to_dict(config: Any) -> dict[str, Any]:
     """Return the dataclass as nested dictionaries of JSON values; tuples become lists."""
-    return {f.name: _to_json(getattr(config, f.name)) for f in dataclasses.fields(config)}
+    return {f.name: to_json(getattr(config, f.name)) for f in dataclasses.fields(config)}
 
 
 def from_dict(cls: type[ConfigT], values: Mapping[str, Any], *, path: str = "") -> ConfigT:
@@ -180,9 +180,10 @@ def _join(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
-def _to_json(value: Any) -> Any:
+def to_json(value: Any) -> Any:
+    """Return a value as JSON reads it back: dataclasses as dictionaries, tuples as lists."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return to_dict(value)
     if isinstance(value, tuple | list):
-        return [_to_json(v) for v in value]
+        return [to_json(v) for v in value]
     return value

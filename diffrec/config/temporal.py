@@ -12,6 +12,8 @@ from diffrec.config.rules import at_least, positive, require
 Weighting = Literal[
     "none", "linear", "exponential", "learned_steps", "linear_learned_steps", "learned_recency"
 ]
+STATIC_WEIGHTINGS: tuple[Weighting, ...] = ("none", "linear", "exponential")
+"""Weightings whose weights are known before training."""
 
 _NEEDS: dict[str, tuple[str, ...]] = {
     "none": (),
@@ -153,7 +155,7 @@ class TemporalConfig:
     @property
     def is_static(self) -> bool:
         """Return whether the weights are known before training."""
-        return self.weighting in ("none", "linear", "exponential")
+        return self.weighting in STATIC_WEIGHTINGS
 
     @property
     def learns_steps(self) -> bool:

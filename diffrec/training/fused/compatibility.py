@@ -5,6 +5,7 @@ from typing import Any
 
 from diffrec.config import RecommenderConfig
 from diffrec.config.families import AnyConfig
+from diffrec.config.temporal import STATIC_WEIGHTINGS
 
 _FREE = (
     "seed",
@@ -45,8 +46,6 @@ _FREE = (
 )
 """Hyperparameters that may differ within a batch; all others shape the computation."""
 
-_STATIC = ("none", "linear", "exponential")
-
 
 def fusion_key(config: AnyConfig) -> str | None:
     """Return a key that is equal for trials that can be trained together; None: trains alone.
@@ -58,7 +57,8 @@ def fusion_key(config: AnyConfig) -> str | None:
         return None
     values = config.to_dict()
     temporal = values["temporal"]
-    if temporal["weighting"] in _STATIC:  # weights known before training are just another input
+    # weights known before training are just another input
+    if temporal["weighting"] in STATIC_WEIGHTINGS:
         temporal["weighting"] = "static"
     inputs = temporal.pop("weigh_training_input")
     temporal["separate_target"] = inputs != temporal.pop("weigh_training_target")

@@ -50,7 +50,7 @@ def test_patience_and_epochs_mean_the_same_number_of_steps(variant, shape):
     config = preset(variant, "mine", shape=shape)
     base = variant.partition("+")[0]
     chosen = next(
-        (n for n in PUBLISHED_SHAPES if f"values of {n} " in own.source), FALLBACK_DATASET
+        (n for n in PUBLISHED_SHAPES if f"values of {n} " in config.source), FALLBACK_DATASET
     )
     published = preset(base, chosen).config.training
     users, batch = PUBLISHED_SHAPES[chosen].users, published.batch_size
