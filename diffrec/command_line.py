@@ -1,4 +1,4 @@
-"""Command line of the three programs: parser, types of numbers, faults as one sentence each."""
+"""Command line of the three programs: parser, number types, errors as one sentence."""
 
 import argparse
 import io
@@ -13,7 +13,7 @@ from diffrec.errors import UserError
 from diffrec.files import full_disk, is_full_disk
 
 FAULT, INTERRUPTED = 2, 130
-"""Exit codes: of a fault of the user's or the surroundings', and of Ctrl-C."""
+"""Exit codes: of an error of the user or the environment, and of Ctrl-C."""
 
 COUNT_LIMIT, SEED_LIMIT = 10**9, 2**31 - 1
 """Largest count and seed that a flag takes."""
@@ -26,17 +26,17 @@ _SERVICE_ERRORS = (
     ("optuna.exceptions", "StorageInternalError"),
     ("mlflow.exceptions", "MlflowException"),
 )
-"""Exceptions for a database or server that does not do what it should, by module: looked up among
+"""Exceptions of a database or server that fails, by module: looked up among
 the loaded modules, since this package imports none of them."""
 
 Number = TypeVar("Number", int, float)
 
 
 class CliParser(argparse.ArgumentParser):
-    """Argument parser that says what is wrong in one sentence, without the usage."""
+    """Argument parser whose errors are one sentence, without the usage."""
 
     def error(self, message: str) -> NoReturn:
-        """Raise the fault as a UserError.
+        """Raise the error as a UserError.
 
         Raises:
             UserError: always.
@@ -50,14 +50,14 @@ def run_command(
     *,
     interrupted: str = "Interrupted.",
 ) -> int:
-    """Return the exit code of `work(arguments)`; whatever the user can mend is one sentence.
+    """Return the exit code of `work(arguments)`; an error of the user is one sentence.
 
-    A fault of our own keeps its traceback.
+    A bug keeps its traceback.
 
     Args:
-        work: parses the arguments and does what they say.
+        work: parses the arguments and runs the command.
         arguments: of the command line; None for those of this process.
-        interrupted: what Ctrl-C is answered with.
+        interrupted: message after Ctrl-C.
     """
     _escape_unencodable()
     try:
@@ -80,7 +80,7 @@ def run_command(
 
 
 def _escape_unencodable() -> None:
-    """Print what a terminal or log that is not UTF-8 lacks as an escape, instead of failing."""
+    """Print characters that the terminal's encoding lacks as escapes, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -89,7 +89,7 @@ def _escape_unencodable() -> None:
 def outside_fault(error: Exception) -> str | None:
     """Return the sentence for an error of the disk, the network, a database or a server.
 
-    None for any other error: it is a fault of ours, and its traceback is needed.
+    None for any other error: it is a bug, and its traceback is needed.
     """
     if isinstance(error, MemoryError):
         return "This needs more memory than there is; make it smaller, or use a larger machine."
@@ -98,15 +98,15 @@ def outside_fault(error: Exception) -> str | None:
     if isinstance(error, OSError):
         reason = error.strerror or first_line(error)
         if error.filename is None:
-            return f"The system refused an operation ({reason}); mend that and try again."
-        return f"{os.fsdecode(error.filename)} cannot be used ({reason}); mend that and try again."
+            return f"The system refused an operation ({reason}); correct that and try again."
+        return (
+            f"{os.fsdecode(error.filename)} cannot be used ({reason}); correct that and try again."
+        )
     for module, name in _SERVICE_ERRORS:
         kind = getattr(sys.modules.get(module), name, None)
         if kind is not None and isinstance(error, kind):
             service = "MLflow" if module.startswith("mlflow") else "The study's database"
-            return (
-                f"{service} does not do what it should ({first_line(error)}); mend it, try again."
-            )
+            return f"{service} does not work ({first_line(error)}); correct that and try again."
     return None
 
 
@@ -170,9 +170,9 @@ def _print_error(message: str) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, or its type if it says nothing.
+    """Return the first line of an error's message, or its type if it has none.
 
-    Of a database error it is what the database said: SQLAlchemy and MLflow put hints before it.
+    For a database error it is the database's own message, without SQLAlchemy's or MLflow's hints.
     """
     cause: BaseException | None = error
     while cause is not None:

@@ -1,7 +1,7 @@
-"""Passwords in URLs: found in every place that clients read them from, refused or removed.
+"""Passwords in URLs: found wherever clients read them from, refused or removed.
 
 A URL is written down (study.json, MLflow's tags, messages, the list of processes), so a password in
-one is read by others. What cannot be parsed for sure counts as a password.
+one is read by others. Text that cannot be parsed unambiguously counts as a password.
 """
 
 import re
@@ -59,10 +59,10 @@ def refuse_password(url: str, option: str, remedy: str) -> None:
     Args:
         url: as the user gave it.
         option: how the user named it, for the message: `--storage`.
-        remedy: where the password belongs instead.
+        remedy: the right place for the password, for the message.
 
     Raises:
-        UserError: it does.
+        UserError: it holds one, or blanks.
     """
     redacted = without_password(url)
     if any(character.isspace() or not character.isprintable() for character in url):
@@ -70,8 +70,8 @@ def refuse_password(url: str, option: str, remedy: str) -> None:
     if redacted != url:
         raise UserError(
             f"{option} must hold no password, since others can read it in study.json and in the "
-            f"list of processes, but {redacted!r} was given with one; {remedy}. A sign such as @ "
-            "or : that belongs to a name is written in percent code (%40, %3A)."
+            f"list of processes, but {redacted!r} was given with one; {remedy}. A character such "
+            "as @ or : that belongs to a name is written in percent code (%40, %3A)."
         )
 
 

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable
 
 _CLOSE, _TIE, _LISTED = 0.5, 0.01, 5
-"""Least likeness of a suggestion, what counts as equal, and suggestions at most."""
+"""Least likeness of a suggestion, largest difference of a tie, most suggestions."""
 
 
 class UserError(ValueError):

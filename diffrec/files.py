@@ -16,7 +16,7 @@ NAME_BYTES = 255
 """Longest name of a file or folder that common file systems take."""
 
 _PROBE_BYTES = 4096
-"""Written to see whether a disk takes anything; a full one still makes empty files."""
+"""Bytes of the write test; a full disk still creates empty files."""
 
 Writer = Callable[[IO[bytes]], None]
 
@@ -29,7 +29,7 @@ def check_output_folder(path: Path, option: str) -> None:
         option: how the user named it, for the message: `--out`.
 
     Raises:
-        UserError: a part of it is a file, a loop or too long, or its disk takes nothing.
+        UserError: a part of it is a file, a loop or too long, or its disk is full or read-only.
     """
     if _status(path, option) is not None and not path.is_dir():
         raise UserError(
@@ -59,17 +59,17 @@ def check_output_file(path: Path, option: str) -> None:
 
 
 def read_regular(path: Path, description: str) -> bytes:
-    """Return what a file holds.
+    """Return a file's bytes.
 
     Args:
         path: the file.
-        description: it should be, for the message: `a configuration in JSON`.
+        description: expected content, for the message: `a configuration in JSON`.
 
     Raises:
         UserError: there is none, it is a folder, a pipe or a device, or it cannot be read.
     """
     if not path.is_file():  # a pipe would be waited for
-        problem = "it is no regular file" if path.exists() else "there is none"
+        problem = "it is not a regular file" if path.exists() else "there is none"
         raise UserError(f"{path} must be {description}, but {problem}; check the path.")
     try:
         return path.read_bytes()
@@ -85,10 +85,10 @@ def read_json(path: Path, description: str) -> dict[str, Any]:
 
     Args:
         path: the file.
-        description: it should be, for the message: `a configuration in JSON`.
+        description: expected content, for the message: `a configuration in JSON`.
 
     Raises:
-        UserError: it cannot be read, is no JSON, or holds something else than an object.
+        UserError: it cannot be read, is not JSON, or is not a JSON object.
     """
     try:
         values = json.loads(read_regular(path, description).decode("utf-8-sig"))
@@ -113,7 +113,7 @@ def atomic_write(path: Path, content: bytes | str | Writer, *, durable: bool = F
     Args:
         path: the file; its folder must exist.
         content: bytes, text (UTF-8), or a function that writes to an open binary file.
-        durable: wait until the disk has it, so that a power cut loses nothing either.
+        durable: flush to disk, so that a power cut loses nothing either.
 
     Raises:
         OSError: it cannot be written; the file is as it was.
@@ -196,7 +196,7 @@ def filled_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def existing(folder: Path) -> Iterator[None]:
-    """Make a folder; one that was made and stays empty is removed again."""
+    """Create a folder for the context; if it is still empty afterwards, it is removed."""
     created = _create(folder)
     try:
         yield
@@ -218,7 +218,7 @@ def _create(folder: Path) -> list[Path]:
 
 
 def _status(path: Path, option: str) -> os.stat_result | None:
-    """Return what is at `path`, or None; refuse what no file system could hold there."""
+    """Return the status of `path`, or None if nothing is there; refuse impossible paths."""
     long = next((part for part in path.parts if len(os.fsencode(part)) > NAME_BYTES), None)
     if long is not None:
         raise UserError(

@@ -99,7 +99,7 @@ class SpaceDefinition:
     """Published configuration to start from; None exactly when "variant" is searched."""
 
     conditions: Mapping[str, Condition] = field(default_factory=dict)
-    """Path to the condition under which it is searched at all; otherwise it is None."""
+    """Condition under which each path is active; an inactive one is None."""
 
     overrides: Mapping[str, Any] = field(default_factory=dict)
     """Fixed changes to the published configuration, of every variant that has such a field."""
@@ -118,12 +118,12 @@ class SpaceDefinition:
     """Default pruner; a comparison must not prune (see clustering_ablation)."""
 
     start_published: bool = False
-    """Try the published configuration first: whatever is found is compared with what was known."""
+    """Try the published configuration first, so that results are compared with it."""
 
     equal_share: bool = False
     """Sample as many points of every variant, one of those with nothing to search.
 
-    Left alone, a sampler gives up the weaker variants early and leaves them badly tuned.
+    Otherwise a sampler soon neglects the weaker variants and leaves them badly tuned.
     """
 
     control: Mapping[str, Any] | None = None

@@ -21,7 +21,7 @@ VALUE_LIMIT = 10_000
 
 
 def is_number(value: object) -> bool:
-    """Say whether a value is a number; True and False are none."""
+    """Return True if a value is a number; True and False are not."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -49,7 +49,7 @@ class Choice:
         if len(values) > VALUE_LIMIT:
             raise UserError(
                 f"Choice takes at most {VALUE_LIMIT:,} values, but got {len(values):,}; use an "
-                "interval, IntUniform say."
+                "interval, for example IntUniform."
             )
         values = tuple(_plain_value(value) for value in values)
         if any(value in values[:i] for i, value in enumerate(values)):
@@ -61,7 +61,7 @@ class Choice:
 
     @property
     def labels(self) -> tuple[Scalar, ...]:
-        """The values as scalars, for engines that know no lists: a list becomes its JSON text."""
+        """The values as scalars, for samplers without lists: a list becomes its JSON text."""
         return tuple(
             v if v is None or isinstance(v, str | int | float) else json.dumps(v)
             for v in self.values
@@ -223,12 +223,12 @@ Domain = PlainDomain | RelativeDomain
 
 
 def sampled_domain(domain: Domain) -> PlainDomain:
-    """Return what is drawn: the domain itself, or the factor of a relative one."""
+    """Return the domain that is sampled: the domain itself, or the factor of a relative one."""
     return domain.factor if isinstance(domain, RelativeDomain) else domain
 
 
 def coordinate_name(path: str, domain: Domain) -> str:
-    """Return the name under which a draw is kept: a ratio is not called by its parameter's name."""
+    """Return the name of a sample in the record: a ratio does not have its parameter's name."""
     return f"{path} / {domain.path}" if isinstance(domain, RelativeDomain) else path
 
 
@@ -240,12 +240,12 @@ def _check_relative(kind: str, path: object, factor: object) -> None:
 
 
 def _plain_value(value: Any) -> Any:
-    """Return a value of a Choice as Python's own type: of an Enum's member or NumPy's float, too.
+    """Return a value of a Choice as a plain Python value, also for an Enum's member or NumPy's float.
 
-    Records and workers do not know the classes of a user's module.
+    Records and workers do not have the classes of a user's module.
 
     Raises:
-        UserError: no configuration can hold it, or no record keep it.
+        UserError: it cannot be part of a configuration or of JSON.
     """
     if isinstance(value, list | tuple):
         parts = [_plain_value(part) for part in value]

@@ -1,4 +1,4 @@
-"""Search spaces by name, and spaces of the user's own from a Python file."""
+"""Search spaces by name, or from a user's Python file."""
 
 import importlib.util
 import sys
@@ -48,10 +48,10 @@ SPACES: dict[str, SearchSpace] = {module.SPACE.name: module.SPACE for module in 
 def get_space(name_or_path: str) -> SearchSpace:
     """Return the shipped space of this name, or the `SPACE` of a Python file.
 
-    With `+baselines` behind either, every baseline stands beside its cells.
+    With `+baselines` appended to either, every baseline is added as a cell.
 
     Raises:
-        UserError: there is no such space or file, or the file is at fault.
+        UserError: there is no such space or file, or the file cannot be used.
     """
     if name_or_path.endswith(SUFFIX):
         return beside_baselines(get_space(name_or_path.removesuffix(SUFFIX)))
@@ -70,7 +70,7 @@ def _read_file(path: Path) -> SearchSpace:
         raise UserError(f"No space file at {str(path)!r}; give the path of a .py file.")
     spec = importlib.util.spec_from_file_location(f"user_space_{path.stem}", path)
     if spec is None or spec.loader is None:
-        raise UserError(f"{str(path)!r} is no Python file; give the path of a .py file.")
+        raise UserError(f"{str(path)!r} is not a Python file; give the path of a .py file.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses and pickle look their module up there
     try:
@@ -80,7 +80,7 @@ def _read_file(path: Path) -> SearchSpace:
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's own code may raise anything
         reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        raise UserError(f"Space file {str(path)!r} cannot be run ({reason}); mend it.") from None
+        raise UserError(f"Space file {str(path)!r} cannot be run ({reason}); correct it.") from None
     space = getattr(module, "SPACE", None)
     if not isinstance(space, SearchSpace):
         raise UserError(

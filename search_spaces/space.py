@@ -1,7 +1,7 @@
-"""A search space: a question, and the values that may answer it. Data, checked when it is made.
+"""Search spaces: a question and the domains of its parameters, checked when constructed.
 
 A typo in a path, a value of the wrong type or a corner that builds no valid configuration is
-refused in milliseconds, not in hour three of a study. Engines live in `tune_runner`.
+refused in milliseconds, not after hours of a study. Samplers are in `tune_runner.search`.
 """
 
 import re
@@ -30,12 +30,12 @@ from search_spaces.variants import VARIANT, fields_of, variants_of
 __all__ = ["Condition", "Objective", "SearchSpace"]
 
 _CORNERS = 256
-"""Corners built of a large space, and as many drawn at random; a smaller one is built whole."""
+"""Corners checked of a large space, and as many drawn at random; a smaller one is checked whole."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchSpace(SpaceDefinition):
-    """A checked search space, and the points, cells and configurations that it stands for."""
+    """A checked search space, with its points, cells and configurations."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not re.fullmatch(r"[a-z0-9_]{1,100}", self.name):
@@ -68,14 +68,14 @@ class SearchSpace(SpaceDefinition):
         return validation.order_paths(self.domains, self.conditions)
 
     def is_active(self, path: str, params: Mapping[str, Any]) -> bool:
-        """Say whether `path` has a meaning beside the values chosen so far."""
+        """Return True if `path` is active given the values chosen so far."""
         condition = self.conditions.get(path)
         if condition is None:
             return True
         return condition.parent in params and params[condition.parent] in condition.allowed
 
     def build_point(self, draw: Callable[[str, PlainDomain], Any]) -> Params:
-        """Choose a point: `draw(path, domain)` is asked for every active parameter, in order."""
+        """Build a point: `draw(path, domain)` is called for every active parameter, in order."""
         params: Params = {}
         for path in self.ordered_paths():
             if self._can_draw(path, params):
@@ -83,7 +83,7 @@ class SearchSpace(SpaceDefinition):
         return params
 
     def values_of(self, samples: Mapping[str, Any]) -> Params:
-        """Return the parameters that a set of draws stands for."""
+        """Return the parameters of a set of samples."""
         return self.build_point(lambda path, _: samples[path])
 
     def sampled_domain(self, path: str) -> PlainDomain:
@@ -91,7 +91,7 @@ class SearchSpace(SpaceDefinition):
         return sampled_domain(self.domains[path])
 
     def grid_samples(self) -> list[Params]:
-        """Return the draws of every point of the grid; what has no meaning is left out.
+        """Return the samples of every point of the grid; inactive parameters are left out.
 
         Raises:
             UserError: a domain is an interval, which no grid can exhaust, or there are too many.
@@ -112,7 +112,7 @@ class SearchSpace(SpaceDefinition):
         return points
 
     def published_samples(self, dataset: TargetDataset | str, variant: str | None = None) -> Params:
-        """Return the draws that give the preset of `variant` (or of the first) on a dataset.
+        """Return the samples that give the preset of `variant` (or of the first) on a dataset.
 
         Raises:
             UserError: a published value lies outside its domain.
@@ -148,9 +148,9 @@ class SearchSpace(SpaceDefinition):
         return [(dict(cell), seed) for seed in seeds for cell in cells]
 
     def tree(self, options: Callable[[PlainDomain], Sequence[Any]]) -> Iterator[Params]:
-        """Yield what may be drawn from `options(domain)`, branching only where a path is active.
+        """Yield all combinations of `options(domain)`, branching only where a path is active.
 
-        A draw is the value itself or, of a relative domain, its factor: see `values_of`.
+        A sample is the value itself or, for a relative domain, its factor: see `values_of`.
         """
         paths = self.ordered_paths()
 
@@ -236,7 +236,7 @@ class SearchSpace(SpaceDefinition):
         return [self.values_of(sample) for sample in samples]
 
     def check_corners(self, points: Sequence[Params], dataset: str = FALLBACK_DATASET) -> None:
-        """Build the configuration of each point; raise the first fault with its point."""
+        """Build the configuration of each point; raise the first error with its point."""
         for params in points:
             try:
                 self.resolve(params, dataset)

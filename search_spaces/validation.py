@@ -1,4 +1,4 @@
-"""Validates a search space before anything runs; each fault is one sentence."""
+"""Validates a search space before anything runs; each error is one sentence."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import NoneType
@@ -58,7 +58,7 @@ def order_paths(domains: Mapping[str, Domain], conditions: Mapping[str, Conditio
 
 
 def unset_paths(paths: Iterable[str], base: AnyConfig) -> list[str]:
-    """Return those of `paths` that `base` has and that may be None: they lost their meaning."""
+    """Return those of `paths` that `base` has and that may be None: they are inactive."""
     types = serialization.field_types(type(base))
     tree = base.to_dict()
     return [
@@ -90,7 +90,7 @@ def _dependencies(
 
 
 def check_override(space: SpaceDefinition, path: str) -> None:
-    """Raise UserError where fixing `path` would change no trial of `space`."""
+    """Raise UserError if fixing `path` would change no trial of `space`."""
     if path in space.domains:
         raise UserError(
             f"Space {space.name!r} searches `{path}`, so it cannot be fixed for a study; leave it "
@@ -99,7 +99,7 @@ def check_override(space: SpaceDefinition, path: str) -> None:
     fields = fields_of_any(variants_of(space))
     if path not in fields:
         raise UserError(
-            f"`{path}` has no meaning in space {space.name!r}: none of its variants "
+            f"`{path}` has no effect in space {space.name!r}: none of its variants "
             f"({', '.join(variants_of(space))}) has such a field{did_you_mean(path, fields)}."
         )
 
@@ -165,7 +165,7 @@ def _check_fields(space: SpaceDefinition) -> None:
     if space.pruner not in PRUNERS:
         raise UserError(
             f"No pruner named {space.pruner!r}{did_you_mean(str(space.pruner), PRUNERS)}, as space "
-            f"{space.name!r} asks for; known: {', '.join(PRUNERS)}."
+            f"{space.name!r} requires; known: {', '.join(PRUNERS)}."
         )
     for name in ("replicates", "trials"):
         value = getattr(space, name)
@@ -187,7 +187,7 @@ def _check_variants(space: SpaceDefinition) -> None:
     ):
         raise UserError(
             f"Space {space.name!r} must search 'variant' by a Choice of names and without a "
-            "condition: it is what the other parameters hang on."
+            "condition: the other parameters depend on it."
         )
     for variant in variants_of(space):
         if variant not in ALL_VARIANTS:
@@ -218,13 +218,13 @@ def _check_names(space: SpaceDefinition) -> None:
 
 
 def _check_activity(space: SpaceDefinition) -> None:
-    """Every parameter must have a meaning for every variant that its conditions allow."""
+    """Raise UserError unless every variant that a parameter's conditions allow has that field."""
     for path in space.domains:
         active_variants = variants_with(space, path)
         if not active_variants:
             raise UserError(
                 f"Space {space.name!r} never searches `{path}`: its conditions allow none of the "
-                f"variants {', '.join(variants_of(space))}; mend them or drop it."
+                f"variants {', '.join(variants_of(space))}; correct them or drop it."
             )
         for variant in active_variants if path != VARIANT else ():
             if path not in fields_of(variant):
@@ -284,7 +284,7 @@ def _check_conditions(space: SpaceDefinition) -> None:
             )
         if condition.parent not in space.domains:
             raise UserError(
-                f"The condition on {path!r} hangs on {condition.parent!r}, which space "
+                f"The condition on {path!r} depends on {condition.parent!r}, which space "
                 f"{space.name!r} does not search{did_you_mean(condition.parent, space.domains)}."
             )
     for path, domain in space.domains.items():

@@ -11,7 +11,7 @@ from search_spaces.definition import SpaceDefinition
 from search_spaces.domains import Choice, RelativeDomain
 
 VARIANT = "variant"
-"""The one searchable name that is no field: which published configuration is the base."""
+"""The only searchable name that is not a field: the published configuration to start from."""
 
 
 @cache
@@ -39,7 +39,7 @@ def variants_of(space: SpaceDefinition) -> tuple[str, ...]:
 
 
 def variants_with(space: SpaceDefinition, path: str) -> tuple[str, ...]:
-    """Return the variants under which `path` may be searched, by all the conditions it hangs on."""
+    """Return the variants under which `path` is active, by all the conditions it depends on."""
     variants = variants_of(space)
     if path == VARIANT:
         return variants
@@ -54,7 +54,7 @@ def variants_with(space: SpaceDefinition, path: str) -> tuple[str, ...]:
 
 
 def is_searched(space: SpaceDefinition, variant: str) -> bool:
-    """Say whether anything is searched under `variant`, apart from the variant itself."""
+    """Return True if anything is searched under `variant`, apart from the variant itself."""
     return any(variant in variants_with(space, path) for path in space.domains if path != VARIANT)
 
 

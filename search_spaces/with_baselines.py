@@ -1,4 +1,4 @@
-"""A grid with the baselines beside it: the same cells, and a row for each simple recommender."""
+"""Adds a cell for each baseline to a grid."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ SUFFIX = "+baselines"
 
 
 def beside_baselines(space: SearchSpace) -> SearchSpace:
-    """Return the grid `space` with a cell more for every baseline that it lacks.
+    """Return the grid `space` with one more cell for every baseline that it lacks.
 
     The baselines have their usual values; what `space` searches or compares stays as it is.
 
@@ -22,7 +22,7 @@ def beside_baselines(space: SearchSpace) -> SearchSpace:
     """
     if space.strategy != "grid":
         raise UserError(
-            f"Space {space.name!r} samples its points, so no baseline can stand beside its cells; "
+            f"Space {space.name!r} samples its points, so baselines cannot be added as cells; "
             "run --space baselines on the same dataset and compare the two studies."
         )
     searched = variants_of(space)

@@ -15,7 +15,9 @@ def add_dataset(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument(
         "--dataset", required=required, help="name of a dataset, or the path of its folder"
     )
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where dataset folders lie")
+    parser.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="parent of the dataset folders"
+    )
     parser.add_argument("--protocol", choices=PROTOCOLS, help="which list is valid, which is test")
 
 
@@ -38,7 +40,7 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
         path, equals, value = setting.partition("=")
         if not equals or not path.strip():
             raise UserError(
-                f"A setting is written path=value, but got {setting!r}; write seed=3, say."
+                f"A setting is written path=value, but got {setting!r}; write seed=3, for example."
             )
         try:
             values[path.strip()] = json.loads(value)

@@ -1,4 +1,4 @@
-"""`python -m diffrec check`: what is in a dataset, and whether its lists lie in order of time."""
+"""`python -m diffrec check`: contents of a dataset, and whether its lists are in order of time."""
 
 import argparse
 import json
@@ -13,17 +13,19 @@ HELP = "report on a dataset: counts, faults, skew, noise, time order of valid an
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("dataset", help="name of a dataset, or the path of its folder")
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where dataset folders lie")
+    parser.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="parent of the dataset folders"
+    )
     parser.add_argument("--json", action="store_true", help="write the report as JSON")
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="exit with 1 where valid and test are exchanged or a file is not as its manifest says",
+        help="exit with 1 if valid and test are exchanged or a file differs from its manifest",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the report; a dataset that cannot be loaded is an error after it."""
+    """Write the report; then raise the error of a dataset that cannot be loaded."""
     from diffrec.commands.datasets import locate
     from diffrec.preparation.report import check_dataset, render
 

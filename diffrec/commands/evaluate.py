@@ -30,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="CSV, TSV or Parquet with columns user, item and rank (or score)",
     )
     add_dataset(parser, required=False)
-    parser.add_argument("--on", choices=("test", "valid"), default="test", help="what to hit")
+    parser.add_argument(
+        "--on", choices=("test", "valid"), default="test", help="list of target items"
+    )
     parser.add_argument(
         "--history",
         choices=("train", "train+valid"),
@@ -78,7 +80,7 @@ def _score_lists(args: argparse.Namespace) -> dict[str, float]:
     from diffrec.evaluation.metrics import KS, ranking_metrics
 
     if args.dataset is None:
-        raise UserError("A list of recommendations needs --dataset, to be compared with.")
+        raise UserError("A list of recommendations needs --dataset for its targets.")
     loaded = load_query_dataset(args)
     target = loaded.dataset.test if args.on == "test" else loaded.dataset.valid
     ranking = _read_ranking(args.recommendations, loaded)

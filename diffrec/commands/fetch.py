@@ -13,16 +13,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data-dir", type=Path, default=Path("data"), metavar="DIR", help="default ./data"
     )
-    parser.add_argument("--url", help="another address of the same file, a mirror's say")
+    parser.add_argument("--url", help="another address of the same file, for example a mirror")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Fetch, unpack, say what comes next."""
+    """Download, unpack and print the next command."""
     from diffrec.preparation.fetching import fetch
 
     progress = _show_progress if sys.stderr.isatty() else None
     folder, next_step = fetch(args.name, args.data_dir, url=args.url, progress=progress)
-    sys.stdout.write(f"{args.name} lies in {folder}; next: {next_step}\n")
+    sys.stdout.write(f"{args.name} is in {folder}; next: {next_step}\n")
     return 0
 
 

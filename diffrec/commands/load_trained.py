@@ -17,7 +17,7 @@ from diffrec.training.checkpoint import Checkpoint, load_checkpoint
 
 @dataclass(frozen=True, slots=True)
 class LoadedDataset:
-    """A dataset and what its numbers were called before."""
+    """A dataset with the original ids of its users and items."""
 
     dataset: Dataset
     users: IdMap
@@ -28,7 +28,7 @@ def load_model(args: argparse.Namespace) -> tuple[Checkpoint, LoadedDataset]:
     """Read the model that --checkpoint or --run names, and its dataset.
 
     Raises:
-        UserError: one of them is not there, or they do not belong together.
+        UserError: one of them is missing, or they do not match.
     """
     if args.run is None:
         path: Path = args.checkpoint

@@ -2,7 +2,7 @@
 
 Reads CSV, TSV, `::`, JSON lines, Parquet, LightGCN and S3Rec files, plain or compressed, and
 folders of parts or of train, valid and test files. Columns are recognised by their names, or by
-place and values where there is no header.
+position and values if there is no header.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("source", type=Path, help="file or folder of ratings or events")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write")
-    _add_reading(parser.add_argument_group("reading, where the content does not tell"))
+    _add_reading(parser.add_argument_group("reading, if the content is ambiguous"))
     parser.add_argument(
         "--threshold",
         type=_parse_threshold,
@@ -79,8 +79,8 @@ def _add_reading(group: argparse._ArgumentGroup) -> None:
         absent = "" if kind in ("user", "item") else "; none: without"
         group.add_argument(
             f"--{kind}-column",
-            metavar="NAME|PLACE",
-            help=f"the {kind}'s column, by name or by place from 1{absent}",
+            metavar="NAME|POSITION",
+            help=f"the {kind}'s column, by name or by position from 1{absent}",
         )
     group.add_argument(
         "--format",
@@ -92,7 +92,7 @@ def _add_reading(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--quotes",
         action=argparse.BooleanOptionalAction,
-        help='whether " encloses cells; --no-quotes reads it as a character like others',
+        help='whether " encloses cells; --no-quotes reads it as an ordinary character',
     )
     group.add_argument("--encoding", help="of text that is not UTF-8, like latin-1 or cp1252")
     group.add_argument(
@@ -109,11 +109,11 @@ def _add_reading(group: argparse._ArgumentGroup) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the folder and say what is in it."""
+    """Write the folder and print a summary."""
     check_output_folder(args.out, "--out")
     if args.keep_repeats:
         raise UserError(
-            "`--keep-repeats` cannot be had: every model here takes each item of a user once; "
+            "`--keep-repeats` is not supported: every model here takes each item of a user once; "
             "leave it out, and the latest row of a repeated pair counts."
         )
     settings, options = _prepare_settings(args), _read_options(args)
@@ -133,7 +133,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def describe(manifest: dict[str, Any]) -> str:
-    """Return what was read and kept, for the terminal."""
+    """Return a summary of what was read and kept, for the terminal."""
     reading = manifest["reading"]
     lines = [f"{manifest['source']['name']}: {reading['format']}"]
     lines += [f"  {role:<8}{name}" for role, name in reading["columns"].items()]

@@ -1,8 +1,8 @@
 """`python -m diffrec recommend`: the best items of a trained recommender, for users or histories.
 
-For users of the dataset the query is their train list (all lists with --ask-with all); a history
-of your own comes on the command line or as JSON lines, oldest item first. Where the dataset has
-original ids, all ids given and written are those.
+For users of the dataset the query is their train list (all lists with --history-from all); a
+history of your own is given on the command line or as JSON lines, oldest item first. If the dataset
+has original ids, input and output use them.
 """
 
 import argparse
@@ -33,13 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-k", type=whole_number(1, COUNT_LIMIT), default=20, help="items per user (default 20)"
     )
     parser.add_argument(
-        "--ask-with",
         "--history-from",
+        "--ask-with",
         choices=("train", "all"),
         default="train",
         help="a user's history: the train list (default), or all lists",
     )
-    parser.add_argument("--include-seen", action="store_true", help="seen items may come again")
+    parser.add_argument("--include-seen", action="store_true", help="also recommend seen items")
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help=".csv, .tsv or .parquet; standard output if not"
     )

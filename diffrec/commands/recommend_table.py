@@ -1,4 +1,4 @@
-"""The work of `recommend`: who asks, with what, and the table of answers."""
+"""Queries of `recommend`, and the table of recommendations."""
 
 import argparse
 import json
@@ -26,11 +26,11 @@ class _Request:
     seen: list[Interactions]
     rows: np.ndarray
     names: np.ndarray
-    """(history.num_users,): what the rows are called in the answer."""
+    """(history.num_users,): users' names in the output."""
 
 
 def recommend(args: argparse.Namespace) -> None:
-    """Answer the request of the command line."""
+    """Write the recommendations that the command line requests."""
     if args.out is not None:
         check_ending(args.out)
         check_output_file(args.out, "--out")
@@ -68,7 +68,7 @@ def _parse_request(args: argparse.Namespace, loaded: LoadedDataset) -> _Request:
             raise UserError("--users must name a user, but got none; leave it out for all users.")
         rows = loaded.users.numbers(user_ids, " of --users")
     names = loaded.users.originals(np.arange(dataset.num_users))
-    if args.ask_with == "train":
+    if args.history_from == "train":
         return _Request(dataset.train, [dataset.train, dataset.valid], rows, names)
     parts = (dataset.train, dataset.valid, dataset.test)  # in order of time: rows stay stable
     pairs = np.concatenate([part.to_pairs() for part in parts])

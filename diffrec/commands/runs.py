@@ -1,7 +1,7 @@
-"""A trained model by the id of its tracking run: whoever tracks runs says where its files lie.
+"""Finds a trained model by the id of its tracking run, through the installed tracker.
 
-This package knows no tracker. `tune_runner` offers one as an entry point of the group below, so the
-knowledge stays where it is and `--run` works wherever the two are installed.
+This package imports no tracker. `tune_runner` registers one as an entry point of the group below,
+so `--run` works wherever both are installed.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ class TrackedRun:
     """name, sha256, protocol."""
 
     data_dir: Path | None
-    """Folder that the dataset lay in; None for the default places."""
+    """Parent of the dataset's folder; None: the default search path."""
 
 
 FindRun = Callable[[str], TrackedRun]

@@ -1,4 +1,4 @@
-"""`python -m diffrec train`: one configuration, from its preset to a checkpoint with metrics."""
+"""`python -m diffrec train`: trains one configuration and writes a checkpoint with metrics."""
 
 import argparse
 import json
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(
             f"{args.out / CHECKPOINT_FILE} exists; choose another --out, or --force to replace it."
         )
-    _configuration(args)  # faults of the command line are said before the data is read
+    _configuration(args)  # command-line errors are reported before the data is read
     from diffrec.commands.datasets import locate
     from diffrec.config.preset_choice import DatasetShape
     from diffrec.data import load_dataset
@@ -132,7 +132,7 @@ def _configuration(
 
 
 def check_device(name: str) -> str:
-    """Return the device, refusing one that is not there."""
+    """Return the device; refuse one that does not exist."""
     import torch
 
     if name not in ("cpu", "cuda") or (name == "cuda" and not torch.cuda.is_available()):

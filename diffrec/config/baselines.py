@@ -86,7 +86,7 @@ class EASEConfig(SerializableConfig):
     """Lambda: added to the diagonal of the Gram matrix."""
 
     half_life: float | None = None
-    """Age in items at which a history item counts half when asked; None: all count one.
+    """Age in items at which a history item counts half in a query; None: all count one.
 
     The weights are learned from the whole binary history either way.
     """

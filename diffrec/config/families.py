@@ -35,8 +35,8 @@ _FAMILIES: dict[str, type[AnyConfig]] = {
 def parse_config(values: Mapping[str, Any]) -> AnyConfig:
     """Build the configuration that `to_dict` of any family wrote.
 
-    A dictionary without the key `family` is a diffusion recommender's: those were the first, and
-    their records bear none.
+    A dictionary without the key `family` is a diffusion recommender's, whose configuration has no
+    such field.
 
     Raises:
         UserError: the family, a key or a value is unknown or refused.
@@ -54,5 +54,5 @@ def parse_config(values: Mapping[str, Any]) -> AnyConfig:
 
 
 def training_of(config: AnyConfig) -> TrainingConfig | None:
-    """Return how the recommender is trained; None where it is solved in one step."""
+    """Return the training settings; None if the recommender is solved in one step."""
     return config.training if isinstance(config, TrainedConfig) else None

@@ -1,6 +1,6 @@
-"""Every hyperparameter of the diffusion recommenders, once: type, default, unit, meaning, check.
+"""Hyperparameters of the diffusion recommenders: type, default, unit, description, check.
 
-No torch here: search spaces and `--dry-run` read these classes. A setting that has no meaning in a
+No torch here: search spaces and `--dry-run` read these classes. A setting without effect in a
 combination is refused, never ignored.
 """
 
@@ -92,7 +92,7 @@ class DiffusionConfig:
             for name in names:
                 require(
                     getattr(self, name) is None,
-                    f"`diffusion.{name}` has no meaning with beta_schedule="
+                    f"`diffusion.{name}` has no effect with beta_schedule="
                     f"{self.beta_schedule!r}, but got {getattr(self, name)}; set it to None.",
                 )
             return
@@ -281,7 +281,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecommenderConfig(serialization.SerializableConfig):
-    """One recommender and its training: what a trial is made of."""
+    """One recommender and its training: the configuration of a trial."""
 
     seed: int = 1
     """Root of every random draw of the run."""

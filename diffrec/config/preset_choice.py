@@ -65,7 +65,7 @@ PUBLISHED_SHAPES = {
 
 
 def nearest_dataset(shape: DatasetShape, published: Collection[str]) -> str:
-    """Return the clean dataset of `published` that lies nearest in users, items and density.
+    """Return the clean dataset of `published` that is nearest in users, items and density.
 
     Distances are between logarithms: ten times as many users count as much as a tenth of the
     density.
@@ -87,7 +87,7 @@ def same_steps(config: Trained, shape: DatasetShape, published: str) -> tuple[Tr
     """Return the configuration with epochs that hold as many steps as on the dataset `published`.
 
     An epoch is a pass over the users: on 1,000 users it has 3 steps where ml-1m has 15, and a
-    patience of 20 epochs would end training before it began.
+    patience of 20 epochs would end training almost at once.
     """
     training = config.training
     steps = ceil(shape.users / training.batch_size)

@@ -1,4 +1,4 @@
-"""Starting configurations of the baselines; their regularisation is searched, not believed."""
+"""Starting configurations of the baselines; their regularisation should be searched."""
 
 from diffrec.config import TrainingConfig
 from diffrec.config.baselines import (

@@ -1,4 +1,4 @@
-"""Strict reading and writing of the configuration dataclasses; no torch.
+"""Strict (de)serialisation of configurations; ours, for dotted paths and an instant --help.
 
 Every rule about *types* lives here (unknown keys, wrong types, dotted paths); every rule about
 *values* lives in the dataclass that owns the value.
@@ -96,7 +96,7 @@ def replace_paths(config: ConfigT, values: Mapping[str, Any]) -> ConfigT:
             node = node[parent]
             if node is None:
                 raise UserError(
-                    f"`{path}` has no meaning here: this configuration has no "
+                    f"`{path}` has no effect here: this configuration has no "
                     f"`{'.'.join(parents[: depth + 1])}` part; choose a variant that has one."
                 )
         node[leaf] = value
@@ -143,7 +143,9 @@ def _parse(hint: Any, value: Any, path: str) -> Any:
 
 def _parse_tuple(hint: Any, value: Any, path: str) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
-        raise UserError(f"`{path}` must be a list, but got {_short(value)}; write [200, 600], say.")
+        raise UserError(
+            f"`{path}` must be a list, but got {_short(value)}; write [200, 600], for example."
+        )
     item = typing.get_args(hint)[0]
     return tuple(_parse(item, v, f"{path}[{i}]") for i, v in enumerate(value))
 

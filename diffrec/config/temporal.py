@@ -1,7 +1,7 @@
-"""How much each interaction of a history counts: the settings of every temporal weighting.
+"""Settings of the temporal weightings: how much each interaction of a history counts.
 
-Which vector the weights touch is said by three switches, so a published variant and its opposite
-(train on the plain history, ask with the weighted one) are both one line.
+Three switches choose the vectors that are weighted, so a published variant and its opposite
+(train on the plain history, query with the weighted one) differ in one line.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ _OPTIONAL = tuple(dict.fromkeys(name for names in _NEEDS.values() for name in na
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TemporalConfig:
-    """Weights by an interaction's place in time (section 3.6) or by what the future says."""
+    """Weights by an interaction's age (section 3.6), or learned from later interactions."""
 
     weighting: Weighting = "none"
     """`linear` is T-DiffRec's; `exponential` halves the weight every `half_life` items;
@@ -66,7 +66,7 @@ class TemporalConfig:
     """Learned steps: which column of W weighs the newest remembered loss. Released: the last."""
 
     future_items: int | None = None
-    """Learned recency: how many next items a cut history has to foretell."""
+    """Learned recency: number of next items that a cut history must predict."""
 
     future_temperature: float | None = None
     """Learned recency: factor on the scores, in units of their spread over the items, before their
@@ -79,9 +79,9 @@ class TemporalConfig:
     """Learned recency: batches of an epoch for each update of W, which come after it."""
 
     future_holdout: float = 0.0
-    """Learned recency: share of the users whom only W learns from, at least 0 and below 1. A
-    network has seen the future of those that it was trained on, and W then trusts old items that
-    merely remind it; 0: W learns from all of them all the same."""
+    """Learned recency: share of the users held out to fit W, at least 0 and below 1. A
+    network has memorised the later items of its training users, so W fitted on them overrates old
+    items. 0: fit W on all users."""
 
     future_holdout_unit: Literal["users", "interactions"] = "users"
     """Learned recency: what the network is not trained on. `users`: the held-out users as a whole.
@@ -119,7 +119,7 @@ class TemporalConfig:
             is_needed = name in _NEEDS[self.weighting]
             require(
                 (value is not None) == is_needed,
-                f"`temporal.{name}` {'is needed' if is_needed else 'has no meaning'} with "
+                f"`temporal.{name}` {'is needed' if is_needed else 'has no effect'} with "
                 f"temporal.weighting={self.weighting!r}, but got {value}.",
             )
             if value is not None:
@@ -135,7 +135,7 @@ class TemporalConfig:
                 at_least(f"temporal.{name}", count, 1)
         require(
             not (self.per_step and self.is_static),
-            f"`temporal.per_step` has no meaning with temporal.weighting={self.weighting!r}, which "
+            f"`temporal.per_step` has no effect with temporal.weighting={self.weighting!r}, which "
             "learns nothing; unset it.",
         )
         require(
@@ -212,11 +212,11 @@ class TemporalConfig:
             return
         require(
             training or self.weigh_inference,
-            f"temporal.weighting={self.weighting!r} touches nothing; set `weigh_training_input`, "
+            f"temporal.weighting={self.weighting!r} has no effect; set `weigh_training_input`, "
             "`weigh_training_target` or `weigh_inference`.",
         )
         require(
             self.weighting != "learned_recency" or (self.weigh_inference and not training),
-            "temporal.weighting='learned_recency' learns what to ask a network that was trained on "
+            "temporal.weighting='learned_recency' learns to query a network that was trained on "
             "the plain history; set `weigh_inference` alone.",
         )

@@ -21,11 +21,11 @@ def assemble(
     protocol: Protocol = "published",
     in_time_order: bool = False,
 ) -> Dataset:
-    """Return the dataset of these lists, with notes on whatever was done to them.
+    """Return the dataset of these lists, with notes on every change made to them.
 
     Args:
-        name: Of the dataset.
-        train: What models learn from.
+        name: Name of the dataset.
+        train: Train list.
         valid: As released.
         test: As released.
         item_embeddings: float32 (num_items, dim); computed from `train` if left out.

@@ -14,7 +14,7 @@ def dense_rows(
     """Return float32 (len(users), num_items): the rows of `users`, zero where nothing happened.
 
     Args:
-        interactions: Whose rows to take.
+        interactions: Source of the rows.
         users: Integer user ids, in any order.
         values: One weight per interaction, (nnz,), in the order of `interactions.indices`; ones if
             left out.
@@ -30,7 +30,7 @@ def dense_rows(
 def cells_of(
     interactions: Interactions, users: np.ndarray, values: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return where in `dense_rows`, row after row, something stands, and what; None for ones.
+    """Return the flat indices of the entries in `dense_rows`, and their values; None for ones.
 
     Both have a value for each interaction of the users; arguments are those of `dense_rows`.
     """

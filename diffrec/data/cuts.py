@@ -15,7 +15,7 @@ from diffrec.data.interactions import Interactions
 from diffrec.errors import UserError
 
 FIXED_SHARE = 0.8
-"""Share of a history before its cut where every history is cut at one place."""
+"""Share of a history before its cut if all histories are cut at the same share."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +61,7 @@ class Cuts(NamedTuple):
     """Target of the network; each row sums to one."""
 
     seen: WeightedRows | None
-    """The whole past, weights one; None where it is not masked."""
+    """The whole past, weights one; None if it is not masked."""
 
     @property
     def num_rows(self) -> int:
@@ -82,7 +82,7 @@ class CutSampler:
 
         Args:
             history: train interactions.
-            task: where to cut, and how past and future are weighted.
+            task: rule of the cuts, and weights of past and future.
 
         Raises:
             UserError: no history has two interactions.

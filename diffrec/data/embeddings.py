@@ -1,4 +1,4 @@
-"""Item embeddings for datasets that bring none: the spectral form of LightGCN, in closed form.
+"""Item embeddings for datasets without any: the spectral form of LightGCN, in closed form.
 
 LightGCN propagates embeddings over the user-item graph, e_k = Â e_{k-1} with Â the symmetrically
 normalised adjacency, and averages its layers. On an eigenvector of Â with eigenvalue σ, averaging
@@ -28,7 +28,7 @@ def svd_note(dim: int) -> str:
     """Return the sentence that belongs beside results obtained with these embeddings."""
     return (
         f"Item embeddings were made from the train interactions (truncated SVD, {dim} dimensions), "
-        "because the dataset brings none."
+        "because the dataset has none."
     )
 
 

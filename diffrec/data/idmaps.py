@@ -1,4 +1,4 @@
-"""Original ids beside our numbers: `user_ids.npy` and `item_ids.npy`, the n-th id at place n."""
+"""Maps between original ids and our numbers: `user_ids.npy` and `item_ids.npy`, id n at index n."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class IdMap:
 
     size: int
     ids: np.ndarray | None = None
-    """(size,): integers or text; None where the dataset has no map."""
+    """(size,): integers or text; None if the dataset has no map."""
 
     def originals(self, numbers: np.ndarray) -> np.ndarray:
         """Return the original ids of our numbers."""
@@ -32,7 +32,7 @@ class IdMap:
         """Return our int64 numbers of original ids, given as text or integers.
 
         Raises:
-            UserError: an id is unknown; `context` is said with it.
+            UserError: an id is unknown; the message includes `context`.
         """
         lookup = self._lookup()
         indices = []

@@ -176,9 +176,9 @@ class TuningSplit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """A dataset with its provenance: what is in it, where from, and what a result must say of it.
+    """A dataset with its provenance: its contents, their source, and notes for every result.
 
-    Every user has at least one train interaction (a recommender has nothing to ask without one).
+    Every user has at least one train interaction (a recommender needs a history as its query).
     Valid and test rows may be empty; metrics average over the users whose row is not.
     """
 
@@ -232,7 +232,7 @@ def _read_only(array: np.ndarray) -> np.ndarray:
 
 
 def _check(holds: bool, rule: str, value: object) -> None:
-    """Raise ValueError unless the rule holds: readers refuse bad files, so here it is our fault."""
+    """Raise ValueError unless the rule holds: readers refuse bad files, so here it is a bug."""
     if not holds:
         raise ValueError(f"{rule}, but got {value}.")
 

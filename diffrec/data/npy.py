@@ -1,4 +1,4 @@
-"""Reading one `.npy` file with every way it can be broken said in one sentence."""
+"""Reads `.npy` files; ours, since np.load lets a corrupt header allocate gigabytes."""
 
 import math
 from pathlib import Path
@@ -12,10 +12,10 @@ from diffrec.errors import UserError
 
 
 def read_npy(path: Path) -> np.ndarray:
-    """Return the array of a `.npy` file, without pickle; any fault is a `UserError`.
+    """Return the array of a `.npy` file, without pickle; errors are one-sentence `UserError`s.
 
     The header is read first and compared with the file's size, so that a corrupt one can neither
-    ask for a huge array nor end in a half-read one.
+    allocate a huge array nor give a half-read one.
     """
     if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would be waited for
         raise UserError(f"{path} must be a file, but is a pipe or a device; complete the folder.")

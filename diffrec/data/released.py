@@ -1,13 +1,13 @@
-"""The released format: a folder of three lists of [user, item] rows, and perhaps item embeddings.
+"""The released format: a folder of three lists of [user, item] rows, and optional item embeddings.
 
     train_list.npy  valid_list.npy  test_list.npy   integers (n, 2), in time order within each user
     item_emb.npy                                    floats (num_items, dim); may be left out
 
-The rules, each broken one said in one sentence:
+The rules (breaking one is a `UserError` of one sentence):
 
 - ids count from 0; a list is never empty and never repeats a row; no row is in two lists;
-- every user, 0 to the largest id in any list, has at least one train row: a recommender has nothing
-  to ask without a history. Users without valid or test rows are legal;
+- every user, 0 to the largest id in any list, has at least one train row: a recommender needs
+  a history as its query. Users without valid or test rows are legal;
 - the number of items is the largest item id in any list plus one, or the number of embedding rows
   where that is more. Items that never occur are legal.
 
@@ -36,7 +36,7 @@ class Released:
     valid: Interactions
     test: Interactions
     item_embeddings: np.ndarray | None
-    """float32 (num_items, dim); None where the folder has no `item_emb.npy`."""
+    """float32 (num_items, dim); None if the folder has no `item_emb.npy`."""
 
 
 def list_file(name: str) -> str:
@@ -70,7 +70,7 @@ def read_released(folder: Path) -> Released:
 def read_lists(folder: Path) -> dict[str, np.ndarray]:
     """Return the rows of each list, int64 (n, 2), readable but not yet compared with each other."""
     if not folder.is_dir():
-        raise UserError(f"A dataset must be a folder, but {folder} is none; check the path.")
+        raise UserError(f"A dataset must be a folder, but {folder} is not; check the path.")
     return {name: _read_list(folder / list_file(name)) for name in LIST_NAMES}
 
 
@@ -130,7 +130,7 @@ def _count_items(folder: Path, lists: dict[str, np.ndarray], embeddings: np.ndar
                 "embeddings that were made for these lists."
             )
         return len(embeddings)
-    # One corrupt id must not ask for gigabytes; ten times is far above any real catalogue's gaps.
+    # One corrupt id must not allocate gigabytes; ten times is far above any real catalogue's gaps.
     num_rows = sum(map(len, lists.values()))
     if num_items > 10 * num_rows:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Lookup of datasets by name: known names, and where their folders are sought."""
+"""Lookup of datasets by name: known names, and the folders that are searched."""
 
 import os
 from pathlib import Path
@@ -32,7 +32,7 @@ def load_dataset(
 
     Args:
         name: `embedded`, which is generated and needs no folder, or the name of a folder.
-        data_dir: Where the folder lies, or the folder itself. If left out, the environment variable
+        data_dir: Parent of the folder, or the folder itself. If left out, the environment variable
             DIFFREC_DATA; without that `./data`, `./datasets` and `../shared/datasets`.
         protocol: `published` takes the lists as they are; `chronological` exchanges the valid and
             test lists, which the public release has in the wrong order of time. The embedded
@@ -57,11 +57,11 @@ def load_dataset(
 
 
 def find_folder(name: str, data_dir: Path | None = None) -> Path:
-    """Return the folder of the dataset `name`; see `load_dataset` for where it is sought."""
+    """Return the folder of the dataset `name`; see `load_dataset` for the folders searched."""
     if name in ("", "..") or Path(name).name != name:
         raise UserError(
             f"A dataset's name must be the plain name of a folder, but got {name!r}; "
-            "give the folder it lies in as the data directory."
+            "give its parent as the data directory."
         )
     requested = _requested_dir(data_dir)
     search_dirs = DEFAULT_DIRS if requested is None else (requested,)
@@ -96,19 +96,19 @@ def _requested_dir(data_dir: Path | None) -> Path | None:
 
 
 def _refuse_other_name(name: str, folder: Path) -> None:
-    """Refuse to take ml-1m_clean's folder for ml-1m_noisy: results would bear the wrong name."""
+    """Refuse to take ml-1m_clean's folder for ml-1m_noisy: results would have the wrong name."""
     folder_name = folder.resolve().name
     if folder_name != name and folder_name in RELEASED_NAMES:
         raise UserError(
-            f"Dataset {name!r} was asked for, but {folder} holds {folder_name!r}; ask for that, or "
-            "give another data directory."
+            f"Dataset {name!r} was requested, but {folder} holds {folder_name!r}; name that one, "
+            "or give another data directory."
         )
 
 
 def _not_found(name: str, requested: Path | None, search_dirs: tuple[Path, ...]) -> str:
-    """Return the sentence for a dataset that lies in none of `search_dirs`."""
+    """Return the error message for a dataset that is in none of `search_dirs`."""
     if requested is not None and not requested.is_dir():
-        return f"The data directory must be a folder, but {requested} is none; check the path."
+        return f"The data directory must be a folder, but {requested} is not; check the path."
     searched = ", ".join(map(str, search_dirs))
     if name in RELEASED_NAMES:
         return (

@@ -1,15 +1,17 @@
-"""The embedded dataset: made in a moment, the same on every machine, with a planted truth.
+"""The embedded dataset: generated in a second, equal on every machine, with a planted truth.
 
-Items lie in communities, and within them in scenes. A user has a home community and moves through a
-few phases, each drawn to one scene, fading into the next as time goes by: the latest items say more
-about the next ones than the oldest do. Within a scene, and among communities, popularity is skewed.
-A share of the train and valid interactions is false-positive noise: uniform random items, as in the
-noisy releases, and never in the test list. Each history is cut 7:1:2 in time.
+Items are grouped into communities, and within them into scenes. A user has a home community and
+moves through a few phases, each drawn to one scene, fading into the next as time goes by: the
+latest items say more about the next ones than the oldest do. Within a scene, and among communities,
+popularity is skewed. A share of the train and valid interactions is false-positive noise: uniform
+random items, as in the noisy releases, and never in the test list. Each history is cut 7:1:2 in
+time.
 
-Determinism: all chance comes from the raw 64-bit output of NumPy's PCG64, which NumPy guarantees
-never to change (unlike `Generator`'s distributions), and everything drawn passes only through
-addition, multiplication, division and comparison, which are exact to the bit on every machine. No
-logarithm or power is taken, so the lists are equal everywhere; a test pins their SHA-256.
+Determinism: all randomness comes from the raw 64-bit output of NumPy's PCG64, which NumPy
+guarantees never to change (unlike `Generator`'s distributions), and everything drawn passes only
+through addition, multiplication, division and comparison, which are exact to the bit on every
+machine. No logarithm or power is taken, so the lists are equal everywhere; a test pins their
+SHA-256.
 """
 
 from collections.abc import Callable
@@ -22,7 +24,7 @@ from diffrec.data.assembly import assemble
 from diffrec.data.interactions import Dataset, Interactions, Protocol
 
 _PATIENT_ROUNDS = 60
-"""Rounds in which a slot asks its own taste; after that any free item will do."""
+"""Rounds in which a slot draws by its own taste; after that any free item is drawn."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +44,7 @@ class SyntheticConfig:
     """Tastes a user passes through, spread evenly over the history; 1 means no drift."""
 
     loyalty: float = 0.8
-    """Probability that a phase's scene lies in the user's home community."""
+    """Probability that a phase's scene is in the user's home community."""
 
     min_length: int = 30
     max_length: int = 60
@@ -162,7 +164,7 @@ class _Catalogue:
 
 
 class _Draw:
-    """Proposes an item for each asked slot: noise, exploration, or the scene of the slot's time."""
+    """Proposes an item for each slot: noise, exploration, or the scene of the slot's time."""
 
     def __init__(
         self,

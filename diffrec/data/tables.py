@@ -1,7 +1,7 @@
 """Tables in and out: CSV, TSV and Parquet by the file's ending, through polars.
 
-polars, because it reads all three by the same call, streams what does not fit, and needs neither
-pandas' memory nor its guesses about types.
+polars is used because it reads all three formats, streams large files, and needs neither pandas'
+memory nor its guesses about types.
 """
 
 import sys
@@ -19,7 +19,7 @@ ENDINGS = (".csv", ".tsv", ".parquet")
 
 
 def check_ending(path: Path) -> None:
-    """Refuse a file whose ending says no known format."""
+    """Refuse a file name without the ending of a known format."""
     if path.suffix not in ENDINGS:
         raise UserError(f"A table's name must end in {', '.join(ENDINGS)}, but got {path}.")
 

@@ -1,4 +1,4 @@
-"""Ready-made recommendation lists of any system, as a ranking for our metrics."""
+"""Recommendation lists of any system, as a ranking for our metrics."""
 
 from dataclasses import dataclass
 

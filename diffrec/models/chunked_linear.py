@@ -1,9 +1,9 @@
-"""Linear layer that can pass on its weight gradient in chunks of rows, never holding all of it.
+"""Linear layer whose weight gradient comes in chunks; ours, since torch's hooks get all of it.
 
 On amazon-book's shape a layer of 178,181 items by 1,000 units weighs 0.7 GB, and so does its
 gradient. With a `grad_consumer` the gradient is computed a few rows at a time and passed to it, and
-`weight.grad` stays empty. Ours, since torch's hooks get a gradient as a whole, which would exceed
-the budget of 6 GB (benchmarks/memory.py).
+`weight.grad` stays empty. torch's hooks get a gradient as a whole, which would exceed the budget of
+6 GB (benchmarks/memory.py).
 """
 
 from collections.abc import Callable, Iterable, Iterator

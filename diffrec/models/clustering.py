@@ -1,7 +1,6 @@
 """Clusters of items: seeded, cached, and valid with empty and one-item clusters.
 
-scikit-learn is imported on use: the import takes two CPU seconds, as long as torch's, and most
-models have no clusters.
+scikit-learn is imported on use: the import takes two CPU seconds, and most models have no clusters.
 """
 
 import hashlib

@@ -58,7 +58,7 @@ class RecencyCurve(nn.Module):
         return rows
 
     def check_collapse(self, lengths: np.ndarray | None = None) -> str | None:
-        """Return a sentence where the weights of a row have collapsed, else None.
+        """Return a warning if the weights of a row have collapsed, else None.
 
         Args:
             lengths: of the histories that are weighted, (num_users,); None: 32 items each.
@@ -71,7 +71,7 @@ class RecencyCurve(nn.Module):
         if share > 0.95:
             return (
                 f"The newest item holds {share:.0%} of the learned recency weight: a history has "
-                "become one item; lower the rate of W or ask for more future items."
+                "become one item; lower the rate of W or raise temporal.future_items."
             )
         return None
 
@@ -89,7 +89,7 @@ def cut_histories(
     Args:
         history: train interactions, one row per user.
         num_future: items after the cut to keep.
-        rng: where the cuts come from.
+        rng: source of the cuts.
         earliest: the shortest past of each user, (num_users,): what the network has been trained
             on. None: half the history.
     """

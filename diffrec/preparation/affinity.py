@@ -1,4 +1,4 @@
-"""Affinity of items by co-occurrence, and how high it is where the lists meet.
+"""Affinity of items by co-occurrence, and its mean where two lists meet.
 
 People take up related items one after the other, so items at a seam of a history (the last item of
 one list, the first of the next) have more affinity than items apart.
@@ -21,7 +21,7 @@ REGULARIZATION = 1000.0
 def item_affinity(parts: tuple[Interactions, ...]) -> tuple[np.ndarray, tuple[Interactions, ...]]:
     """Return the affinity matrix and the lists, both cut to the `MAX_ITEMS` most frequent items.
 
-    The matrix, float32 (items, items), is learned from all lists alike, so that none is favoured.
+    The matrix, float32 (items, items), is computed from all lists, so that none is favoured.
     """
     num_items = parts[0].num_items
     counts = sum(np.bincount(part.indices, minlength=num_items) for part in parts)

@@ -1,4 +1,4 @@
-"""Download of a file over HTTP: resumed where it broke off, checked before it bears its name."""
+"""Downloads over HTTP; ours, for resuming, a size limit and errors of one sentence."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -36,14 +36,14 @@ _TIMEOUT_SECONDS = 30
 def download(
     url: str, target: Path, *, checksum: str | None = None, progress: Progress | None = None
 ) -> None:
-    """Fetch `url` to `target`; a file that is already there and right is left alone.
+    """Download `url` to `target`, unless it exists and has the checksum.
 
-    What arrives lies in `<target>.part` until it is whole and its checksum is right.
+    Bytes go to `<target>.part`, which is renamed when it is whole and its checksum is right.
 
     Args:
         url: http or https.
         target: the file to make.
-        checksum: `md5:...` or `sha256:...`, in hexadecimal; None cannot be checked here.
+        checksum: `md5:...` or `sha256:...`, in hexadecimal; None: not checked.
         progress: called after every block.
 
     Raises:
@@ -74,7 +74,7 @@ def download(
         raise UserError(_incomplete_message(url, part, None)) from error
     try:
         _check_digest(
-            part, checksum, "the download was spoilt or the file has changed, fetch it again"
+            part, checksum, "the download was corrupted or the file has changed, fetch it again"
         )
     except UserError:
         part.unlink()
@@ -104,14 +104,16 @@ def _fetch(url: str, part: Path, target: Path, progress: Progress | None) -> Non
         num_bytes, response = 0, _open(url, 0)
     with response:
         if response.status != 206:
-            num_bytes = 0  # the server sends everything, whatever was asked
+            num_bytes = 0  # the server ignored the range and sends everything
         length = response.headers.get("Content-Length")
         total = num_bytes + int(length) if length is not None and length.isdigit() else None
         _check_size(url, num_bytes if total is None else total)
         with part.open("ab" if num_bytes else "wb") as file:
             while block := response.read(_BLOCK):
                 num_bytes += len(block)
-                _check_size(url, num_bytes)  # a server may send more than it said, or say nothing
+                _check_size(
+                    url, num_bytes
+                )  # a server may send more than it announced, or announce nothing
                 file.write(block)
                 if progress is not None:
                     progress(num_bytes, total)
@@ -125,10 +127,10 @@ def _open(url: str, start: int) -> HTTPResponse:
 
 
 def check_address(url: str) -> None:
-    """Refuse an address that is not of http or https.
+    """Refuse an address other than http or https.
 
     Raises:
-        UserError: so it is.
+        UserError: the address is not http(s), or has no host.
     """
     try:
         parts = urlsplit(url)
@@ -178,7 +180,7 @@ for _handler in (
 def _incomplete_message(url: str, part: Path, total: int | None) -> str:
     num_bytes = part.stat().st_size if part.exists() else 0
     of_total = "" if total is None else f" of {total}"
-    return f"{url} broke off after {num_bytes}{of_total} bytes; run this again to go on from there."
+    return f"{url} broke off after {num_bytes}{of_total} bytes; run this again to resume."
 
 
 def _check_digest(path: Path, checksum: str | None, remedy: str) -> None:

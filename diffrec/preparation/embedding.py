@@ -15,10 +15,10 @@ METHODS = ("svd", "lightgcn")
 
 
 def embed_folder(folder: Path, method: str, *, seed: int = 1, epochs: int = 50) -> str:
-    """Write the embeddings, enter them in the manifest if there is one, return a sentence on it.
+    """Write the embeddings, record them in the manifest if there is one, and return a summary.
 
     Raises:
-        UserError: the folder is no sound dataset, or the method is unknown.
+        UserError: the folder is not a valid dataset, or the method is unknown.
     """
     if method not in METHODS:
         raise UserError(f"Item embeddings are made by {' or '.join(METHODS)}, but got {method!r}.")

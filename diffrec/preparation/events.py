@@ -21,10 +21,10 @@ class Events:
     """int32 (n,)"""
 
     ratings: np.ndarray | None
-    """float32 (n,); None where the source has none: every event is an interaction."""
+    """float32 (n,); None if the source has none: then every event is an interaction."""
 
     times: np.ndarray
-    """int64 (n,), in the unit that `report.time_unit` says; zeros where the source has none."""
+    """int64 (n,), in the unit `report.time_unit`; zeros if the source has none."""
 
     user_ids: np.ndarray
     item_ids: np.ndarray
@@ -44,10 +44,10 @@ def read_events(path: Path, options: ReadOptions | None = None) -> Events:
 
     Args:
         path: any format that `preparation.reading` knows.
-        options: what its content does not tell.
+        options: settings for what cannot be recognised from the content.
 
     Raises:
-        UserError: it cannot be read without losing or guessing something.
+        UserError: reading would lose or guess something.
     """
     return order_events(read_source(path, options))
 

@@ -1,6 +1,6 @@
-"""The public data that `fetch` knows: where it lies, its checksums, how it is unpacked.
+"""Public datasets of `fetch`: addresses, checksums, unpacking.
 
-Nothing of it is bundled: GroupLens does not allow redistribution, and the DiffRec repository states
+No data is bundled: GroupLens does not allow redistribution, and the DiffRec repository states
 no licence for its lists.
 """
 
@@ -36,7 +36,7 @@ class Source:
 
     url: str
     checksum: str | None
-    """Checksum of the archive, as its publisher states it; None if nobody does."""
+    """Checksum of the archive, as published; None if there is none."""
 
     members: tuple[str, ...]
     """Files to take out of the archive."""
@@ -45,7 +45,7 @@ class Source:
     """SHA-256 of members, by file name."""
 
     next_step: str
-    """Next command, with `{folder}` for where it lies."""
+    """Next command, with `{folder}` for the download's folder."""
 
 
 def _ratings(name: str, md5: str, member: str) -> Source:
@@ -92,7 +92,7 @@ SOURCES: dict[str, Source] = {
 def fetch(
     name: str, data_dir: Path, *, url: str | None = None, progress: Progress | None = None
 ) -> tuple[Path, str]:
-    """Download and unpack `name` into `data_dir/name`; return the folder and what to do next.
+    """Download and unpack `name` into `data_dir/name`; return the folder and the next command.
 
     Raises:
         UserError: the name is unknown, or the download or the archive is at fault.
@@ -121,7 +121,7 @@ def fetch(
         if (digest := sha256(folder / file)) != expected:
             raise UserError(
                 f"{folder / file} must have the SHA-256 {expected}, but has {digest}; the release "
-                "has changed or the download was spoilt, so remove the folder and fetch again."
+                "has changed or the download was corrupted, so remove the folder and fetch again."
             )
     return folder, source.next_step.format(folder=folder)
 
@@ -150,7 +150,7 @@ def unpack(archive: Path, folder: Path, members: tuple[str, ...]) -> None:
 
 
 def _check_member(archive: Path, member: zipfile.ZipInfo) -> None:
-    """Refuse what cannot be unpacked, or would fill the disk, before anything is written."""
+    """Refuse an encrypted or too large file before anything is written."""
     if member.flag_bits & 1:
         raise UserError(
             f"{archive} must not be encrypted, but `{member.filename}` needs a password; unpack it "
@@ -159,12 +159,12 @@ def _check_member(archive: Path, member: zipfile.ZipInfo) -> None:
     if member.file_size > _MEMBER_LIMIT:
         raise UserError(
             f"{archive} must hold files of at most {_MEMBER_LIMIT // 2**30} GiB, but "
-            f"`{member.filename}` has {member.file_size / 2**30:.0f}; check where it is from."
+            f"`{member.filename}` has {member.file_size / 2**30:.0f}; check its address."
         )
 
 
 def _unpack_rar(archive: Path, folder: Path, members: tuple[str, ...]) -> None:
-    """Let an installed program unpack into a folder of its own; only `members` leave it."""
+    """Unpack with an installed program into a temporary folder, and move `members` from there."""
     with TemporaryDirectory(dir=folder, prefix=".unpacked-") as temporary:
         commands = {
             "bsdtar": ["-xf", str(archive), "--strip-components", "1", "-C", temporary],
@@ -179,7 +179,7 @@ def _unpack_rar(archive: Path, folder: Path, members: tuple[str, ...]) -> None:
             )
         result = subprocess.run(
             [program, *commands[program]],
-            stdin=subprocess.DEVNULL,  # an encrypted archive: nobody is asked for its password
+            stdin=subprocess.DEVNULL,  # an encrypted archive must not prompt for its password
             capture_output=True,
             text=True,
             preexec_fn=_limit_files,
@@ -198,5 +198,5 @@ def _unpack_rar(archive: Path, folder: Path, members: tuple[str, ...]) -> None:
 
 
 def _limit_files() -> None:
-    """Let the program that unpacks write no file above the limit."""
+    """Limit the size of the files that the unpacking program writes."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (_MEMBER_LIMIT, _MEMBER_LIMIT))

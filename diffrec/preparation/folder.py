@@ -41,7 +41,7 @@ def prepare_folder(
     `out` is removed with `force`, files of other names stay.
 
     Raises:
-        UserError: `out` is taken, or the source is at fault.
+        UserError: `out` is not empty, or the source is refused.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())) and not force:
         raise UserError(f"{out} is not empty; choose another --out, or --force to replace it.")
@@ -108,7 +108,7 @@ def _known_files() -> list[str]:
 
 
 def _fingerprint(source: Path) -> dict[str, Any]:
-    """Return name, size and SHA-256 of the source; of each file where it is a folder."""
+    """Return name, size and SHA-256 of the source; of each file if it is a folder."""
     if source.is_file():
         return {"name": source.name, "bytes": source.stat().st_size, "sha256": sha256(source)}
     files = [file for file in sorted(source.rglob("*")) if file.is_file()]

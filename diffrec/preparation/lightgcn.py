@@ -1,8 +1,8 @@
 """LightGCN item embeddings, learned from the train list alone.
 
-Free embeddings of users and items are spread over the interaction graph and averaged over the
-layers; a user's interactions must score above random items (BPR). torch's sparse product does the
-spreading, so memory grows with the interactions and the embeddings, nothing else.
+Initial embeddings of users and items are propagated over the interaction graph and averaged over
+the layers; a user's interactions must score above random items (BPR). The product is sparse, so
+memory grows with the interactions and the embeddings only.
 
 Source: He et al., "LightGCN", SIGIR 2020, equations 3, 4, 8 and 15; Rendle et al., "BPR", UAI 2009.
 """
@@ -21,7 +21,7 @@ from diffrec.runtime.seeding import derive_seed, generator
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LightGCNSettings:
-    """The paper's values where it gives one for all datasets."""
+    """Settings of LightGCN; the defaults are the paper's where it has one for all datasets."""
 
     dim: int = 64
     num_layers: int = 3
@@ -40,7 +40,7 @@ class LightGCNSettings:
 
 
 def lightgcn_item_embeddings(train: Interactions, settings: LightGCNSettings) -> np.ndarray:
-    """Return float32 (num_items, dim): the items' embeddings after spreading.
+    """Return float32 (num_items, dim): the items' embeddings after propagation.
 
     The same train list and settings give the same embeddings on the same machine.
     """
@@ -84,7 +84,7 @@ def normalised_adjacency(train: Interactions) -> Tensor:
 
 
 def propagate(initial: Tensor, adjacency: Tensor, num_layers: int) -> Tensor:
-    """Return the mean of the free embeddings and of each layer's spreading, (nodes, dim)."""
+    """Return the mean of the initial and the propagated embeddings of each layer, (nodes, dim)."""
     layer, total = initial, initial
     for _ in range(num_layers):
         layer = torch.sparse.mm(adjacency, layer)
@@ -99,7 +99,7 @@ def _bpr_loss(
     triple: tuple[np.ndarray, np.ndarray, np.ndarray],
     settings: LightGCNSettings,
 ) -> Tensor:
-    """Return -log sigmoid(score of the taken - score of the random item), with weight decay."""
+    """Return -log sigmoid(score of the positive - score of the negative), with weight decay."""
     user, positive, negative = (torch.from_numpy(part.astype(np.int64)) for part in triple)
     nodes = (user, positive + num_users, negative + num_users)
     embeddings = propagate(initial, adjacency, settings.num_layers)

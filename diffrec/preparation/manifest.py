@@ -1,4 +1,4 @@
-"""The manifest of a prepared folder: its name, and whether the files are as it says."""
+"""The manifest of a prepared folder: reading, and comparison with the files."""
 
 import hashlib
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class ManifestCheck:
 
 
 def check_manifest(folder: Path) -> ManifestCheck | None:
-    """Compare a folder's files with its manifest; None where it has none (the release has none).
+    """Compare a folder's files with its manifest; None if there is none (the release has none).
 
     Raises:
         UserError: the manifest cannot be read.
@@ -39,7 +39,7 @@ def check_manifest(folder: Path) -> ManifestCheck | None:
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """Return a folder's manifest; None where it has none (the release has none).
+    """Return a folder's manifest; None if there is none (the release has none).
 
     Raises:
         UserError: it is not one that `prepare` wrote.

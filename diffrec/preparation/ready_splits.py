@@ -1,4 +1,4 @@
-"""Lists of a source that is split already: kept as they are, but for what no model could use."""
+"""Lists of a source that is split already: unchanged except for rows that no model could use."""
 
 from dataclasses import replace
 

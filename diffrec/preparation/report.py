@@ -1,4 +1,4 @@
-"""The report on a dataset folder: surveyed first, so that even a broken one is described."""
+"""Report on a dataset folder, which works for a broken one, too."""
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -26,17 +26,17 @@ from diffrec.preparation.time_order import OrderEvidence, order_by_items, order_
 _VERDICTS = {
     "in order": "valid lies before test in time",
     "exchanged": "valid and test are EXCHANGED: test lies between train and valid in time, so "
-    "whoever tunes on valid tunes on the future of test; use --protocol chronological",
-    "undecided": "undecided: this does not tell whether valid or test lies earlier in time",
+    "tuning on valid uses the future of test; use --protocol chronological",
+    "undecided": "undecided: this does not show whether valid or test is earlier in time",
 }
 
 _SPARSE = 1000
-"""Largest id of a faulty dataset that is surveyed all the same, in rows."""
+"""Largest id of a faulty dataset that is still surveyed, in multiples of its rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetReport:
-    """Report of `check`; `refusal` is the sentence that `load_dataset` would say, if any."""
+    """Report of `check`; `refusal` is the error message of `load_dataset`, if any."""
 
     name: str
     lists: dict[str, ListStatistics]
@@ -46,16 +46,16 @@ class DatasetReport:
     fit: dict[str, float] | None = None
     order: OrderEvidence | None = None
     manifest: ManifestCheck | None = None
-    """None where the folder has none."""
+    """None if the folder has none."""
 
     @property
     def is_trusted(self) -> bool:
-        """Return whether neither the lists' order nor a changed file speaks against the dataset."""
+        """Return True if the lists are not exchanged and no file has changed."""
         return not self.is_exchanged and (self.manifest is None or not self.manifest.changed)
 
     @property
     def is_exchanged(self) -> bool:
-        """Return whether the held-out lists lie in the wrong order."""
+        """Return True if the held-out lists are in the wrong order of time."""
         return self.order is not None and self.order.verdict == "exchanged"
 
     def to_dict(self) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class DatasetReport:
 
 
 def check_dataset(name: str, data_dir: Path | None = None) -> DatasetReport:
-    """Survey the dataset `name`; where it is sound, weigh its noise and time order as well.
+    """Survey the dataset `name`; if it is valid, estimate its noise and time order as well.
 
     Raises:
         UserError: there is no such dataset, or a list or the manifest cannot even be read.
@@ -78,7 +78,7 @@ def check_dataset(name: str, data_dir: Path | None = None) -> DatasetReport:
     try:
         read_released(folder)
     except UserError as refusal:
-        # One wrong id must not ask for gigabytes: what is surveyed has a place for each.
+        # One wrong id must not allocate gigabytes: the survey has an entry for each id.
         if max(int(rows.max()) for rows in pairs.values()) > _SPARSE * sum(
             map(len, pairs.values())
         ):
@@ -163,7 +163,7 @@ def _rate(error: float) -> str:
 
 
 def _read_times(folder: Path, pairs: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:
-    """Return the timestamps of valid and test; None where the folder has none.
+    """Return the timestamps of valid and test; None if the folder has none.
 
     Raises:
         UserError: they are not one number for each row.

@@ -11,17 +11,17 @@ Threshold = float | Literal["auto"] | None
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PrepareSettings:
-    """The defaults are what the DiffRec paper says; what it does not say is ours, and named so."""
+    """Settings of `prepare`; defaults are the DiffRec paper's, or ours where it gives none."""
 
     threshold: Threshold = 4.0
     """Ratings of at least this are interactions; `auto` takes the upper quarter of the scale, None
-    all. Without effect where there are no ratings."""
+    all. Without effect if there are no ratings."""
 
     min_user_interactions: int = 10
     """Users with fewer interactions are left out. The release's own bound is not published."""
 
     min_item_interactions: int = 10
-    """Items with fewer are left out, again and again until both bounds hold."""
+    """Items with fewer are left out; both bounds are applied until both hold."""
 
     split: Split = "ratio"
     """Split per user by ratio, per user by the last n, or for all at two moments."""
@@ -33,7 +33,7 @@ class PrepareSettings:
     """Leave-last: how many items of a user are valid and test."""
 
     moments: tuple[str, str] | None = None
-    """Timestamp: where valid and where test begins, in the source's own unit or as dates."""
+    """Timestamp: the times at which valid and test begin, in the source's unit or as dates."""
 
     noisy: bool = False
     """Keep ratings below the threshold as natural noise, in train and valid only."""

@@ -1,6 +1,6 @@
-"""Split of events: who stays, and what goes into which list; numpy only.
+"""Filters users and items and splits events into lists; numpy only.
 
-Rows are by user and in order of time throughout, so that a place in the arrays is a place in time.
+Rows are by user and in order of time throughout, so an array's order is the order of time.
 """
 
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ def split_events(events: Events, is_true: np.ndarray, settings: PrepareSettings)
         settings: bounds, split and noise.
 
     Raises:
-        UserError: nobody is left after filtering, or a held-out list is empty.
+        UserError: no user is left after filtering, or a held-out list is empty.
     """
     true_rows = np.flatnonzero(is_true)
     core_rows = true_rows[_dense_core(events, true_rows, settings)]
@@ -77,7 +77,7 @@ def split_events(events: Events, is_true: np.ndarray, settings: PrepareSettings)
 
 
 def _dense_core(events: Events, rows: np.ndarray, settings: PrepareSettings) -> np.ndarray:
-    """Return which of `rows` stay when users and items below the bounds are dropped in turn."""
+    """Return a mask of the `rows` left after dropping users and items below the bounds in turn."""
     users, items = events.users[rows], events.items[rows]
     is_kept = np.ones(len(rows), dtype=bool)
     while True:
@@ -120,10 +120,10 @@ def _assign_lists(events: Events, rows: np.ndarray, settings: PrepareSettings) -
 
 
 def _keep_natural_noise(events: Events, part: np.ndarray, is_true: np.ndarray) -> int:
-    """Put what is below the threshold into train or valid, in place; return how much there is.
+    """Put rows below the threshold into train or valid, in place; return their number.
 
-    What a user did after the first test item is dropped: test holds no noise, and train and valid
-    nothing from after it.
+    Rows after a user's first test item are dropped: test has no noise, and train and valid
+    have nothing later than test.
     """
     first = {}
     for name in (VALID, TEST):
@@ -142,7 +142,7 @@ def _keep_natural_noise(events: Events, part: np.ndarray, is_true: np.ndarray) -
 
 
 def _drop_users_without_train(users: np.ndarray, part: np.ndarray) -> None:
-    """Drop, in place, users that have nothing to learn from (a split by timestamp leaves some)."""
+    """Drop, in place, users without train rows (a split by timestamp may leave some)."""
     has_train = np.zeros(int(users.max()) + 1, dtype=bool)
     has_train[users[part == TRAIN]] = True
     part[~has_train[users]] = DROPPED
@@ -158,7 +158,7 @@ def _random_noise(
 ) -> list[np.ndarray]:
     """Return user, item, time, part and anchor of random interactions, none of them a real one.
 
-    Each takes user, list and time from an interaction drawn as its anchor, and stands behind it.
+    Each has user, list and time of a randomly drawn interaction, its anchor, and follows it.
     """
     users, items, times, part = columns
     existing = np.sort(users.astype(np.int64) * num_items + items)

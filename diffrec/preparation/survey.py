@@ -33,7 +33,7 @@ class ListStatistics:
     """Items of this list without a train row."""
 
     cold_rows: int
-    """Rows with an item that train has not: no model can rank it by what it learned."""
+    """Rows with an item that train lacks: no model has learned to rank it."""
 
 
 def survey_lists(
@@ -42,8 +42,8 @@ def survey_lists(
     """Return a survey per list, and the number of rows common to every two of them.
 
     Args:
-        pairs: integer (n, 2) rows of [user, item] per list; `train` is one of them. Nothing else
-            is asked of them: this is for folders that may be broken.
+        pairs: integer (n, 2) rows of [user, item] per list; `train` is one of them. No other check
+            is required: the folder may be broken.
     """
     total = sum(map(len, pairs.values()))
     base = 1 + max((int(rows[:, 1].max()) for rows in pairs.values() if len(rows)), default=0)
@@ -118,12 +118,13 @@ def taste_fit(affinity: np.ndarray, parts: Mapping[str, Interactions]) -> dict[s
 
 
 def noise_drift(fit: Mapping[str, float]) -> str:
-    """Return the sentence on `taste_fit`'s values: do the lists hold different noise?"""
+    """Return a sentence on `taste_fit`'s values: whether the lists hold different noise."""
     best = max(fit, key=fit.__getitem__)
     worse = [name for name in fit if fit[best] - fit[name] > _NOTABLE_DRIFT]
     if not worse:
         return "the lists fit their users' taste alike"
     names = " and ".join(worse)
     return (
-        f"{names} fit their users' taste less than {best}: they hold more noise or lie further off"
+        f"{names} fit their users' taste less than {best}: they hold more noise or are further "
+        "away in time"
     )

@@ -1,4 +1,4 @@
-"""Threshold of ratings that count as interactions, and what share each one would keep."""
+"""Threshold of ratings that count as interactions, and the share that each would keep."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,7 +17,7 @@ _SHOWN = 11
 
 @dataclass(frozen=True, slots=True)
 class ThresholdChoice:
-    """The threshold in force, and the share of the ratings that it and others keep."""
+    """Chosen threshold, and the share of ratings that it and others keep."""
 
     threshold: float | None
     """None: every rating is an interaction."""
@@ -27,10 +27,10 @@ class ThresholdChoice:
     """Share of ratings of at least each value; at most eleven values."""
 
     automatic: float | None
-    """Threshold that `auto` takes; None if the values are no scale."""
+    """Threshold that `auto` takes; None if the values are not a scale."""
 
     def sentence(self) -> str:
-        """Return what the user should know of the choice."""
+        """Return the choice in words, for the user."""
         if self.threshold is None:
             return "ratings do not count: every row is an interaction"
         shares = ", ".join(f"{value:g}: {share:.1%}" for value, share in self.shares.items())
@@ -57,7 +57,7 @@ def choose_threshold(ratings: np.ndarray, threshold: Threshold) -> ThresholdChoi
     """Return the threshold for these ratings.
 
     Raises:
-        UserError: `auto` is asked of values that are no scale (counts of plays, for instance).
+        UserError: `auto`, but the values are not a scale (counts of plays, for instance).
     """
     values, counts = np.unique(ratings, return_counts=True)
     share = counts[::-1].cumsum()[::-1] / len(ratings)

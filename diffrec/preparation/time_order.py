@@ -8,11 +8,11 @@ and test by the same measure, so that noise in one list alone cannot pass for di
 - recency: how much more valid has affinity with the end of train than with all of train,
   compared with the same of test.
 
-What they would be is learned from the dataset itself: the last items of each train history are cut
-into two pieces of the sizes of the user's lists, in order and exchanged. The weights of the signs
-are Fisher's linear discriminant of these two sets, and the error rate follows from how far apart
-the sets lie, in standard errors. Where the dataset shows no order even in its train histories,
-nothing is said about its lists.
+Their values for either order are estimated from the dataset itself: the last items of each train
+history are cut into two pieces of the sizes of the user's lists, in order and exchanged. The
+weights of the signs are Fisher's linear discriminant of these two sets, and the error rate follows
+from how far apart the sets are, in standard errors. If the dataset shows no order even in its train
+histories, the verdict is "undecided".
 """
 
 from dataclasses import dataclass
@@ -29,10 +29,10 @@ Order = Literal["in order", "exchanged", "undecided"]
 SIGNS = ("seam", "direction", "recency")
 
 MAX_ERROR = 0.01
-"""Largest error rate at which an order is named."""
+"""Largest error rate of a verdict other than "undecided"."""
 
 MAX_USERS = 3000
-"""Users that are measured, drawn at random where there are more."""
+"""Largest number of users compared, drawn at random if there are more."""
 
 MIN_USERS = 30
 _ENDS = 3
@@ -42,7 +42,7 @@ _WINDOW = 10
 """Places in a history within which one item counts as before another."""
 
 _LEAST_SCORE = 0.25
-"""Least score that names an order, in units of what the train histories give."""
+"""Least score of a verdict, in units of the train histories' score."""
 
 _LEAST_PREFIX = 2
 """Train items that must be left before the two pieces."""
@@ -64,7 +64,7 @@ class OrderEvidence:
     """Share of the users, by timestamps, whose valid items are earlier than their test items."""
 
     score: float | None = None
-    """Value of the discriminant on the lists themselves, by items; 0 lies halfway."""
+    """Value of the discriminant on the lists themselves; 0 is halfway between the orders."""
 
     score_in_order: float | None = None
     score_exchanged: float | None = None
@@ -85,7 +85,7 @@ def order_by_timestamps(
 
     Args:
         lists: users (n,) and times (n,) of `valid` and `test`.
-        seams: shown beside the verdict.
+        seams: part of the report.
     """
     users, starts = zip(*(_medians(*lists[name]) for name in ("valid", "test")), strict=True)
     common, valid_index, test_index = np.intersect1d(*users, return_indices=True)
@@ -106,13 +106,13 @@ def order_by_timestamps(
 def order_by_items(
     affinity: np.ndarray, train: Interactions, valid: Interactions, test: Interactions
 ) -> OrderEvidence:
-    """Weigh the signs of order; see the module's first lines.
+    """Return the verdict from the three signs of order (see the module's docstring).
 
     Args:
         affinity: from `item_affinity`, which also cuts the lists to its items.
         train: in time order within each user, like the others.
-        valid: as it lies in the folder.
-        test: as it lies in the folder.
+        valid: the folder's valid list.
+        test: the folder's test list.
     """
     seams = list_seams(affinity, train, valid, test)
     users = _comparable_users(train, valid, test)
@@ -198,7 +198,7 @@ def _slice(part: Interactions, begins: np.ndarray, lengths: np.ndarray) -> Inter
 
 
 def _directions(histories: Interactions) -> np.ndarray:
-    """Return float32 (items, items): how surely the row's item comes before the column's.
+    """Return float32 (items, items): the evidence that the row's item precedes the column's.
 
     (before - after) / sqrt(before + after + 1), counted over pairs within `_WINDOW` places.
     """

@@ -1,4 +1,4 @@
-"""Free memory of a device, a C library that reuses freed memory, and pages of mapped tensors.
+"""Free, reused and mapped memory; ours, since no library tunes glibc's allocator from inside.
 
 glibc returns blocks of more than 128 KiB to the system at once, and every fresh block then costs a
 page fault per page: on ML-1M's batches this doubles to quadruples the time of element-wise

@@ -1,7 +1,7 @@
-"""Best-validation weights of a run: in memory, or in a file if they are large.
+"""Best-validation weights, in memory or in a file; ours, to save a quarter of the memory.
 
-Ours, since for the largest models a second copy of the weights, or a checkpoint that is read whole
-before it is used, would each add a quarter to the memory of training (benchmarks/memory.py).
+For the largest models a second copy of the weights, or a checkpoint that is read whole before it is
+used, would each add a quarter to the memory of training (benchmarks/memory.py).
 """
 
 import tempfile

@@ -1,4 +1,4 @@
-"""The guard before weighted queries: validation tells which query a recommender uses."""
+"""Guard of weighted queries: validation chooses the query that a recommender uses."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ SELECTED_BY = "recall@20"
 
 
 def best_query(choice: QueryChoice, evaluate: Callable[[], dict[str, float]]) -> dict[str, float]:
-    """Try every query, use the best from now on, and return its validation metrics.
+    """Validate with every query, choose the best, and return its validation metrics.
 
     `query_weighted` (1 or 0) and `query_scale` say which it is, and `unweighted_recall@20` what the
     plain history at scale 1 has; it is the first option, and an equal one does not replace it.

@@ -83,7 +83,7 @@ class WeightTrajectory:
         self.record(0)
 
     def record(self, epoch: int) -> None:
-        """Keep W as it is now, if there is one, and warn where it has collapsed."""
+        """Add a snapshot of W, if there is one, and warn if W has collapsed."""
         weights = self._model.learned_weights()
         if weights is None:
             return
@@ -97,7 +97,7 @@ class WeightTrajectory:
             logger.warning("Epoch %d: %s", epoch, warning)
 
     def to_json(self) -> dict[str, Any] | None:
-        """Return what the record of a trial keeps (`tune_runner.schema.WEIGHTS_FILE`)."""
+        """Return the trajectory for the trial's record (`tune_runner.schema.WEIGHTS_FILE`)."""
         if not self.snapshots:
             return None
         temporal, steps = self._model.config.temporal, self._model.process.num_steps

@@ -6,7 +6,7 @@ RecencyEASE and DirectedRidge share a parameter: a sampler that learns would tun
 good for the others.
 Nothing is pruned: most trials are solved in one step, and the rows are compared.
 
-For a row of each baseline beside the cells of any grid, write `+baselines` behind its name
+For a row of each baseline beside the cells of any grid, append `+baselines` to its name
 (`--space clustering_ablation+baselines`).
 """
 

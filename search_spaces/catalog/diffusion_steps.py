@@ -1,7 +1,7 @@
-"""How long a chain, and how much noise before asking it?
+"""How long should the chain be, and how much should a query be noised first?
 
 Chain lengths by shares of them as inference noise, so `num_inference_noise_steps <= num_steps`
-holds in every cell. The control is a short chain asked with the plain history. A comparison, so
+holds in every cell. The control is a short chain without inference noise. A comparison, so
 nothing is pruned (see clustering_ablation).
 """
 

@@ -3,7 +3,7 @@
 Every cell changes one setting of the preset, the control none: a factor is active only while all
 factors before it have the preset's value. A comparison, so nothing is pruned (see
 clustering_ablation). A half-life of 1e6 weighs all items alike. Whether more steps or noise help is
-asked by `forecasting_bridge`.
+the question of `forecasting_bridge`.
 """
 
 from collections.abc import Mapping

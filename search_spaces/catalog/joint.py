@@ -1,8 +1,8 @@
 """Everything at once: what is the best that a diffusion recommender can do on this data?
 
 Variant, noise, chain, autoencoder, temporal weights and learning rate, each sampled only where it
-has a meaning. The first trial is the published configuration of DiffRec, so whatever the search
-finds is compared with what was known. Hopeless trials are given up early (median pruner): this
+is active. The first trial is the published configuration of DiffRec, so whatever the search
+finds is compared with it. Poor trials are pruned early (median pruner): this
 space looks for the best, and its cells are not to be compared with each other.
 """
 

@@ -4,8 +4,8 @@ The bounds and their scale exist only for the linear families; cosine and binomi
 they are neither sampled nor logged there. The upper bound is drawn as a multiple of the lower, and
 `noise_min <= noise_max` cannot be violated.
 
-Sampled, not a grid: four dimensions of which three are intervals. The median pruner gives hopeless
-trials up after a tenth of the epochs; the question is for the best, not for a comparison of cells.
+Sampled, not a grid: four dimensions of which three are intervals. The median pruner stops poor
+trials after a tenth of the epochs; the question is for the best, not for a comparison of cells.
 """
 
 from search_spaces.definition import Condition

@@ -1,4 +1,4 @@
-"""How far recency carries DiffRec on a base that validation prefers to the published one.
+"""How much do recency weights improve DiffRec with the hyperparameters that validation prefers?
 
 `temporal_weighting` leaves every base as published. On ML-1M validation prefers another: five
 steps, a third of the published rate, and so longer training (docs/science/temporal.md). Here all
@@ -11,7 +11,7 @@ from search_spaces.space import SearchSpace
 
 SPACE = SearchSpace(
     name="recency",
-    question="How far does asking with recency-weighted histories carry a well-trained DiffRec?",
+    question="How much do recency-weighted queries improve a well-trained DiffRec?",
     domains={
         "variant": Choice(
             "DiffRec", "DiffRec+exponential", "DiffRec+learned_steps", "DiffRec+learned_recency"

@@ -168,7 +168,7 @@ def test_a_limit_of_epochs_that_could_limit_nothing_is_refused():
         domains={"variant": Choice("EASE", "Popularity")},
     )
     assert study(closed).trials == 2
-    with pytest.raises(UserError, match=r"`training.max_epochs` has no meaning in space 'closed'"):
+    with pytest.raises(UserError, match=r"`training.max_epochs` has no effect in space 'closed'"):
         study(closed, max_epochs=10)
     with pytest.raises(UserError, match="nothing that the median pruner could stop"):
         study(closed, pruner="median")

@@ -1,6 +1,6 @@
-"""Recommenders solved in one pass: popularity, ItemKNN, EASE, each with what it needs in buffers.
+"""Recommenders solved in one pass: popularity, ItemKNN, EASE; fitted values are buffers.
 
-Queried with weights 0.5 ** (age / half_life), ItemKNN and EASE know what the user did lately. No
+Queried with weights 0.5 ** (age / half_life), ItemKNN and EASE favour a user's recent items. No
 rescaling to the norm of the binary history is needed: scores are linear in it, rankings unchanged.
 """
 

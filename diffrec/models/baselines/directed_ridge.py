@@ -132,7 +132,7 @@ class _Pairs:
         """Return sum w y x_0' over all cuts, float64 (num_items, num of these columns)."""
         ages = self._decay ** np.arange(self._past_items)
         waits = self._wait_decay ** np.arange(self._future_items)
-        by_distance = np.convolve(ages, waits)  # a cut between two items, wherever it lies
+        by_distance = np.convolve(ages, waits)  # a cut anywhere between two items
         width = columns.stop - columns.start
         flat = np.zeros(self._train.num_items * width)
         for distance, value in enumerate(by_distance, start=1):

@@ -1,4 +1,4 @@
-"""Choice of the user, item, rating and time columns: by name, by place, or by its values.
+"""Choice of the user, item, rating and time columns: by name, by position, or by values.
 
 Names match without case, blanks, `_`, `-` and `.`; RecBole's `user_id:token` is `user_id`. Of
 several columns that could be meant the first in `KNOWN_NAMES` is taken, and the others are named.
@@ -46,17 +46,17 @@ _RECBOLE_TYPES = ("token", "float", "token_seq", "float_seq")
 
 @dataclass(slots=True)
 class ColumnChoice:
-    """Places of the columns, counted from 0, and what is to be said of them."""
+    """Positions of the columns, counted from 0, with notes for the user."""
 
     indices: dict[Role, int]
     clock: int | None = None
-    """Column of the time of day, where `time` is a date alone."""
+    """Column of the time of day, if `time` is a date alone."""
 
     notes: list[str] = field(default_factory=list)
 
 
 def plain_name(name: str) -> str:
-    """Return a column's name as it is compared."""
+    """Return a column's name in the normal form used for comparison."""
     bare, colon, kind = name.strip().strip('"').strip().partition(":")
     if colon and kind.strip() not in _RECBOLE_TYPES:
         bare = name.strip().strip('"')
@@ -78,10 +78,10 @@ def choose_by_name(
         source: the source, for messages.
         names: of all columns, in their order.
         columns: what the user named.
-        rows: first rows, from which dates and times of day are told; none for typed columns.
+        rows: first rows, to recognise dates and times of day; none for typed columns.
 
     Raises:
-        UserError: a column is missing, or two cannot be told apart.
+        UserError: a column is missing, or two have the same name.
     """
     requested = columns.requested()
     indices: dict[Role, int] = {
@@ -108,7 +108,7 @@ def choose_by_name(
             raise UserError(
                 f"{source} has {len(duplicates)} columns named {names[candidates[0]].strip()!r} "
                 f"(columns {', '.join(str(index + 1) for index in duplicates)}); choose the "
-                f"{role}'s by its place, like --{role}-column {duplicates[0] + 1}."
+                f"{role}'s by its position, like --{role}-column {duplicates[0] + 1}."
             )
         indices[role] = candidates[0]
         if role == "time":
@@ -126,10 +126,10 @@ def choose_by_name(
 def choose_by_position(
     source: Path, rows: Sequence[Sequence[str]], columns: Columns, fields: int
 ) -> ColumnChoice:
-    """Choose columns of a table without a header: as given, or user, item, then by the values.
+    """Choose columns of a table without a header: as requested, or user, item, then by values.
 
     Raises:
-        UserError: the values do not tell, or a place lies outside the table.
+        UserError: the values are ambiguous, or a position is outside the table.
     """
     requested = columns.requested()
     indices: dict[Role, int] = {}
@@ -139,7 +139,7 @@ def choose_by_position(
         if not column.isdecimal() or not 1 <= int(column) <= fields:
             raise UserError(
                 f"{source} has no header (its first row reads like the others), so columns are "
-                f"given by place, 1 to {fields}, but --{role}-column is {column!r}."
+                f"given by position, 1 to {fields}, but --{role}-column is {column!r}."
             )
         indices[role] = int(column) - 1
     choice = ColumnChoice(indices)
@@ -149,8 +149,8 @@ def choose_by_position(
         return choice
     if fields > 4:
         raise UserError(
-            f"{source} has no header and {fields} columns; give their places, like --user-column 1 "
-            "--item-column 2, or add a header."
+            f"{source} has no header and {fields} columns; give their positions, like "
+            "--user-column 1 --item-column 2, or add a header."
         )
     indices |= {"user": 0, "item": 1}
     for index in range(2, fields):
@@ -183,7 +183,7 @@ def _choose_by_values(
             return
         raise UserError(
             f"{source} has no header, and its column {index + 1} ({', '.join(cells[:3])}, ...) may "
-            f"be a rating, a time or neither; say --rating-column {index + 1}, --time-column "
+            f"be a rating, a time or neither; give --rating-column {index + 1}, --time-column "
             f"{index + 1}, or both as none."
         )
     choice.indices[inferred] = index
@@ -197,7 +197,7 @@ def _find_column(source: Path, names: Sequence[str], requested: str, role: Role)
     ]
     if len(matches) > 1:
         raise UserError(
-            f"{source} has {len(matches)} columns named {requested!r}; give the place instead, "
+            f"{source} has {len(matches)} columns named {requested!r}; give the position instead, "
             f"like --{role}-column {matches[0] + 1}."
         )
     if matches:
@@ -213,7 +213,7 @@ def _find_column(source: Path, names: Sequence[str], requested: str, role: Role)
 def _combine_date_and_clock(
     choice: ColumnChoice, candidates: list[int], rows: Sequence[Sequence[str]]
 ) -> list[int]:
-    """Put a date's column and a time of day's together; return the candidates that are left."""
+    """Combine the columns of a date and of a time of day; return the remaining candidates."""
     cells = {index: [row[index] for row in rows if len(row) > index] for index in candidates}
     dates = [index for index in candidates if is_date_column(cells[index])]
     clocks = [index for index in candidates if is_clock_column(cells[index])]

@@ -1,4 +1,4 @@
-"""Dialect of a text table: what stands before the rows, the separator, the header."""
+"""Dialect of a text table: lines before the rows, separator, header."""
 
 import csv
 from collections import Counter
@@ -14,7 +14,7 @@ from diffrec.preparation.reading.plain_text import PlainFile
 from diffrec.preparation.reading.values import is_number_column, looks_like_time
 
 BLANKS = " "
-"""Stands for cells between runs of blanks and tabs."""
+"""Separator that means runs of blanks and tabs."""
 
 COLONS = "::"
 _CANDIDATES = (COLONS, "\t", ",", ";", "|", BLANKS)
@@ -43,7 +43,7 @@ class Dialect:
     """Lines before the first row: blank, comments (`sep=` included), the header."""
 
     skipped: int
-    """Lines that the user asked to skip."""
+    """Lines skipped by `ReadOptions.skip_lines`."""
 
     notes: tuple[str, ...] = ()
 
@@ -66,7 +66,7 @@ def read_sample(path: Path) -> tuple[list[str], bool]:
 
 
 def find_dialect(file: PlainFile, options: ReadOptions) -> Dialect:
-    """Return how the file's lines are cut.
+    """Return the dialect of a file, recognised from its first lines.
 
     Raises:
         UserError: there is no row, or no separator makes columns of the lines.
@@ -138,7 +138,7 @@ def _split_preamble(
 
 
 def _is_data(lines: Sequence[str], first: str) -> bool:
-    """Return whether later lines begin with the same mark in between others: ids do."""
+    """Return True if later lines begin with the same mark among others, as part of ids."""
     mark = next(mark for mark in _COMMENT_MARKS if first.startswith(mark))
     is_marked = [text.startswith(mark) for text in lines]
     after = is_marked.index(False) if False in is_marked else len(is_marked)
@@ -158,7 +158,7 @@ def _find_separator(body: Sequence[str], options: ReadOptions) -> tuple[str | No
         share = frequency / counts.total()
         is_regular = share >= _REGULAR
         is_named = has_known_names(rows[0]) and len(rows[0]) > 1
-        # Words come last: titles and dates hold blanks as well.
+        # Blanks come last: titles and dates contain them as well.
         score = (
             is_regular + is_named + share * (not is_regular),
             (fields if separator != BLANKS else 0),
@@ -249,7 +249,7 @@ def _table_dialect(
 
 
 def _is_header(rows: Sequence[Sequence[str]], fields: int, options: ReadOptions) -> bool:
-    """Return whether the first row names the columns; one that reads like the others does not."""
+    """Return True if the first row names the columns, False if it reads like the other rows."""
     first, later_rows = rows[0], rows[1:]
     names = [name for name in options.columns.requested().values() if not name.isdecimal()]
     if has_known_names(first) or any(name in first for name in names):
@@ -272,7 +272,7 @@ def _complete_header(
     fields: int,
     notes: list[str],
 ) -> list[str]:
-    """Return a name for every field: R leaves out the row names', some add a last separator."""
+    """Return a name for every field, also if R left out that of the row names."""
     if len(header) == fields:
         return header
     complete_rows = [row for row in rows if len(row) == fields]
@@ -286,5 +286,5 @@ def _complete_header(
             return ["", *header]
     raise UserError(
         f"{source} must have a name for every column, but its header has {len(header)} and its "
-        f"rows have {fields} fields; mend the header, or skip lines before it with --skip-lines."
+        f"rows have {fields} fields; correct the header, or skip lines before it with --skip-lines."
     )

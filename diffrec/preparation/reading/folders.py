@@ -17,7 +17,7 @@ def find_files(path: Path) -> list[tuple[str | None, list[Path]]]:
     """Return (train, valid, test or None, files that are one table) for a file or a folder.
 
     Raises:
-        UserError: there is nothing at `path`, or a folder does not say which of its files count.
+        UserError: there is nothing at `path`, or it is unclear which files of a folder to read.
     """
     if path.is_file():
         return [(None, [path])]

@@ -1,4 +1,4 @@
-"""Ids as the source writes them: text, numbered from 0 in their order."""
+"""Numbers ids from 0 in ascending order."""
 
 from dataclasses import dataclass, field
 
@@ -18,7 +18,7 @@ class NumberedIds:
     """Ids of one kind, and each row's number among them."""
 
     ids: np.ndarray
-    """int64 where every id is the plain writing of a whole number, text otherwise; ascending."""
+    """int64 if every id is a whole number in its usual form, text otherwise; ascending."""
 
     numbers: np.ndarray
     """int32 (rows,); -1 where the cell is empty."""
@@ -69,13 +69,13 @@ def _strip_blanks(names: pl.Series, kind: str, notes: list[str]) -> pl.Series:
     num_merged = names.n_unique() - stripped.n_unique()
     collisions = f"; {num_merged} became the same as another" if num_merged else ""
     notes.append(
-        f"{num_changed} {kind} ids had blanks at their ends, which were taken off{collisions}"
+        f"{num_changed} {kind} ids had blanks at their ends, which were removed{collisions}"
     )
     return stripped
 
 
 def _strip_zero_fractions(names: pl.Series, kind: str, source: str, notes: list[str]) -> pl.Series:
-    """Return 12 for 12.0, where all ids are whole numbers written so, as pandas does."""
+    """Return 12 for 12.0 if all ids are whole numbers, some written so by pandas."""
     with_zeros = names.str.contains(_WITH_ZEROS)
     filled = names != ""
     if len(names) and names.filter(filled).str.contains(_DECIMAL).all():
@@ -109,5 +109,5 @@ def _note_missing(ids: pl.Series, numbers: np.ndarray, kind: str, notes: list[st
 
 
 def _id_array(ids: pl.Series) -> np.ndarray:
-    """Return ids as an array that `.npy` holds without pickle."""
+    """Return ids as an array that `.npy` can store without pickle."""
     return ids.to_numpy() if ids.dtype.is_integer() else np.array(ids.to_list(), dtype=np.str_)

@@ -1,4 +1,4 @@
-"""JSON as a table: a record a line, an array of records, or users with lists of items.
+"""Reads JSON as a table: a record per line, an array of records, or items by user.
 
 Numbers keep their writing: `parse_int` and `parse_float` hand over the text itself, so that an id
 of twenty digits stays one.
@@ -38,7 +38,7 @@ def json_table(file: PlainFile, folder: Path, options: ReadOptions) -> Table:
     """Return the table of a JSON file.
 
     Raises:
-        UserError: a line is no record, or a column missing or nested.
+        UserError: a line is not a record, or a column is missing or nested.
     """
     records, notes = _records(file)
     if isinstance(records, dict):
@@ -103,7 +103,7 @@ def _to_text_table(
 def _records(
     file: PlainFile,
 ) -> tuple[Callable[[], Iterator[tuple[int, Record]]] | dict[str, list[str]], list[str]]:
-    """Return a function that yields (line, record), or each user's items; and what to say."""
+    """Return a function that yields (line, record), or each user's items; and notes."""
     lines, is_whole = read_sample(file.path)
     first = next(line for line in lines if line.strip())
     parse, notes = _loads, []
@@ -115,20 +115,20 @@ def _records(
     if isinstance(value, dict) and not (is_one and _is_sequences(value)):
         return lambda: _records_by_line(file, parse), notes
     if filled > 1 and value is not None and not isinstance(value, list):
-        raise UserError(f"{file.source} must hold JSON records, but its first line is none.")
+        raise UserError(f"{file.source} must hold JSON records, but its first line is not one.")
     try:
         document = _loads(file.path.read_text(encoding="utf-8-sig"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(
-            f"{file.source} begins like JSON, but is neither a record a line nor JSON as a whole "
-            f"({error}); write a record a line."
+            f"{file.source} begins like JSON, but is neither a record per line nor one JSON value "
+            f"({error}); write a record per line."
         ) from error
     if isinstance(document, dict) and _is_sequences(document):
         return {user: list(_flatten(items)) for user, items in document.items()}, notes
     if not isinstance(document, list) or not all(isinstance(record, dict) for record in document):
         raise UserError(
-            f"{file.source} must hold JSON records (a record a line, or an array of them), but "
-            "holds other JSON; write a record a line."
+            f"{file.source} must hold JSON records (a record per line, or an array of them), but "
+            "holds other JSON; write a record per line."
         )
     return lambda: iter(enumerate(document, start=1)), [
         *notes,
@@ -146,7 +146,7 @@ def _records_by_line(file: PlainFile, parse: Callable[[str], Any]) -> Iterator[t
                 if not isinstance(record, dict):
                     raise UserError(
                         f"{file.source} must hold a JSON record in every line, but line {number} "
-                        f"is none ({line.strip()[:60]!r}); mend or remove it."
+                        f"is none ({line.strip()[:60]!r}); correct or remove it."
                     )
                 yield number, record
         except UnicodeDecodeError as error:

@@ -1,8 +1,8 @@
-"""Counts of a text table's lines, before anything is parsed: no line can be lost unnoticed.
+"""Counts a text table's lines before parsing; ours, since lenient parsers lose lines silently.
 
 A table is sound if every line outside quotes has as many separators as the header, and every `"`
 opens at a cell's start and closes at a cell's end. Both are properties of bytes, so numpy checks
-them at about a gigabyte in two seconds; parsers that are lenient then have nothing to be lenient
+them at about a gigabyte in two seconds; a lenient parser then has nothing left to be lenient
 about.
 """
 
@@ -16,7 +16,7 @@ from diffrec.preparation.reading.plain_text import line_blocks
 
 _NEWLINE, _RETURN, _QUOTE = b'\n\r"'
 _LONGEST_CELL = 1 << 26
-"""Bytes after which a quote that stays open is taken for a stray one."""
+"""Bytes after which an open quote counts as stray."""
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class LineSurvey:
 
     lines: int = 0
     rows: int = 0
-    """Lines outside quotes, blank ones and bad ones included: what a parser makes of them."""
+    """Lines outside quotes, blank and bad ones included: the rows of a parser."""
 
     blank: int = 0
     inside_quotes: int = 0
@@ -53,7 +53,7 @@ class LineSurvey:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Whole rows, and where they lie."""
+    """Whole rows with their position in the file."""
 
     data: np.ndarray
     offset: int
@@ -72,7 +72,7 @@ def survey_lines(
         start: byte at which the rows begin.
         first_line: number of the line that begins there.
         separator: of one byte.
-        fields: that every row must have.
+        fields: number that every row must have.
         quotes: whether `"` encloses cells.
     """
     survey = LineSurvey()
@@ -107,7 +107,7 @@ def _blocks_with_final_feed(path: Path, start: int) -> Iterator[bytes]:
 
 
 def _split_after_last_row(block: bytes, quotes: bool) -> tuple[bytes, bytes, np.ndarray | None]:
-    """Return whole rows, what follows them, and which of their bytes lie inside quotes."""
+    """Return whole rows, the remaining bytes, and a mask of the rows' bytes inside quotes."""
     if not quotes or b'"' not in block:
         return block, b"", None
     data = np.frombuffer(block, np.uint8)
@@ -120,7 +120,7 @@ def _split_after_last_row(block: bytes, quotes: bool) -> tuple[bytes, bytes, np.
 
 
 def _survey_unquoted(block: _Block, survey: LineSurvey) -> int:
-    """Survey rows without quotes; return their lines."""
+    """Survey rows without quotes; return their number of lines."""
     is_mark = (block.data == block.separator) | (block.data == _NEWLINE)
     marks = block.data[is_mark]
     rows, remainder = divmod(len(marks), block.fields)
@@ -132,7 +132,7 @@ def _survey_unquoted(block: _Block, survey: LineSurvey) -> int:
 
 
 def _survey_quoted(block: _Block, inside: np.ndarray, survey: LineSurvey) -> int:
-    """Survey rows of which some bytes lie inside quotes; return their lines."""
+    """Survey rows with quoted bytes; return their number of lines."""
     newlines = np.flatnonzero(block.data == _NEWLINE)
     is_inner = inside[newlines]
     separators = np.flatnonzero(block.data == block.separator)

@@ -11,12 +11,12 @@ Role = Literal["user", "item", "rating", "time"]
 ROLES: tuple[Role, ...] = ("user", "item", "rating", "time")
 
 ABSENT = "none"
-"""Value of `Columns.rating` or `Columns.time` for a source whose column is not to be used."""
+"""Value of `Columns.rating` or `Columns.time` for a source without that column, or to ignore it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Columns:
-    """Columns by name, or by place counted from 1; None is recognised from names or values."""
+    """Columns by name, or by position counted from 1; None: recognised from names or values."""
 
     user: str | None = None
     item: str | None = None
@@ -28,31 +28,31 @@ class Columns:
             if getattr(self, role) == ABSENT:
                 raise UserError(
                     f"A source must have a column of {role}s, but --{role}-column is {ABSENT!r}; "
-                    "name it, or give its place."
+                    "name it, or give its position."
                 )
 
     def requested(self) -> dict[Role, str]:
-        """Return the roles that the caller named."""
+        """Return the columns that the caller named, by role."""
         return {role: value for role in ROLES if (value := getattr(self, role)) is not None}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadOptions:
-    """Settings for what the content of a source does not tell."""
+    """Settings for what cannot be recognised from a source's content."""
 
     columns: Columns = field(default_factory=Columns)
     format: SourceFormat = "auto"
     """`sequences`: a line per user, the user's id first, then the items (LightGCN, S3Rec)."""
 
     separator: str | None = None
-    """Between cells; None is found from the lines themselves."""
+    """Separator between cells; None: recognised from the lines."""
 
     quotes: bool | None = None
     """False: `"` is a character like any other. True: cells in quotes may run over lines that look
     like rows. None: quotes are respected, doubtful ones refused."""
 
     encoding: str | None = None
-    """Encoding of text; None is UTF-8, or what a byte order mark says."""
+    """Encoding of text; None: UTF-8, or that of a byte order mark."""
 
     skip_lines: int = 0
     """Lines before the header or, without one, before the first row."""

@@ -1,4 +1,4 @@
-"""Parquet files as a table: ids of any type that has one plain writing, times of any type."""
+"""Parquet files as a table: ids of any type that is exact as text, times of any type."""
 
 from collections.abc import Sequence
 from pathlib import Path

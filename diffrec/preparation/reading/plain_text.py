@@ -1,7 +1,7 @@
 """Conversion of any text to UTF-8 with line feeds: compression, encodings, line ends, separators.
 
 Each step that changes anything writes a temporary copy in blocks, line for line, so that a line's
-number in the copy is its number in the source; a file that is plain already is read where it lies.
+number in the copy is its number in the source; a file that is plain already is not copied.
 """
 
 import bz2
@@ -111,7 +111,7 @@ def replace_colons(file: PlainFile, target: Path) -> PlainFile:
 
 
 def replace_blanks(file: PlainFile, target: Path) -> PlainFile:
-    """Return a copy with runs of blanks and tabs replaced; those at a line's ends fall away."""
+    """Return a copy with runs of blanks and tabs replaced; those at a line's ends are removed."""
     ends = re.compile(rb"^[ \t]+|[ \t\r]+$", re.MULTILINE)
     runs = re.compile(rb"[ \t]+")
     cell_end = UNIT_SEPARATOR.encode()
@@ -119,7 +119,7 @@ def replace_blanks(file: PlainFile, target: Path) -> PlainFile:
 
 
 def _decompress(file: PlainFile, compression: Compression, target: Path) -> str:
-    """Write the decompressed bytes; return what to say of the archive's inside."""
+    """Write the decompressed bytes; return a note on the archive's file."""
     inner = ""
     try:
         with target.open("wb") as out:

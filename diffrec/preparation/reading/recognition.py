@@ -1,4 +1,4 @@
-"""Recognition of a file by its content: compression, format, encoding. The ending is no sign."""
+"""Recognition of a file by its content: compression, format, encoding; its name is not used."""
 
 import codecs
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ _BYTE_ORDER_MARKS: tuple[tuple[bytes, str], ...] = (
 
 _HEAD_BYTES = 65536
 _MIN_UTF16_BYTES = 16
-"""Bytes from which on zero bytes may tell UTF-16."""
+"""Fewest bytes from which UTF-16 is recognised by its zero bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +65,15 @@ class Content:
 
 
 def recognise(path: Path, source: Path, encoding: str | None = None) -> Content:
-    """Return what `path` holds.
+    """Return the kind of content of a file.
 
     Args:
         path: file to look at, perhaps a decompressed copy.
         source: the user's own path, for messages.
-        encoding: given by the user; then bytes that look foreign to UTF-8 are text all the same.
+        encoding: given by the user; then bytes that are not UTF-8 count as text, too.
 
     Raises:
-        UserError: nothing that can be read as ratings; the sentence names what it is.
+        UserError: the content is not a table; the message names its format.
     """
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)

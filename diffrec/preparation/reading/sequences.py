@@ -40,7 +40,7 @@ def sequence_table(file: PlainFile, separator: str, folder: Path, skipped: int) 
             if user in users:
                 raise UserError(
                     f"{file.source} must have one line for each user, but user {user!r} has a "
-                    f"second in line {number}; join them, or say --format table."
+                    f"second in line {number}; join them, or give --format table."
                 )
             users.add(user)
             empty += not items

@@ -1,4 +1,4 @@
-"""Reader of a path: opens whatever lies there, reads it, accounts for every row.
+"""Reads a file or folder of ratings or events and accounts for every row.
 
 Read with polars' streaming engine in one pass: ids become numbers while they stream, and what stays
 in memory is 20 bytes per row (user, item, rating, time), so 25 million rows take 0.5 GB where a
@@ -32,13 +32,13 @@ PARTS = ("train", "valid", "test")
 
 @dataclass(slots=True)
 class SourceReport:
-    """Account of what a source holds and what was taken, for the terminal and the manifest."""
+    """Counts of a source's lines, rows and columns, for the terminal and the manifest."""
 
     format: str
     columns: dict[str, str]
     unused: list[str]
     lines: dict[str, int]
-    """Lines by what became of them; they add up to `lines`. Empty for Parquet."""
+    """Lines by kind (header, blank, ...); they add up to `lines`. Empty for Parquet."""
 
     rows: dict[str, int]
     """Rows read, and rows dropped by rule."""
@@ -62,13 +62,13 @@ class Source:
     """int32 (n,): numbers into `item_ids`."""
 
     ratings: np.ndarray | None
-    """float32 (n,); None where the source has none."""
+    """float32 (n,); None if the source has none."""
 
     times: np.ndarray | None
-    """int64 (n,), in the unit that `report.time_unit` says; None where the source has none."""
+    """int64 (n,), in the unit `report.time_unit`; None if the source has none."""
 
     parts: np.ndarray | None
-    """int8 (n,): 0 train, 1 valid, 2 test; None where the source is not split."""
+    """int8 (n,): 0 train, 1 valid, 2 test; None if the source is not split."""
 
     user_ids: np.ndarray
     item_ids: np.ndarray
@@ -89,7 +89,7 @@ def read_source(path: Path, options: ReadOptions | None = None) -> Source:
     """Read a file or folder of ratings or events.
 
     Raises:
-        UserError: it cannot be read without losing or guessing something; the sentence says what,
+        UserError: reading would lose or guess something; the message names it,
             and the option that decides.
     """
     options = options or ReadOptions()
@@ -130,7 +130,7 @@ def _refuse_different(path: Path, tables: Sequence[Table]) -> None:
     if len(roles) > 1:
         raise UserError(
             f"The files of {path} must have the same columns, but some have a rating or time and "
-            "others have none; say --rating-column none or --time-column none."
+            "others have none; give --rating-column none or --time-column none."
         )
 
 
@@ -142,7 +142,7 @@ def _read_rows(table: Table, kinds: Mapping[str, pl.DataType], options: ReadOpti
     rows = _Rows(table, frame)
     if table.rows is not None and len(frame) != table.rows:
         raise UserError(
-            f"{table.source} has {table.rows} rows by its lines, but {len(frame)} were read; say "
+            f"{table.source} has {table.rows} rows by its lines, but {len(frame)} were read; give "
             "--no-quotes, or write it with another separator."
         )
     _drop_rows(rows, values, options)
@@ -160,11 +160,13 @@ def _collect(table: Table, kinds: Mapping[str, pl.DataType], *, wide: bool) -> p
         return table.cells.select(*ids, *table.numbers(wide=wide)).collect(engine="streaming")
     except pl.exceptions.PolarsError as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"{table.source} cannot be read as a table ({reason}); mend it.") from error
+        raise UserError(
+            f"{table.source} cannot be read as a table ({reason}); correct it."
+        ) from error
 
 
 def _drop_rows(rows: _Rows, values: Sequence[str], options: ReadOptions) -> None:
-    """Drop empty rows and headers in between; refuse rows with cells that cannot be read."""
+    """Drop empty rows and repeated headers; refuse rows with cells that cannot be read."""
     frame, table = rows.frame, rows.table
     roles = ["user", "item", *values]
     has_blank_ids = any(len(_blank_names(frame[role])) for role in ("user", "item"))
@@ -188,7 +190,7 @@ def _drop_rows(rows: _Rows, values: Sequence[str], options: ReadOptions) -> None
 
 
 def _blank_mask(table: Table, roles: Sequence[str]) -> np.ndarray:
-    """Return which rows have nothing in any of their columns."""
+    """Return a mask of the rows that are empty in every column, bool (rows,)."""
     blank = [
         pl.col(role).is_null() | (pl.col(role).str.strip_chars() == "")
         if role in ("user", "item") or role in table.text
@@ -200,7 +202,7 @@ def _blank_mask(table: Table, roles: Sequence[str]) -> np.ndarray:
 
 
 def _header_mask(frame: pl.DataFrame, table: Table) -> np.ndarray:
-    """Return which rows repeat the header, as files put end to end have them."""
+    """Return a mask of rows that repeat the header, as in concatenated files, bool (rows,)."""
     if not table.lines:
         return np.zeros(len(frame), dtype=bool)
     same = [pl.col(role) == table.names[role].strip() for role in ("user", "item")]
@@ -210,7 +212,7 @@ def _header_mask(frame: pl.DataFrame, table: Table) -> np.ndarray:
 def _bad_row_mask(
     frame: pl.DataFrame, table: Table, roles: Sequence[str], keep: np.ndarray, options: ReadOptions
 ) -> np.ndarray:
-    """Return which of the rows to keep have a cell that is empty or cannot be read."""
+    """Return a mask of the rows to keep that have an empty or unreadable cell, bool (rows,)."""
     is_bad = np.zeros(len(frame), dtype=bool)
     for role in roles:
         unread = frame[role].is_null()
@@ -235,7 +237,7 @@ def _refuse_cells(table: Table, role: str, indices: np.ndarray) -> None:
         content = "empty" if cell is None or str(cell).strip() == "" else repr(str(cell))
         examples.append(f"line {table.line_of(index)}: {content}")
     name = {str(key): name for key, name in table.names.items()}[role]
-    remedy = "complete or remove those rows, or say --drop-bad-rows"
+    remedy = "complete or remove those rows, or give --drop-bad-rows"
     if role == "time":
         remedy += ", or --time-format, or --time-column none"
     if role == "rating":

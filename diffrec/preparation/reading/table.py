@@ -1,4 +1,4 @@
-"""Lazy table of one part of a source: four columns, and all that is known of its lines."""
+"""Lazy table of one part of a source: four columns, and counts of its lines."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class Table:
     """Lines that are no rows, and `lines`, their total; empty for Parquet."""
 
     rows: int | None = None
-    """Rows that the lines make, blank ones included; None is not known beforehand."""
+    """Rows that the lines make, blank ones included; None if unknown before reading."""
 
     blank_rows: int = 0
     """Rows that are known to be blank, or were blanked for their number of fields."""
@@ -44,10 +44,10 @@ class Table:
     decimal_comma: bool = False
     time: tuple[TimeReader, TimeReader | None] | None = None
     part: str | None = None
-    """train, valid or test where the source is split already."""
+    """train, valid or test if the source is split already."""
 
     def numbers(self, *, wide: bool) -> list[pl.Expr]:
-        """Return the expressions of rating and time; `wide` takes more writings, and longer."""
+        """Return the expressions of rating and time; `wide` accepts more formats, and is slower."""
         expressions = []
         if "rating" in self.names:
             expressions.append(self._rating(wide=wide))
@@ -78,7 +78,7 @@ class Table:
 def text_times(
     table: Table, options: ReadOptions, cells: Sequence[str]
 ) -> tuple[TimeReader, TimeReader | None]:
-    """Return how to read the table's text times; `cells` are the first of them."""
+    """Return readers of the table's times, a fast and a wider one; `cells`: the first times."""
     column = f"The column {table.names['time']!r} of {table.source}"
 
     def extremes() -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""A text file as a table: surveyed line by line first, so that a lenient parser loses nothing."""
+"""Reads a text file as a table, after a survey of its lines, so that no line is lost."""
 
 import csv
 from collections.abc import Sequence
@@ -29,12 +29,12 @@ def text_table(file: PlainFile, dialect: Dialect, folder: Path, options: ReadOpt
 
     Args:
         file: UTF-8 with line feeds.
-        dialect: how its lines are cut.
+        dialect: separator and header.
         folder: for temporary copies.
-        options: what the user said.
+        options: the user's settings.
 
     Raises:
-        UserError: a line is at fault (and bad rows are not to be dropped), or a column missing.
+        UserError: a line is malformed (unless bad rows are dropped), or a column is missing.
     """
     choice = _choose_columns(file.source, dialect, options)
     separator, quotes = dialect.separator, options.quotes is not False
@@ -154,13 +154,13 @@ def _refuse_quotes(source: Path, survey: LineSurvey, options: ReadOptions) -> No
         lines = survey.stray or survey.padded
         raise UserError(
             f'{source} must have quotes (") around whole cells only, but {len(lines)} do not open '
-            f"or close one (the first in line {lines[0]}), which would swallow lines; mend them, "
-            "or say --no-quotes to read them as characters."
+            f"or close one (the first in line {lines[0]}), which would swallow lines; correct "
+            "them, or give --no-quotes to read them as characters."
         )
     if survey.row_like and options.quotes is None:
         raise UserError(
             f"{source} has {len(survey.row_like)} lines inside quotes that look like rows of their "
-            f"own (the first is line {survey.row_like[0]}); say --no-quotes if a quote is stray, "
+            f"own (the first is line {survey.row_like[0]}); give --no-quotes if a quote is stray, "
             "or --quotes if these cells do hold line breaks."
         )
 
@@ -179,7 +179,7 @@ def _strip_padding(file: PlainFile, target: Path, separator: str) -> PlainFile:
 def _blank_bad_rows(
     file: PlainFile, target: Path, survey: LineSurvey, dialect: Dialect, options: ReadOptions
 ) -> PlainFile:
-    """Return a copy with blank lines in the place of bad rows, or refuse them."""
+    """Return a copy with blank lines in place of bad rows; refuse them unless dropped."""
     if not options.drop_bad_rows:
         line, num_fields = survey.bad[0]
         with file.path.open("rb") as lines:
@@ -191,7 +191,8 @@ def _blank_bad_rows(
         raise UserError(
             f"{file.source} must have {dialect.fields} fields in every row, but {len(survey.bad)} "
             f"rows do not (the first is line {line} with {num_fields}: "
-            f"{text.replace(UNIT_SEPARATOR, ' ')[:60]!r}){hint}; mend them, or say --drop-bad-rows."
+            f"{text.replace(UNIT_SEPARATOR, ' ')[:60]!r}){hint}; correct them, or give "
+            "--drop-bad-rows."
         )
     spans = iter(survey.bad_spans)
     begin, end = next(spans)
@@ -214,7 +215,7 @@ def _blank_bad_rows(
 
 
 def _line_counts(dialect: Dialect, survey: LineSurvey) -> dict[str, int]:
-    """Return what became of the lines; the rows are counted once they are read."""
+    """Return counts of lines by kind; rows are counted when they are read."""
     return {
         "lines": dialect.lines_before_rows + survey.lines,
         "skipped lines": dialect.skipped,
@@ -227,7 +228,7 @@ def _line_counts(dialect: Dialect, survey: LineSurvey) -> dict[str, int]:
 
 
 def require_utf8_ids(table: Table, ids: Sequence[str], role: Role) -> None:
-    """Refuse ids with bytes that are not UTF-8: different ones would become the same."""
+    """Refuse ids that are not UTF-8: different ids would become equal."""
     if not any("�" in name for name in ids):
         return
     note = next((note for note in table.notes if "is not UTF-8" in note), "")

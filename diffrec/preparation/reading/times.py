@@ -1,6 +1,6 @@
-"""Times of every common writing, as int64 that keeps their order.
+"""Times in every common format, as int64 in the same order.
 
-What can be read in two ways is refused until a format is given.
+A date that can be read in two ways is refused until a format is given.
 """
 
 import re
@@ -59,12 +59,12 @@ class TimeReader:
 
     nanoseconds: bool = False
     unit: str | None = None
-    """Unit of times that Parquet holds as such; None follows from the cells."""
+    """Unit of Parquet's own time types; None: recognised from the cells."""
 
     notes: tuple[str, ...] = ()
 
     def read(self, text: pl.Expr) -> pl.Expr:
-        """Return the expression of the times: int64, or float64 where there are fractions."""
+        """Return the expression of the times: int64, or float64 if there are fractions."""
         if not self.formats:
             if self.is_fraction:
                 number = text.cast(pl.Float64, strict=False)
@@ -83,12 +83,12 @@ class TimeReader:
 def choose_reader(
     cells: Sequence[str], column: str, time_format: str | None, extremes: Extremes
 ) -> tuple[TimeReader, TimeReader | None]:
-    """Return the reader that the first cells ask for, and a wider one for what it leaves unread.
+    """Return a reader for the first cells, and a wider one for cells that it cannot read.
 
     Args:
         cells: first cells of the column, without blanks at their ends.
         column: the source and its column, for messages.
-        time_format: what the user said.
+        time_format: the user's format, or None.
         extremes: see `Extremes`; called only for dates like 07/11/2016.
 
     Raises:
@@ -127,7 +127,7 @@ def choose_reader(
 
 
 def to_integer_times(times: np.ndarray, reader: TimeReader) -> tuple[np.ndarray, str]:
-    """Return int64 times in order-keeping units, and the unit in words."""
+    """Return times as int64 in the same order, and their unit in words."""
     if times.dtype.kind == "i":
         unit = reader.unit or (DATE_UNIT if reader.formats else NUMBERS)
         if reader.nanoseconds:
@@ -145,7 +145,7 @@ def parse_moment(moment: str, unit: str) -> int:
     """Return a moment in a unit that `to_integer_times` named.
 
     Args:
-        moment: a number in the source's own unit, or a date where the source has dates.
+        moment: a number in the source's own unit, or a date if the source has dates.
         unit: of the times that it is compared with.
 
     Raises:
@@ -173,7 +173,7 @@ def parse_moment(moment: str, unit: str) -> int:
 
 
 def time_warnings(times: np.ndarray, unit: str) -> list[str]:
-    """Return sentences on times that cannot all be meant: mixed units, zeros, placeholders."""
+    """Return warnings on implausible times: mixed units, zeros, placeholders."""
     if not len(times) or unit.startswith("1e-"):
         return []
     low, high = float(times.min()), float(times.max())
@@ -211,7 +211,7 @@ def _candidate_formats(cells: Sequence[str], column: str, extremes: Extremes) ->
         if len(match.group(4)) == 2:
             raise UserError(
                 f"{column} has dates with two digits for the year ({match.group()}), which can be "
-                "read in several ways; say how with --time-format, like "
+                "read in several ways; choose with --time-format, like "
                 f"%d{separator}%m{separator}%y."
             )
         order = _day_or_month_first(match.group(), column, separator, extremes)
@@ -242,8 +242,8 @@ def _day_or_month_first(example: str, column: str, separator: str, extremes: Ext
     if second > 12:
         return f"%m{separator}%d{separator}%Y"
     raise UserError(
-        f"{column} has dates that can be read in two ways ({example}), and no day above 12 tells; "
-        f"say --time-format %d{separator}%m{separator}%Y or %m{separator}%d{separator}%Y."
+        f"{column} has dates that can be read in two ways ({example}), and no day is above 12; "
+        f"give --time-format %d{separator}%m{separator}%Y or %m{separator}%d{separator}%Y."
     )
 
 

@@ -65,7 +65,7 @@ def looks_like_rating(cells: Sequence[str]) -> bool:
 def counts_rows(pairs: Sequence[tuple[str, str]]) -> bool:
     """Return whether the second of each pair counts the rows of the first, 0, 1, 2 ...
 
-    A place in a user's history looks like that: small numbers that are no ratings.
+    Positions in a user's history look like that: small numbers that are not ratings.
     """
     last: dict[str, float] = {}
     steps = 0

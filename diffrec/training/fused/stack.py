@@ -1,4 +1,4 @@
-"""Stacked weights of several runs, and a training step over all of them."""
+"""Stacked weights of runs and their joint step; ours, since torch.func stacks no optimisers."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -102,7 +102,7 @@ class RunStack:
         if self._sampler is not None:
             self._sampler.update(self._state, injected[SAMPLER + "t"], per_row.detach())
         for i, gradient in enumerate(gradients):
-            # contiguous: the fused optimiser reads a gradient as it lies in memory
+            # contiguous: the fused optimiser reads a gradient in its memory order
             views = repeat(None) if gradient is None else gradient.contiguous().unbind()
             for run_parameters, view in zip(self._run_parameters, views):  # noqa: B905 - `repeat` has no end
                 run_parameters[i].grad = view

@@ -1,7 +1,7 @@
-"""Training loss and timestep sampler of a recommender, mapped over the stacked state of K runs.
+"""Loss and timestep sampler under torch.func.vmap; ours, since vmap has no seed for each run.
 
-Ours, though the mapping is torch.func.vmap (model ensembling): vmap cannot give each run its own
-random numbers, so modules that draw are replaced by modules whose values are injected.
+Both are mapped over the stacked state of K runs (model ensembling). vmap cannot give each run its
+own random numbers, so modules that draw are replaced by modules whose values are injected.
 """
 
 import copy

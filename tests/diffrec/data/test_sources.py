@@ -66,7 +66,7 @@ def test_missing_embeddings_are_made_and_that_is_said(folder):
     assert dataset.item_embeddings.shape == (4, 3)
     assert dataset.notes == (
         "Item embeddings were made from the train interactions (truncated SVD, 3 dimensions), "
-        "because the dataset brings none.",
+        "because the dataset has none.",
     )
 
 
@@ -148,7 +148,7 @@ def test_a_data_directory_must_exist():
 
 def test_a_released_dataset_is_not_taken_for_another(folder):
     clean = folder.rename(folder.parent / "ml-1m_clean")
-    with pytest.raises(UserError, match=r"'ml-1m_noisy' was asked for, but .* holds 'ml-1m_clean'"):
+    with pytest.raises(UserError, match=r"'ml-1m_noisy' was requested, but .* holds 'ml-1m_clean'"):
         load_dataset("ml-1m_noisy", clean)
 
 

@@ -87,8 +87,8 @@ REFUSED = {
     "14-ratings/text.csv": "line 2: '5 stars'",
     "21-bad-rows/empty.csv": "it is empty (0 bytes)",
     "21-bad-rows/header_only.csv": "it holds none",
-    "21-bad-rows/quote.csv": "the first in line 2), which would swallow lines; mend them, or say "
-    "--no-quotes",
+    "21-bad-rows/quote.csv": "the first in line 2), which would swallow lines; correct them, or "
+    "give --no-quotes",
     "21-bad-rows/ragged.csv": "the first is line 1502 with 6: '1,2,3,4,5,6'",
     "21-bad-rows/short.csv": "the first is line 3002 with 2: '17,2'",
     "26-headers/dup.csv": "2 columns named 'user_id' (columns 1, 3)",

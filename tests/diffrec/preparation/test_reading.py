@@ -450,7 +450,7 @@ REFUSED = {
     "a place outside": (
         table(header=None),
         {"columns": Columns(user="9")},
-        "given by place, 1 to 4",
+        "given by position, 1 to 4",
     ),
     "a name that is not there": (table(), {"columns": Columns(item="itm")}, "did you mean 'item'"),
     "one column for two": (table(), {"columns": Columns(user="item", item="item")}, "was given as"),
