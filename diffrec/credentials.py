@@ -94,7 +94,7 @@ def refuse_unsure(url: str, option: str) -> None:
 
 
 def _without_secret_pairs(location: str) -> str:
-    """Return what follows `://` without `password=...` and its kind."""
+    """Return the part after `://` without `password=...` and similar pairs."""
 
     def replacement(pair: re.Match[str]) -> str:
         return "" if _SECRET_KEY.search(unquote(pair["key"])) else pair[0]

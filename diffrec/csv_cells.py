@@ -2,7 +2,7 @@
 
 A cell that begins with `=`, `+`, `-`, `@`, a tab or a carriage return, and is no number, gets an
 apostrophe before it. So does a cell that already begins with apostrophes before such a sign: taking
-one apostrophe away gives back what was there.
+one apostrophe away gives back the original cell.
 """
 
 import re
@@ -17,5 +17,5 @@ def guard_cell(text: str) -> str:
 
 
 def read_cell(text: str) -> str:
-    """Return what a cell held before `guard_cell`."""
+    """Return the original text of a cell that `guard_cell` wrote."""
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text

@@ -127,4 +127,4 @@ class SpaceDefinition:
     """
 
     control: Mapping[str, Any] | None = None
-    """The cell that all others are compared with, if there is one."""
+    """Cell that all others are compared with, or None."""

@@ -92,7 +92,7 @@ def _read_file(path: Path) -> SearchSpace:
 
 @contextmanager
 def _imports_from(folder: Path) -> Iterator[None]:
-    """Let a file import the modules beside it, as a script may, and leave no bytecode there."""
+    """Allow a file to import the modules beside it, like a script, without writing bytecode."""
     previous = sys.dont_write_bytecode
     sys.path.insert(0, str(folder))
     sys.dont_write_bytecode = True

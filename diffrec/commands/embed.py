@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--epochs", type=whole_number(1, EPOCH_LIMIT), default=50, help="of LightGCN (default 50)"
     )
     parser.add_argument("--seed", type=whole_number(0, SEED_LIMIT), default=1, help="of LightGCN")
-    parser.add_argument("--force", action="store_true", help="replace embeddings that are there")
+    parser.add_argument("--force", action="store_true", help="replace existing embeddings")
 
 
 def run(args: argparse.Namespace) -> int:

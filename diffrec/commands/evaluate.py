@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--history",
         choices=("train", "train+valid"),
         default="train",
-        help="what the model is queried with; train is the published protocol",
+        help="history that the model is queried with; train is the published protocol",
     )
     parser.add_argument("--json", action="store_true", help="write the metrics as JSON")
 

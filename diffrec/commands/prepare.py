@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="none",
         help="write item embeddings too; without, they are made by SVD at loading",
     )
-    parser.add_argument("--force", action="store_true", help="replace what FOLDER holds")
+    parser.add_argument("--force", action="store_true", help="replace the files in FOLDER")
 
 
 def _add_reading(group: argparse._ArgumentGroup) -> None:

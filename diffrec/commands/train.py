@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write")
-    parser.add_argument("--force", action="store_true", help="replace what FOLDER holds")
+    parser.add_argument("--force", action="store_true", help="replace the files in FOLDER")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -84,7 +84,7 @@ class TemporalConfig:
     items. 0: fit W on all users."""
 
     future_holdout_unit: Literal["users", "interactions"] = "users"
-    """Learned recency: what the network is not trained on. `users`: the held-out users as a whole.
+    """Learned recency: data held out of training. `users`: the whole history of held-out users.
     `interactions`: the end of their histories only, so no user is lost to the network."""
 
     recency_curve: Literal["free", "monotone"] = "free"

@@ -220,7 +220,7 @@ class Dataset:
         return self.train.num_items
 
     def tuning_split(self) -> TuningSplit:
-        """Return what a trial may see: everything but the test interactions."""
+        """Return the split for training and tuning: everything but the test interactions."""
         return TuningSplit(self.train, self.valid, self.item_embeddings)
 
 

@@ -35,10 +35,10 @@ class SyntheticConfig:
     num_items: int = 400
 
     num_communities: int = 4
-    """Large groups of items; what a clustering of the items should find."""
+    """Large groups of items, which a clustering of the items should recover."""
 
     scenes_per_community: int = 5
-    """Small groups within a community; what a phase of a user is drawn to."""
+    """Small groups within a community; a user prefers one in each phase."""
 
     num_phases: int = 3
     """Tastes a user passes through, spread evenly over the history; 1 means no drift."""
@@ -212,7 +212,7 @@ def _user_scenes(config: SyntheticConfig) -> np.ndarray:
 def _fill_without_repeats(
     users: np.ndarray, num_items: int, draw: Callable[[np.ndarray, bool], np.ndarray]
 ) -> np.ndarray:
-    """Return an item for each slot, no item twice for a user: refused proposals are drawn again."""
+    """Return an item for each slot, without repeats for a user: rejected proposals are drawn again."""
     items = np.empty(len(users), dtype=np.int64)
     existing = np.empty(0, dtype=np.int64)  # sorted keys user * num_items + item
     pending = np.arange(len(users))

@@ -69,11 +69,11 @@ class BridgeProcess(nn.Module):
     def mix(self, x_0: Tensor, past: Tensor, t: Tensor) -> Tensor:
         """Return (1 - s_t) x_0 + s_t past, row by row, shape (batch, dim).
 
-        Both may have been multiplied by a matrix: what is linear comes through.
+        Both may have been multiplied by a matrix, since mixing is linear.
 
         Args:
-            x_0: of the future, shape (batch, dim).
-            past: of the past, same shape.
+            x_0: the future, shape (batch, dim).
+            past: the past, same shape.
             t: zero-based steps, shape (batch,).
         """
         share = self.past_share[t].to(past.dtype).unsqueeze(-1)

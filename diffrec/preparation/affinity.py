@@ -63,7 +63,7 @@ def list_seams(
 def seam(affinity: np.ndarray, earlier: Interactions, later: Interactions, n: int) -> np.ndarray:
     """Return, per user, the mean affinity of the last n of `earlier` with the first n of `later`.
 
-    Rows must not be empty; a row with fewer than n items gives what it has.
+    Rows must not be empty; a row with fewer than n items uses all of them.
     """
     rank = np.arange(n)
     last, is_last = earlier.indptr[1:, None] - 1 - rank, rank < earlier.lengths[:, None]

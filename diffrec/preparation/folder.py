@@ -92,7 +92,7 @@ def make_lists(events: Events, settings: PrepareSettings) -> _Prepared:
             )
     if settings.noisy and (threshold is None or threshold.threshold is None):
         raise UserError(
-            "Natural noise is what is rated below the threshold, but the source has no "
+            "Natural noise is rows rated below the threshold, but the source has no "
             "ratings (or --threshold is none); leave --noisy out, or add --random-noise instead."
         )
     if events.parts is not None:

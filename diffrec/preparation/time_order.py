@@ -72,7 +72,7 @@ class OrderEvidence:
 
     standard_error: float | None = None
     signs: dict[str, float] | None = None
-    """Each sign's mean in standard errors; positive speaks for valid before test."""
+    """Each sign's mean in standard errors; positive means valid before test."""
 
     seams: dict[str, float] | None = None
     """Mean affinity where the lists meet; see `affinity.list_seams`."""
@@ -144,7 +144,7 @@ def _decide(
     distance = ordered.mean(axis=0) - swapped.mean(axis=0)
     weights = np.maximum(
         np.linalg.solve(covariance, distance), 0.0
-    )  # each sign speaks one way only
+    )  # a sign counts in one direction only
     scores = [part @ weights for part in (ordered, swapped, real)]
     centre = (scores[0].mean() + scores[1].mean()) / 2
     high, low, score = (float(part.mean() - centre) for part in scores)

@@ -18,12 +18,12 @@ def visible_lengths(
 ) -> np.ndarray | None:
     """Return int64 (num_users,): how many interactions of each user the network may see.
 
-    None: all of them, since nothing or whole users are held back.
+    None: all of them, if nothing or whole users are held out.
 
     Args:
-        config: says what is held back.
+        config: temporal settings, with the holdout.
         train: train interactions.
-        holdout: mask of the users that W learns from, (num_users,).
+        holdout: mask of the users that W is fitted on, (num_users,).
         seed: the run's.
     """
     if config.future_holdout == 0 or config.future_holdout_unit == "users":

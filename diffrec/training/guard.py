@@ -14,8 +14,8 @@ def best_query(choice: QueryChoice, evaluate: Callable[[], dict[str, float]]) ->
     plain history at scale 1 has; it is the first option, and an equal one does not replace it.
 
     Args:
-        choice: of the recommender that `evaluate` validates.
-        evaluate: validates it with the chosen query.
+        choice: queries of the recommender that `evaluate` validates.
+        evaluate: validates the recommender with the chosen query.
     """
     results: list[dict[str, float]] = []
     for query in choice.options:

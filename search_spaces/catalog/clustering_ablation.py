@@ -2,7 +2,7 @@
 
 Every method with every count, one cluster taken once (then there is nothing to choose), three
 seeds: 17 cells, 51 trials. `random` draws clusters of the sizes that k-means found, so it separates
-what the grouping knows from what splitting the autoencoder does. The control is the published
+the effect of the grouping from that of splitting the autoencoder. The control is the published
 choice, k-means with two clusters.
 
 Nothing is pruned by default. A pruned cell would be compared at fewer epochs than its neighbours,

@@ -1,4 +1,4 @@
-"""Search for the best F-DiffRec on a dataset: TPE over what the ablation says matters.
+"""Search for the best F-DiffRec on a dataset: TPE over what the ablation found to matter.
 
 Starts from the preset, whose values were chosen on ml-1m_clean with its test list in view: choose
 again on validation, and confirm the winner on fresh seeds (`--confirm 5`). No pruner: the network

@@ -23,7 +23,7 @@ _COMMENT_MARKS = ("#", "%", "//")
 _SAMPLE_BYTES = 1 << 20
 _SAMPLE_LINES = 1000
 _REGULAR = 0.9
-"""Share of the lines that must have the same number of fields to speak for a separator."""
+"""Least share of lines with the same number of fields for a regular separator."""
 
 
 @dataclass(frozen=True, slots=True)

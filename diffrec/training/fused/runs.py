@@ -65,7 +65,7 @@ class FusedRuns:
         self.runs.append(run)
 
     def leave(self, run: Run) -> None:
-        """Remove `run`, whose weights become its own again."""
+        """Remove `run` and copy its weights out of the stack."""
         self._dissolve()
         self.runs = [member for member in self.runs if member is not run]
 
