@@ -63,7 +63,7 @@ def fingerprint(
 ) -> str:
     """Return the SHA-256 of a dataset's contents: sizes, lists in order, embeddings from a file.
 
-    It depends on the contents, not on the files: the same rows saved as int32 or as int64 are the same
+    It depends on contents, not on files: the same rows saved as int32 or as int64 are the same
     dataset. Embeddings that were computed here do not count: they follow from the train list, and
     their last bits from the machine.
     """

@@ -212,7 +212,7 @@ def _user_scenes(config: SyntheticConfig) -> np.ndarray:
 def _fill_without_repeats(
     users: np.ndarray, num_items: int, draw: Callable[[np.ndarray, bool], np.ndarray]
 ) -> np.ndarray:
-    """Return an item for each slot, without repeats for a user: rejected proposals are drawn again."""
+    """Return an item for each slot, none twice for a user: rejected proposals are drawn again."""
     items = np.empty(len(users), dtype=np.int64)
     existing = np.empty(0, dtype=np.int64)  # sorted keys user * num_items + item
     pending = np.arange(len(users))

@@ -170,9 +170,9 @@ def test_sparse_user_ids_are_refused_before_memory_is_asked_for(folder):
 
 
 def test_a_folder_must_be_a_folder(folder):
-    with pytest.raises(UserError, match=r"must be a folder, but .*train_list\.npy is none"):
+    with pytest.raises(UserError, match=r"must be a folder, but .*train_list\.npy is not"):
         read_released(folder / "train_list.npy")
-    with pytest.raises(UserError, match=r"must be a folder, but .*absent is none"):
+    with pytest.raises(UserError, match=r"must be a folder, but .*absent is not"):
         read_released(folder / "absent")
 
 
