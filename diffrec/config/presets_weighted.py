@@ -30,8 +30,8 @@ EXTENSIONS = (
 _USES = ("weigh_training_input", "weigh_training_target", "weigh_inference")
 _LINEAR_USES = dict.fromkeys(_USES, True)
 
-# Recency is asked with, never trained on: training on weighted histories costs the network what it
-# knows of the older items (docs/science/deviations.md). Where time carries little, weights and
+# Recency weighs the query, never the training input: training on weighted histories makes the
+# network forget the older items (docs/science/deviations.md). If time matters little, weights and
 # scale do harm, so a guard compares them with the plain history at every validation.
 _VALUES: dict[str, dict[str, Any]] = {
     "linear": {"weighting": "linear", **_LINEAR_USES},

@@ -44,7 +44,7 @@ def svd_item_embeddings(train: Interactions, dim: int = DEFAULT_DIM) -> np.ndarr
     singular_values, right_vectors = _leading_right_vectors(train, dim)
     is_nonzero = (
         singular_values > _RANK_TOLERANCE
-    )  # the rest is the null space: directions of no meaning
+    )  # the rest is the null space: arbitrary directions
     singular_values, right_vectors = singular_values[is_nonzero], right_vectors[:, is_nonzero]
     largest = right_vectors[np.abs(right_vectors).argmax(axis=0), np.arange(right_vectors.shape[1])]
     layer_mean = np.mean([singular_values**k for k in range(1, NUM_LAYERS + 1)], axis=0)

@@ -109,13 +109,13 @@ class AdamW:
 
     def _count(self, parameter: Tensor) -> Tensor:
         """Return the parameter's step count, a scalar: a view into its group's."""
-        for number, group in enumerate(self.param_groups):
-            for place, other in enumerate(group["params"]):
-                if other is parameter:
-                    if number not in self._counts:
+        for group_index, group in enumerate(self.param_groups):
+            for index, candidate in enumerate(group["params"]):
+                if candidate is parameter:
+                    if group_index not in self._counts:
                         zeros = torch.zeros(len(group["params"]), device=parameter.device)
-                        self._counts[number] = zeros
-                    return self._counts[number][place]
+                        self._counts[group_index] = zeros
+                    return self._counts[group_index][index]
         raise KeyError("the parameter is in no group")
 
 

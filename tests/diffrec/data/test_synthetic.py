@@ -34,7 +34,7 @@ def dataset() -> Dataset:
 
 
 def recall(planted: Planted, half_life: float = np.inf) -> float:
-    """Test recall@20 of EASE, asked with histories weighted by recency."""
+    """Test recall@20 of EASE, queried with histories weighted by recency."""
     scores = ease_scores(planted.train, REGULARIZATION, half_life)
     return recall_at_k(scores, planted.test, (planted.train, planted.valid), k=20)
 

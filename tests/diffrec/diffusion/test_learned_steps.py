@@ -55,8 +55,8 @@ def test_the_gradient_of_w_has_its_closed_form(options, seed):
     of_row = q * (1 - UNIFORM_SHARE) * ((q * mean_loss / p).sum() - mean_loss / p) / STEPS
     share = squares / squares.sum(dim=1, keepdim=True)
     by_slot = (share * of_row[:, None]).sort(dim=1).values
-    found = expected_gradient(sampler, mean_loss).sort(dim=1).values
-    torch.testing.assert_close(found, by_slot, rtol=1e-9, atol=1e-12)
+    gradient = expected_gradient(sampler, mean_loss).sort(dim=1).values
+    torch.testing.assert_close(gradient, by_slot, rtol=1e-9, atol=1e-12)
 
 
 @PARAMETRISATIONS
@@ -87,8 +87,8 @@ def test_w_cannot_tell_a_new_loss_from_an_old_one(options):
     with torch.no_grad():  # the same losses in another order, W with them: nothing changes
         order = torch.randperm(sampler.window)
         sampler.history.copy_(sampler.history[:, order])
-        place = (-1 - order) % sampler.window
-        column = sampler.window - 1 - place if options else place
+        slots = (-1 - order) % sampler.window
+        column = sampler.window - 1 - slots if options else slots
         (parameter,) = sampler.parameters()
         now = (-1 - torch.arange(sampler.window)) % sampler.window
         now = sampler.window - 1 - now if options else now
@@ -169,9 +169,9 @@ def test_the_reports_cell_has_w_as_it_was_recorded(embedded):
     trajectory = run.weight_trajectory()
     assert trajectory["slots"] == list(range(9, -1, -1))
     np.testing.assert_allclose(trajectory["weights"][0], before, rtol=1e-4)
-    given, target = run.model.training_weights(embedded.train)
-    assert np.unique(given).size > 2  # histories carry the line all the time
-    assert target is given
+    inputs, target = run.model.training_weights(embedded.train)
+    assert np.unique(inputs).size > 2  # histories carry the line all the time
+    assert target is inputs
 
 
 def test_the_newest_loss_is_at_index_nine():

@@ -37,7 +37,7 @@ def histories(lengths) -> Interactions:
 
 
 ASKED = {"temporal__inference_scale": 1.5}
-"""What W does not change: `none` and a W of ones ask equally loudly."""
+"""Settings that W does not change: `none` and a W of ones give queries of equal norm."""
 
 
 def small(variant: str, **changes) -> RecommenderConfig:

@@ -242,7 +242,7 @@ def test_a_run_goes_on_from_a_large_file_as_from_a_small_one(
         monkeypatch.setattr(best_state, "IN_MEMORY_BYTES", limit)
         resumed.append(quick_run(variant))
         resumed[-1].load_state_dict(best_state.read_state(tmp_path / "state.pt"))
-    (tmp_path / "state.pt").unlink()  # whoever goes on needs it no more
+    (tmp_path / "state.pt").unlink()  # the resumed run no longer needs it
     for other in resumed:
         losses = [report.loss for report in other.epochs()]
         run_on = quick_run(variant)

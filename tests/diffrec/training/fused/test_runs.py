@@ -148,7 +148,7 @@ def test_a_run_may_leave_and_another_join(split):
     fused_reports = {2: [], 3: [], 4: []}
     for run, report, *_ in fused.next_epoch():
         fused_reports[run.config.seed].append(report)
-    fused.leave(first)  # goes on alone
+    fused.leave(first)  # continues alone
     fused_reports[2] += first.epochs()
     fused.join(third)  # a newcomer, an epoch behind
     for seed, reports in to_the_end(fused).items():
