@@ -259,7 +259,6 @@ class DiffusionRecommender(nn.Module):
     def _scores(self, query: WeightedHistory, draw: Draw = torch.randn_like) -> Tensor:
         if self._is_sparse_start:
             return self._scores_from_sparse(query)
-
         cache = self._cache or self._build_cache()
 
         def history_at(step: int) -> Tensor:
@@ -335,9 +334,7 @@ class DiffusionRecommender(nn.Module):
         return torch.stack([compute(step) for step in range(self.process.num_steps)])
 
 
-def _build_sampler(
-    config: RecommenderConfig,
-) -> ImportanceTimestepSampler | UniformTimestepSampler:
+def _build_sampler(config: RecommenderConfig) -> UniformTimestepSampler | ImportanceTimestepSampler:
     steps = config.diffusion.num_steps
     temporal = config.temporal
     if temporal.learns_steps:
