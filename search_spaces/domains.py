@@ -240,7 +240,7 @@ def _check_relative(kind: str, path: object, factor: object) -> None:
 
 
 def _plain_value(value: Any) -> Any:
-    """Return a value of a Choice as a plain Python value, also for an Enum's member or NumPy's float.
+    """Return a value of a Choice as a plain Python value, also of Enum members and NumPy floats.
 
     Records and workers do not have the classes of a user's module.
 
