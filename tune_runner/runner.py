@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diffrec.data import load_dataset
+from diffrec.data import load_dataset, with_embeddings
 from diffrec.errors import UserError
 from search_spaces import get_space
 from tune_runner import exit_codes, schema
@@ -71,6 +71,8 @@ def run_study(
     data_dir = None if config.data_dir is None else Path(config.data_dir)
     dataset = load_dataset(config.dataset, data_dir, config.protocol)  # type: ignore[arg-type]
     plan = plan.for_dataset(dataset, space)
+    if plan.needs_embeddings(space):
+        dataset = with_embeddings(dataset)
     folder, uri = StudyFolder(Path(config.runs_dir), config.name), default_tracking_uri()
     check_tracking_uri(uri)
     session = StudySession(config, space, plan, dataset, folder, uri, config.request)

@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--embeddings",
         choices=("none", "svd", "lightgcn"),
         default="none",
-        help="write item embeddings too; without, they are made by SVD at loading",
+        help="write item embeddings too; without, models that cluster items have them made by SVD",
     )
     parser.add_argument("--force", action="store_true", help="replace the files in FOLDER")
 

@@ -66,8 +66,9 @@ def run(args: argparse.Namespace) -> int:
         )
     _configuration(args)  # command-line errors are reported before the data is read
     from diffrec.commands.datasets import locate
+    from diffrec.config.families import needs_embeddings
     from diffrec.config.preset_choice import DatasetShape
-    from diffrec.data import load_dataset
+    from diffrec.data import load_dataset, with_embeddings
     from diffrec.training.checkpoint import save_checkpoint
     from diffrec.training.run import NonFiniteLossError
     from diffrec.training.runs import build_run, metrics_with_valid, score_test
@@ -75,6 +76,8 @@ def run(args: argparse.Namespace) -> int:
     dataset = load_dataset(*locate(args.dataset, args.data_dir), args.protocol or "published")
     train = dataset.train
     config, source = _configuration(args, DatasetShape(train.num_users, train.num_items, train.nnz))
+    if needs_embeddings(config):
+        dataset = with_embeddings(dataset)
     for note in (f"Configuration: {source}.", *dataset.notes):
         sys.stdout.write(f"{note}\n")
     training = build_run(config, dataset.tuning_split(), device=check_device(args.device))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from diffrec.config import RecommenderConfig, TrainingConfig
+from diffrec.config import AutoencoderConfig, RecommenderConfig, TrainingConfig
 from diffrec.config.baselines import (
     BaselineConfig,
     DirectedRidgeConfig,
@@ -51,6 +51,12 @@ def parse_config(values: Mapping[str, Any]) -> AnyConfig:
     if cls is RecommenderConfig:
         values = {key: value for key, value in values.items() if key != "family"}
     return cls.from_dict(values)
+
+
+def needs_embeddings(config: AnyConfig) -> bool:
+    """Return whether the recommender clusters the items by their embeddings."""
+    latent = getattr(config, "autoencoder", None)
+    return isinstance(latent, AutoencoderConfig) and latent.clustering is not None
 
 
 def training_of(config: AnyConfig) -> TrainingConfig | None:

@@ -6,7 +6,7 @@ Begin reading with `interactions`.
 
 from diffrec.data.assembly import fingerprint
 from diffrec.data.batches import dense_rows
-from diffrec.data.embeddings import svd_item_embeddings
+from diffrec.data.embeddings import svd_item_embeddings, with_embeddings
 from diffrec.data.interactions import (
     Dataset,
     EmbeddingsSource,
@@ -36,4 +36,5 @@ __all__ = [
     "plant",
     "read_released",
     "svd_item_embeddings",
+    "with_embeddings",
 ]

@@ -1,10 +1,9 @@
-"""Assembly of a `Dataset` from checked lists: missing embeddings, the protocol, the fingerprint."""
+"""Assembly of a `Dataset` from checked lists: the protocol, the fingerprint."""
 
 import hashlib
 
 import numpy as np
 
-from diffrec.data.embeddings import svd_item_embeddings, svd_note
 from diffrec.data.interactions import Dataset, EmbeddingsSource, Interactions, Protocol
 
 EXCHANGED_NOTE = "Protocol chronological: the valid and test lists of the release are exchanged."
@@ -28,16 +27,14 @@ def assemble(
         train: Train list.
         valid: As released.
         test: As released.
-        item_embeddings: float32 (num_items, dim); computed from `train` if left out.
+        item_embeddings: float32 (num_items, dim); if left out, the dataset has none until a model
+            needs them (`embeddings.with_embeddings`).
         protocol: `chronological` exchanges valid and test, unless they are in order.
         in_time_order: Whether valid is known to be earlier than test.
     """
     sha256 = fingerprint(train, valid, test, item_embeddings)
     notes: list[str] = []
-    source: EmbeddingsSource = "file"
-    if item_embeddings is None:
-        item_embeddings, source = svd_item_embeddings(train), "svd"
-        notes.append(svd_note(item_embeddings.shape[1]))
+    source: EmbeddingsSource = "none" if item_embeddings is None else "file"
     if protocol == "chronological":
         notes.append(IN_ORDER_NOTE if in_time_order else EXCHANGED_NOTE)
         if not in_time_order:

@@ -13,9 +13,11 @@ included, and on planted data it alone hides the communities from k-means.
 Source: He et al., "LightGCN", SIGIR 2020 (equations 3, 4 and 8).
 """
 
+from dataclasses import replace
+
 import numpy as np
 
-from diffrec.data.interactions import Interactions
+from diffrec.data.interactions import Dataset, Interactions
 
 DEFAULT_DIM = 64
 """Width of the released `item_emb.npy` files."""
@@ -30,6 +32,15 @@ def svd_note(dim: int) -> str:
         f"Item embeddings were made from the train interactions (truncated SVD, {dim} dimensions), "
         "because the dataset has none."
     )
+
+
+def with_embeddings(dataset: Dataset) -> Dataset:
+    """Return the dataset with item embeddings: its own, or made from train, with a note."""
+    if dataset.item_embeddings is not None:
+        return dataset
+    embeddings = svd_item_embeddings(dataset.train)
+    notes = (svd_note(embeddings.shape[1]), *dataset.notes)
+    return replace(dataset, item_embeddings=embeddings, embeddings_source="svd", notes=notes)
 
 
 def svd_item_embeddings(train: Interactions, dim: int = DEFAULT_DIM) -> np.ndarray:

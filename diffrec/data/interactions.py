@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Protocol = Literal["published", "chronological"]
 """`published`: valid and test as released; `chronological`: the earlier of the two is valid."""
 
-EmbeddingsSource = Literal["file", "svd"]
+EmbeddingsSource = Literal["file", "svd", "none"]
 """Source of item embeddings: the dataset's own file, or `diffrec.data.embeddings`."""
 
 
@@ -157,13 +157,15 @@ class TuningSplit:
 
     train: Interactions
     valid: Interactions
-    item_embeddings: np.ndarray
-    """float32 (num_items, dim)."""
+    item_embeddings: np.ndarray | None
+    """float32 (num_items, dim); None: the dataset brings none, and no model has needed them yet."""
 
     def __post_init__(self) -> None:
         shape = (self.train.num_users, self.train.num_items)
         _check_shape("valid", self.valid, shape)
         embeddings = self.item_embeddings
+        if embeddings is None:
+            return
         _check(
             embeddings.dtype == np.float32
             and embeddings.ndim == 2
@@ -186,7 +188,10 @@ class Dataset:
     train: Interactions
     valid: Interactions
     test: Interactions
-    item_embeddings: np.ndarray
+    item_embeddings: np.ndarray | None
+    """float32 (num_items, dim); None exactly where their source is none: see
+    `embeddings.with_embeddings`."""
+
     embeddings_source: EmbeddingsSource
     sha256: str
     """SHA-256 of the contents as released, under every protocol; see `assembly.fingerprint`."""
@@ -208,6 +213,11 @@ class Dataset:
             (self.embeddings_source, get_args(EmbeddingsSource)),
         ):
             _check(value in allowed, f"one of {', '.join(allowed)} must be given", repr(value))
+        _check(
+            (self.item_embeddings is None) == (self.embeddings_source == "none"),
+            "embeddings must be there unless their source is none",
+            repr(self.embeddings_source),
+        )
 
     @property
     def num_users(self) -> int:

@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from diffrec.config.baselines import MultVAEConfig
-from diffrec.config.families import TrainedConfig
+from diffrec.config.families import TrainedConfig, needs_embeddings
 from diffrec.config.forecasting import ForecastingConfig
+from diffrec.data.embeddings import svd_item_embeddings
 from diffrec.data.interactions import TuningSplit
 from diffrec.models.baselines.mult_vae import MultVAE
 from diffrec.models.clustering import cluster_items
@@ -25,9 +26,12 @@ def build_model(config: TrainedConfig, split: TuningSplit) -> TrainedModel:
     cluster_ids = None
     latent = None if isinstance(config, MultVAEConfig) else config.autoencoder
     if latent is not None:
-        cluster_ids = cluster_items(
-            split.item_embeddings, latent.clustering, latent.num_clusters, config.seed
-        )
+        embeddings = split.item_embeddings
+        if embeddings is None and needs_embeddings(config):
+            embeddings = svd_item_embeddings(split.train)
+        elif embeddings is None:  # one cluster has all items, wherever they lie
+            embeddings = np.zeros((split.train.num_items, 0), dtype=np.float32)
+        cluster_ids = cluster_items(embeddings, latent.clustering, latent.num_clusters, config.seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(config.seed, "init"))
         return new_model(config, split.train.num_items, cluster_ids)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from diffrec.command_line import COUNT_LIMIT, SEED_LIMIT
 from diffrec.config import Precision
-from diffrec.config.families import training_of
+from diffrec.config.families import needs_embeddings, training_of
 from diffrec.config.preset_choice import (
     PRESET_SOURCES,
     DatasetShape,
@@ -209,6 +209,13 @@ class StudyPlan:
         for params in space.one_point_per_variant():
             space.resolve(params, plan.target, overrides=plan.overrides)
         return plan
+
+    def needs_embeddings(self, space: SearchSpace) -> bool:
+        """Return whether a trial may cluster the items by their embeddings."""
+        return "autoencoder.clustering" in space.domains or any(
+            needs_embeddings(space.resolve(params, self.target, overrides=self.overrides))
+            for params in space.one_point_per_variant()
+        )
 
     @property
     def is_sampled(self) -> bool:

@@ -159,6 +159,8 @@ def test_datasets_and_splits_survive_pickling(dataset):
         ({"item_embeddings": np.ones((4, 2))}, "float32 of shape"),
         ({"protocol": "random"}, "one of published, chronological"),
         ({"embeddings_source": "pca"}, "one of file, svd"),
+        ({"embeddings_source": "none"}, "embeddings must be there unless"),
+        ({"item_embeddings": None}, "embeddings must be there unless"),
     ],
 )
 def test_inconsistent_datasets_are_refused(dataset, change, message):

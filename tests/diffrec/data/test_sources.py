@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diffrec.data import available_datasets, fingerprint, load_dataset
+from diffrec.data import available_datasets, fingerprint, load_dataset, with_embeddings
 from diffrec.errors import UserError
 from real_data import require_real_data
 
@@ -59,9 +59,14 @@ def test_embedded_needs_no_folder():
     assert load_dataset("embedded", Path("absent")).name == "embedded"
 
 
-def test_missing_embeddings_are_made_and_that_is_said(folder):
+def test_missing_embeddings_are_made_when_needed_and_that_is_said(folder):
+    own = load_dataset("tiny", folder.parent)
+    assert with_embeddings(own) is own
     (folder / "item_emb.npy").unlink()
-    dataset = load_dataset("tiny", folder.parent)
+    loaded = load_dataset("tiny", folder.parent)
+    assert (loaded.embeddings_source, loaded.item_embeddings, loaded.notes) == ("none", None, ())
+    dataset = with_embeddings(loaded)
+    assert dataset.sha256 == loaded.sha256
     assert dataset.embeddings_source == "svd"
     assert dataset.item_embeddings.shape == (4, 3)
     assert dataset.notes == (

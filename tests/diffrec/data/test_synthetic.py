@@ -14,6 +14,7 @@ from diffrec.data import (
     load_dataset,
     plant,
     svd_item_embeddings,
+    with_embeddings,
 )
 from diffrec.errors import UserError
 
@@ -112,6 +113,8 @@ def test_communities_are_of_equal_size_and_hidden_from_the_ids(planted):
 
 
 def test_embeddings_are_made_and_that_is_said(dataset):
+    assert dataset.item_embeddings is None
+    dataset = with_embeddings(dataset)
     assert dataset.embeddings_source == "svd"
     assert dataset.item_embeddings.shape == (400, 64)
     assert any("truncated SVD, 64 dimensions" in note for note in dataset.notes)
