@@ -72,7 +72,17 @@ class Watch:
             if run.data.tags["study"] == self.name
         ]
         parents = [run for run in all_runs if run.data.tags["kind"] == "study"]
-        return parents, [run for run in all_runs if run not in parents], client
+        return parents, [run for run in all_runs if run.data.tags["kind"] == "trial"], client
+
+    def cells(self):
+        """The summaries of the study's cells in MLflow."""
+        client = MlflowClient(self.uri)
+        experiment = client.get_experiment_by_name("diffrec")
+        return [
+            run
+            for run in client.search_runs([experiment.experiment_id], "tags.kind = 'cell'")
+            if run.data.tags["study"] == self.name
+        ]
 
     def harm(self, *, ended=True):
         """Compare with what was seen before; `ended`: no driver has anything left to tell MLflow.
@@ -87,6 +97,8 @@ class Watch:
         counts = Counter(run.data.tags["trial_number"] for run in runs)
         duplicates = [number for number, times in counts.items() if times > 1]
         duplicates += parents[1:]
+        points = Counter(run.data.tags["point"] for run in self.cells()) if parents else {}
+        duplicates += [point for point, times in points.items() if times > 1]
         for run in runs:
             for key in run.data.metrics:
                 steps = [m.step for m in client.get_metric_history(run.info.run_id, key)]

@@ -13,11 +13,27 @@ StudyState = Literal["running", "complete", "interrupted"]
 TrialState = Literal["running", "complete", "pruned", "failed"]
 
 KIND = "kind"
-"""Tag: "study" on a parent run, "trial" on its children."""
+"""Tag: "study" on a parent run, "trial" on its children; "cell" on the summaries of trials that
+differ in the seed alone."""
 
 STUDY = "study"
 STATE = "state"
 SPACE = "space"
+DATASET = "dataset"
+PROTOCOL = "protocol"
+"""Tags of a study, and of its trials too: whoever lists trials of many studies tells them apart."""
+
+SAMPLER = "sampler"
+PRUNER = "pruner"
+SEEDS = "seeds"
+"""Tag of a study: the seeds of every cell, as "1, 2, 3"."""
+
+BEST_TRIAL = "best_trial"
+"""Tag of a study: name of the run whose values the study's run shows."""
+
+CELL = "cell"
+"""Tag of a trial and of a cell's summary: the searched values (`cell_label`)."""
+
 OBJECTIVE = "objective"
 DIRECTION = "direction"
 SESSIONS = "driver_sessions"
@@ -49,14 +65,14 @@ CONFIRM = "confirm"
 """Role of a trial that runs the best point, or its rival, again on a fresh seed."""
 
 POINT = "point"
-"""Optuna attribute of a trial: its point of the space, the same for all its seeds."""
+"""Optuna attribute of a trial: its point of the space, the same for all its seeds; tag of a cell's
+summary in MLflow."""
 
 NAME = "name"
 """Optuna attribute of a trial: its name for people (`trial_name`)."""
 
 SEED = "seed"
-"""Parameter in MLflow and attribute in Optuna, whose samplers must not learn seeds."""
-
+"""Parameter and tag in MLflow, and attribute in Optuna, whose samplers must not learn seeds."""
 
 COMMIT = "git_commit"
 """Tag of a study and of each trial: the commits whose code ran it, the first one first; with
@@ -69,6 +85,23 @@ EPOCH_SECONDS = "train/epoch_seconds"
 """Seconds of training, without validation; a fused trial's share of the joint computation."""
 
 BEST_EPOCH = "best/epoch"
+HEADLINE_METRICS = ("test/recall@20", "test/ndcg@20", "test/recall@10", "test/ndcg@10")
+"""Test metrics that summaries and views of MLflow's pages show."""
+
+CURVE_METRICS = ("valid/recall@20", "valid/ndcg@20")
+"""Validation metrics that are recorded in every validated epoch, beside the objective; all others
+are recorded once, of the best epoch (`best/valid/...`)."""
+
+TRIALS = "trials"
+"""Prefix of a study's counts by state, `trials/complete` say."""
+
+NUM_SEEDS = "trials/seeds"
+"""Metric of a study: seeds of every cell; of a cell: those of them with a result."""
+
+DEVIATION = "std"
+"""Prefix of a cell's standard deviations over seeds: `std/test/recall@20`. Its means have the names
+of the metrics themselves, so that a cell stands beside trials in one column."""
+
 COST_SECONDS = "cost/seconds"
 """Seconds of building, training, validation and test so far; without pauses between two runs of
 the study, and without epochs that a failure or an interruption undid."""
@@ -114,6 +147,8 @@ snapshot is epoch 0: W at the start.
 
 
 _VALUES_IN_NAME = 4
+_WORD = 10
+"""Longest word that a run's name shows whole: a list shows about twenty characters of a name."""
 
 
 def mlflow_name(name: str) -> str:
@@ -137,6 +172,37 @@ def trial_name(number: int, params: Mapping[str, Any], seed: int) -> str:
         values = [*words, f"{len(values) - len(words)} numbers"]
     parts = [*(_short(value) for value in values), f"seed{seed}"]
     return f"{number:04d} {'·'.join(parts)}"
+
+
+def run_name(number: int, params: Mapping[str, Any], seed: int) -> str:
+    """Return the name of a trial's run, such as `0007 kmeans·3·s2`.
+
+    A list shows about twenty characters of a name, so what differs stands within them: the number,
+    short words, the seed.
+    """
+    values = list(params.values())
+    if len(values) > _VALUES_IN_NAME:
+        values = [value for value in values if isinstance(value, str)]
+    return f"{number:04d} {'·'.join([*map(_shorter, values), f's{seed}'])}"
+
+
+def cell_label(params: Mapping[str, Any]) -> str:
+    """Return the exact values of a cell, such as `kmeans·3`; "all" if nothing is searched."""
+    return "·".join(map(_exact, params.values())) or "all"
+
+
+def _exact(value: Any) -> str:
+    return "x".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+
+
+def _shorter(value: Any) -> str:
+    """Return a value's text; of a long word the beginnings of its parts: `gaus_mixt`."""
+    text = _short(value)
+    if not isinstance(value, str) or len(text) <= _WORD:
+        return text
+    parts = text.split("_")
+    length = max(2, (_WORD + 1) // len(parts) - 1)
+    return "_".join(part[:length] for part in parts)
 
 
 def _short(value: Any) -> str:

@@ -2,12 +2,13 @@
 
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.diagnostics.cost import trial_cost_table
 from analysis.report import files, summary_formats
+from analysis.report.addresses import server_address, view_paths
 from analysis.report.content import ReportContent, report_content
 from analysis.report.summary import state_sentence
 from analysis.report_table import markdown_text, to_csv, to_latex, to_markdown
@@ -44,8 +45,11 @@ def report_study(
     finally:  # if a figure fails, the table is saved
         files.write_report(folder, written)
     files.log_folder(client, study.run_id, folder, replace=True)
-    files.describe_run(client, study.run_id, str(texts["report.md"]))
+    paths = view_paths(client, study)
+    files.describe_run(client, study.run_id, _description(content, str(texts["report.md"]), paths))
     sys.stdout.write(f"report    {folder / ('index.html' if with_figures else 'report.md')}\n")
+    if "trials" in paths:
+        sys.stdout.write(f"compare   {server_address(uri)}{paths['trials']}\n")
     sys.stdout.flush()
     return 0
 
@@ -120,6 +124,16 @@ def _texts(results: Results, content: ReportContent) -> dict[str, str]:
         texts[f"tables/{name}.csv"] = to_csv(one)
         texts[f"tables/{name}.tex"] = to_latex(one)
     return texts
+
+
+def _description(content: ReportContent, report: str, paths: Mapping[str, str]) -> str:
+    """Return the description of the study's run: the answer, the views, then the report."""
+    answer = markdown_text(content.sentences[0])
+    links = [f"[{shown}]({path.removeprefix('/')})" for shown, path in paths.items()]
+    line = f"Compare its {' or its '.join(links)} in a table.\n\n" if links else ""
+    # the report's own heading is the study's name, which stands above the description already
+    _, _, rest = report.replace(f"**{answer}**\n\n", "", 1).partition("\n\n")
+    return f"**{answer}**\n\n{line}{rest}"
 
 
 def _drawn(results: Results, content: ReportContent, uri: str) -> dict[str, str | bytes]:

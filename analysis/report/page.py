@@ -10,6 +10,7 @@ import jinja2
 from markupsafe import Markup
 
 from analysis.figures import FIGURES, INK, PAPER
+from analysis.report.addresses import LOCAL_UI, run_url
 from analysis.report.content import ReportContent
 from analysis.report.summary import SummaryTable
 from analysis.report.summary_formats import reported_rows
@@ -19,9 +20,6 @@ from analysis.study.model import Cell, Study
 
 _FACTS = ("dataset", "protocol", "dataset_sha256", "embeddings_source", "sampler", "pruner")
 _HOW = ("command", "git_commit", "git_dirty", "preset_source", "root_seed")
-
-_LOCAL_UI = "http://127.0.0.1:5000"
-"""Address of `mlflow ui` on this machine."""
 
 _WORDS = 40
 """Characters from which on a cell is a sentence and may wrap."""
@@ -115,18 +113,6 @@ def page(content: ReportContent, drawings: Mapping[str, str], tracking_uri: str 
     )
 
 
-def run_url(tracking_uri: str, experiment: str, run: str) -> str:
-    """Return the address of a run's page; a database's runs are shown by `mlflow ui` here."""
-    parts = urlsplit(tracking_uri)
-    base = _LOCAL_UI
-    if parts.scheme in ("http", "https"):  # without the user and password that it may hold
-        host = parts.hostname or ""
-        host = f"[{host}]" if ":" in host else host
-        base = f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}"
-        base += parts.path.rstrip("/")
-    return f"{base}/#/experiments/{experiment}/runs/{run}"
-
-
 def _contents(
     content: ReportContent, tables: Sequence[HtmlTable], has_figures: bool
 ) -> Iterator[dict[str, str]]:
@@ -200,7 +186,7 @@ def _links(study: Study, tracking_uri: str, cell: Cell) -> tuple[Link, ...]:
 def _link_note(tracking_uri: str) -> str:
     if urlsplit(tracking_uri).scheme in ("http", "https"):
         return "A seed's link opens its run in MLflow."
-    return f"A seed's link opens its run in MLflow, while `mlflow ui` serves {_LOCAL_UI}."
+    return f"A seed's link opens its run in MLflow, while `mlflow ui` serves {LOCAL_UI}."
 
 
 def _rows(rows: Sequence[Sequence[str]], head: Collection[str]) -> Iterator[HtmlRow]:

@@ -71,7 +71,7 @@ def read_study(client: "MlflowClient", name: str, identity: str = "") -> Study:
     children = _runs(
         client,
         experiment.experiment_id,
-        f"tags.`{schema.PARENT}` = '{parent.info.run_id}'",
+        f"tags.`{schema.PARENT}` = '{parent.info.run_id}' and tags.{schema.KIND} = 'trial'",
     )
     commits = parent.data.tags.get(schema.COMMIT, "")
     trials = sorted((_trial(run, commits) for run in children), key=lambda trial: trial.number)

@@ -1,5 +1,6 @@
 """Provenance of a study: command, commit, versions, machine. Recorded once per study."""
 
+import getpass
 import os
 import platform
 import shlex
@@ -27,6 +28,30 @@ def git_commit() -> str:
     commit = _git("rev-parse", "HEAD")
     changed = bool(commit) and bool(_git("status", "--porcelain", "--untracked-files=no"))
     return f"{commit}-dirty" if changed else commit
+
+
+def mlflow_source(space: str) -> dict[str, str]:
+    """Return the tags in which MLflow's pages look for user, source and commit; without empty ones.
+
+    Args:
+        space: name of the search space, which is the source of the runs.
+    """
+    tags = {
+        "mlflow.user": _user(),
+        "mlflow.source.name": f"tune_runner {space}",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.git.commit": git_commit().removesuffix("-dirty"),
+        "mlflow.source.git.branch": _git("branch", "--show-current"),
+        "mlflow.source.git.repoURL": without_password(_git("remote", "get-url", "origin")),
+    }
+    return {key: value for key, value in tags.items() if value}
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an account without a name, as in some containers
+        return ""
 
 
 def environment(cluster: Mapping[str, float]) -> dict[str, Any]:

@@ -15,7 +15,10 @@ from mlflow.entities import Metric, Param, Run, RunTag, ViewType
 
 from tune_runner import schema
 from tune_runner.tracking.database import active_experiment, open_store
+from tune_runner.tracking.dataset_input import log_dataset
 from tune_runner.tracking.outbox import Message
+from tune_runner.tracking.summary_writer import SummaryWriter
+from tune_runner.tracking.views import save_views
 
 _BATCH = 1000
 """Metrics in one request: MLflow's limit."""
@@ -24,7 +27,7 @@ _TAG_LENGTH = 4000
 _SESSIONS = 100
 """Drivers' sessions that the tag can hold, at 28 characters each."""
 
-_SET_ONCE = ("command",)
+_SET_ONCE = ("command", "mlflow.user", "mlflow.source.git.commit", "mlflow.source.git.branch")
 """Tags that `--resume` leaves as they are: they say how to reproduce the study."""
 
 
@@ -47,6 +50,7 @@ class MlflowWriter:
         self._runs: dict[int, str] = {}
         self._epochs: dict[int, int] = {}
         self._pending: dict[int, list[Metric]] = {}
+        self._summaries = SummaryWriter(self._client, self._experiment, self._search)
         self._handlers = {
             "study": self._begin_study,
             "start": self._start,
@@ -54,6 +58,11 @@ class MlflowWriter:
             "end": self._end,
             "close": self._close,
         }
+
+    @property
+    def experiment(self) -> str:
+        """Id of the experiment that holds the runs."""
+        return self._experiment
 
     def has_study(self) -> bool:
         """Return whether the store holds the study's run."""
@@ -75,6 +84,7 @@ class MlflowWriter:
             self._handlers[message["what"]](message)
         for trial in list(self._pending):
             self._flush(trial)
+        self._summaries.flush(self._parent)
 
     def _begin_study(self, message: Message) -> None:
         tags = {
@@ -93,11 +103,22 @@ class MlflowWriter:
             tags |= _commits(old_tags, message["tags"].get(schema.COMMIT, ""))
             self._tag(self._parent, tags | {k: old_tags[k] for k in _SET_ONCE if k in old_tags})
         self._note_session(message["time"])
+        self._summaries.forget_study()
+        self._log_new_params(self._parent, message.get("params", {}))
+        log_dataset(self._client, self._parent, message.get("dataset"))
+        save_views(self._client, self._experiment, message.get("views", {}), _millis(message))
         for name, content in message["artifacts"].items():
             text = json.dumps(content, indent=2) + "\n"
             if name == schema.ENVIRONMENT_FILE:
                 name = self._next_environment(text)
             self._client.log_text(self._parent, text, name)
+
+    def _log_new_params(self, run: str, params: Mapping[str, Any]) -> None:
+        """Record a study's parameters; MLflow refuses another value of one that it has."""
+        known = self._client.get_run(run).data.params if params else {}
+        new = [Param(key, _text(value)) for key, value in params.items() if key not in known]
+        if new:
+            self._client.log_batch(run, params=new)
 
     def _note_session(self, start: float | None, end: float | None = None) -> None:
         """Begin a driver's session, or end the last one; idempotent.
@@ -138,11 +159,13 @@ class MlflowWriter:
             old_tags = self._client.get_run(run).data.tags
             commits = _commits(old_tags, message.get("commit", ""))
             self._tag(run, {schema.STATE: "running"} | commits)
+            self._summaries.note_start(trial)
         else:
             run = self._create(message)
         # Also for an existing run: the driver that made it may have died before it wrote these.
         params = [Param(key, _text(value)) for key, value in message["params"].items()]
         self._client.log_batch(run, params=params)
+        log_dataset(self._client, run, message.get("dataset"))
         self._client.log_text(run, json.dumps(message["config"], indent=2), schema.CONFIG_FILE)
 
     def _create(self, message: Message) -> str:
@@ -155,6 +178,7 @@ class MlflowWriter:
             schema.TRIAL_NUMBER: str(trial),
             schema.VARIANT: message["variant"],
             schema.STUDY_ID: self._identity,
+            **message.get("tags", {}),
         }
         if message.get("commit"):
             tags[schema.COMMIT] = message["commit"]
@@ -180,8 +204,9 @@ class MlflowWriter:
         trial, state = message["trial"], message["state"]
         run = self._run(trial)
         self._flush(trial)
-        data = self._client.get_run(run).data
-        rows = _metrics(message["metrics"], _millis(message), message["epoch"])
+        before = self._client.get_run(run)
+        data = before.data
+        rows = _end_metrics(message)
         # A driver that dies between the outbox and Optuna ends the trial a second time.
         rows = [row for row in rows if row.key not in data.metrics]
         if rows:
@@ -198,6 +223,8 @@ class MlflowWriter:
         self._tag(run, tags)
         status = "FAILED" if state == "failed" else "FINISHED"
         self._client.set_terminated(run, status=status, end_time=_millis(message))
+        new = {row.key: row.value for row in rows}
+        self._summaries.note_end(before, state, new, _millis(message))
 
     def _close(self, message: Message) -> None:
         for trial in list(self._pending):
@@ -277,6 +304,18 @@ class MlflowWriter:
 
 def _metrics(metrics: Mapping[str, float], time: int, step: int) -> list[Metric]:
     return [Metric(schema.mlflow_name(key), value, time, step) for key, value in metrics.items()]
+
+
+def _end_metrics(message: Message) -> list[Metric]:
+    """Return the metrics of a trial's end: results at the epoch tested, costs at the last one."""
+    last = message["epoch"]
+    best = int(message["metrics"].get(schema.BEST_EPOCH, last))
+    costs = {key: v for key, v in message["metrics"].items() if key.startswith("cost/")}
+    results = {key: v for key, v in message["metrics"].items() if key not in costs}
+    return [
+        *_metrics(results, _millis(message), best),
+        *_metrics(costs, _millis(message), last),
+    ]
 
 
 def _millis(message: Message) -> int:

@@ -25,6 +25,8 @@ from tune_runner.schema import COMMIT, StudyState
 from tune_runner.study import config, provenance
 from tune_runner.study.folder import to_json
 from tune_runner.study.session import StudySession
+from tune_runner.tracking import views
+from tune_runner.tracking.dataset_input import describe_dataset
 from tune_runner.tracking.outbox import Message, Outbox
 from tune_runner.tracking_uri import database_path, path_beside
 
@@ -36,6 +38,18 @@ _RETRY_SECONDS = 2.0
 _BATCH = 100
 _GATHER_SECONDS = 0.5
 """How long messages are gathered, so that many metrics make one request."""
+
+
+_INHERITED = (
+    schema.SPACE,
+    schema.DATASET,
+    schema.PROTOCOL,
+    "mlflow.user",
+    "mlflow.source.name",
+    "mlflow.source.type",
+    "mlflow.source.git.commit",
+)
+"""Tags of a study that its trials have, too."""
 
 
 class Writer(Protocol):
@@ -57,6 +71,8 @@ class Tracker(StudyCallback):
         self._queue: queue.Queue[tuple[Message, int] | None] = queue.Queue()
         self._last_epochs: dict[int, int] = {}
         self._commit = ""
+        self._of_each: Mapping[str, Any] = {}
+        """Tags and dataset that every trial's run has from its study."""
         self._thread = threading.Thread(target=self._loop, name="mlflow-writer", daemon=True)
         self._stop = threading.Event()
         self._recorded = self._sent = 0
@@ -73,7 +89,10 @@ class Tracker(StudyCallback):
         Raises:
             UserError: MLflow does not take it.
         """
-        self._commit = study.get("tags", {}).get(COMMIT, "")
+        tags = study.get("tags", {})
+        self._commit = tags.get(COMMIT, "")
+        inherited = {key: tags[key] for key in _INHERITED if key in tags}
+        self._of_each = {"tags": inherited, "dataset": study.get("dataset")}
         for message, _ in self._outbox.messages():
             if message["what"] == "metrics":
                 last = max(map(int, message["epochs"]))
@@ -101,13 +120,19 @@ class Tracker(StudyCallback):
         self._put(
             "start",
             trial=trial.number,
-            name=trial.name,
+            name=schema.run_name(trial.number, trial.params, trial.seed),
             params={**trial.params, schema.SEED: trial.seed},
             config=dict(trial.config),
             variant=trial.variant,
             retry_of=trial.retry_of,
             role=trial.role,
             commit=self._commit,
+            dataset=self._of_each["dataset"],
+            tags={
+                **self._of_each["tags"],
+                schema.CELL: schema.cell_label(trial.params),
+                schema.SEED: str(trial.seed),
+            },
         )
 
     def on_trial_report(self, trial: TrialRecord, report: TrialReport) -> None:
@@ -243,20 +268,24 @@ def open_tracker(session: StudySession, cluster: ClusterResources, writer: Write
     tracker = Tracker(Outbox(session.folder.outbox), writer)
     commit = provenance.git_commit()
     space, dataset, plan = session.space, session.dataset, session.plan
+    about = {
+        schema.SPACE: space.name,
+        schema.DATASET: dataset.name,
+        schema.PROTOCOL: dataset.protocol,
+        schema.SAMPLER: plan.sampler,
+        schema.PRUNER: plan.pruner,
+        schema.SEEDS: ", ".join(map(str, plan.seeds)),
+    }
     tags = {
         schema.KIND: "study",
         schema.STUDY: session.config.name,
-        schema.SPACE: space.name,
         schema.FOLDER: path_beside(database_path(session.uri), session.folder.path),
         schema.OBJECTIVE: space.objective.name,
         schema.DIRECTION: space.objective.direction,
+        **about,
         "question": space.question,
-        "dataset": dataset.name,
         "dataset_sha256": dataset.sha256,
-        "protocol": dataset.protocol,
         "embeddings_source": dataset.embeddings_source,
-        "sampler": plan.sampler,
-        "pruner": plan.pruner,
         "root_seed": str(session.config.seed),
         "command": provenance.command(),
         schema.COMMIT: commit,
@@ -264,6 +293,7 @@ def open_tracker(session: StudySession, cluster: ClusterResources, writer: Write
         schema.PRESET: plan.target.source,
         schema.PRESET_OF: plan.target.like or "",
         "preset_source": "; ".join(config.preset_sources(space, plan.target)),
+        **provenance.mlflow_source(space.name),
     }
     artifacts = {
         schema.SPACE_FILE: space.to_dict() | {"plan": to_json(asdict(plan))},
@@ -271,5 +301,27 @@ def open_tracker(session: StudySession, cluster: ClusterResources, writer: Write
             {"cpus": cluster.cpus, "gpus": cluster.gpus}
         ),
     }
-    tracker.start({"tags": tags, "artifacts": artifacts})
+    tracker.start(
+        {
+            "tags": tags,
+            "params": about,
+            "dataset": describe_dataset(dataset, session.config.data_dir),
+            "views": _views(session),
+            "artifacts": artifacts,
+        }
+    )
     return tracker
+
+
+def _views(session: StudySession) -> dict[str, Any]:
+    """Return the saved views of MLflow's page by key: the study's own, and that of all studies."""
+    objective = session.space.objective
+    own = views.study_views(
+        session.config.name,
+        session.folder.identity(),
+        list(session.space.domains),
+        objective.name,
+        maximize=objective.direction == "maximize",
+        seeds=len(session.plan.seeds),
+    )
+    return own | {views.STUDIES_KEY: views.studies_view(objective.name)}

@@ -21,6 +21,7 @@ from tune_runner.schema import (
     COST_GPU_SECONDS,
     COST_JOULES,
     COST_SECONDS,
+    CURVE_METRICS,
     EPOCH_SECONDS,
     TRAIN_LOSS,
     WEIGHTS_FILE,
@@ -150,7 +151,9 @@ class WorkerTrial:
         if trained.metrics is None and not trained.finished:
             return None
         metrics = trained.metrics or {}
-        self._epochs[trained.epoch] |= {**metrics, **self._cost()}
+        curves = (self._objective, *CURVE_METRICS)  # all others are recorded of the best epoch
+        self._epochs[trained.epoch] |= {name: metrics[name] for name in curves if name in metrics}
+        self._epochs[trained.epoch] |= self._cost()
         report = TrialReport(trained.epoch, metrics.get(self._objective), self._epochs)
         self._epochs = {}
         self._reports.append(report)

@@ -13,8 +13,9 @@ from matplotlib.text import Text
 
 from analysis import figures
 from analysis.figures.style import SMALL
+from analysis.report.addresses import run_url
 from analysis.report.content import report_content
-from analysis.report.page import page, run_url
+from analysis.report.page import page
 from analysis.results import analyse
 from analysis.study.model import Study, Trial
 

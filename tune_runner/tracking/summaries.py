@@ -1,0 +1,103 @@
+"""Summaries in MLflow: the study's best result and counts, and a run for each cell of many seeds.
+
+MLflow's list, box plots and parallel coordinates then show and compare studies and cells. All is
+computed from the trials that MLflow holds, so writing a summary again changes nothing.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import mean, stdev
+from typing import TYPE_CHECKING
+
+from tune_runner import schema
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+Params = frozenset[tuple[str, str]]
+"""Searched values as MLflow keeps them: (path, text)."""
+
+_STATES = ("complete", "pruned", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class EndedTrial:
+    """A trial that has ended, as MLflow holds it."""
+
+    name: str
+    state: str
+    params: Params
+    """Searched values, without the seed."""
+
+    seed: str
+    is_confirmation: bool
+    tags: Mapping[str, str]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Last value of each metric, by MLflow's name."""
+
+    end: int = 0
+    """Milliseconds since the epoch."""
+
+
+def ended_trial(run: "Run") -> EndedTrial:
+    """Return the trial of a run."""
+    tags, params = run.data.tags, dict(run.data.params)
+    seed = params.pop(schema.SEED, "")
+    return EndedTrial(
+        name=str(run.info.run_name),
+        state=tags.get(schema.STATE, "running"),
+        params=frozenset(params.items()),
+        seed=seed,
+        is_confirmation=schema.ROLE in tags,
+        tags=tags,
+        metrics=run.data.metrics,
+        end=run.info.end_time or 0,
+    )
+
+
+def study_metrics(
+    trials: Sequence[EndedTrial], objective: str, *, maximize: bool
+) -> tuple[dict[str, float], str]:
+    """Return the metrics of the study's run, and the name of the best trial, "" without any.
+
+    Args:
+        trials: all that have ended.
+        objective: metric that was searched by, by its own name.
+        maximize: whether more of it is better.
+    """
+    counts = Counter(trial.state for trial in trials)
+    metrics = {f"{schema.TRIALS}/{state}": float(counts[state]) for state in _STATES}
+    metrics[schema.COST_SECONDS] = sum(t.metrics.get(schema.COST_SECONDS, 0.0) for t in trials)
+    key = schema.mlflow_name(f"best/{objective}")
+    scored = [t for t in trials if _is_result(t) and key in t.metrics]
+    if not scored:
+        return metrics, ""
+    best = (max if maximize else min)(scored, key=lambda trial: trial.metrics[key])
+    shown = [name for name in _shown(objective) if name in best.metrics]
+    return metrics | {name: best.metrics[name] for name in shown}, best.name
+
+
+def cell_metrics(trials: Iterable[EndedTrial], objective: str) -> dict[str, float]:
+    """Return means and sample standard deviations over the seeds of a cell, and their number.
+
+    A seed that ran twice counts once; there is no deviation of a single seed.
+    """
+    by_seed = {trial.seed: trial for trial in trials if _is_result(trial)}
+    metrics = {}
+    for name in _shown(objective):
+        values = [t.metrics[name] for t in by_seed.values() if name in t.metrics]
+        if values:
+            metrics[name] = mean(values)
+        if len(values) > 1:
+            metrics[f"{schema.DEVIATION}/{name}"] = stdev(values)
+    # last: the page that compares runs shows the first one at first
+    return {**metrics, schema.NUM_SEEDS: float(len(by_seed))}
+
+
+def _is_result(trial: EndedTrial) -> bool:
+    return trial.state == "complete" and not trial.is_confirmation
+
+
+def _shown(objective: str) -> list[str]:
+    return [schema.mlflow_name(n) for n in (*schema.HEADLINE_METRICS, f"best/{objective}")]
