@@ -50,7 +50,7 @@ class TargetDataset:
     """Published dataset whose presets to take instead of its own or of the nearest one's."""
 
     source: PresetSource = "published"
-    """Whose configurations: as published, or as the reproduction study ran them."""
+    """Source of the configurations: as published, or as the reproduction study ran them."""
 
 
 PUBLISHED_SHAPES = {

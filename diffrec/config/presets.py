@@ -121,8 +121,8 @@ def preset_for(variant: str, target: TargetDataset | str) -> Preset:
     return preset(variant, target.name, shape=target.shape, like=target.like, source=target.source)
 
 
-def is_as_run_by(source: PresetSource, variant: str, dataset: str, given: PresetSource) -> bool:
-    """Return whether the preset that `given` has is the configuration that `source` ran.
+def is_as_run_by(source: PresetSource, variant: str, dataset: str, start: PresetSource) -> bool:
+    """Return whether the preset that `start` has is the configuration that `source` ran.
 
     The two sources agree on T- and LT-DiffRec on ML-1M, which were published by one of them alone.
 
@@ -130,11 +130,15 @@ def is_as_run_by(source: PresetSource, variant: str, dataset: str, given: Preset
         source: whose configuration is wanted.
         variant: one of `ALL_VARIANTS`.
         dataset: its name.
-        given: source of the preset that was taken.
+        start: source of the preset that was taken.
     """
     base = variant.split("+")[0]
-    wanted, taken = _rows(source).get((base, dataset)), _rows(given).get((base, dataset))
-    return wanted is not None and taken is not None and build_config(wanted) == build_config(taken)
+    target_row, start_row = _rows(source).get((base, dataset)), _rows(start).get((base, dataset))
+    return (
+        target_row is not None
+        and start_row is not None
+        and build_config(target_row) == build_config(start_row)
+    )
 
 
 def _rows(source: PresetSource) -> Mapping[tuple[str, str], Row]:
@@ -163,8 +167,8 @@ def _nearest(variant: str, shape: DatasetShape | None, source: PresetSource) -> 
 
 def _everywhere(config: AnyConfig, source: str, dataset: str, shape: DatasetShape | None) -> Preset:
     """Return values that are the same everywhere, on a dataset of your own in as many steps."""
-    known = dataset in PUBLISHED_SHAPES or dataset == "embedded"
-    if known or shape is None or not isinstance(config, TrainedConfig):
+    is_published = dataset in PUBLISHED_SHAPES or dataset == "embedded"
+    if is_published or shape is None or not isinstance(config, TrainedConfig):
         return Preset(config, source)
     config, steps = same_steps(config, shape, TUNED_ON)
     return Preset(config, f"{source}; {steps}")

@@ -158,7 +158,7 @@ class TuningSplit:
     train: Interactions
     valid: Interactions
     item_embeddings: np.ndarray | None
-    """float32 (num_items, dim); None: the dataset brings none, and no model has needed them yet."""
+    """float32 (num_items, dim); None: the dataset has none, and no model has needed them yet."""
 
     def __post_init__(self) -> None:
         shape = (self.train.num_users, self.train.num_items)

@@ -1,4 +1,4 @@
-"""Network f_theta(x_t, t): an MLP over the noised vector and a step embedding.
+"""Network f_theta(x_t, t): an MLP over x_t and a step embedding; its tanh is ours, for speed.
 
 Source: Wang et al., "Diffusion Recommender Model", SIGIR 2023, section 3.3.
 """

@@ -26,8 +26,8 @@ class Steps(enum.IntEnum):
 
 def test_values_of_a_users_class_become_pythons_own():
     """Workers and records know no module of the user's."""
-    given = (Schedule.LINEAR, Steps.FEW, np.float64(0.1), [Steps.FEW], (Steps.FEW, None), True)
-    values = Choice(*given).values
+    inputs = (Schedule.LINEAR, Steps.FEW, np.float64(0.1), [Steps.FEW], (Steps.FEW, None), True)
+    values = Choice(*inputs).values
     assert values == ("linear", 5, 0.1, [5], (5, None), True)
     assert [type(v) for v in values] == [str, int, float, list, tuple, bool]
     assert type(values[3][0]) is type(values[4][0]) is int

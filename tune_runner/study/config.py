@@ -70,7 +70,7 @@ class StudyConfig:
     """Published dataset whose presets to start from; None: its own, or the nearest in size."""
 
     preset: str = "published"
-    """Whose presets to start from, one of `PRESET_SOURCES`."""
+    """Source of the presets to start from, one of `PRESET_SOURCES`."""
 
     trials: int | None = None
     """Trials in total; None: every point of a grid, or the space's own number."""

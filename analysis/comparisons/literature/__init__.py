@@ -33,8 +33,8 @@ PRESET_OF_SOURCE: dict[str, PresetSource] = {
     "report": "report",
     "report-ltw": "report",
 }
-"""Whose presets are the configurations that a source's values belong to. The others report
-recommenders that have one set of values."""
+"""Presets whose configurations a source's values belong to. Sources that are left out report
+recommenders with one set of values."""
 
 SAME_AS = {"RecencyEASE": ("EASE+exponential recency",)}
 """Names under which a variant of ours is reported elsewhere."""

@@ -58,10 +58,10 @@ def test_the_report_ran_its_scripts_defaults_and_set_the_steps_for_each_dataset(
     [("DiffRec", (40, 5)), ("L-DiffRec", (40, 100)), ("T-DiffRec", (5, 5)), ("LT-DiffRec", (5, 5))],
 )
 def test_steps_of_the_report_on_ml_1m(variant, steps):
-    found = tuple(
+    actual = tuple(
         reported(variant, dataset).diffusion.num_steps for dataset in ("ml-1m_clean", "ml-1m_noisy")
     )
-    assert found == steps
+    assert actual == steps
 
 
 def test_presets_of_the_paper_are_those_of_the_checkpoints_names():
@@ -70,8 +70,8 @@ def test_presets_of_the_paper_are_those_of_the_checkpoints_names():
         pytest.skip("the list of published configurations is not here")
     with path.open() as file:
         rows = list(csv.DictReader(file))
-    named = {(r["variant"], r["dataset"]) for r in rows}
-    assert named == {key for key in PUBLISHED_ROWS if key[1] != "embedded"}
+    published = {(r["variant"], r["dataset"]) for r in rows}
+    assert published == {key for key in PUBLISHED_ROWS if key[1] != "embedded"}
     for row in rows:
         config = preset(row["variant"], row["dataset"]).config
         assert config.training.learning_rate == float(row["learning_rate"])
@@ -105,9 +105,9 @@ def test_weightings_extend_the_preset_of_their_source():
 
 def test_a_dataset_that_the_report_does_not_have_starts_from_the_nearest_and_says_so():
     shape = DatasetShape(943, 1_600, 70_000)
-    found = preset("DiffRec", "mine", shape=shape, source="report")
-    assert found.source.startswith("the report has nothing for DiffRec on mine; values of ml-1m")
-    assert noise(found.config) == (0.1, 0.0001, 0.02)
+    start = preset("DiffRec", "mine", shape=shape, source="report")
+    assert start.source.startswith("the report has nothing for DiffRec on mine; values of ml-1m")
+    assert noise(start.config) == (0.1, 0.0001, 0.02)
     unknown = preset("LT-DiffRec", "amazon-book_noisy", source="report")
     assert unknown.source.startswith("the report has nothing for LT-DiffRec on amazon-book_noisy")
     with pytest.raises(UserError, match="The report has nothing for LT-DiffRec on 'amazon-book_no"):

@@ -60,8 +60,8 @@ def test_embedded_needs_no_folder():
 
 
 def test_missing_embeddings_are_made_when_needed_and_that_is_said(folder):
-    own = load_dataset("tiny", folder.parent)
-    assert with_embeddings(own) is own
+    tiny = load_dataset("tiny", folder.parent)
+    assert with_embeddings(tiny) is tiny
     (folder / "item_emb.npy").unlink()
     loaded = load_dataset("tiny", folder.parent)
     assert (loaded.embeddings_source, loaded.item_embeddings, loaded.notes) == ("none", None, ())

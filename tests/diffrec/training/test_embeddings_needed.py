@@ -13,27 +13,27 @@ ONE_CLUSTER = {"autoencoder.num_clusters": 1, "autoencoder.clustering": None}
 
 
 @pytest.fixture
-def made(monkeypatch):
+def computed(monkeypatch):
     """Sizes of the train lists from which embeddings were made."""
-    found: list[int] = []
+    num_rows: list[int] = []
 
     def watched(train, dim=embeddings.DEFAULT_DIM):
-        found.append(train.nnz)
+        num_rows.append(train.nnz)
         return embeddings.svd_item_embeddings(train, dim)
 
     monkeypatch.setattr(factory, "svd_item_embeddings", watched)
-    return found
+    return num_rows
 
 
 @pytest.mark.parametrize("variant", ["DiffRec", "T-DiffRec", "F-DiffRec", "MultVAE", "EASE"])
-def test_models_without_clusters_are_built_without_embeddings(variant, made):
+def test_models_without_clusters_are_built_without_embeddings(variant, computed):
     split = load_dataset("embedded").tuning_split()
     build_run(preset(variant, "embedded").config, split)
-    assert (split.item_embeddings, made) == (None, [])
+    assert (split.item_embeddings, computed) == (None, [])
 
 
 @pytest.mark.parametrize("variant", ["L-DiffRec", "LF-DiffRec"])
-def test_clusters_are_those_of_the_embeddings_that_are_made(variant, made):
+def test_clusters_are_those_of_the_embeddings_that_are_made(variant, computed):
     dataset = load_dataset("embedded")
     config = preset(variant, "embedded").config
     latent = config.autoencoder
@@ -43,9 +43,9 @@ def test_clusters_are_those_of_the_embeddings_that_are_made(variant, made):
         latent.num_clusters,
         config.seed,
     )
-    found = factory.build_model(config, dataset.tuning_split()).autoencoder.cluster_ids
-    np.testing.assert_array_equal(found, expected)
-    assert made == [dataset.train.nnz]
+    cluster_ids = factory.build_model(config, dataset.tuning_split()).autoencoder.cluster_ids
+    np.testing.assert_array_equal(cluster_ids, expected)
+    assert computed == [dataset.train.nnz]
     factory.build_model(config, with_embeddings(dataset).tuning_split())
     factory.build_model(config.replace_values(ONE_CLUSTER), dataset.tuning_split())
-    assert made == [dataset.train.nnz]
+    assert computed == [dataset.train.nnz]
