@@ -1,12 +1,16 @@
 """Table of a study's cells: means and deviations over seeds, and what is missing."""
 
 import math
+import re
 from dataclasses import dataclass
 
 from analysis.comparisons.literature import ReportedComparison
 from analysis.results import Results
 from analysis.study.metrics import TEST_METRICS
 from analysis.study.model import Cell, Study, cell_name, values_of
+
+_BY_TIME = re.compile(r"^L?T-|^L?F-|\+|^Recency|^Directed")
+"""Variants that weigh interactions by time, or forecast."""
 
 _FEW = 6
 """Most pruned cells that are named one by one."""
@@ -74,6 +78,22 @@ def selection_sentence(study: Study) -> str:
     )
 
 
+def split_note(study: Study) -> str:
+    """Return what the split does to recency, if a cell weighs by time; empty where it is nothing.
+
+    On the released ML-1M lists test follows train at once, which chronological order does not.
+    """
+    is_published = study.tags.get("protocol", "published") == "published"
+    weighs = any(_BY_TIME.search(cell.variant) for cell in study.cells)
+    if not (is_published and weighs and study.dataset.startswith("ml-1m_")):
+        return ""
+    return (
+        "Published split: test follows train at once and valid lies after it, so what weighs "
+        "recent interactions more gains more here than in time order; run the study with "
+        "--protocol chronological, too."
+    )
+
+
 def _notes(study: Study, rows: tuple[Cell, ...], labels: tuple[str, ...]) -> list[str]:
     notes = []
     if not study.is_sampled and len(study.paths) > 1:
@@ -99,10 +119,10 @@ def _notes(study: Study, rows: tuple[Cell, ...], labels: tuple[str, ...]) -> lis
         if has_deviation
         else "One seed for each row, so how much chance moves a value is unknown."
     )
-    notes += [selection_sentence(study), state_sentence(study)]
+    notes += [selection_sentence(study), split_note(study), state_sentence(study)]
     if study.count("pruned"):
         notes.append(f"Pruned, without a result: {_pruned(study)}.")
-    return notes
+    return [note for note in notes if note]
 
 
 def _pruned(study: Study) -> str:
