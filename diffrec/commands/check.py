@@ -20,12 +20,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="exit with 1 if valid and test are exchanged or a file differs from its manifest",
+        help="exit with 1 if a file differs from its manifest, too",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the report; then raise the error of a dataset that cannot be loaded."""
+    """Write the report; return 1 if valid and test are exchanged.
+
+    Raises:
+        UserError: after the report, if the dataset cannot be loaded.
+    """
     from diffrec.commands.datasets import locate
     from diffrec.preparation.report import check_dataset, render
 
@@ -35,4 +39,4 @@ def run(args: argparse.Namespace) -> int:
     sys.stdout.flush()  # before the error, where both go to one terminal
     if report.refusal is not None:
         raise UserError(report.refusal)
-    return 1 if args.strict and not report.is_trusted else 0
+    return 1 if report.is_exchanged or (args.strict and report.is_changed) else 0

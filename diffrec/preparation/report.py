@@ -49,9 +49,9 @@ class DatasetReport:
     """None if the folder has none."""
 
     @property
-    def is_trusted(self) -> bool:
-        """Return True if the lists are not exchanged and no file has changed."""
-        return not self.is_exchanged and (self.manifest is None or not self.manifest.changed)
+    def is_changed(self) -> bool:
+        """Return True if a file differs from the dataset's manifest."""
+        return self.manifest is not None and bool(self.manifest.changed)
 
     @property
     def is_exchanged(self) -> bool:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 from diffrec.errors import UserError
 
@@ -11,6 +12,7 @@ _PART_WORDS = {
     "valid": ("valid", "validation", "val", "dev"),
     "test": ("test", "testing"),
 }
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
 def find_files(path: Path) -> list[tuple[str | None, list[Path]]]:
@@ -32,8 +34,7 @@ def find_files(path: Path) -> list[tuple[str | None, list[Path]]]:
     files = [
         file
         for file in sorted(path.rglob("*"))
-        if file.is_file()
-        and not any(name.startswith(("_", ".")) for name in file.relative_to(path).parts)
+        if file.is_file() and not any(_is_hidden(name) for name in file.relative_to(path).parts)
     ]
     if not files:
         raise UserError(f"{path} must hold files of ratings, but the folder holds none.")
@@ -50,6 +51,24 @@ def find_files(path: Path) -> list[tuple[str | None, list[Path]]]:
         f"{path} is a folder of {len(files)} files ({', '.join(f.name for f in files[:5])}); name "
         "the file of ratings, or a folder of parts (part-*) or of train, valid and test files."
     )
+
+
+def partition_keys(folder: Path, file: Path) -> dict[str, str | None]:
+    """Return the columns that the names of a file's folders hold, as Hive and Spark write them.
+
+    `events/day=2024-01-31/part-0.parquet` has the column `day`; its value is text, None where the
+    folder says that there is none.
+
+    Args:
+        folder: of the source.
+        file: one of its files.
+    """
+    found: dict[str, str | None] = {}
+    for name in file.relative_to(folder).parts[:-1]:
+        key, sign, value = name.partition("=")
+        if sign and key:
+            found[unquote(key)] = None if value == _NO_VALUE else unquote(value)
+    return found
 
 
 def _split_files(path: Path, files: Sequence[Path]) -> list[tuple[str | None, list[Path]]]:
@@ -70,6 +89,11 @@ def _split_files(path: Path, files: Sequence[Path]) -> list[tuple[str | None, li
                 f"{', '.join(f.name for f in part_files)}; leave one there."
             )
     return [(part, part_files) for part, part_files in files_by_part.items() if part_files]
+
+
+def _is_hidden(name: str) -> bool:
+    """Return whether Hive and Spark would pass over a file or folder of this name."""
+    return name.startswith(".") or (name.startswith("_") and "=" not in name)
 
 
 def _is_parquet(file: Path) -> bool:

@@ -1,6 +1,6 @@
 """Parquet files as a table: ids of any type that is exact as text, times of any type."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -16,22 +16,25 @@ _EXACT = 2**53
 """Largest whole number up to which float64 holds every one."""
 
 
-def parquet_table(source: Path, files: Sequence[Path], options: ReadOptions) -> Table:
+def parquet_table(
+    source: Path,
+    files: Sequence[Path],
+    options: ReadOptions,
+    keys: Sequence[Mapping[str, str | None]],
+) -> Table:
     """Return the table of one or more Parquet files with the same columns.
+
+    Args:
+        source: the source, for messages.
+        files: with the same columns.
+        options: of reading.
+        keys: columns that the folders of each file hold (`folders.partition_keys`).
 
     Raises:
         UserError: a file is damaged, or a column cannot be an id, a rating or a time.
     """
-    paths = [file.absolute() for file in files]  # a path, no pattern
-    try:
-        frame = pl.scan_parquet(paths, glob=False, hive_partitioning=False)
-        schema = frame.collect_schema()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(
-            f"{source} must be a Parquet file, but cannot be read as one ({reason}); fetch or "
-            "write it again."
-        ) from error
+    frame, repeated = _scan(source, files, keys)
+    schema = frame.collect_schema()
     names = schema.names()
     choice = choose_by_name(source, names, options.columns)
     names_by_role: dict[Role, str] = {role: names[index] for role, index in choice.indices.items()}
@@ -42,7 +45,7 @@ def parquet_table(source: Path, files: Sequence[Path], options: ReadOptions) -> 
         lambda row: row + 1,
         frozenset(role for role, name in names_by_role.items() if schema[name] == pl.String),
         unused=tuple(name for name in names if name not in names_by_role.values()),
-        notes=list(choice.notes),
+        notes=[*choice.notes, *repeated],
         format="Parquet",
     )
     for role in ("user", "item"):
@@ -53,6 +56,61 @@ def parquet_table(source: Path, files: Sequence[Path], options: ReadOptions) -> 
     if "time" in names_by_role:
         table.time = _times(table, schema[names_by_role["time"]], options)
     return table
+
+
+def _scan(
+    source: Path, files: Sequence[Path], keys: Sequence[Mapping[str, str | None]]
+) -> tuple[pl.LazyFrame, list[str]]:
+    """Return the rows of all files with their folders' columns, and what is to be said of these."""
+    schemas = [_schema(file) for file in files]
+    for file, schema, own in zip(files, schemas, keys, strict=True):
+        if dict(schema) != dict(schemas[0]):
+            different = set(schema.items()) ^ set(schemas[0].items())
+            names = ", ".join(sorted({repr(name) for name, _ in different}))
+            raise UserError(
+                f"The files of {source} must have the same columns of the same types, but {file} "
+                f"and {files[0]} differ in {names}; write them alike."
+            )
+        if own.keys() != keys[0].keys():
+            raise UserError(
+                f"The folders of all files of {source} must hold the same columns, but those of "
+                f"{file} hold {', '.join(own) or 'none'} and those of {files[0]} "
+                f"{', '.join(keys[0]) or 'none'}; name one of the folders."
+            )
+    names = schemas[0].names()
+    new = [name for name in keys[0] if name not in names]
+    frames = [
+        _lazy(file).select(*names, *(pl.lit(own[name], pl.String).alias(name) for name in new))
+        for file, own in zip(files, keys, strict=True)
+    ]
+    notes = [
+        f"column {name!r} is read from the files, though their folders name it as well"
+        for name in keys[0]
+        if name in names
+    ]
+    if new:
+        notes.append(f"read from the names of folders: {', '.join(new)}")
+    return pl.concat(frames), notes
+
+
+def _lazy(file: Path) -> pl.LazyFrame:
+    return pl.scan_parquet(file.absolute(), glob=False, hive_partitioning=False)  # no pattern
+
+
+def _schema(file: Path) -> pl.Schema:
+    """Return the columns of a file.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    try:
+        return _lazy(file).collect_schema()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"{file} must be a Parquet file, but cannot be read as one ({reason}); fetch or write "
+            "it again."
+        ) from error
 
 
 def _id_text(source: Path, name: str, role: Role, dtype: pl.DataType) -> pl.Expr:

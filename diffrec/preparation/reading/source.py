@@ -16,7 +16,7 @@ import polars as pl
 
 from diffrec.errors import UserError
 from diffrec.preparation.reading.dialect import find_dialect
-from diffrec.preparation.reading.folders import find_files
+from diffrec.preparation.reading.folders import find_files, partition_keys
 from diffrec.preparation.reading.ids import NumberedIds, number_ids
 from diffrec.preparation.reading.json_table import is_json, json_table
 from diffrec.preparation.reading.options import ReadOptions
@@ -100,7 +100,7 @@ def read_source(path: Path, options: ReadOptions | None = None) -> Source:
         for number, (part, group) in enumerate(files):
             copies = Path(folder, str(number))
             copies.mkdir()
-            table = open_table(group, copies, options)
+            table = open_table(group, copies, options, path)
             table.part = part
             tables.append(table)
         _refuse_different(path, tables)
@@ -108,15 +108,34 @@ def read_source(path: Path, options: ReadOptions | None = None) -> Source:
         return _concatenate(path, row_groups, options)
 
 
-def open_table(files: Sequence[Path], folder: Path, options: ReadOptions) -> Table:
-    """Return the table of one file, or of Parquet files that belong together."""
-    source = files[0] if len(files) == 1 else files[0].parent
+def open_table(
+    files: Sequence[Path], folder: Path, options: ReadOptions, root: Path | None = None
+) -> Table:
+    """Return the table of one file, or of Parquet files that belong together.
+
+    Args:
+        files: the file, or the Parquet files.
+        folder: for temporary files.
+        options: of reading.
+        root: folder of the source, if it is one.
+
+    Raises:
+        UserError: a file cannot be read, or folders hold columns of files that are no Parquet.
+    """
+    folder_of_all = root if root is not None and root.is_dir() else None
+    keys = [{} if folder_of_all is None else partition_keys(folder_of_all, f) for f in files]
+    source = files[0] if len(files) == 1 else folder_of_all or files[0].parent
     plain = make_plain(files[0], folder, options.encoding)
     if plain.content.kind == "parquet":
         paths = [plain.path, *files[1:]]
-        table = parquet_table(source, paths, options)
+        table = parquet_table(source, paths, options, keys)
         table.notes += plain.notes
         return table
+    if keys[0]:
+        raise UserError(
+            f"The folders of {files[0]} hold columns ({', '.join(keys[0])}), which are read beside "
+            "Parquet files only; write the table as Parquet, or with these columns in the files."
+        )
     if options.format == "auto" and is_json(plain.path):
         return json_table(plain, folder, options)
     dialect = find_dialect(plain, options)

@@ -37,6 +37,21 @@ def test_the_report_as_json_holds_the_evidence(folder, capsys):
     assert report["order"]["verdict"] == "undecided"
 
 
+@pytest.mark.parametrize("exchange", [False, True])
+def test_exchanged_lists_exit_with_1_and_lists_in_order_with_0(exchange, tmp_path, capsys):
+    folder = tmp_path / "timed"
+    folder.mkdir()
+    names = ("train", "test", "valid") if exchange else ("train", "valid", "test")
+    for step, name in enumerate(names):
+        np.save(folder / f"{name}_list.npy", np.array([(user, step) for user in range(40)]))
+        np.save(folder / f"{name}_timestamps.npy", np.arange(40) + 1000 * step)
+    assert main(["check", str(folder)]) == int(exchange)
+    assert ("EXCHANGED" in capsys.readouterr().out) == exchange
+    assert main(["check", str(folder), "--strict", "--json"]) == int(exchange)
+    report = json.loads(capsys.readouterr().out)
+    assert report["order"]["verdict"] == ("exchanged" if exchange else "in order")
+
+
 def test_the_embedded_dataset_passes_the_strict_check(capsys):
     assert main(["check", "embedded", "--strict"]) == 0
     assert "Taste fit" in capsys.readouterr().out
@@ -48,6 +63,7 @@ def test_a_file_that_its_manifest_does_not_know_is_named(folder, capsys):
     (folder / "manifest.json").write_text(json.dumps({"files": files}))
     assert main(["check", str(folder), "--strict"]) == 1
     assert "CHANGED since it was written: train_list.npy, item_ids.npy" in capsys.readouterr().out
+    assert main(["check", str(folder)]) == 0  # an edited dataset is no fault unless that is asked
     (folder / "manifest.json").write_text(json.dumps({"files": {"test_list.npy": digest}}))
     assert main(["check", str(folder), "--strict"]) == 0
     assert "all 1 files are as it says" in capsys.readouterr().out

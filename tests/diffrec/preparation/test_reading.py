@@ -547,6 +547,78 @@ def test_parts_in_a_folder_are_one_table(tmp_path):
         assert pairs(read_source(folder)) == PAIRS
 
 
+def write_partitions(folder, parts):
+    """Write a Parquet file for each (path of its folder, columns)."""
+    for path, columns in parts:
+        (folder / path).mkdir(parents=True)
+        pl.DataFrame(columns).write_parquet(folder / path / "part-0.parquet")
+    return folder
+
+
+def test_the_names_of_folders_are_columns(tmp_path):
+    parts = [
+        ("user_id=007/day=2024-01-02", {"item": ["a", "b"], "rating": [4.0, 5.0]}),
+        ("user_id=7/day=2024-01-03", {"item": ["c"], "rating": [3.0]}),
+        ("user_id=x%2Fy%20z/day=2024-01-01", {"item": ["a"], "rating": [1.0]}),
+    ]
+    source = read_source(write_partitions(tmp_path / "year=1999" / "events", parts))
+    assert pairs(source) == [("007", "a"), ("007", "b"), ("7", "c"), ("x/y z", "a")]
+    assert source.ratings.tolist() == [4.0, 5.0, 3.0, 1.0]
+    assert np.diff(source.times).tolist() == [0, 86_400_000_000, -2 * 86_400_000_000]
+    assert source.report.columns["user"] == "user_id"
+    assert "read from the names of folders: user_id, day" in source.report.notes
+
+
+def test_a_partition_without_a_user_is_counted_as_empty_cells(tmp_path):
+    none = "user=__HIVE_DEFAULT_PARTITION__"
+    folder = write_partitions(tmp_path / "t", [("user=1", {"item": [5, 6]}), (none, {"item": [5]})])
+    with pytest.raises(UserError, match=r"--bad-rows|empty"):
+        read_source(folder)
+
+
+def test_folders_that_repeat_a_column_of_the_files_do_not_replace_it(tmp_path):
+    parts = [("user=1", {"user": [1, 1], "item": [5, 6]}), ("user=2", {"user": [2], "item": [5]})]
+    source = read_source(write_partitions(tmp_path / "t", parts))
+    assert pairs(source) == [("1", "5"), ("1", "6"), ("2", "5")]
+    assert any("'user' is read from the files" in note for note in source.report.notes)
+
+
+PARTITIONS_REFUSED = {
+    "keys in one folder alone": (
+        [("user=1", {"item": [5]}), ("more", {"item": [6]})],
+        "must hold the same columns, but those of .*user=1.* hold user and .*more.* none",
+    ),
+    "a column that one file lacks": (
+        [("user=1", {"item": [5], "rating": [1.0]}), ("user=2", {"item": [6]})],
+        "must have the same columns of the same types.*'rating'",
+    ),
+    "a column of another type": (
+        [("user=1", {"item": [5]}), ("user=2", {"item": ["6"]})],
+        "differ in 'item'",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", PARTITIONS_REFUSED)
+def test_parts_that_do_not_belong_together_are_refused_by_the_true_cause(kind, tmp_path):
+    parts, words = PARTITIONS_REFUSED[kind]
+    with pytest.raises(UserError, match=words):
+        read_source(write_partitions(tmp_path / "t", parts))
+
+
+@pytest.mark.parametrize("name", ["part-0.csv", "part-0.json"])
+def test_folders_with_columns_of_text_files_are_refused(name, tmp_path):
+    for user in (1, 2):
+        folder = tmp_path / f"user={user}"
+        folder.mkdir()
+        frame = pl.DataFrame({"item": [5, 6], "rating": [1.0, 2.0]})
+        frame.write_csv(folder / name) if name.endswith("csv") else frame.write_ndjson(
+            folder / name
+        )
+    with pytest.raises(UserError, match=r"hold columns \(user\)"):
+        read_source(tmp_path)
+
+
 def test_a_folder_that_does_not_say_which_file_counts_is_refused(tmp_path):
     for name in ("ratings.dat", "movies.dat", "users.dat"):
         (tmp_path / name).write_text("1::2::3::4\n")
