@@ -111,9 +111,9 @@ def _fetch(url: str, part: Path, target: Path, progress: Progress | None) -> Non
         with part.open("ab" if num_bytes else "wb") as file:
             while block := response.read(_BLOCK):
                 num_bytes += len(block)
-                _check_size(
-                    url, num_bytes
-                )  # a server may send more than it announced, or announce nothing
+                if num_bytes > SIZE_LIMIT:  # more than announced, or nothing was announced
+                    part.unlink()
+                _check_size(url, num_bytes)
                 file.write(block)
                 if progress is not None:
                     progress(num_bytes, total)
@@ -123,7 +123,14 @@ def _fetch(url: str, part: Path, target: Path, progress: Progress | None) -> Non
 
 def _open(url: str, start: int) -> HTTPResponse:
     headers = {"User-Agent": "diffrec"} | ({"Range": f"bytes={start}-"} if start else {})
-    return _OPENER.open(Request(url, headers=headers), timeout=_TIMEOUT_SECONDS)
+    try:
+        return _OPENER.open(Request(url, headers=headers), timeout=_TIMEOUT_SECONDS)
+    except UserError:
+        raise
+    except ValueError as error:  # where a server sent us: half an IPv6 address, for example
+        raise UserError(
+            f"{url} leads to an address that is none ({error}); give the new one with --url."
+        ) from error
 
 
 def check_address(url: str) -> None:

@@ -4,8 +4,10 @@ No data is bundled: GroupLens does not allow redistribution, and the DiffRec rep
 no licence for its lists.
 """
 
+import lzma
 import resource
 import shutil
+import struct
 import subprocess
 import zipfile
 import zlib
@@ -20,8 +22,24 @@ from diffrec.files import atomic_write, check_output_folder, existing, is_full_d
 from diffrec.preparation.downloading import Progress, check_address, download
 from diffrec.preparation.manifest import sha256
 
-_MEMBER_LIMIT = 16 * 2**30
+_MEMBER_LIMIT = 4 * 2**30
 """Bytes of an unpacked file at most: ratings of the largest archive have 0.7 GB."""
+
+_RATIO_LIMIT, _RATIO_BYTES = 100, 2**26
+"""Times what it takes in the archive that a file of more bytes may have; ratings have five."""
+
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    OverflowError,
+    ValueError,
+)
+"""What `zipfile` raises for an archive that it cannot read."""
 
 _GROUPLENS = "https://files.grouplens.org/datasets/movielens"
 _RELEASE = (
@@ -113,9 +131,9 @@ def fetch(
         download(address, archive, checksum=source.checksum, progress=progress)
         try:
             unpack(archive, folder, source.members)
-        except OSError as error:
-            if is_full_disk(error) and not existed:
-                archive.unlink()  # as the command found the disk
+        except (UserError, OSError) as error:
+            if not existed and (archive.suffix != ".rar" or is_full_disk(error)):
+                archive.unlink()  # a rar is kept: its program may be missing
             raise
     for file, expected in source.sha256.items():
         if (digest := sha256(folder / file)) != expected:
@@ -142,10 +160,14 @@ def unpack(archive: Path, folder: Path, members: tuple[str, ...]) -> None:
             for member in members:
                 with zip_file.open(member) as file:
                     atomic_write(folder / Path(member).name, partial(shutil.copyfileobj, file))
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError) as error:
+    except UserError:
+        raise
+    except (*_BROKEN, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # of the disk, not of bzip2
+            raise
         raise UserError(
             f"{archive} must be a zip archive with {', '.join(members)}, but is not ({error}); "
-            "remove it and fetch again."
+            "remove it if it is there, and fetch again."
         ) from error
 
 
@@ -156,10 +178,12 @@ def _check_member(archive: Path, member: zipfile.ZipInfo) -> None:
             f"{archive} must not be encrypted, but `{member.filename}` needs a password; unpack it "
             "by hand, or give another address with --url."
         )
-    if member.file_size > _MEMBER_LIMIT:
+    bomb = member.file_size > max(_RATIO_BYTES, _RATIO_LIMIT * member.compress_size)
+    if bomb or member.file_size > _MEMBER_LIMIT:
         raise UserError(
-            f"{archive} must hold files of at most {_MEMBER_LIMIT // 2**30} GiB, but "
-            f"`{member.filename}` has {member.file_size / 2**30:.0f}; check its address."
+            f"{archive} must hold files of at most {_MEMBER_LIMIT // 2**30} GiB and {_RATIO_LIMIT} "
+            f"times what they take in it, but `{member.filename}` has {member.file_size:,} bytes "
+            f"in {member.compress_size:,}; check its address."
         )
 
 
