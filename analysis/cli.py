@@ -4,11 +4,10 @@
 """
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from diffrec.command_line import CliParser, run_command
+from diffrec.command_line import CliParser, folder_path, run_command
 from diffrec.files import check_output_folder
 from tune_runner.tracking_uri import default_tracking_uri
 
@@ -50,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
         "--runs-dir",
         metavar="DIR",
         default="runs",
-        type=os.path.expanduser,
+        type=folder_path,
         help="folder of the studies; files go to DIR/STUDY/report (default: runs)",
     )
     return result

@@ -147,6 +147,17 @@ def number(low: float, high: float = math.inf, *, above: bool = False) -> Callab
     return read
 
 
+def folder_path(text: str) -> str:
+    """Argparse type: a path, `~` for the home folder.
+
+    Raises:
+        argparse.ArgumentTypeError: it is empty, or holds a NUL byte.
+    """
+    if not text or "\0" in text:
+        raise _refusal("must be the path of a folder", text)
+    return os.path.expanduser(text)  # noqa: PTH111 - a path that is shown as it was given
+
+
 def number_or_auto(kind: type[Number]) -> Callable[[str], Number | Literal["auto"]]:
     """Return an argparse type: numbers of `kind`, int or float, or the word auto."""
     kind_name = "a whole number" if kind is int else "a number"

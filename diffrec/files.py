@@ -91,7 +91,8 @@ def read_json(path: Path, description: str) -> dict[str, Any]:
         UserError: it cannot be read, is not JSON, or is not a JSON object.
     """
     try:
-        values = json.loads(read_regular(path, description).decode("utf-8-sig"))
+        text = read_regular(path, description).decode("utf-8-sig")
+        values = json.loads(text, object_pairs_hook=_distinct)
     except (ValueError, RecursionError) as error:  # RecursionError: a million brackets
         reason = str(error).splitlines()[0]
         raise UserError(
@@ -102,6 +103,16 @@ def read_json(path: Path, description: str) -> dict[str, Any]:
             f"{path} must be {description}, a JSON object, but holds a {type(values).__name__}; "
             "give another file."
         )
+    return values
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON; one with a key that comes twice says two things."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"{twice!r} comes twice")
     return values
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import optuna
+import ray
 from mlflow.tracking import MlflowClient
 from optuna.trial import TrialState
 
@@ -147,3 +148,22 @@ def _disagreements(trials, runs, client):
         if scored != (state == "complete"):
             disagreements.append(f"{trial.number} is {state}, but was it scored on test? {scored}")
     return disagreements
+
+
+def places_of(secret, folder):
+    """Return files below a folder and in Ray's logs, and processes, that show a secret."""
+    context = ray.get_runtime_context()
+    logs = Path(context.get_temp_dir(), context.get_session_name(), "logs")
+    paths = [path for top in (folder, logs) for path in top.rglob("*") if path.is_file()]
+    return [
+        str(path)
+        for path in (*paths, *Path("/proc").glob("[0-9]*/cmdline"))
+        if secret.encode() in _bytes_of(path)
+    ]
+
+
+def _bytes_of(path):
+    try:
+        return path.read_bytes()
+    except OSError:  # it has ended, or was removed
+        return b""

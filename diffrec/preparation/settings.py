@@ -56,6 +56,16 @@ class PrepareSettings:
                 ":".join(map(str, self.ratio)),
             ),
             (min(self.leave_last) >= 0, "leave_last >= 0", self.leave_last),
+            (
+                self.split == "ratio" or self.ratio == (7.0, 1.0, 2.0),
+                "--split ratio for a ratio",
+                f"--split {self.split} and a ratio",
+            ),
+            (
+                self.split == "leave_last" or self.leave_last == (1, 1),
+                "--split leave-last for numbers of last items",
+                f"--split {self.split} and such numbers",
+            ),
             (0 <= self.random_noise <= 10, "0 <= random_noise <= 10", self.random_noise),
             (self.seed >= 0, "seed >= 0", self.seed),
             (

@@ -19,7 +19,7 @@ import pytest
 from diffrec.errors import UserError
 from driver import start_driver
 from fake_run import FakeBackend
-from faults import Harm, Watch
+from faults import Harm, Watch, places_of
 from servers import MlflowServer, postgres, wait_until
 from small_disk import fill, small_disk
 from tune_runner.resources.allocation import ResourceRequest
@@ -148,7 +148,8 @@ def test_the_record_is_complete_although_mlflows_server_was_away(
     ray_cluster, config, backend, diary, tmp_path, monkeypatch
 ):
     server = MlflowServer(f"sqlite:///{tmp_path / 'server.db'}", tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    secret = "hunter2-of-mlflow"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri.replace("://", f"://user:{secret}@"))
     server.start()
     try:
         gate = tmp_path / "gate"
@@ -157,12 +158,14 @@ def test_the_record_is_complete_although_mlflows_server_was_away(
         diary.wait_for_more(4)
         server.stop()
         diary.wait_for_more(12)  # whole trials
+        assert places_of(secret, tmp_path) == []  # and a server that is away has been complained of
         gate.unlink()  # the study must not be over before the server is back
         server.start()
         gate.touch()
         driver.join()
         assert driver.exitcode == 0, Path("driver.out").read_text()
         assert Watch("storm", server.uri, diary=backend.diary).harm() == Harm()
+        assert places_of(secret, tmp_path) == []
     finally:
         server.stop()
 
@@ -187,6 +190,7 @@ def test_a_study_in_postgresql_and_a_server_on_it_survive_a_kill(
             assert driver.exitcode == 0, Path("driver.out").read_text()
             assert watch.harm() == Harm()
             assert len(watch.trials()) == 6
+            assert places_of(database.password, tmp_path) == []
         finally:
             server.stop()
 

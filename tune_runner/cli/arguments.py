@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from diffrec.command_line import COUNT_LIMIT, CliParser, number_or_auto
+from diffrec.command_line import COUNT_LIMIT, CliParser, folder_path, number_or_auto
 from diffrec.errors import UserError
 from search_spaces import get_space
 from tune_runner import exit_codes
@@ -100,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
     placement.add_argument(
         "--address",
         type=_address_or_none,
-        default=os.environ.get("RAY_ADDRESS"),  # as Ray sets it in a submitted job
+        default=os.environ.get("RAY_ADDRESS") or None,  # as Ray sets it in a submitted job
         help="Ray cluster: auto or host:port from within, ray://host:10001 from outside; local is "
         "this machine; RAY_ADDRESS, if set, is the default",
     )
@@ -108,7 +108,7 @@ def parser() -> argparse.ArgumentParser:
         "--storage", help="database of the Optuna study (default: a journal file)"
     )
     placement.add_argument(
-        "--runs-dir", default="runs", type=os.path.expanduser, help="folder of the studies"
+        "--runs-dir", default="runs", type=folder_path, help="folder of the studies"
     )
     placement.add_argument(
         "--checkpoints",

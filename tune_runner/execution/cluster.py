@@ -237,14 +237,34 @@ def _token_hint() -> str:
     )
 
 
+def check_address(address: str) -> None:
+    """Refuse an address that Ray would try for minutes, or take for another thing.
+
+    Raises:
+        UserError: it is neither `auto` nor a host and port, with or without `ray://`.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    number = int(port) if port.isdecimal() and len(port) <= 5 else 0
+    if address == "auto" or (host and "/" not in host and 0 < number < 2**16):
+        return
+    if variable := address_variable(address):
+        given, remedy = variable, f"correct or unset {variable}"
+    else:
+        given, remedy = "--address", "correct it, or leave it out for Ray on this machine"
+    raise UserError(
+        f"{given} must be HOST:PORT, ray://HOST:PORT or auto, but got {address!r}; {remedy}."
+    )
+
+
 def check_reachable(address: str) -> None:
     """Refuse an address that nothing listens on; Ray itself would try for two minutes."""
+    check_address(address)
+    if address == "auto":  # which only Ray can look up
+        return
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdigit():
-        return  # "auto", which only Ray can look up
     try:
-        socket.create_connection((host, int(port)), timeout=5).close()
-    except OSError as error:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+    except (OSError, UnicodeError) as error:
         raise _no_cluster(address, error) from None
 
 

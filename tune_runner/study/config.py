@@ -38,6 +38,11 @@ _DIGITS = 20
 """Digits shown of a number that is refused."""
 
 
+_INVISIBLE = (
+    "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
+)
+"""Signs that make one name look like another; joiners (U+200D) belong to emoji."""
+
 _UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
 """Unicode's categories of control characters, surrogates, and separators of lines."""
 
@@ -156,6 +161,13 @@ class StudyConfig:
                 f"--seed must be 0 or more, and at most {SEED_LIMIT:,}, but got "
                 f"{_shortened(self.seed)}; give another."
             )
+        amounts = {"cpus-per-trial": self.request.cpus, "gpus-per-trial": self.request.gpus}
+        for flag, amount in amounts.items():
+            if isinstance(amount, float) and math.isfinite(amount) and round(amount, 4) != amount:
+                raise UserError(
+                    f"--{flag} must have four decimals at most, as Ray counts, but got {amount!r}; "
+                    "round it."
+                )
         if self.request.cpus is not None and not 0 < self.request.cpus < math.inf:
             raise UserError(
                 f"--cpus-per-trial must be above 0 and finite, but got {self.request.cpus:g}; give "
@@ -333,6 +345,11 @@ def check_name(name: str) -> None:
         raise UserError(
             f"A study's name must be a plain folder name, but got {name!r}; "
             "leave out slashes and leading dots."
+        )
+    if not name.strip() or any(sign in _INVISIBLE for sign in name):
+        raise UserError(
+            f"A study's name must be seen as it is, but got {name!r}: it is blank, or holds signs "
+            "without a width or of the writing direction; leave them out."
         )
     if any(unicodedata.category(sign) in _UNPRINTABLE for sign in name):
         raise UserError(

@@ -1,6 +1,5 @@
 """Options of reading a source of ratings or events; no polars here."""
 
-import codecs
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -66,12 +65,16 @@ class ReadOptions:
     def __post_init__(self) -> None:
         if self.skip_lines < 0:
             raise UserError(f"`skip_lines >= 0` must hold, but got {self.skip_lines}.")
-        if self.separator is not None and not self.separator:
-            raise UserError("A separator must be a character or more, but got an empty one.")
+        if self.separator is not None and (not self.separator or "\0" in self.separator):
+            raise UserError(
+                f"A separator must be a character or more of a text, but got {self.separator!r}."
+            )
         if self.encoding is not None:
             try:
-                codecs.lookup(self.encoding)
-            except LookupError:
+                b"-".decode(self.encoding)  # `hex` is an encoding too, but not of text
+            except UnicodeError:
+                pass  # of more than a byte
+            except (LookupError, ValueError):
                 raise UserError(
                     f"An encoding must be one that Python knows, like latin-1, cp1252 or utf-16, "
                     f"but got {self.encoding!r}."
