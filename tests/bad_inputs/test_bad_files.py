@@ -93,6 +93,7 @@ def test_a_file_that_is_no_checkpoint(refused, workdir, checkpoint, name):
 
 CONFIGS = ["", "{", "[]", "3", "null", '"EASE"', "[" * 100_000, '{"family": 3}', '{"family": []}']
 CONFIGS += ['{"family": "eas"}', '{"diffusion": 3}', '{"diffusion": {"num_steps": "5"}}']
+CONFIGS += ['{"family": "ease", "family": "popularity"}', "\ufeff{", '{"family": "\\ud800"}']
 CONFIGS += ['{"seed": NaN}', '{"seed": 1e999}', '{"colour": 1}', '{"training": [1]}']
 
 
@@ -173,6 +174,14 @@ def test_a_record_that_cannot_be_read(refused, uri):
 def test_a_record_that_no_model_is_found_in(refused, monkeypatch, uri):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     refused("record", "diffrec", ["recommend", "--run", "clusters"])
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+@pytest.mark.parametrize("path", ["fifo", "loop", "dangling", "data", "text.txt/x.db", "x" * 300])
+def test_a_record_that_cannot_be_written(refused, monkeypatch, path, more):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{path}")
+    said = refused("record", "tune_runner", [*SMOKE, *more])
+    assert "MLflow's database" in said
 
 
 STORES = [

@@ -33,6 +33,10 @@ VALUES = [
     *([*PREPARE, "--split", "timestamp", "--moments", v] for v in ("nan:2", "inf:inf", "2:1", "1")),
     *([*PREPARE, "--random-noise", value] for value in ("nan", "inf", "-1", "1e9", "x")),
     *([*PREPARE, "--min-user", value] for value in ("nan", "0", "-1", "1" + "0" * 30)),
+    *([*PREPARE, "--separator", value] for value in ("", "\0")),
+    *([*PREPARE, "--encoding", value] for value in ("", "\0", "nope", "hex", "rot13", "undefined")),
+    [*PREPARE, "--leave-last", "2:2"],
+    [*PREPARE, "--split", "leave-last", "--ratio", "8:1:1"],
     *([*PREPARE, "--seed", value] for value in ("nan", "-1", "1" + "0" * 30)),
     *([*TRAIN, "--seed", value] for value in ("nan", "-1", "1" + "0" * 30)),
     *(
@@ -180,6 +184,22 @@ STUDIES = [
     (["--resume", "a/b"], "name"),
     (["--add-trials", "3"], "--resume"),
     (["--frobnicate"], "unrecognized"),
+    (["--space", "smoke", "--name", " "], "seen as it is"),
+    (["--space", "smoke", "--name", "a\u202eb"], "seen as it is"),
+    (["--space", "smoke", "--name", "\u200b"], "seen as it is"),
+    (["--space", "smoke", "--runs-dir", ""], "--runs-dir"),
+    (["--status", "x", "--runs-dir", "\0"], "--runs-dir"),
+    (["--resume", "x", "--runs-dir", "a\0b"], "--runs-dir"),
+    (["--space", "smoke", "--cpus-per-trial", "0.00001"], "four decimals"),
+    (["--space", "smoke", "--gpus-per-trial", "0.33333"], "four decimals"),
+    *(
+        (["--space", "smoke", "--address", address], "--address must be")
+        for address in (
+            *("x", "ray://", "ray://h", "127.0.0.1", "127.0.0.1:0", "[::1]"),
+            *("127.0.0.1:99999", "127.0.0.1:-1", "127.0.0.1:port", "http://127.0.0.1:1", "a\0b"),
+        )
+    ),
+    (["--space", "smoke", "--address", "127.0.0.1:1"], "No Ray cluster answers"),
 ]
 
 
@@ -188,7 +208,14 @@ def test_a_study_that_cannot_be(refused, arguments, words):
     refused("study", "tune_runner", arguments, words)
 
 
-@pytest.mark.parametrize("arguments", [case for case, _ in STUDIES if case[:1] == ["--space"]])
+SEEN_IN_A_DRY_RUN = [
+    arguments
+    for arguments, words in STUDIES
+    if arguments[:1] == ["--space"] and "cluster" not in words
+]
+
+
+@pytest.mark.parametrize("arguments", SEEN_IN_A_DRY_RUN)
 def test_a_dry_run_refuses_what_the_run_refuses(refused, arguments):
     refused("dry run", "tune_runner", [*arguments, "--dry-run"])
 

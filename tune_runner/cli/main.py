@@ -18,11 +18,12 @@ from tune_runner.cli.arguments import (
     parser,
     resumed_config,
 )
-from tune_runner.execution.cluster import address_variable
+from tune_runner.execution.cluster import address_variable, check_address
 from tune_runner.execution.remote_driver import SCHEME, run_on_head_node
 from tune_runner.monitoring import messages
-from tune_runner.study.config import check_name, make_plan
+from tune_runner.study.config import make_plan
 from tune_runner.study.folder import StudyFolder
+from tune_runner.study.names import check_name
 from tune_runner.study.request import check_request
 
 
@@ -44,6 +45,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         sys.stdout.write(status(StudyFolder(Path(args.runs_dir), args.status)) + "\n")
         return 0
     check_combinations(args)
+    if args.address is not None:
+        check_address(args.address)
     if args.address is not None and args.address.startswith(SCHEME) and not args.dry_run:
         return _run_remotely(args)
     config = resumed_config(args) if args.resume else new_config(args)

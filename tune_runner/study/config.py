@@ -1,7 +1,6 @@
 """Settings and plan of one study; imports no Ray, Optuna or MLflow."""
 
 import math
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from search_spaces.variants import variants_of
 from tune_runner.checkpoints.locations import check_store_url, is_url, study_location
 from tune_runner.resources.allocation import ResourceRequest
 from tune_runner.study import urls
+from tune_runner.study.names import check_name
 
 if TYPE_CHECKING:
     from diffrec.data import Dataset
@@ -36,15 +36,6 @@ SAMPLERS = STRATEGIES
 
 _DIGITS = 20
 """Digits shown of a number that is refused."""
-
-
-_INVISIBLE = (
-    "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
-)
-"""Signs that make one name look like another; joiners (U+200D) belong to emoji."""
-
-_UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
-"""Unicode's categories of control characters, surrogates, and separators of lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,32 +323,3 @@ def preset_sources(space: SearchSpace, target: TargetDataset) -> list[str]:
 def _shortened(value: int) -> str:
     text = str(value)
     return text if len(text) <= _DIGITS else f"{text[:_DIGITS]}..."
-
-
-def check_name(name: str) -> None:
-    """Refuse a study's name that cannot be a folder, or that a terminal or MLflow cannot show.
-
-    Raises:
-        UserError: it has slashes, control characters or bytes that are no UTF-8, begins with a
-            dot, or is too long.
-    """
-    if not name or Path(name).name != name or name.startswith("."):
-        raise UserError(
-            f"A study's name must be a plain folder name, but got {name!r}; "
-            "leave out slashes and leading dots."
-        )
-    if not name.strip() or any(sign in _INVISIBLE for sign in name):
-        raise UserError(
-            f"A study's name must be seen as it is, but got {name!r}: it is blank, or holds signs "
-            "without a width or of the writing direction; leave them out."
-        )
-    if any(unicodedata.category(sign) in _UNPRINTABLE for sign in name):
-        raise UserError(
-            f"A study's name must hold no control characters, line breaks or bytes that are not "
-            f"UTF-8, but got {name!r}; leave them out."
-        )
-    if len(name.encode()) > NAME_BYTES:
-        raise UserError(
-            f"A study's name must have {NAME_BYTES} bytes at most, since it is the name of a "
-            f"folder, but {name[:20]!r}... has {len(name.encode())}; choose a shorter --name."
-        )

@@ -5,16 +5,16 @@ from pathlib import Path
 from diffrec.config.preset_choice import TargetDataset
 from diffrec.data import EMBEDDED_NAME, load_dataset
 from diffrec.errors import UserError
-from diffrec.files import check_output_folder
+from diffrec.files import check_output_file, check_output_folder
 from search_spaces import SearchSpace
 from tune_runner.resources.allocation import allocate, local_cluster
 from tune_runner.study.config import StudyConfig, StudyPlan
 from tune_runner.study.folder import StudyFolder
-from tune_runner.tracking_uri import check_tracking_uri, default_tracking_uri
+from tune_runner.tracking_uri import check_tracking_uri, database_path, default_tracking_uri
 
 
 def check_folder(config: StudyConfig) -> None:
-    """Refuse a folder of the studies that cannot be written.
+    """Refuse a folder of the studies, or a local database of MLflow, that cannot be written.
 
     Raises:
         UserError: it cannot be written.
@@ -22,6 +22,9 @@ def check_folder(config: StudyConfig) -> None:
     check_output_folder(Path(config.runs_dir), "--runs-dir")
     if (folder := Path(config.runs_dir) / config.name).exists():
         check_output_folder(folder, "--runs-dir")
+    database = database_path(default_tracking_uri())
+    if database is not None:
+        check_output_file(database, "MLflow's database")
 
 
 def check_request(
