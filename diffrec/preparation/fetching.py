@@ -39,7 +39,7 @@ _BROKEN = (
     OverflowError,
     ValueError,
 )
-"""What `zipfile` raises for an archive that it cannot read."""
+"""Errors that `zipfile` raises for an archive that it cannot read."""
 
 _GROUPLENS = "https://files.grouplens.org/datasets/movielens"
 _RELEASE = (
