@@ -22,6 +22,7 @@ _SEQUENCE_CANDIDATES = (BLANKS, "\t", ",")
 _COMMENT_MARKS = ("#", "%", "//")
 _SAMPLE_BYTES = 1 << 20
 _SAMPLE_LINES = 1000
+_FIRST_LINES = 200
 _REGULAR = 0.9
 """Least share of lines with the same number of fields for a regular separator."""
 
@@ -89,7 +90,7 @@ def find_dialect(file: PlainFile, options: ReadOptions) -> Dialect:
             is_table, separator = sequence_separator is None, sequence_separator or separator
     separator = _require_separator(file.source, separator)
     if not is_table:
-        rows = tuple(tuple(row) for row in cut(body[:200], separator, quotes=False))
+        rows = tuple(tuple(row) for row in cut(body[:_FIRST_LINES], separator, quotes=False))
         return Dialect(
             "sequences", separator, None, 0, rows, blank, len(comments), 0, options.skip_lines
         )
@@ -114,6 +115,21 @@ def cut(lines: Sequence[str], separator: str, *, quotes: bool) -> list[list[str]
         except csv.Error:
             rows = [line.split(separator) for line in lines if line.strip()]
     return [[cell.strip() for cell in row] for row in rows]
+
+
+def _first_rows(body: Sequence[str], separator: str, options: ReadOptions) -> list[list[str]]:
+    """Return the cells of the first rows.
+
+    A quote in the first row that never closes swallows all that follow. The lines are then cut as
+    if there were no quotes, and the survey of the lines refuses the file and names the quote.
+    """
+    rows = cut(body[:_FIRST_LINES], separator, quotes=options.quotes is not False)
+    if options.quotes is None and len(rows) <= 2:
+        plain = cut(body[:_FIRST_LINES], separator, quotes=False)
+        ((_, frequency),) = Counter(map(len, plain)).most_common(1) or [(0, 0)]
+        if len(plain) > 2 and frequency >= _REGULAR * len(plain):
+            return plain
+    return rows
 
 
 def _split_preamble(
@@ -150,7 +166,7 @@ def _find_separator(body: Sequence[str], options: ReadOptions) -> tuple[str | No
     best_score: tuple[float, int, int] | None = None
     best_separator = None
     for rank, separator in enumerate(_CANDIDATES):
-        rows = cut(body[:200], separator, quotes=options.quotes is not False)
+        rows = _first_rows(body, separator, options)
         counts = Counter(len(row) for row in rows[1:] or rows)
         fields, frequency = counts.most_common(1)[0] if counts else (0, 0)
         if fields < 2:
@@ -218,7 +234,7 @@ def _table_dialect(
     options: ReadOptions,
 ) -> Dialect:
     blank, comments = before
-    rows = cut(body[:200], separator, quotes=options.quotes is not False)
+    rows = _first_rows(body, separator, options)
     counts = Counter(len(row) for row in rows[1:] or rows)
     fields = counts.most_common(1)[0][0]
     header, header_lines, notes = None, 0, []

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from diffrec.errors import UserError
-from diffrec.preparation.reading.columns import ColumnChoice, choose_by_name
+from diffrec.preparation.reading.columns import ColumnChoice, choose_by_name, has_known_names
 from diffrec.preparation.reading.dialect import Dialect, read_sample
 from diffrec.preparation.reading.options import Columns, ReadOptions, Role
 from diffrec.preparation.reading.plain_text import UNIT_SEPARATOR, PlainFile
@@ -112,7 +112,7 @@ def _records(
         parse, notes = _literal, ["records are written as Python literals, not JSON"]
     filled = sum(1 for line in lines if line.strip())
     is_one = is_whole and filled == 1
-    if isinstance(value, dict) and not (is_one and _is_sequences(value)):
+    if isinstance(value, dict) and not (is_one and (_is_sequences(value) or _wrapped(value))):
         return lambda: _records_by_line(file, parse), notes
     if filled > 1 and value is not None and not isinstance(value, list):
         raise UserError(f"{file.source} must hold JSON records, but its first line is not one.")
@@ -123,6 +123,12 @@ def _records(
             f"{file.source} begins like JSON, but is neither a record per line nor one JSON value "
             f"({error}); write a record per line."
         ) from error
+    if isinstance(document, dict) and (inner := _wrapped(document)):
+        name, document = inner
+        notes.append(f"the records are those of {name!r}")
+    if isinstance(document, dict) and has_known_names(list(document)):
+        document = _from_columns(file.source, document)
+        notes.append("a list of values for each column")
     if isinstance(document, dict) and _is_sequences(document):
         return {user: list(_flatten(items)) for user, items in document.items()}, notes
     if not isinstance(document, list) or not all(isinstance(record, dict) for record in document):
@@ -165,8 +171,51 @@ def _cells(source: Path, record: Record, line: int, names: Sequence[str]) -> lis
     return [_text(record.get(name)) for name in names]
 
 
+def _wrapped(value: Mapping[str, Any]) -> tuple[str, list[Record]] | None:
+    """Return the name and records of the one list of records that a JSON object holds, if any."""
+    lists = [
+        (name, items)
+        for name, items in value.items()
+        if isinstance(items, list) and items and all(isinstance(item, dict) for item in items)
+    ]
+    return lists[0] if len(lists) == 1 else None
+
+
+def _from_columns(source: Path, columns: Mapping[str, Any]) -> list[Record]:
+    """Return the records of a JSON object with a list of values for each column."""
+    if not all(isinstance(values, list) for values in columns.values()):
+        raise UserError(
+            f"{source} must hold JSON records, but is one object with the names of columns "
+            f"({', '.join(columns)}); write a record per line."
+        )
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        sizes = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise UserError(
+            f"{source} must have as many values in every column, but has {sizes}; write a record "
+            "per line."
+        )
+    return [
+        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
+    ]
+
+
 def _loads(text: str) -> Any:
-    return json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+    return json.loads(
+        text, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_unique
+    )
+
+
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object of these pairs; one of two values of the same name would be lost."""
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UserError(
+            f"A JSON object must have one value of each name, but one has {twice!r} twice; remove "
+            "or rename one of them."
+        )
+    return dict(pairs)
 
 
 def _literal(text: str) -> Any:
@@ -176,18 +225,29 @@ def _literal(text: str) -> Any:
 def _parse_or_none(parse: Callable[[str], Any], text: str) -> Any:
     try:
         return parse(text)
+    except UserError:
+        raise
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
 
 
 def _is_sequences(value: Any) -> bool:
-    return bool(value) and all(isinstance(items, list) for items in value.values())
+    """Return True if each value is a list of items, or of baskets of items."""
+    return bool(value) and all(
+        isinstance(items, list) and not any(isinstance(item, dict) for item in items)
+        for items in value.values()
+    )
 
 
 def _flatten(items: Sequence[Any]) -> Iterator[str]:
     for item in items:
         if isinstance(item, list):
             yield from _flatten(item)
+        elif isinstance(item, dict):
+            raise UserError(
+                "The items of a user must be names or numbers, but one is a JSON object "
+                f"({str(item)[:60]}); write a record per line."
+            )
         else:
             yield _text(item)
 

@@ -547,6 +547,55 @@ def test_parts_in_a_folder_are_one_table(tmp_path):
         assert pairs(read_source(folder)) == PAIRS
 
 
+JSON_OF_PAIRS = {
+    "records below a name": {
+        "count": 2,
+        "data": [{"user": "007", "item": 7}, {"user": 7, "item": 8}],
+    },
+    "a list for each column": {"user": ["007", 7], "item": [7, 8], "rating": [1, 2]},
+}
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("kind", JSON_OF_PAIRS)
+def test_one_json_object_is_read_for_what_it_is(kind, indent, tmp_path):
+    (tmp_path / "r.json").write_text(json.dumps(JSON_OF_PAIRS[kind], indent=indent))
+    assert pairs(read_source(tmp_path / "r.json")) == [("007", "7"), ("7", "8")]
+
+
+JSON_REFUSED = {
+    "a name twice": ('{"user": 1, "user": 2, "item": 3}\n{"user": 2, "item": 3}\n', "'user' twice"),
+    "a user twice": ('{"1": [2, 3], "1": [4], "2": [5]}', "'1' twice"),
+    "columns of other lengths": ('{"user": [1, 2], "item": [3]}', "user 2, item 1"),
+    "two lists of records": (
+        '{"a": [{"user": 1, "item": 2}], "b": [{"user": 3, "item": 4}]}',
+        "none of a, b is known|holds other JSON",
+    ),
+    "records among items": ('{"1": [2, {"item": 3}], "2": [4]}', "none of 1, 2 is known|JSON"),
+}
+
+
+@pytest.mark.parametrize("kind", JSON_REFUSED)
+def test_json_in_which_a_value_would_be_lost_is_refused(kind, tmp_path):
+    text, words = JSON_REFUSED[kind]
+    (tmp_path / "r.json").write_text(text)
+    with pytest.raises(UserError, match=words):
+        read_source(tmp_path / "r.json")
+
+
+@pytest.mark.parametrize("row", [0, 1, 50, 99])
+@pytest.mark.parametrize("column", [0, 1])
+def test_a_quote_that_never_closes_is_named_with_its_line(row, column, tmp_path):
+    lines = ["user,item,rating"]
+    for number in range(100):
+        cells = [f"u{number}", f"i{number % 9}", "3"]
+        cells[column] = '"' * (number == row) + cells[column]
+        lines.append(",".join(cells))
+    (tmp_path / "r.csv").write_text("\n".join(lines) + "\n")
+    with pytest.raises(UserError, match=rf"in line {row + 2}\).*--no-quotes"):
+        read_source(tmp_path / "r.csv")
+
+
 def write_partitions(folder, parts):
     """Write a Parquet file for each (path of its folder, columns)."""
     for path, columns in parts:
