@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from analysis.cli import parser as analysis_parser
 from diffrec.__main__ import build_parser as diffrec_parser
-from diffrec.config.families import AnyConfig
+from diffrec.config.families import FAMILIES
 from diffrec.config.presets import ALL_VARIANTS, preset
 from diffrec.config.serialization import nested_class
 from search_spaces import SPACES, SearchSpace, domains
@@ -130,7 +130,7 @@ def _config() -> str:
         "Their presets on `ml-1m_clean`, as far as they differ from the defaults.",
         _table(("variant", "preset"), [(f"`{v}`", _differences(v)) for v in ALL_VARIANTS]),
     ]
-    for family in typing.get_args(AnyConfig):
+    for family in FAMILIES.values():
         parts += [f"## {family.__name__}", _docstring(family), *_fields(family)]
     return _page(parts)
 

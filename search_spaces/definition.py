@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from diffrec.config.external import ExternalConfig
 from diffrec.errors import UserError, did_you_mean
 from search_spaces.domains import Domain, PlainDomain
 
@@ -22,6 +23,9 @@ this package does not import, since it needs torch). More is better for each of 
 POINT_LIMIT = 100_000
 """Cells of a grid, seeds of a point and trials of a study at most: Optuna keeps every trial in
 memory, and a study of so many would run for years."""
+
+SEARCH_FIELDS = ("replicates", "strategy", "trials", "pruner", "start_published", "equal_share")
+"""Fields that say how a space is searched; a study has them in its own plan."""
 
 Params = dict[str, Any]
 
@@ -95,8 +99,9 @@ class SpaceDefinition:
     domains: Mapping[str, Domain]
     """Dotted configuration path (or "variant") to the values that it may take."""
 
-    variant: str | None = None
-    """Published configuration to start from; None exactly when "variant" is searched."""
+    variant: str | type[ExternalConfig] | None = None
+    """Published configuration to start from, or the configuration class of a recommender from
+    outside; None exactly when "variant" is searched."""
 
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     """Condition under which each path is active; an inactive one is None."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from diffrec.config.external import register
 from diffrec.config.serialization import to_json
 from diffrec.errors import UserError
 
@@ -44,6 +45,7 @@ class Choice:
     values: tuple[Any, ...]
 
     def __init__(self, *values: Any) -> None:
+        """List the values; the configuration class of a recommender stands for its variant."""
         if not values:
             raise UserError("Choice needs at least one value, but got none; list the values.")
         if len(values) > VALUE_LIMIT:
@@ -51,7 +53,9 @@ class Choice:
                 f"Choice takes at most {VALUE_LIMIT:,} values, but got {len(values):,}; use an "
                 "interval, for example IntUniform."
             )
-        values = tuple(_plain_value(value) for value in values)
+        values = tuple(
+            _plain_value(register(value) if isinstance(value, type) else value) for value in values
+        )
         if any(value in values[:i] for i, value in enumerate(values)):
             raise UserError(f"Choice needs distinct values, but got {values}; drop the repeated.")
         object.__setattr__(self, "values", values)

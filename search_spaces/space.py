@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from random import Random
-from typing import Any
+from typing import Any, Self
 
-from diffrec.config.families import AnyConfig
+from diffrec.config.base import ModelConfig
+from diffrec.config.external import register
 from diffrec.config.preset_choice import TargetDataset, shorten_interval
 from diffrec.config.presets import FALLBACK_DATASET, preset_for
 from diffrec.config.serialization import to_json
@@ -19,12 +20,14 @@ from diffrec.errors import UserError
 from search_spaces import validation
 from search_spaces.definition import (
     POINT_LIMIT,
+    SEARCH_FIELDS,
     Condition,
     Objective,
     Params,
     SpaceDefinition,
 )
 from search_spaces.domains import PlainDomain, RelativeDomain, sampled_domain
+from search_spaces.reading import space_fields
 from search_spaces.variants import VARIANT, fields_of, variants_of
 
 __all__ = ["Condition", "Objective", "SearchSpace"]
@@ -43,6 +46,8 @@ class SearchSpace(SpaceDefinition):
                 f"A space's name is made of a-z, 0-9 and _, 100 at most, but got {self.name!r}; "
                 "rename it."
             )
+        if isinstance(self.variant, type):  # the configuration of a recommender from outside
+            object.__setattr__(self, "variant", register(self.variant))
         validation.check_definition(self)
         self._check_points()
 
@@ -175,7 +180,7 @@ class SearchSpace(SpaceDefinition):
         *,
         seed: int = 1,
         overrides: Mapping[str, Any] | None = None,
-    ) -> AnyConfig:
+    ) -> ModelConfig:
         """Return the whole configuration of a point: its preset, overrides, the point.
 
         An override acts on the variants that have such a field.
@@ -218,7 +223,7 @@ class SearchSpace(SpaceDefinition):
         return str(params.get(VARIANT, self.variant))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the space as JSON values; two spaces are the same if these are."""
+        """Return the space as JSON values, which `from_dict` reads; equal ones are one space."""
         return {
             "name": self.name,
             "question": self.question,
@@ -227,8 +232,20 @@ class SearchSpace(SpaceDefinition):
             "conditions": {path: c.to_dict() for path, c in self.conditions.items()},
             "overrides": {path: to_json(value) for path, value in self.overrides.items()},
             "objective": {"name": self.objective.name, "direction": self.objective.direction},
-            "control": None if self.control is None else dict(self.control),
+            "control": None
+            if self.control is None
+            else {path: to_json(value) for path, value in self.control.items()},
+            **{name: getattr(self, name) for name in SEARCH_FIELDS},
         }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Build a space from what `to_dict` wrote, or from a JSON or YAML file's content.
+
+        Raises:
+            UserError: a key is unknown or missing, or a value breaks a rule.
+        """
+        return cls(**space_fields(values))
 
     def corner_points(self, limit: int) -> list[Params]:
         """Return points at the corners of the space: all, or `limit` of a large one's."""

@@ -5,8 +5,8 @@ from types import NoneType
 from typing import Any
 
 from diffrec.config import serialization
-from diffrec.config.families import AnyConfig
-from diffrec.config.presets import ALL_VARIANTS
+from diffrec.config.base import ModelConfig
+from diffrec.config.presets import ALL_VARIANTS, check_variant
 from diffrec.errors import UserError, did_you_mean
 from search_spaces.definition import (
     POINT_LIMIT,
@@ -57,7 +57,7 @@ def order_paths(domains: Mapping[str, Domain], conditions: Mapping[str, Conditio
     return ordered
 
 
-def unset_paths(paths: Iterable[str], base: AnyConfig) -> list[str]:
+def unset_paths(paths: Iterable[str], base: ModelConfig) -> list[str]:
     """Return those of `paths` that `base` has and that may be None: they are inactive."""
     types = serialization.field_types(type(base))
     tree = base.to_dict()
@@ -190,16 +190,12 @@ def _check_variants(space: SpaceDefinition) -> None:
             "condition: the other parameters depend on it."
         )
     for variant in variants_of(space):
-        if variant not in ALL_VARIANTS:
-            raise UserError(
-                f"No variant named {variant!r}{did_you_mean(str(variant), ALL_VARIANTS)}; "
-                f"known: {', '.join(ALL_VARIANTS)}."
-            )
+        check_variant(variant)
 
 
 def _check_names(space: SpaceDefinition) -> None:
-    all_fields = [*fields_of_any(ALL_VARIANTS), VARIANT]
     space_fields = [*fields_of_any(variants_of(space)), VARIANT]
+    all_fields = [*fields_of_any(ALL_VARIANTS), *space_fields]
     for path in (*space.domains, *space.overrides):
         if path not in all_fields:
             raise UserError(

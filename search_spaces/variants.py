@@ -4,9 +4,8 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from diffrec.config import serialization
-from diffrec.config.families import AnyConfig
-from diffrec.config.presets import FALLBACK_DATASET, preset
+from diffrec.config import ModelConfig, serialization
+from diffrec.config.presets import ALL_VARIANTS, FALLBACK_DATASET, preset
 from search_spaces.definition import SpaceDefinition
 from search_spaces.domains import Choice, RelativeDomain
 
@@ -14,14 +13,21 @@ VARIANT = "variant"
 """The only searchable name that is not a field: the published configuration to start from."""
 
 
-@cache
 def fields_of(variant: str) -> Mapping[str, Any]:
     """Map every dotted path of the variant's configuration class to its type.
 
     Raises:
         UserError: no such variant.
     """
+    # a class from outside may be loaded anew, from a changed file
+    return (_known_fields if variant in ALL_VARIANTS else _fields)(variant)
+
+
+def _fields(variant: str) -> Mapping[str, Any]:
     return serialization.field_types(type(preset(variant, FALLBACK_DATASET).config))
+
+
+_known_fields = cache(_fields)
 
 
 def fields_of_any(variants: Iterable[str]) -> list[str]:
@@ -32,7 +38,7 @@ def fields_of_any(variants: Iterable[str]) -> list[str]:
 def variants_of(space: SpaceDefinition) -> tuple[str, ...]:
     """Return the variants that a space may take, in the order given."""
     if space.variant is not None:
-        return (space.variant,)
+        return (str(space.variant),)
     domain = space.domains[VARIANT]
     assert isinstance(domain, Choice)
     return domain.values
@@ -62,7 +68,7 @@ def _intersection(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str,
     return tuple(variant for variant in first if variant in second)
 
 
-def variant_name(params: Mapping[str, Any], config: AnyConfig) -> str:
+def variant_name(params: Mapping[str, Any], config: ModelConfig) -> str:
     """Return the name that a point's configuration has in records: the variant it was made from.
 
     If the point's other values make another variant of it (weights by time, say), it has that name.

@@ -41,3 +41,11 @@ def pytest_xdist_make_scheduler(config, log):
 def _needs_ray(path):
     text = path.read_text()
     return any(word in text for word in ("mark.ray", "ray_local", "ray_cluster"))
+
+
+@pytest.fixture(scope="session")
+def outside_packages(tmp_path_factory):
+    """A folder that the recommenders of docs/examples are installed in."""
+    from outside import install
+
+    return install(tmp_path_factory.mktemp("outside") / "site")

@@ -35,7 +35,7 @@ def load_model(args: argparse.Namespace) -> tuple[Checkpoint, LoadedDataset]:
         checkpoint = load_checkpoint(path / CHECKPOINT_FILE if path.is_dir() else path)
         return checkpoint, load_query_dataset(args, checkpoint)
     run = find_run(args.run)
-    checkpoint = replace(load_checkpoint(run.checkpoint), dataset=run.dataset)
+    checkpoint = replace(load_checkpoint(run.checkpoint, trusted=True), dataset=run.dataset)
     if args.dataset is None and args.data_dir is None:
         args.data_dir = run.data_dir
     return checkpoint, load_query_dataset(args, checkpoint)

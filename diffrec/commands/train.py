@@ -12,7 +12,7 @@ from diffrec.errors import UserError
 from diffrec.files import check_output_folder, filled_folder, read_json
 
 if TYPE_CHECKING:
-    from diffrec.config.families import AnyConfig
+    from diffrec.config.base import ModelConfig
     from diffrec.config.preset_choice import DatasetShape
 
 HELP = "train one configuration and keep it as a checkpoint"
@@ -66,7 +66,6 @@ def run(args: argparse.Namespace) -> int:
         )
     _configuration(args)  # command-line errors are reported before the data is read
     from diffrec.commands.datasets import locate
-    from diffrec.config.families import needs_embeddings
     from diffrec.config.preset_choice import DatasetShape
     from diffrec.data import load_dataset, with_embeddings
     from diffrec.training.checkpoint import save_checkpoint
@@ -76,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     dataset = load_dataset(*locate(args.dataset, args.data_dir), args.protocol or "published")
     train = dataset.train
     config, source = _configuration(args, DatasetShape(train.num_users, train.num_items, train.nnz))
-    if needs_embeddings(config):
+    if config.needs_embeddings:
         dataset = with_embeddings(dataset)
     for note in (f"Configuration: {source}.", *dataset.notes):
         sys.stdout.write(f"{note}\n")
@@ -106,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _configuration(
     args: argparse.Namespace, shape: "DatasetShape | None" = None
-) -> tuple["AnyConfig", str]:
+) -> tuple["ModelConfig", str]:
     """Return the configuration of the command line, and where it comes from."""
     settings = parse_settings(args.settings)
     if args.seed is not None:

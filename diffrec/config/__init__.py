@@ -4,6 +4,8 @@ Data only: neither torch nor NumPy is imported here.
 Begin reading with `model`.
 """
 
+from diffrec.config.base import ModelConfig
+from diffrec.config.external import ExternalConfig
 from diffrec.config.model import (
     AutoencoderConfig,
     Clustering,
@@ -21,6 +23,8 @@ __all__ = [
     "Clustering",
     "DenoiserConfig",
     "DiffusionConfig",
+    "ExternalConfig",
+    "ModelConfig",
     "Precision",
     "RecommenderConfig",
     "TemporalConfig",

@@ -5,11 +5,12 @@ Each family is a flat configuration with the interface of `RecommenderConfig` (`
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
+from diffrec.config import memory
+from diffrec.config.base import ModelConfig
 from diffrec.config.model import TrainingConfig
 from diffrec.config.rules import WIDTH_LIMIT, at_most, require, widths
-from diffrec.config.serialization import SerializableConfig
 
 _MULT_VAE_TRAINING = TrainingConfig(learning_rate=1e-3)
 
@@ -26,8 +27,10 @@ def _check_half_life(half_life: float | None) -> None:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PopularityConfig(SerializableConfig):
+class PopularityConfig(ModelConfig):
     """The same ranking for everyone: items by their number of train interactions."""
+
+    model: ClassVar[str] = "diffrec.models.baselines.closed_form:Popularity"
 
     family: Literal["popularity"] = "popularity"
     seed: int = 1
@@ -43,8 +46,10 @@ class PopularityConfig(SerializableConfig):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ItemKNNConfig(SerializableConfig):
+class ItemKNNConfig(ModelConfig):
     """Cosine of the items' users, shrunk for rare items (Sarwar et al., WWW 2001)."""
+
+    model: ClassVar[str] = "diffrec.models.baselines.closed_form:ItemKNN"
 
     family: Literal["item_knn"] = "item_knn"
     seed: int = 1
@@ -75,8 +80,10 @@ class ItemKNNConfig(SerializableConfig):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class EASEConfig(SerializableConfig):
+class EASEConfig(ModelConfig):
     """A linear autoencoder with zero diagonal, in closed form (Steck, WWW 2019)."""
+
+    model: ClassVar[str] = "diffrec.models.baselines.closed_form:EASE"
 
     family: Literal["ease"] = "ease"
     seed: int = 1
@@ -105,10 +112,16 @@ class EASEConfig(SerializableConfig):
         """The name in tables."""
         return "EASE" if self.half_life is None else "RecencyEASE"
 
+    def estimate_bytes(self, num_users: int, num_items: int, *, fused: bool = False) -> float:
+        """Return the estimated peak memory of solving, in bytes."""
+        return memory.gram_bytes(num_items)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DirectedRidgeConfig(SerializableConfig):
+class DirectedRidgeConfig(ModelConfig):
     """A linear map from the weighted past to the discounted future, in closed form (ours)."""
+
+    model: ClassVar[str] = "diffrec.models.baselines.directed_ridge:DirectedRidge"
 
     family: Literal["directed_ridge"] = "directed_ridge"
     seed: int = 1
@@ -157,10 +170,16 @@ class DirectedRidgeConfig(SerializableConfig):
         """The name in tables."""
         return "DirectedRidge"
 
+    def estimate_bytes(self, num_users: int, num_items: int, *, fused: bool = False) -> float:
+        """Return the estimated peak memory of solving, in bytes."""
+        return memory.gram_bytes(num_items)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MultVAEConfig(SerializableConfig):
+class MultVAEConfig(ModelConfig):
     """A variational autoencoder with multinomial likelihood (Liang et al., WWW 2018)."""
+
+    model: ClassVar[str] = "diffrec.models.baselines.mult_vae:MultVAE"
 
     family: Literal["mult_vae"] = "mult_vae"
     seed: int = 1
@@ -204,8 +223,12 @@ class MultVAEConfig(SerializableConfig):
         """The name in tables."""
         return "MultVAE"
 
+    def estimate_bytes(self, num_users: int, num_items: int, *, fused: bool = False) -> float:
+        """Return the estimated peak memory of training in bytes, without data and libraries."""
+        rows = min(self.training.batch_size, num_users)
+        return memory.trained_bytes(self.layer_widths(num_items), rows)
 
-ClosedFormConfig = PopularityConfig | ItemKNNConfig | EASEConfig | DirectedRidgeConfig
-"""Families that are solved in one pass."""
-
-BaselineConfig = ClosedFormConfig | MultVAEConfig
+    def layer_widths(self, num_items: int) -> list[list[int]]:
+        """Return the widths from input to output of encoder and decoder."""
+        inward = [num_items, *self.hidden_dims]
+        return [[*inward, 2 * self.latent_dim], [self.latent_dim, *reversed(inward)]]

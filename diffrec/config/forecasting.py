@@ -6,12 +6,21 @@ is a bridge (`diffrec.diffusion.bridge`).
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
-from diffrec.config import AutoencoderConfig, TrainingConfig
+from diffrec.config import AutoencoderConfig, TrainingConfig, memory
+from diffrec.config.base import ModelConfig
 from diffrec.config.baselines import _check_seed
+from diffrec.config.model import mirrored
 from diffrec.config.rules import at_least, positive, require
-from diffrec.config.serialization import SerializableConfig
+
+_SCORES = 4
+"""Matrices over the items of a step: scores, a temporary of their log-sum, noise, and dense ends
+where there is an autoencoder."""
+
+CELLS_PER_PIECE = 2**25
+"""Scores of a batch computed at a time, 128 MiB in float32. A larger batch is split into rows whose
+gradients are added, so memory does not grow with batch times items."""
 
 FORECASTING_TRAINING = TrainingConfig(
     learning_rate=1e-3, weight_decay=0.01, max_epochs=300, eval_every=5, patience=60
@@ -158,8 +167,10 @@ class ForecastDenoiserConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ForecastingConfig(SerializableConfig):
+class ForecastingConfig(ModelConfig):
     """A forecasting recommender and its training."""
+
+    model: ClassVar[str] = "diffrec.models.forecasting:ForecastingRecommender"
 
     family: Literal["forecasting"] = "forecasting"
     seed: int = 1
@@ -200,3 +211,23 @@ class ForecastingConfig(SerializableConfig):
     def variant(self) -> str:
         """The name in tables."""
         return "F-DiffRec" if self.autoencoder is None else "LF-DiffRec"
+
+    @property
+    def needs_embeddings(self) -> bool:
+        """True if the items are clustered by their embeddings."""
+        return self.autoencoder is not None and self.autoencoder.clustering is not None
+
+    def estimate_bytes(self, num_users: int, num_items: int, *, fused: bool = False) -> float:
+        """Return the estimated peak memory of training in bytes, without data and libraries."""
+        rows = min(self.training.batch_size, num_users)
+        scores = _SCORES * min(rows * num_items, CELLS_PER_PIECE)
+        weights = memory.COPIES * memory.num_weights(self.layer_widths(num_items))
+        return float(memory.FLOAT_BYTES * (weights + scores))
+
+    def layer_widths(self, num_items: int) -> list[list[int]]:
+        """Return the widths from input to output of each chain of layers."""
+        dim = num_items if self.autoencoder is None else self.autoencoder.latent_dim
+        chains = [[dim, *mirrored(self.denoiser.hidden_dims), dim]]
+        if self.autoencoder is not None:
+            chains += self.autoencoder.layer_widths(num_items)
+        return chains

@@ -5,9 +5,12 @@ combination is refused, never ignored.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from diffrec.config import serialization
+from diffrec.config import memory, serialization
+from diffrec.config.autoencoder import AutoencoderConfig, Clustering
+from diffrec.config.base import ModelConfig
+from diffrec.config.fusion import diffusion_fusion_key
 from diffrec.config.rules import (
     STEP_LIMIT,
     WIDTH_LIMIT,
@@ -34,7 +37,6 @@ __all__ = [
 ]
 
 Precision = Literal["fp32", "bf16", "auto"]
-Clustering = Literal["kmeans", "gaussian_mixture", "agglomerative", "random"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,88 +157,6 @@ class DenoiserConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class AutoencoderConfig:
-    """Clustered compression of L-DiffRec (section 3.5): one encoder per cluster of items."""
-
-    num_clusters: int = 2
-    """How many clusters of items."""
-
-    clustering: Clustering | None = "kmeans"
-    """Algorithm on the item embeddings; None exactly when there is one cluster."""
-
-    latent_dim: int = 300
-    """Size of the whole latent vector; clusters share it in proportion to their items."""
-
-    encoder_hidden_dims: tuple[int, ...] = ()
-    """Hidden sizes between items and latent, shared among clusters like the latent."""
-
-    decoder_hidden_dims: tuple[int, ...] = ()
-    """Hidden sizes between latent and items."""
-
-    decoder_per_cluster: bool = False
-    """One decoder per cluster on its share of the latent, or one over the whole latent."""
-
-    activation: Literal["tanh", "relu", "sigmoid", "leaky_relu"] = "tanh"
-    """After every encoder layer (as released) and between decoder layers."""
-
-    variational: bool = True
-    """Sample the latent from the encoder's Gaussian in training."""
-
-    dropout: float = 0.1
-    """Dropout on the interactions that are encoded, in training."""
-
-    diffusion_weight: float = 0.03
-    """Weight lambda of the diffusion loss in the first epoch."""
-
-    diffusion_weight_min: float = 0.005
-    """Lower bound of lambda as it falls."""
-
-    diffusion_weight_anneal_epochs: int = 500
-    """Epochs in which lambda would fall to zero; 0 keeps it constant."""
-
-    kl_weight_max: float = 0.3
-    """Upper bound of the weight gamma of the KL term."""
-
-    kl_weight_anneal_batches: int = 200
-    """Batches in which gamma would rise to one; 0 starts at the bound."""
-
-    learning_rate: float = 5e-4
-    """Learning rate of the autoencoder's own AdamW."""
-
-    weight_decay: float = 0.0
-    """Weight decay of the autoencoder's own AdamW."""
-
-    def __post_init__(self) -> None:
-        at_least("autoencoder.num_clusters", self.num_clusters, 1)
-        for name in ("num_clusters", "latent_dim"):
-            at_most(f"autoencoder.{name}", getattr(self, name), WIDTH_LIMIT)
-        for name in ("encoder_hidden_dims", "decoder_hidden_dims"):
-            widths(f"autoencoder.{name}", getattr(self, name))
-        require(
-            (self.clustering is None) == (self.num_clusters == 1),
-            "`autoencoder.clustering` is None exactly when `autoencoder.num_clusters` is 1, but "
-            f"got clustering={self.clustering!r} with num_clusters={self.num_clusters}.",
-        )
-        for name in ("latent_dim", *(n for n in ("encoder_hidden_dims", "decoder_hidden_dims"))):
-            sizes = getattr(self, name)
-            for size in (sizes,) if isinstance(sizes, int) else sizes:
-                require(
-                    size >= self.num_clusters,
-                    f"`autoencoder.{name}` must give each of the {self.num_clusters} clusters at "
-                    f"least one unit, but got {size}; enlarge it or use fewer clusters.",
-                )
-        require(
-            0 <= self.dropout < 1,
-            f"`0 <= autoencoder.dropout < 1` must hold, but got {self.dropout}.",
-        )
-        for name in ("diffusion_weight", "diffusion_weight_min", "kl_weight_max", "weight_decay"):
-            at_least(f"autoencoder.{name}", getattr(self, name), 0)
-        for name in ("diffusion_weight_anneal_epochs", "kl_weight_anneal_batches"):
-            at_least(f"autoencoder.{name}", getattr(self, name), 0)
-        positive("autoencoder.learning_rate", self.learning_rate)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingConfig:
     """The loop: one epoch is one pass over the users."""
 
@@ -280,8 +200,10 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RecommenderConfig(serialization.SerializableConfig):
+class RecommenderConfig(ModelConfig):
     """One recommender and its training: the configuration of a trial."""
+
+    model: ClassVar[str] = "diffrec.models.recommender:DiffusionRecommender"
 
     seed: int = 1
     """Root of every random draw of the run."""
@@ -317,6 +239,57 @@ class RecommenderConfig(serialization.SerializableConfig):
         name = f"{latent}{linear}-DiffRec" if latent or linear else "DiffRec"
         is_published = self.temporal.weighting in ("none", "linear")
         return name if is_published else f"{name}+{self.temporal.weighting.removeprefix('linear_')}"
+
+    @property
+    def is_bf16_validated(self) -> bool:
+        """True for the four published variants: they predict x_0 and learn no temporal weights.
+
+        Bfloat16 was compared with float32 on these, seed by seed (benchmarks/precision.py).
+        """
+        return self.diffusion.prediction_target == "x_0" and self.temporal.is_static
+
+    @property
+    def needs_embeddings(self) -> bool:
+        """True if the items are clustered by their embeddings."""
+        return self.autoencoder is not None and self.autoencoder.clustering is not None
+
+    def fusion_key(self) -> str:
+        """Return a key that is equal for runs that can be trained together.
+
+        They may still differ in their cluster sizes, which are known once the models are built
+        (`FusedRuns.takes`).
+        """
+        return diffusion_fusion_key(self.to_dict())
+
+    def estimate_bytes(self, num_users: int, num_items: int, *, fused: bool = False) -> float:
+        """Return the estimated peak memory of training in bytes, without data and libraries.
+
+        Fused, a wide layer's gradient does not come in pieces, and an item space has no tensors
+        that share memory.
+        """
+        over_items = self.autoencoder is None and not fused
+        widest = memory.FLOAT_BYTES * num_items * self.denoiser.hidden_dims[-1]
+        is_wide = over_items and widest >= memory.WIDE_BYTES
+        return memory.trained_bytes(
+            self.layer_widths(num_items),
+            min(self.training.batch_size, num_users),
+            copies=memory.WIDE_COPIES if is_wide else memory.COPIES,
+            activations=memory.ITEM_ACTIVATIONS if over_items else memory.ACTIVATIONS,
+        )
+
+    def layer_widths(self, num_items: int) -> list[list[int]]:
+        """Return the widths from input to output of each chain of layers."""
+        dim = num_items if self.autoencoder is None else self.autoencoder.latent_dim
+        into = dim + self.denoiser.timestep_embedding_dim
+        chains = [[into, *mirrored(self.denoiser.hidden_dims), dim]]
+        if self.autoencoder is not None:
+            chains += self.autoencoder.layer_widths(num_items)
+        return chains
+
+
+def mirrored(hidden_dims: tuple[int, ...]) -> list[int]:
+    """Return hidden sizes as the network has them: [200, 600] is 600, 200, 600."""
+    return [*reversed(hidden_dims), *hidden_dims[1:]]
 
 
 def field_paths(cls: type = RecommenderConfig) -> dict[str, Any]:

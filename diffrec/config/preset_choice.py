@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from math import ceil, log10
 from typing import Any, Literal, TypeVar, get_args
 
-from diffrec.config.baselines import MultVAEConfig
-from diffrec.config.forecasting import ForecastingConfig
-from diffrec.config.model import RecommenderConfig, TrainingConfig
+from diffrec.config.base import ModelConfig
+from diffrec.config.families import training_of
+from diffrec.config.model import TrainingConfig
 
 PresetSource = Literal["published", "report"]
 """`published`: the released checkpoints'; `report`: the reproduction study's script defaults."""
 
 PRESET_SOURCES: tuple[PresetSource, ...] = get_args(PresetSource)
 
-Trained = TypeVar("Trained", bound=RecommenderConfig | ForecastingConfig | MultVAEConfig)
+Trained = TypeVar("Trained", bound=ModelConfig)
 
 TUNED_ON = "ml-1m_clean"
 """Dataset whose steps are meant by values that are the same everywhere."""
@@ -89,7 +89,8 @@ def same_steps(config: Trained, shape: DatasetShape, published: str) -> tuple[Tr
     An epoch is a pass over the users: on 1,000 users it has 3 steps where ml-1m has 15, and a
     patience of 20 epochs would end training almost at once.
     """
-    training = config.training
+    training = training_of(config)
+    assert training is not None
     steps = ceil(shape.users / training.batch_size)
     published_steps = ceil(PUBLISHED_SHAPES[published].users / training.batch_size)
     factor = published_steps / steps

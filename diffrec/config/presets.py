@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from diffrec.config.families import AnyConfig, TrainedConfig
+from diffrec.config import external
+from diffrec.config.base import ModelConfig
+from diffrec.config.families import training_of
 from diffrec.config.preset_choice import (
     PUBLISHED_SHAPES,
     TUNED_ON,
@@ -42,7 +44,7 @@ class Preset:
     """A published configuration and where it comes from."""
 
     config: Any
-    """Configuration, of the variant's family (`diffrec.config.families.AnyConfig`)."""
+    """Configuration, of the variant's family (`diffrec.config.base.ModelConfig`)."""
 
     source: str
     choice: str | None = None
@@ -95,10 +97,7 @@ def preset(
         config, weighting = weighted(plain.config, suffix, line)
         return Preset(config, f"{plain.source}; {weighting}", plain.choice)
     if variant not in VARIANTS:
-        raise UserError(
-            f"No variant named {variant!r}{did_you_mean(variant, ALL_VARIANTS)}; "
-            f"known: {', '.join(ALL_VARIANTS)}."
-        )
+        return _external(variant, dataset)
     row = _rows(source).get((variant, dataset))
     if row is not None and like is None:
         return Preset(build_config(row), f"{variant} on {dataset}: {row.source}")
@@ -165,13 +164,46 @@ def _nearest(variant: str, shape: DatasetShape | None, source: PresetSource) -> 
     )
 
 
-def _everywhere(config: AnyConfig, source: str, dataset: str, shape: DatasetShape | None) -> Preset:
+def _everywhere(
+    config: ModelConfig, source: str, dataset: str, shape: DatasetShape | None
+) -> Preset:
     """Return values that are the same everywhere, on a dataset of your own in as many steps."""
     is_published = dataset in PUBLISHED_SHAPES or dataset == "embedded"
-    if is_published or shape is None or not isinstance(config, TrainedConfig):
+    if is_published or shape is None or training_of(config) is None:
         return Preset(config, source)
     config, steps = same_steps(config, shape, TUNED_ON)
     return Preset(config, f"{source}; {steps}")
+
+
+def known_variants() -> list[str]:
+    """Return the names of all variants, of recommenders from outside too."""
+    return [*ALL_VARIANTS, *(name for name in external.known_names() if name not in ALL_VARIANTS)]
+
+
+def check_variant(variant: object) -> None:
+    """Refuse a name that no variant has.
+
+    Raises:
+        UserError: so it is; or it is of a recommender from outside that breaks a rule.
+    """
+    if variant in ALL_VARIANTS or (isinstance(variant, str) and external.find(variant) is not None):
+        return
+    known = known_variants()
+    raise UserError(
+        f"No variant named {variant!r}{did_you_mean(str(variant), known)}; "
+        f"known: {', '.join(known)}."
+    )
+
+
+def _external(variant: str, dataset: str) -> Preset:
+    """Return the configuration with which a recommender from outside starts."""
+    check_variant(variant)
+    cls = external.find(variant)
+    assert cls is not None
+    if dataset in cls.presets:
+        config = cls().replace_values(cls.presets[dataset])
+        return Preset(config, f"{variant} on {dataset}: as its package has it")
+    return Preset(cls(), f"{variant}: its own defaults, the same on every dataset")
 
 
 def _borrowed(

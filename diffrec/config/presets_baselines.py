@@ -1,8 +1,8 @@
 """Starting configurations of the baselines; their regularisation should be searched."""
 
 from diffrec.config import TrainingConfig
+from diffrec.config.base import ModelConfig
 from diffrec.config.baselines import (
-    BaselineConfig,
     DirectedRidgeConfig,
     EASEConfig,
     ItemKNNConfig,
@@ -10,7 +10,7 @@ from diffrec.config.baselines import (
     PopularityConfig,
 )
 
-_PUBLISHED: dict[str, BaselineConfig] = {
+_PUBLISHED: dict[str, ModelConfig] = {
     "Popularity": PopularityConfig(),
     "ItemKNN": ItemKNNConfig(),
     "EASE": EASEConfig(),
@@ -18,7 +18,7 @@ _PUBLISHED: dict[str, BaselineConfig] = {
     "DirectedRidge": DirectedRidgeConfig(),
     "MultVAE": MultVAEConfig(),
 }
-_EMBEDDED: dict[str, BaselineConfig] = {
+_EMBEDDED: dict[str, ModelConfig] = {
     "EASE": EASEConfig(regularization=100.0),
     "RecencyEASE": EASEConfig(regularization=100.0, half_life=10.0),
     "DirectedRidge": DirectedRidgeConfig(regularization=100.0, past_half_life=5.0),
@@ -33,7 +33,7 @@ _EMBEDDED: dict[str, BaselineConfig] = {
 BASELINES = tuple(_PUBLISHED)
 
 
-def baseline_config(variant: str, dataset: str) -> tuple[BaselineConfig, str]:
+def baseline_config(variant: str, dataset: str) -> tuple[ModelConfig, str]:
     """Return the starting configuration of a baseline on `dataset`, and where it comes from."""
     if dataset == "embedded" and variant in _EMBEDDED:
         return _EMBEDDED[variant], f"{variant} on embedded: ours, for the embedded dataset"

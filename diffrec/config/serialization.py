@@ -51,7 +51,7 @@ def from_dict(cls: type[ConfigT], values: Mapping[str, Any], *, path: str = "") 
         UserError: a key is unknown (the nearest known one is named), a value has the wrong type,
             or the dataclass itself refuses the value.
     """
-    hints = typing.get_type_hints(cls)
+    hints = field_hints(cls)
     for key in values:
         if key not in hints:
             raise UserError(
@@ -64,10 +64,16 @@ def from_dict(cls: type[ConfigT], values: Mapping[str, Any], *, path: str = "") 
         raise UserError(f"{cls.__name__} is incomplete: {error}; give the missing field.") from None
 
 
+def field_hints(cls: type) -> dict[str, Any]:
+    """Map each field of the dataclass `cls` to its type; what is no field is left out."""
+    hints = typing.get_type_hints(cls)
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+
+
 def field_types(cls: type, *, path: str = "") -> dict[str, Any]:
     """Map every dotted path below `cls` to its type; optional parts are entered too."""
     hints: dict[str, Any] = {}
-    for name, hint in typing.get_type_hints(cls).items():
+    for name, hint in field_hints(cls).items():
         nested = nested_class(hint)
         if nested is None:
             hints[_join(path, name)] = hint
@@ -106,6 +112,20 @@ def replace_paths(config: ConfigT, values: Mapping[str, Any]) -> ConfigT:
 def check_type(hint: Any, value: Any, path: str) -> None:
     """Raise UserError where `value` is not of the field's type."""
     _parse(hint, value, path)
+
+
+def leaf_types(hint: Any) -> list[Any]:
+    """Return the types of the values that a field takes, without None and without containers."""
+    if _is_union(hint):
+        parts = [part for part in typing.get_args(hint) if part is not type(None)]
+        return leaf_types(parts[0]) if len(parts) == 1 else [hint]
+    origin = typing.get_origin(hint)
+    if origin is typing.Literal:
+        return [type(value) for value in typing.get_args(hint)]
+    if origin is tuple:
+        item, *rest = typing.get_args(hint)
+        return leaf_types(item) if rest == [...] else [hint]
+    return [hint]
 
 
 def nested_class(hint: Any) -> type | None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from diffrec.data.interactions import Interactions
+from diffrec.errors import UserError
 from diffrec.evaluation.metrics import KS, user_metrics
 from diffrec.runtime.devices import to_device
 from diffrec.runtime.memory import free_memory
@@ -150,7 +151,10 @@ def score_batches(
     rows = batch_rows(history.num_items, _device(model))
     with _eval_mode(model):
         for batch in np.array_split(users, -(-len(users) // rows)):
-            yield batch, model.scores(history, batch)
+            with torch.no_grad():
+                scores = model.scores(history, batch)
+            _check_scores(scores, (len(batch), history.num_items), type(model).__name__)
+            yield batch, scores.contiguous()  # seen items will be overwritten
 
 
 def top_items(scores: Tensor, seen: Sequence[Interactions], k: int) -> Tensor:
@@ -160,6 +164,11 @@ def top_items(scores: Tensor, seen: Sequence[Interactions], k: int) -> Tensor:
     """
     mask_seen(scores, seen)
     top = scores.topk(min(k, scores.shape[1]), dim=-1)
+    if bool(top.values.isnan().any()):  # torch ranks a NaN above all numbers
+        raise UserError(
+            "The recommender's scores must be numbers, but some are NaN; lower the learning rate, "
+            "or mend `scores`."
+        )
     return top.indices.masked_fill(top.values == -torch.inf, -1)
 
 
@@ -177,6 +186,22 @@ def mask_seen(scores: Tensor, seen: Sequence[Interactions]) -> None:
         owners = np.repeat(np.arange(rows.num_users, dtype=np.int64), rows.lengths)
         cells = to_device(owners * scores.shape[1] + rows.indices, scores.device)
         scores.view(-1).index_fill_(0, cells, -torch.inf)
+
+
+def _check_scores(scores: object, shape: tuple[int, int], name: str) -> None:
+    """Refuse what is no score per user and item."""
+    if (
+        not isinstance(scores, Tensor)
+        or tuple(scores.shape) != shape
+        or not scores.is_floating_point()
+    ):
+        got = type(scores).__name__
+        if isinstance(scores, Tensor):
+            got = f"{scores.dtype} of shape {list(scores.shape)}"
+        raise UserError(
+            f"`scores` of {name} must return a floating-point tensor of shape {list(shape)}, users "
+            f"by items, but got {got}; mend it."
+        )
 
 
 @contextmanager

@@ -12,17 +12,19 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from diffrec.config.forecasting import ForecastingConfig
-from diffrec.data.cuts import Cuts, WeightedRows, query_rows, seen_rows
-from diffrec.data.interactions import Interactions
+from diffrec.config.forecasting import CELLS_PER_PIECE, ForecastingConfig
+from diffrec.data.cuts import Cuts, CutSampler, WeightedRows, query_rows, seen_rows
+from diffrec.data.interactions import Interactions, TuningSplit
 from diffrec.diffusion.bridge import BridgeProcess
 from diffrec.diffusion.chain import Shortcut, build_shortcut, collapsed_chain, finish_chain
 from diffrec.diffusion.process import Draw
 from diffrec.diffusion.timesteps import ImportanceTimestepSampler, UniformTimestepSampler
 from diffrec.models.annealing import Annealing
 from diffrec.models.autoencoder import ClusteredAutoencoder
+from diffrec.models.base import EpochContext
+from diffrec.models.clustered import ClusteredRecommender
 from diffrec.models.forecast_loss import (
     forecast_distribution,
     mask_items,
@@ -34,7 +36,7 @@ from diffrec.models.forecast_network import ForecastDenoiser, bag, dense
 from diffrec.models.noise import Noise, UserNoise
 
 
-class ForecastingRecommender(nn.Module):
+class ForecastingRecommender(ClusteredRecommender):
     """Recommender that predicts a user's next items from the recency-weighted newest ones."""
 
     batches_seen: Tensor
@@ -49,8 +51,7 @@ class ForecastingRecommender(nn.Module):
             num_items: number of items.
             cluster_ids: cluster of each item, shape (num_items,); needed with an autoencoder.
         """
-        super().__init__()
-        self.config, self.num_items = config, num_items
+        super().__init__(config, num_items)
         self.autoencoder, dim = None, num_items
         if config.autoencoder is not None:
             assert cluster_ids is not None
@@ -66,6 +67,7 @@ class ForecastingRecommender(nn.Module):
         self.noise = Noise()
         self.register_buffer("batches_seen", torch.zeros((), dtype=torch.long))
         self._shortcut: Shortcut | None = None
+        self._sampler: CutSampler | None = None
 
     @property
     def device(self) -> torch.device:
@@ -83,11 +85,44 @@ class ForecastingRecommender(nn.Module):
         linear = forecast.loss == "squared_error" and not forecast.mask_past
         return (linear or self.autoencoder is not None) and not bridge.stochastic_sampling
 
-    def training_weights(self, history: Interactions) -> tuple[None, None]:
-        """Return the weights of (input, target): None, a cut has its own."""
-        return None, None
+    def prepare(self, split: TuningSplit) -> None:
+        """Find the histories that can be cut.
 
-    def training_loss(self, cuts: Cuts, epoch: int) -> Tensor:
+        Raises:
+            UserError: there is none.
+        """
+        self._sampler = CutSampler(split.train, self.config.forecast)
+
+    def train_epoch(self, epoch: EpochContext) -> float:
+        """Train on random cuts of the train histories; return the mean loss.
+
+        An epoch has as many batches as it takes to pass over the users once. Cuts and dropped
+        interactions come from a generator named after seed and epoch.
+        """
+        sampler, size = self._sampler, self.config.training.batch_size
+        assert sampler is not None
+        batches, rng = -(-sampler.num_users // size), epoch.rng("cuts")
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        for _ in range(batches):
+            total += self._learn_cuts(sampler.cut(sampler.draw(size, rng), rng), epoch)
+        return float(total) / batches
+
+    def _learn_cuts(self, cuts: Cuts, epoch: EpochContext) -> Tensor:
+        """Update every weight once; return the loss, a scalar on the model's device."""
+        count = cuts.num_rows
+        self.batches_seen += 1
+        epoch.optimizer.zero_grad()
+        piece = max(1, CELLS_PER_PIECE // self.num_items)
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        for start in range(0, count, piece):
+            stop = min(start + piece, count)
+            loss = self.cuts_loss(cuts.part(start, stop), epoch.number) * ((stop - start) / count)
+            loss.backward()
+            total += loss.detach()
+        epoch.optimizer.step()
+        return total
+
+    def cuts_loss(self, cuts: Cuts, epoch: int) -> Tensor:
         """Return the loss of a batch of cuts, a scalar.
 
         Args:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from diffrec.config import RecommenderConfig
@@ -25,10 +25,10 @@ from diffrec.diffusion.timesteps import (
 from diffrec.models.annealing import Annealing
 from diffrec.models.autoencoder import ClusteredAutoencoder, multinomial_nll
 from diffrec.models.denoiser import Denoiser
+from diffrec.models.learned_weights import WeightLearner
 from diffrec.models.monotone_recency import build_curve
 from diffrec.models.noise import Noise, UserNoise
 from diffrec.models.query_choice import Query, QueryChoice
-from diffrec.models.recency import RecencyCurve, cut_histories, future_nll, standardise_scores
 from diffrec.models.temporal import interaction_weights
 from diffrec.models.weighted_history import WeightedHistory
 from diffrec.runtime.devices import to_device
@@ -45,13 +45,14 @@ class _ScoringCache(NamedTuple):
     layers of the encoders. None if the chain starts from a dense history."""
 
 
-class DiffusionRecommender(nn.Module):
+class DiffusionRecommender(WeightLearner):
     """Recommender that denoises a user's history into a score per item.
 
     Everything a run needs to continue is in `state_dict`: weights, diffusion coefficients, the loss
     memory of the timestep sampler, the cluster order, the batches seen.
     """
 
+    is_capturable = True
     batches_seen: Tensor
 
     def __init__(
@@ -64,8 +65,7 @@ class DiffusionRecommender(nn.Module):
             num_items: width of the interaction vectors.
             cluster_ids: cluster of each item, shape (num_items,); needed with an autoencoder.
         """
-        super().__init__()
-        self.config, self.num_items = config, num_items
+        super().__init__(config, num_items)
         self.autoencoder = None
         self.noise = Noise()
         dim = num_items
@@ -162,68 +162,14 @@ class DiffusionRecommender(nn.Module):
         finally:
             self.chain_dtype = previous
 
-    def future_loss(
-        self, history: Interactions, rng: np.random.Generator, earliest: np.ndarray | None = None
-    ) -> Tensor:
-        """Return the negative log-likelihood of the next items given the weighted past, a scalar.
-
-        Call it inside `frozen_except_w`.
-
-        Args:
-            history: train interactions of the batch's users.
-            rng: where the histories are cut.
-            earliest: the shortest past of each user (`cut_histories`).
-        """
-        temporal = self.config.temporal
-        assert self.recency is not None
-        assert temporal.future_items is not None
-        assert temporal.future_temperature is not None
-        past, future = cut_histories(history, temporal.future_items, rng, earliest)
-        scores = self._scores(self._query(past))
-        return future_nll(standardise_scores(scores) * temporal.future_temperature, past, future)
-
-    @contextmanager
-    def frozen_except_w(self) -> Iterator[None]:
-        """Freeze all parameters but W, and dropout, so that only W gets a gradient."""
-        assert self.recency is not None
-        w_ids = {id(p) for p in self.recency.parameters()}
-        frozen = [p for p in self.parameters() if id(p) not in w_ids]
-        was_training = self.training
-        self.eval()
-        for parameter in frozen:
-            parameter.requires_grad_(False)
-        try:
-            with self.cached_scoring():
-                yield
-        finally:
-            for parameter in frozen:
-                parameter.requires_grad_(True)
-            self.train(was_training)
-
-    def learned_weights(self) -> Tensor | None:
-        """Return W, one row or a row per step; None if no weights are learned.
-
-        Columns are the ages `KNOT_AGES`, or the remembered losses, newest first.
-        """
-        learned = self._learned
-        return None if learned is None else learned.knots().detach()
-
-    def check_collapse(self, lengths: np.ndarray | None = None) -> str | None:
-        """Return a sentence if weights learned on histories of these lengths have collapsed."""
-        if self.recency is not None:
-            return self.recency.check_collapse(lengths)
-        return None if self._learned is None else self._learned.check_collapse()
+    def query_choice(self) -> QueryChoice | None:
+        """Return the queries of a guarded recommender."""
+        return self.query
 
     @property
     def device(self) -> torch.device:
         """Device of the parameters."""
         return self.batches_seen.device
-
-    @property
-    def _learned(self) -> RecencyCurve | LearnedTimestepSampler | None:
-        """Module that contains W; None if no weights are learned."""
-        sampler = self.timestep_sampler
-        return sampler if isinstance(sampler, LearnedTimestepSampler) else self.recency
 
     @property
     def _is_exactly_linear(self) -> bool:

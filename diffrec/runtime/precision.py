@@ -4,8 +4,8 @@ import logging
 
 import torch
 
-from diffrec.config import RecommenderConfig
-from diffrec.config.families import TrainedConfig
+from diffrec.config.base import ModelConfig
+from diffrec.config.families import training_of
 
 logger = logging.getLogger(__name__)
 
@@ -13,29 +13,17 @@ _CPU_FEATURES = ("avx512_bf16", "amx_bf16", "bf16")
 """Any of these multiplies bfloat16 in hardware: x86 with AVX-512 or AMX, ARM."""
 
 
-def product_dtype(config: TrainedConfig, device: torch.device) -> torch.dtype | None:
+def product_dtype(config: ModelConfig, device: torch.device) -> torch.dtype | None:
     """Return bfloat16, or None for float32 throughout.
 
     `auto` means bfloat16 if the device has it in hardware and its quality was measured to equal
-    that of float32 (`is_bf16_validated`); `bf16` means bfloat16 on every device.
+    that of float32 (`ModelConfig.is_bf16_validated`); `bf16` means bfloat16 on every device.
     """
-    precision = config.training.precision
+    training = training_of(config)
+    precision = "fp32" if training is None else training.precision
     if precision == "auto":
-        precision = "bf16" if is_bf16_validated(config) and has_native_bf16(device) else "fp32"
+        precision = "bf16" if config.is_bf16_validated and has_native_bf16(device) else "fp32"
     return torch.bfloat16 if precision == "bf16" else None
-
-
-def is_bf16_validated(config: TrainedConfig) -> bool:
-    """Return True for models on which bfloat16 was compared with float32, seed by seed.
-
-    These are the four published variants: they predict x_0 and learn no temporal weights
-    (benchmarks/precision.py).
-    """
-    return (
-        isinstance(config, RecommenderConfig)
-        and config.diffusion.prediction_target == "x_0"
-        and config.temporal.is_static
-    )
 
 
 def warn_if_emulated(dtype: torch.dtype | None, device: torch.device) -> None:

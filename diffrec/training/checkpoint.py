@@ -7,15 +7,14 @@ from typing import Any, TypeGuard
 
 import torch
 
-from diffrec.config.baselines import MultVAEConfig
-from diffrec.config.families import AnyConfig, TrainedConfig, parse_config
+from diffrec.config.base import ModelConfig
+from diffrec.config.families import parse_config
 from diffrec.data.interactions import Dataset
 from diffrec.errors import UserError
-from diffrec.models.baselines.closed_form import ClosedForm, build_closed_form
-from diffrec.training.factory import TrainedModel, new_model
+from diffrec.models.base import Recommender
+from diffrec.models.registry import recommender_class
 from diffrec.training.runs import Run
 
-Model = TrainedModel | ClosedForm
 _DATASET_FIELDS = ("name", "sha256", "protocol")
 """Fields that describe a checkpoint's dataset, as text."""
 
@@ -26,7 +25,7 @@ FORMAT = "diffrec-checkpoint-1"
 class Checkpoint:
     """Content of a file; a tuning trial's own checkpoint has only the first two fields."""
 
-    config: AnyConfig
+    config: ModelConfig
     state: dict[str, torch.Tensor]
     dataset: dict[str, Any] = field(default_factory=dict)
     """Name, sha256, protocol and num_items of the training data."""
@@ -34,15 +33,14 @@ class Checkpoint:
     best_epoch: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
 
-    def build(self, num_items: int, device: str = "cpu") -> Model:
+    def build(self, num_items: int, device: str = "cpu") -> Recommender:
         """Return the recommender with its trained weights.
 
         Raises:
             UserError: the dataset has another number of items than the training data.
         """
         try:
-            model = self._new_model(num_items)
-            model.load_state_dict(self.state)
+            model = recommender_class(self.config).restore(self.config, num_items, self.state)
         except (RuntimeError, KeyError) as error:
             clusters = self.state.get("autoencoder.cluster_ids", ())
             trained_on = self.dataset.get("num_items") or len(clusters) or "another number of"
@@ -51,16 +49,6 @@ class Checkpoint:
                 f"{num_items}; name the dataset it was trained on."
             ) from error
         return model.to(device).eval()
-
-    def _new_model(self, num_items: int) -> Model:
-        config, clusters = self.config, None
-        if not isinstance(config, TrainedConfig):
-            return build_closed_form(config, num_items)
-        if not isinstance(config, MultVAEConfig) and config.autoencoder is not None:
-            clusters = self.state["autoencoder.cluster_ids"].numpy()  # part of the trained state
-            if len(clusters) != num_items:
-                raise RuntimeError("The clustering is of another number of items.")
-        return new_model(config, num_items, clusters)
 
 
 def save_checkpoint(path: Path, run: Run, dataset: Dataset, metrics: dict[str, float]) -> None:
@@ -90,8 +78,12 @@ def save_checkpoint(path: Path, run: Run, dataset: Dataset, metrics: dict[str, f
     path.write_bytes(content.getbuffer())
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
+def load_checkpoint(path: Path, *, trusted: bool = False) -> Checkpoint:
     """Read a file of `save_checkpoint`, or a tuning trial's `state.pt`, without running code in it.
+
+    Args:
+        path: the file.
+        trusted: whether the file of a recommender that it names may be run (`external_class`).
 
     Raises:
         UserError: there is no such file, or it is neither of the two.
@@ -125,7 +117,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         )
     _check_finite(path, state)
     best_epoch = content.get("best_epoch", 0)
-    return Checkpoint(parse_config(config), state, dataset, best_epoch, metrics)
+    return Checkpoint(parse_config(config, trusted=trusted), state, dataset, best_epoch, metrics)
 
 
 def _is_state(value: object) -> TypeGuard[dict[str, torch.Tensor]]:

@@ -9,24 +9,22 @@ from typing import Any
 
 import torch
 
-from diffrec.config.baselines import ClosedFormConfig
+from diffrec.config.base import ModelConfig
 from diffrec.data.interactions import TuningSplit
 from diffrec.evaluation.ranking import evaluate
-from diffrec.models.baselines.closed_form import build_closed_form
 from diffrec.runtime.memory import release_pages
+from diffrec.training.factory import build_model
 from diffrec.training.reports import EpochReport
 
 
 class ClosedFormRun:
     """Fits one closed-form recommender and validates it once."""
 
-    def __init__(
-        self, config: ClosedFormConfig, split: TuningSplit, *, device: str = "cpu"
-    ) -> None:
+    def __init__(self, config: ModelConfig, split: TuningSplit, *, device: str = "cpu") -> None:
         self.config, self.split, self.device = config, split, torch.device(device)
         self.epoch = 0
         self.best_metrics: dict[str, float] = {}
-        self.model = build_closed_form(config, split.train.num_items).to(device)
+        self.model = build_model(config, split).to(device)
 
     @property
     def finished(self) -> bool:
@@ -79,7 +77,7 @@ class ClosedFormRun:
         Raises:
             ValueError: it comes from a run with another configuration.
         """
-        if state["config"] != self.config.to_dict():
+        if type(self.config).from_dict(state["config"]) != self.config:
             raise ValueError("The checkpoint was written with another configuration.")
         self.model.load_state_dict(state["model"])
         for tensor in state["model"].values():

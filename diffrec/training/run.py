@@ -7,7 +7,7 @@ after the run, with the best-validation state.
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffrec.config import RecommenderConfig, TemporalConfig
-from diffrec.config.families import TrainedConfig
+from diffrec.config.base import ModelConfig
+from diffrec.config.families import training_of
 from diffrec.data.interactions import TuningSplit
+from diffrec.errors import UserError
 from diffrec.evaluation.ranking import evaluate
+from diffrec.models.base import EpochContext
 from diffrec.models.chunked_linear import ChunkedLinear
-from diffrec.models.forecasting import ForecastingRecommender
-from diffrec.models.recommender import DiffusionRecommender
+from diffrec.models.holdout import truncate_histories
 from diffrec.runtime.memory import release_pages, retain_freed_memory
 from diffrec.runtime.precision import product_dtype, warn_if_emulated
 from diffrec.runtime.seeding import derive_seed, generator
@@ -29,11 +30,10 @@ from diffrec.training.batching import Batch, BatchLoader, inputs_and_targets
 from diffrec.training.best_state import BestState, own_storage
 from diffrec.training.cuda_graphs import CudaGraphedCall
 from diffrec.training.factory import build_model, build_optimizer
-from diffrec.training.futures_holdout import truncate_histories, visible_lengths
 from diffrec.training.guard import best_query
-from diffrec.training.learned_weights import WeightTrajectory, fit_recency_weights, holdout_mask
 from diffrec.training.patience import PatienceRule
 from diffrec.training.reports import EpochReport
+from diffrec.training.weight_trajectory import WeightTrajectory
 
 OBJECTIVE = "valid/recall@20"
 
@@ -57,35 +57,30 @@ class TrainingRun:
     GPU, which adds their sums in no fixed order.
     """
 
-    def __init__(self, config: TrainedConfig, split: TuningSplit, *, device: str = "cpu") -> None:
+    def __init__(self, config: ModelConfig, split: TuningSplit, *, device: str = "cpu") -> None:
+        training = training_of(config)
+        assert training is not None
         retain_freed_memory()
+        self.training = training
         self.config, self.split = config, split
         self.epoch = 0
         self.finished = False
         self.best_metrics: dict[str, float] = {}
         self._history: list[tuple[int, float]] = []
         self._best = BestState()
-        self._rule = PatienceRule(config.training.patience)
+        self._rule = PatienceRule(training.patience)
         model = build_model(config, split)
         self.model = model.to(device)
         self.optimizer = build_optimizer(config, self.model)
         self._dtype = product_dtype(config, self.model.device)
         warn_if_emulated(self._dtype, self.model.device)
-        temporal = config.temporal if isinstance(config, RecommenderConfig) else TemporalConfig()
-        self._holdout = holdout_mask(split.train, temporal.future_holdout, config.seed)
-        self._visible_lengths = visible_lengths(temporal, split.train, self._holdout, config.seed)
-        visible = (
-            split.train
-            if self._visible_lengths is None
-            else truncate_histories(split.train, self._visible_lengths)
-        )
+        self._holdout = self.model.held_out(split.train)
+        lengths = self._holdout.visible_lengths
+        visible = split.train if lengths is None else truncate_histories(split.train, lengths)
         self.loader = BatchLoader(visible, self.model.training_weights(visible), self.device)
-        self._trajectory = (
-            WeightTrajectory(self.model, split.train.lengths)
-            if isinstance(self.model, DiffusionRecommender)
-            else None
-        )
-        self.uses_cuda_graph = self.device.type == "cuda" and not self._wide_layers()
+        self._trajectory = WeightTrajectory(self.model, split.train.lengths)
+        is_capturable = self.model.is_capturable and not self._wide_layers()
+        self.uses_cuda_graph = self.device.type == "cuda" and is_capturable
         """True if full batches run as a CUDA graph. Kernels of wide layers are long enough without
         one, and a graph keeps the memory it works in."""
         self._step: GraphedStep | None = None
@@ -98,8 +93,10 @@ class TrainingRun:
     @property
     def users(self) -> np.ndarray:
         """Users that the network is trained on: those with a history that W does not hold out."""
-        held_out = self._holdout if self._visible_lengths is None else np.zeros_like(self._holdout)
-        return np.flatnonzero((self.split.train.lengths > 0) & ~held_out)
+        has_history = self.split.train.lengths > 0
+        if self._holdout.visible_lengths is None:
+            has_history &= ~self._holdout.users
+        return np.flatnonzero(has_history)
 
     @property
     def best_epoch(self) -> int:
@@ -136,13 +133,12 @@ class TrainingRun:
         self.epoch += 1
         if not math.isfinite(loss):
             raise NonFiniteLossError(self.epoch)
-        training = self.config.training
+        training = self.training
         is_last = self.epoch >= training.max_epochs
         metrics, is_best = None, False
         if self.epoch % training.eval_every == 0 or is_last:
             metrics = self._validate()
-            if self._trajectory is not None:
-                self._trajectory.record(self.epoch)
+            self._trajectory.record(self.epoch)
             self._history.append((self.epoch, metrics[OBJECTIVE]))
             is_best = self.best_epoch == self.epoch
             if is_best:
@@ -159,7 +155,7 @@ class TrainingRun:
 
     def weight_trajectory(self) -> dict[str, Any] | None:
         """Return W at the start and at every validation, for the trial's record; None without W."""
-        return None if self._trajectory is None else self._trajectory.to_json()
+        return self._trajectory.to_json()
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that is needed to resume; safe for `torch.load(weights_only=True)`."""
@@ -172,7 +168,7 @@ class TrainingRun:
             "finished": self.finished,
             "history": self._history,
             "best_metrics": self.best_metrics,
-            "weight_trajectory": [] if self._trajectory is None else self._trajectory.snapshots,
+            "weight_trajectory": self._trajectory.snapshots,
             "best_state": best,
             "model": model,
             "optimizer": self.optimizer.state_dict(),
@@ -194,8 +190,7 @@ class TrainingRun:
         self.epoch, self.finished = state["epoch"], state["finished"]
         self._history = [(int(epoch), float(value)) for epoch, value in state["history"]]
         self.best_metrics = dict(state["best_metrics"])
-        if self._trajectory is not None:
-            self._trajectory.snapshots = [(int(e), w) for e, w in state["weight_trajectory"]]
+        self._trajectory.snapshots = [(int(e), w) for e, w in state["weight_trajectory"]]
         self._best.store(state["best_state"])
 
     def drop_graph(self) -> None:
@@ -203,26 +198,31 @@ class TrainingRun:
         self._step = None
 
     def _train_epoch(self) -> float:
-        """Train one epoch over the users with a history; return the mean loss."""
+        """Train one epoch, over the users with a history or in the model's own way.
+
+        Return the mean loss.
+        """
         model, seed = self.model, self.config.seed
         device = model.device
         if not model.training:  # visiting every module takes as long as a tenth of a small epoch
             model.train()
         total, batches = torch.zeros((), dtype=torch.float64, device=device), 0
         with isolated_rng(device, derive_seed(seed, "epoch", self.epoch)):
+            loss = model.train_epoch(self._context())
+            if loss is not None:
+                self.end_epoch()
+                return loss
             with self._wide_layers_updated_in_chunks():
                 for batch in self.batches():
                     total += self._train_batch(batch)
                     batches += 1
-            self.update_recency()
+            self.end_epoch()
         return float(total) / max(batches, 1)
 
     def batches(self) -> Iterator[Batch]:
         """Yield the batches of the coming epoch, every user once."""
         users, rng = self.users, generator(self.config.seed, "shuffle", self.epoch)
-        return self.loader.batches(
-            users[rng.permutation(len(users))], self.config.training.batch_size
-        )
+        return self.loader.batches(users[rng.permutation(len(users))], self.training.batch_size)
 
     def autocast(self) -> torch.autocast:
         """Return the context in which a training loss is computed."""
@@ -230,30 +230,28 @@ class TrainingRun:
         device_type = self.model.device.type
         return torch.autocast(device_type, dtype=dtype, enabled=dtype is not None)
 
-    def update_recency(self) -> None:
-        """Fit the learned recency weights, after the batches of an epoch."""
-        model = self.model
-        if isinstance(model, DiffusionRecommender) and model.recency is not None:
-            rng = generator(self.config.seed, "future", self.epoch)
-            with model.chain_precision(self._dtype):
-                fit_recency_weights(
-                    model,
-                    self.optimizer,
-                    self.split.train,
-                    rng,
-                    self._holdout,
-                    self._visible_lengths,
-                )
+    def end_epoch(self) -> None:
+        """Let the model fit what it fits after the batches of an epoch."""
+        self.model.after_epoch(self._context())
+
+    def _context(self) -> EpochContext:
+        return EpochContext(
+            self.epoch,
+            self.split.train,
+            self.optimizer,
+            self.config.seed,
+            self._holdout,
+            self._dtype,
+        )
 
     def _train_batch(self, batch: Batch) -> torch.Tensor:
         """Update every weight once; return the loss, a scalar on the model's device.
 
         The next call may overwrite it.
         """
-        if self.uses_cuda_graph and len(batch) == self.config.training.batch_size:
+        if self.uses_cuda_graph and len(batch) == self.training.batch_size:
             self._step = self._step or GraphedStep(self)
             return self._step.run(self, batch)
-        assert not isinstance(self.model, ForecastingRecommender)  # ForecastingRun has its own
         with self.autocast():  # rows without a name are freed before the backward pass
             loss = self.model.training_loss(
                 *inputs_and_targets(self.loader.rows(batch)), self.epoch
@@ -261,7 +259,12 @@ class TrainingRun:
         return self.learn(loss)
 
     def learn(self, loss: torch.Tensor) -> torch.Tensor:
-        """Update every weight once by the gradient of `loss`; return it detached."""
+        """Update every weight once by the gradient of `loss`; return it detached.
+
+        Raises:
+            UserError: it is no scalar that depends on a weight.
+        """
+        check_loss(loss, type(self.model).__name__)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -285,12 +288,24 @@ class TrainingRun:
 
     def _validate(self) -> dict[str, float]:
         model, train, valid = self.model, self.split.train, self.split.valid
-        is_diffusion = isinstance(model, DiffusionRecommender)
-        with model.chain_precision(self._dtype) if is_diffusion else nullcontext():
-            choice = model.query if isinstance(model, DiffusionRecommender) else None
+        choice = model.query_choice()
+        with model.chain_precision(self._dtype):
             validate = partial(evaluate, model, history=train, target=valid, seen=[train])
             metrics = validate() if choice is None else best_query(choice, validate)
         return {f"valid/{name}": value for name, value in metrics.items()}
+
+
+def check_loss(loss: object, name: str) -> None:
+    """Refuse what a recommender from outside returns as its loss, if no gradient comes of it."""
+    if not isinstance(loss, Tensor) or loss.ndim or not loss.requires_grad:
+        got = type(loss).__name__
+        if isinstance(loss, Tensor):
+            grad = "with" if loss.requires_grad else "without"
+            got = f"a tensor of shape {list(loss.shape)} {grad} a gradient"
+        raise UserError(
+            f"`training_loss` of {name} must return a scalar tensor with a gradient, but got "
+            f"{got}; mend it."
+        )
 
 
 @contextmanager
@@ -309,7 +324,7 @@ class GraphedStep:
     """Training step of a run on full batches as a CUDA graph, with its input buffers."""
 
     def __init__(self, run: "TrainingRun") -> None:
-        shape = run.config.training.batch_size, run.split.train.num_items
+        shape = run.training.batch_size, run.split.train.num_items
         self._rows = [torch.empty(shape, device=run.device) for _ in run.loader.row_kinds]
         self._epoch = torch.zeros((), dtype=torch.float64, device=run.device)
         self._graph = CudaGraphedCall()
@@ -322,7 +337,6 @@ class GraphedStep:
         return self._graph(partial(self._work, run))
 
     def _work(self, run: "TrainingRun") -> Tensor:
-        assert not isinstance(run.model, ForecastingRecommender)  # its steps use no graph
         with run.autocast():
             loss = run.model.training_loss(*inputs_and_targets(self._rows), self._epoch)
         return run.learn(loss)

@@ -1,11 +1,10 @@
 """Builds the run of any family of recommenders and scores its best state on the test set."""
 
-from diffrec.config.families import AnyConfig, TrainedConfig
-from diffrec.config.forecasting import ForecastingConfig
+from diffrec.config.base import ModelConfig
 from diffrec.data.interactions import Interactions, TuningSplit
 from diffrec.evaluation.ranking import EvaluationTask, UserResults, user_results
+from diffrec.models.registry import recommender_class
 from diffrec.training.closed_form_run import ClosedFormRun
-from diffrec.training.forecasting_run import ForecastingRun
 from diffrec.training.run import TrainingRun
 
 Run = TrainingRun | ClosedFormRun
@@ -14,13 +13,10 @@ WITH_VALID = "test_with_valid"
 """Prefix of test metrics with train and valid as the query; `test` queries with train alone."""
 
 
-def build_run(config: AnyConfig, split: TuningSplit, *, device: str = "cpu") -> Run:
+def build_run(config: ModelConfig, split: TuningSplit, *, device: str = "cpu") -> Run:
     """Return a new run of the family that `config` belongs to."""
-    if isinstance(config, ForecastingConfig):
-        return ForecastingRun(config, split, device=device)
-    if isinstance(config, TrainedConfig):
-        return TrainingRun(config, split, device=device)
-    return ClosedFormRun(config, split, device=device)
+    kind = ClosedFormRun if recommender_class(config).overrides("fit") else TrainingRun
+    return kind(config, split, device=device)
 
 
 def score_test(run: Run, test: Interactions) -> dict[str, float]:

@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     study = result.add_argument_group("what to study")
-    study.add_argument("--space", help="name of a search space, or path of a .py file")
+    study.add_argument("--space", help="name of a search space, or path of a .py, .json or .yaml")
     study.add_argument("--list", action="store_true", help="show the search spaces and stop")
     study.add_argument("--dry-run", action="store_true", help="show the trials and stop")
     study.add_argument(

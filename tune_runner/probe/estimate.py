@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psutil
 
-from diffrec.config.families import AnyConfig
+from diffrec.config.base import ModelConfig
 from diffrec.data import load_dataset
 from diffrec.errors import UserError
 from search_spaces import SearchSpace
@@ -40,7 +40,7 @@ def estimate(config: StudyConfig, space: SearchSpace, plan: StudyPlan) -> str:
 
 def _lines(
     measured: Sequence[Measurement],
-    configs: Sequence[AnyConfig],
+    configs: Sequence[ModelConfig],
     plan: StudyPlan,
     resources: TrialResources,
 ) -> list[str]:
@@ -78,7 +78,7 @@ def _lines(
     return lines
 
 
-def _trial_seconds(measured: Measurement, config: AnyConfig) -> tuple[float, float]:
+def _trial_seconds(measured: Measurement, config: ModelConfig) -> tuple[float, float]:
     """Return the least and the most seconds that a trial takes."""
     training = getattr(config, "training", None)
     if training is None:

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import psutil
 
-from diffrec.config import RecommenderConfig
-from diffrec.config.families import AnyConfig
+from diffrec.config.base import ModelConfig
+from diffrec.config.families import training_of
 from diffrec.errors import UserError
-from diffrec.training.fused.compatibility import fusion_key
 from search_spaces import SearchSpace
 from tune_runner.execution.remote_call import call_in_subprocess, call_on_node
 from tune_runner.probe.measure import heaviest_configs
@@ -31,7 +30,6 @@ from tune_runner.resources.allocation import (
     local_cluster,
 )
 from tune_runner.resources.limits import apply_resource_limits
-from tune_runner.resources.memory import estimate_trial_bytes
 from tune_runner.study.config import StudyConfig, StudyPlan
 
 if TYPE_CHECKING:
@@ -59,7 +57,7 @@ class MeasureSpeedup(Protocol):
 
     def __call__(
         self,
-        config: AnyConfig,
+        config: ModelConfig,
         dataset: "Dataset",
         resources: TrialResources,
         count: int,
@@ -134,7 +132,7 @@ def _decide(
 
 
 def measure_fusion_speedup(
-    config: AnyConfig,
+    config: ModelConfig,
     dataset: "Dataset",
     resources: TrialResources,
     count: int,
@@ -148,7 +146,7 @@ def measure_fusion_speedup(
 
 
 def fusion_speedup(
-    config: AnyConfig, dataset: "Dataset", resources: TrialResources, count: int
+    config: ModelConfig, dataset: "Dataset", resources: TrialResources, count: int
 ) -> float:
     """Return the speed-up in trials per hour of `count` fused runs over separate ones.
 
@@ -158,9 +156,10 @@ def fusion_speedup(
     from diffrec.training.fused.runs import FusedRuns
     from diffrec.training.runs import build_run
 
-    assert isinstance(config, RecommenderConfig)
+    training = training_of(config)
+    assert training is not None
     device = apply_resource_limits(resources)
-    split = _first_users(dataset.tuning_split(), _BATCHES * config.training.batch_size)
+    split = _first_users(dataset.tuning_split(), _BATCHES * training.batch_size)
     endless = config.replace_values(_ENDLESS)
     single = build_run(endless, split, device=device)
     fused = FusedRuns([build_run(endless, split, device=device) for _ in range(count)])
@@ -183,10 +182,10 @@ def fused_on_gpu(needed_bytes: float, free_bytes: float) -> int:
     return max(1, min(MAX_FUSED_GPU, int(free_bytes / max(needed_bytes, 1.0))))
 
 
-def _split_fusable(configs: Sequence[AnyConfig]) -> tuple[list[AnyConfig], list[str]]:
+def _split_fusable(configs: Sequence[ModelConfig]) -> tuple[list[ModelConfig], list[str]]:
     """Return the configurations that can be fused, and the variants of those that cannot."""
-    fused = [config for config in configs if fusion_key(config) is not None]
-    return fused, [config.variant for config in configs if fusion_key(config) is None]
+    fused = [config for config in configs if config.fusion_key() is not None]
+    return fused, [config.variant for config in configs if config.fusion_key() is None]
 
 
 def _no_fusion(request: ResourceRequest, reason: str) -> tuple[ResourceRequest, str]:
@@ -199,12 +198,12 @@ def _no_fusion(request: ResourceRequest, reason: str) -> tuple[ResourceRequest, 
 
 
 def _memory_fault(
-    configs: Sequence[AnyConfig], dataset: "Dataset", resources: TrialResources, count: int
+    configs: Sequence[ModelConfig], dataset: "Dataset", resources: TrialResources, count: int
 ) -> str:
     """Return why the groups do not fit into this machine's memory; "" if they do."""
     train = dataset.train
     trial_bytes = max(
-        estimate_trial_bytes(c, train.num_users, train.num_items, fused=True) for c in configs
+        c.estimate_bytes(train.num_users, train.num_items, fused=True) for c in configs
     )
     needed_bytes, total_bytes = (
         trial_bytes * count * resources.max_concurrent,

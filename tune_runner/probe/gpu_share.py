@@ -4,9 +4,8 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from diffrec.config.families import AnyConfig
+from diffrec.config.base import ModelConfig
 from diffrec.errors import UserError
-from diffrec.training.fused.compatibility import fusion_key
 from tune_runner.execution import remote_call
 from tune_runner.probe.fusion import fused_on_gpu
 from tune_runner.resources.allocation import (
@@ -16,7 +15,6 @@ from tune_runner.resources.allocation import (
     allocate,
 )
 from tune_runner.resources.limits import CONTEXT_BYTES, usable_gpu_fraction
-from tune_runner.resources.memory import estimate_trial_bytes
 
 if TYPE_CHECKING:
     from tune_runner.study.session import StudySession
@@ -121,12 +119,12 @@ def _resolve_auto(session: "StudySession", cluster: ClusterResources) -> Resourc
     return _with_measured(request, needed, total_bytes)
 
 
-def _fused_over_alone(config: AnyConfig, num_users: int, num_items: int) -> float:
+def _fused_over_alone(config: ModelConfig, num_users: int, num_items: int) -> float:
     """Return the memory of a fused trial as a multiple of that of a separate one."""
-    single_bytes = estimate_trial_bytes(config, num_users, num_items)
-    if not single_bytes or fusion_key(config) is None:
+    single_bytes = config.estimate_bytes(num_users, num_items)
+    if not single_bytes or config.fusion_key() is None:
         return 1.0
-    return max(1.0, estimate_trial_bytes(config, num_users, num_items, fused=True) / single_bytes)
+    return max(1.0, config.estimate_bytes(num_users, num_items, fused=True) / single_bytes)
 
 
 def _with_measured(

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from diffrec.config.families import AnyConfig, parse_config
+from diffrec.config.base import ModelConfig
+from diffrec.config.families import parse_config
 from diffrec.errors import UserError
 from search_spaces import SearchSpace
 from tune_runner.execution.remote_call import call_on_gpu, put
 from tune_runner.resources.allocation import TrialResources
 from tune_runner.resources.limits import apply_resource_limits
-from tune_runner.resources.memory import estimate_trial_bytes
 from tune_runner.study.config import StudyConfig, StudyPlan
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Measurement:
 
 def heaviest_configs(
     config: StudyConfig, space: SearchSpace, plan: StudyPlan, dataset: "Dataset"
-) -> list[AnyConfig]:
+) -> list[ModelConfig]:
     """Return the configuration with the largest memory estimate of each variant in the study."""
     if plan.sampler == "grid":
         points = [params for params, _ in space.grid_points(plan.seeds[:1])]
@@ -55,17 +55,17 @@ def heaviest_configs(
         rng = Random(0)
         points = [space.build_point(lambda _, d: rng.choice(d.corners())) for _ in range(_POINTS)]
     train = dataset.train
-    heaviest: dict[str, tuple[float, AnyConfig]] = {}
+    heaviest: dict[str, tuple[float, ModelConfig]] = {}
     for params in points:
         resolved = space.resolve(params, plan.target, overrides=plan.overrides)
-        size = estimate_trial_bytes(resolved, train.num_users, train.num_items)
+        size = resolved.estimate_bytes(train.num_users, train.num_items)
         largest = heaviest.get(resolved.variant)
         if largest is None or size > largest[0]:
             heaviest[resolved.variant] = (size, resolved)
     return [resolved for _, resolved in heaviest.values()]
 
 
-def check_memory(configs: Iterable[AnyConfig], dataset: "Dataset") -> None:
+def check_memory(configs: Iterable[ModelConfig], dataset: "Dataset") -> None:
     """Refuse configurations that cannot fit into this machine's memory.
 
     Raises:
@@ -73,9 +73,7 @@ def check_memory(configs: Iterable[AnyConfig], dataset: "Dataset") -> None:
     """
     total_bytes = psutil.virtual_memory().total
     for config in configs:
-        needed_bytes = estimate_trial_bytes(
-            config, dataset.train.num_users, dataset.train.num_items
-        )
+        needed_bytes = config.estimate_bytes(dataset.train.num_users, dataset.train.num_items)
         if needed_bytes > total_bytes:
             raise UserError(
                 f"A trial of {config.variant} on {dataset.name} needs about "
@@ -84,7 +82,7 @@ def check_memory(configs: Iterable[AnyConfig], dataset: "Dataset") -> None:
             )
 
 
-def measure(config: AnyConfig, dataset: "Dataset", resources: TrialResources) -> Measurement:
+def measure(config: ModelConfig, dataset: "Dataset", resources: TrialResources) -> Measurement:
     """Train two epochs and validate; time the second, and read the peak of memory."""
     import torch
 
@@ -95,7 +93,7 @@ def measure(config: AnyConfig, dataset: "Dataset", resources: TrialResources) ->
     if "training" in values:
         values["training"] |= {"max_epochs": 2, "eval_every": 2, "patience": 2}
     start_bytes = _peak_rss()
-    run = build_run(parse_config(values), dataset.tuning_split(), device=device)
+    run = build_run(parse_config(values, trusted=True), dataset.tuning_split(), device=device)
     total_seconds, train_seconds = 0.0, 0.0
     while not run.finished:
         started = time.perf_counter()
@@ -124,7 +122,9 @@ def gpu_bytes() -> int | None:
     return torch.cuda.get_device_properties(0).total_memory
 
 
-def measure_on_gpu(configs: Sequence[AnyConfig], dataset: "Dataset") -> tuple[float, float] | None:
+def measure_on_gpu(
+    configs: Sequence[ModelConfig], dataset: "Dataset"
+) -> tuple[float, float] | None:
     """Return (peak bytes of the heaviest, bytes of the GPU); None if torch sees no GPU."""
     data, one_gpu = put(dataset), TrialResources(1, 1)
     measured = [call_on_gpu(measure, config, data, one_gpu, share=1) for config in configs]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from diffrec.command_line import COUNT_LIMIT, SEED_LIMIT
 from diffrec.config import Precision
-from diffrec.config.families import needs_embeddings, training_of
+from diffrec.config.families import training_of
 from diffrec.config.preset_choice import (
     PRESET_SOURCES,
     DatasetShape,
@@ -54,7 +54,7 @@ class StudyConfig:
     """Settings of a study: the space, the data, the search, and where it runs."""
 
     space: str
-    """Name of a shipped space, or path of a .py file."""
+    """Name of a shipped space, or path of a .py, .json or .yaml file."""
 
     name: str
     """Name of the study and of its folder."""
@@ -216,7 +216,7 @@ class StudyPlan:
     def needs_embeddings(self, space: SearchSpace) -> bool:
         """Return whether a trial may cluster the items by their embeddings."""
         return "autoencoder.clustering" in space.domains or any(
-            needs_embeddings(space.resolve(params, self.target, overrides=self.overrides))
+            space.resolve(params, self.target, overrides=self.overrides).needs_embeddings
             for params in space.one_point_per_variant()
         )
 

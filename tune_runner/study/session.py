@@ -7,6 +7,7 @@ from typing import Any
 from diffrec.data import Dataset
 from diffrec.errors import UserError
 from search_spaces import SearchSpace
+from search_spaces.definition import SEARCH_FIELDS
 from tune_runner.resources.allocation import ResourceRequest
 from tune_runner.study.config import StudyConfig, StudyPlan
 from tune_runner.study.folder import StudyFolder, json_diff, to_json
@@ -48,7 +49,9 @@ def check_unchanged(folder: StudyFolder, new: Mapping[str, Any], *, resume: bool
     """Raise UserError unless the study is resumed and unchanged."""
     old = folder.read()
     changed = [
-        line for part in ("space", "dataset") for line in json_diff(old.get(part), new[part], part)
+        line
+        for part in ("space", "dataset")
+        for line in json_diff(_identity(old.get(part)), _identity(new[part]), part)
     ]
     name = folder.path.name
     if changed:
@@ -61,3 +64,10 @@ def check_unchanged(folder: StudyFolder, new: Mapping[str, Any], *, resume: bool
             f"Study {name!r} exists already; choose another --name, or resume it with: "
             f"{folder.resume_command}"
         )
+
+
+def _identity(part: Any) -> Any:
+    """Return what makes a space or dataset another one: not how it is searched."""
+    if not isinstance(part, Mapping):
+        return part
+    return {key: value for key, value in part.items() if key not in SEARCH_FIELDS}

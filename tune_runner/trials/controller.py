@@ -12,9 +12,8 @@ from dataclasses import replace
 from functools import wraps
 from typing import Any, TypeVar
 
-from diffrec.config.families import AnyConfig
+from diffrec.config.base import ModelConfig
 from diffrec.errors import UserError
-from diffrec.training.fused.compatibility import fusion_key
 from search_spaces.variants import variant_name
 from tune_runner.events import (
     GroupReport,
@@ -35,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
-Resolve = Callable[[Mapping[str, Any], int], AnyConfig]
+Resolve = Callable[[Mapping[str, Any], int], ModelConfig]
 """(searched values, seed) to the whole configuration."""
 
 _GROUPS_AHEAD = 2
@@ -236,7 +235,7 @@ class StudyController:
                 self._trials_left -= 1
             variant = variant_name(record.params, config)
             record = replace(record, config=config.to_dict(), variant=variant)
-            key = fusion_key(config) if self._resources.fuse > 1 else None
+            key = config.fusion_key() if self._resources.fuse > 1 else None
             return ActiveTrial(record, record.last_epoch, self._resources, key)
         return None
 

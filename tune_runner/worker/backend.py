@@ -5,7 +5,7 @@ The driver only describes trials; without torch and scikit-learn it starts ten C
 
 from typing import TYPE_CHECKING, Any
 
-from diffrec.config.families import AnyConfig
+from diffrec.config.base import ModelConfig
 from tune_runner.schema import USERS_FILE, USERS_KEPT, USERS_METRIC
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class TrainingBackend:
     """Builds, trains and scores runs with torch. Tests replace it with a fake."""
 
-    def build_run(self, config: AnyConfig, split: "TuningSplit", *, device: str) -> Any:
+    def build_run(self, config: ModelConfig, split: "TuningSplit", *, device: str) -> Any:
         """Return a fresh training run."""
         from diffrec.training.runs import build_run
 

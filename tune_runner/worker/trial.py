@@ -95,7 +95,7 @@ class WorkerTrial:
     def _build(self, device: str) -> None:
         from tune_runner.checkpoints import files
 
-        config = parse_config(self._config)
+        config = parse_config(self._config, trusted=True)  # our own driver sent it
         self.run = self._backend.build_run(config, self._data.tuning_split(), device=device)
         self._store = CheckpointStore(self._location)
         self._token = self._store.claim()

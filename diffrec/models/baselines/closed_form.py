@@ -6,29 +6,23 @@ rescaling to the norm of the binary history is needed: scores are linear in it, 
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from diffrec.config.baselines import (
-    ClosedFormConfig,
-    DirectedRidgeConfig,
-    EASEConfig,
-    ItemKNNConfig,
-    PopularityConfig,
-)
+from diffrec.config.baselines import EASEConfig, ItemKNNConfig, PopularityConfig
 from diffrec.data.decay import half_life_weights
 from diffrec.data.interactions import Interactions
+from diffrec.models.base import Recommender
 from diffrec.models.baselines import gram
-from diffrec.models.baselines.directed_ridge import DirectedRidge
 from diffrec.models.weighted_history import weighted_sums
 
 
-class Popularity(nn.Module):
+class Popularity(Recommender):
     """Scores items by their number of train interactions, the same for every user."""
 
     counts: Tensor
 
     def __init__(self, config: PopularityConfig, num_items: int) -> None:
-        super().__init__()
+        super().__init__(config, num_items)
         self.register_buffer("counts", torch.zeros(num_items))
 
     def fit(self, train: Interactions) -> None:
@@ -41,7 +35,7 @@ class Popularity(nn.Module):
         return self.counts.repeat(len(users), 1)
 
 
-class ItemKNN(nn.Module):
+class ItemKNN(Recommender):
     """Sums, over the history, the shrunk cosine to each candidate's nearest items.
 
     s_ij = |U_i ∩ U_j| / (sqrt(|U_i| |U_j|) + shrinkage), for the `num_neighbours` items j with the
@@ -52,8 +46,7 @@ class ItemKNN(nn.Module):
     similarities: Tensor
 
     def __init__(self, config: ItemKNNConfig, num_items: int) -> None:
-        super().__init__()
-        self.config, self.num_items = config, num_items
+        super().__init__(config, num_items)
         shape = (num_items, min(config.num_neighbours, num_items))
         self.register_buffer("neighbours", torch.zeros(shape, dtype=torch.int32))
         self.register_buffer("similarities", torch.zeros(shape))
@@ -74,7 +67,7 @@ class ItemKNN(nn.Module):
         return torch.from_numpy(scores).to(self.neighbours.device)
 
 
-class EASE(nn.Module):
+class EASE(Recommender):
     """Predicts every item from all others, linearly: B = I - P / diag(P), P = (X'X + λI)^-1.
 
     Source: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, equation 8.
@@ -83,9 +76,8 @@ class EASE(nn.Module):
     weights: Tensor
 
     def __init__(self, config: EASEConfig, num_items: int) -> None:
-        super().__init__()
+        super().__init__(config, num_items)
         gram.require_memory(num_items)
-        self.config = config
         self.register_buffer("weights", torch.zeros(num_items, num_items))
 
     def fit(self, train: Interactions) -> None:
@@ -99,24 +91,6 @@ class EASE(nn.Module):
         rows = history.select_users(users)
         weights = recency_weights(rows, self.config.half_life)
         return weighted_sums(rows.indices, rows.indptr, weights, self.weights)
-
-
-ClosedForm = Popularity | ItemKNN | EASE | DirectedRidge
-
-
-def build_closed_form(config: ClosedFormConfig, num_items: int) -> ClosedForm:
-    """Return the unfitted recommender of `config`.
-
-    Raises:
-        UserError: the matrices of EASE or DirectedRidge do not fit into memory.
-    """
-    if isinstance(config, PopularityConfig):
-        return Popularity(config, num_items)
-    if isinstance(config, ItemKNNConfig):
-        return ItemKNN(config, num_items)
-    if isinstance(config, DirectedRidgeConfig):
-        return DirectedRidge(config, num_items)
-    return EASE(config, num_items)
 
 
 def recency_weights(history: Interactions, half_life: float | None) -> np.ndarray | None:

@@ -19,12 +19,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from diffrec.config.baselines import DirectedRidgeConfig
 from diffrec.data.decay import half_life_weights
 from diffrec.data.interactions import Interactions
 from diffrec.errors import UserError
+from diffrec.models.base import Recommender
 from diffrec.models.baselines.gram import require_memory
 from diffrec.models.weighted_history import weighted_sums
 
@@ -32,7 +33,7 @@ _CELLS_PER_BLOCK = 2**25
 """Cells of the past-to-future sums made at a time: 256 MiB in float64."""
 
 
-class DirectedRidge(nn.Module):
+class DirectedRidge(Recommender):
     """Scores y @ B / popularity^popularity_exponent, y the weighted newest items of a history."""
 
     weights: Tensor
@@ -43,9 +44,8 @@ class DirectedRidge(nn.Module):
         Raises:
             UserError: the dense matrices do not fit into memory.
         """
-        super().__init__()
+        super().__init__(config, num_items)
         _require_memory(num_items, torch.device("cpu"))
-        self.config = config
         self.register_buffer("weights", torch.zeros(num_items, num_items))
 
     def fit(self, train: Interactions) -> None:

@@ -11,29 +11,26 @@ from torch.nn import functional as F
 from diffrec.config.baselines import MultVAEConfig
 from diffrec.data.interactions import Interactions
 from diffrec.models.autoencoder import gaussian_kl, mlp, multinomial_nll
+from diffrec.models.base import Recommender
 from diffrec.models.dropout import Dropout
 from diffrec.runtime.devices import rows_on
 
 
-class MultVAE(nn.Module):
+class MultVAE(Recommender):
     """Encodes a normalised history into a Gaussian, decodes its mean into a score per item."""
 
+    is_capturable = True
     batches_seen: Tensor
 
     def __init__(self, config: MultVAEConfig, num_items: int) -> None:
         """Build with fresh weights from torch's global generator."""
-        super().__init__()
-        self.config, self.num_items = config, num_items
+        super().__init__(config, num_items)
         encoder_sizes = [num_items, *config.hidden_dims]
         self.dropout = Dropout(config.dropout)
         self.encoder = mlp([*encoder_sizes, 2 * config.latent_dim], nn.Tanh, initialise=_initialise)
         decoder_sizes = [config.latent_dim, *reversed(encoder_sizes)]
         self.decoder = mlp(decoder_sizes, nn.Tanh, initialise=_initialise)
         self.register_buffer("batches_seen", torch.zeros((), dtype=torch.long))
-
-    def training_weights(self, history: Interactions) -> tuple[None, None]:
-        """Return the weights of (input, target): None, both are binary."""
-        return None, None
 
     def training_loss(self, x_0: Tensor, target: Tensor, epoch: int | Tensor) -> Tensor:
         """Return the negative evidence lower bound of a batch, its KL term weighted, a scalar.

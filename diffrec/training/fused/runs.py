@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import torch
 
-from diffrec.training.fused.compatibility import fusion_key
+from diffrec import user_code
 from diffrec.training.fused.stack import RunStack
 from diffrec.training.reports import EpochReport
 from diffrec.training.run import TrainingRun
@@ -50,10 +50,10 @@ class FusedRuns:
         """Return True if `run` can be trained together with the members."""
         if not self.runs:
             return True
-        first, key = self.runs[0], fusion_key(run.config)
+        first, key = self.runs[0], run.config.fusion_key()
         return (
             key is not None
-            and key == fusion_key(first.config)
+            and key == first.config.fusion_key()
             and run.split.train is first.split.train
             and _shapes(run) == _shapes(first)
         )
@@ -90,7 +90,9 @@ class FusedRuns:
         assert len(runs) == len(self.runs)  # ensured by `takes`
         started = time.perf_counter()
         if self._stack is None:
-            self._stack = RunStack(runs)
+            config = runs[0].config
+            self._stack = user_code.load_attribute(config.stack, type(config))(runs)
+        assert self._stack is not None
         losses = _train_epoch(self._stack, runs)
         seconds = (time.perf_counter() - started) / len(runs)
         return [
@@ -116,7 +118,7 @@ def _train_epoch(stack: RunStack, runs: Sequence[TrainingRun]) -> list[float]:
         count += 1
     for k, run in enumerate(runs):
         with stack.streams.use(k):
-            run.update_recency()
+            run.end_epoch()
         run.optimizer.zero_grad()  # else the last update of W would be repeated at every batch
     return (total / max(count, 1)).tolist()
 

@@ -51,7 +51,7 @@ class RunStack:
     @property
     def batch_size(self) -> int:
         """Number of users in a full batch."""
-        return self._runs[0].config.training.batch_size
+        return self._runs[0].training.batch_size
 
     def release(self) -> None:
         """Replace each run's views by copies of its own."""

@@ -14,6 +14,7 @@ from diffrec.data.batches import dense_rows
 from diffrec.data.interactions import Interactions, TuningSplit
 from diffrec.data.sources import load_dataset
 from diffrec.diffusion.timesteps import ImportanceTimestepSampler, LearnedTimestepSampler
+from diffrec.models.learned_weights import fit_recency_weights
 from diffrec.models.recency import (
     NUM_KNOTS,
     RecencyCurve,
@@ -24,8 +25,8 @@ from diffrec.models.recency import (
 from diffrec.models.recommender import DiffusionRecommender
 from diffrec.models.weighted_history import WeightedHistory
 from diffrec.training.factory import build_optimizer
-from diffrec.training.learned_weights import MAX_SNAPSHOTS, WeightTrajectory, fit_recency_weights
 from diffrec.training.runs import build_run
+from diffrec.training.weight_trajectory import MAX_SNAPSHOTS, WeightTrajectory
 
 BASES = pytest.mark.parametrize("base", ["DiffRec", "L-DiffRec"])
 SMALL = {"denoiser.hidden_dims": [12], "training.eval_every": 1, "training.max_epochs": 3}
@@ -129,7 +130,7 @@ def test_w_of_the_newest_loss_is_in_the_first_column():
 def test_w_over_steps_is_taught_at_the_first_step_after_warm_up(base):
     model = build(f"{base}+learned_steps").train()
     x_0 = torch.rand(8, 60)
-    model.training_loss(x_0, x_0, 0).backward()  # cold: uniform, nothing to update_recency
+    model.training_loss(x_0, x_0, 0).backward()  # cold: uniform, nothing to learn from
     w = model.timestep_sampler.log_weights
     assert w.grad is None or not w.grad.any()
     warm(model.timestep_sampler)

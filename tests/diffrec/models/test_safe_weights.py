@@ -15,12 +15,12 @@ from diffrec.data.interactions import Interactions, TuningSplit
 from diffrec.data.sources import load_dataset
 from diffrec.errors import UserError
 from diffrec.evaluation.ranking import evaluate
+from diffrec.models.holdout import truncate_histories, visible_lengths
 from diffrec.models.monotone_recency import MonotoneRecencyCurve
 from diffrec.models.query_choice import Query, QueryChoice
 from diffrec.models.recency import NUM_KNOTS, RecencyCurve, cut_histories
 from diffrec.models.recommender import DiffusionRecommender
 from diffrec.training.fused.runs import FusedRuns
-from diffrec.training.futures_holdout import truncate_histories, visible_lengths
 from diffrec.training.guard import best_query
 from diffrec.training.run import TrainingRun
 from diffrec.training.runs import build_run
@@ -274,7 +274,7 @@ def test_the_network_is_trained_on_all_users_and_never_on_what_is_held_back(spli
     assert len(run.users) == np.count_nonzero(split.train.lengths)
     rows = [run.loader.rows(batch)[0] for batch in run.batches()]
     total = int(torch.cat(rows).sum())
-    lengths = visible_lengths(HELD_BACK, split.train, run._holdout, run.config.seed)
+    lengths = visible_lengths(HELD_BACK, split.train, run._holdout.users, run.config.seed)
     assert lengths is not None
     assert total == lengths.sum() < split.train.nnz
 

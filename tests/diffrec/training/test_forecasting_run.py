@@ -13,9 +13,8 @@ from diffrec.config.presets import preset
 from diffrec.data import Dataset
 from diffrec.data.interactions import Interactions
 from diffrec.errors import UserError
-from diffrec.training import forecasting_run
+from diffrec.models import forecasting
 from diffrec.training.checkpoint import load_checkpoint, save_checkpoint
-from diffrec.training.fused.compatibility import fusion_key
 from diffrec.training.run import TrainingRun
 from diffrec.training.runs import build_run
 
@@ -80,7 +79,7 @@ def test_a_batch_in_pieces_has_the_gradient_of_the_whole(dataset, monkeypatch):
     config = CONFIGS["F-DiffRec"].replace_values({"denoiser.dropout": 0.0})
     unsplit, pieces = run_of(config, dataset), run_of(config, dataset)
     first = unsplit.next_epoch()
-    monkeypatch.setattr(forecasting_run, "CELLS_PER_PIECE", 10 * dataset.num_items)
+    monkeypatch.setattr(forecasting, "CELLS_PER_PIECE", 10 * dataset.num_items)
     assert pieces.next_epoch().loss == pytest.approx(first.loss, rel=1e-5)
     for a, b in zip(unsplit.model.parameters(), pieces.model.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
@@ -121,4 +120,4 @@ def test_a_dataset_without_two_interactions_a_user_is_refused(dataset):
 
 
 def test_it_trains_alone():
-    assert fusion_key(CONFIGS["F-DiffRec"]) is None
+    assert CONFIGS["F-DiffRec"].fusion_key() is None

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffrec.config.baselines import EASEConfig, MultVAEConfig, PopularityConfig
+from diffrec.config.memory import num_weights
 from diffrec.config.presets import preset
 from diffrec.data import load_dataset
 from diffrec.errors import UserError
@@ -28,7 +29,6 @@ from tune_runner.probe.gpu_share import (
 from tune_runner.probe.measure import check_memory, heaviest_configs
 from tune_runner.resources.allocation import ClusterResources, ResourceRequest
 from tune_runner.resources.limits import CONTEXT_BYTES
-from tune_runner.resources.memory import estimate_trial_bytes, num_weights
 from tune_runner.study.config import StudyConfig, make_plan
 
 GIB = 2**30
@@ -61,24 +61,24 @@ def test_weights_are_counted_as_torch_counts_them(variant, dims):
     model = DiffusionRecommender(config, 97, ids)
     emb = config.denoiser.timestep_embedding_dim
     counted = sum(p.numel() for p in model.parameters()) - (emb * emb + emb)  # the step's own layer
-    assert num_weights(config, 97) == counted
+    assert num_weights(config.layer_widths(97)) == counted
 
 
 def test_weights_of_a_mult_vae():
     config = MultVAEConfig(hidden_dims=(50, 30), latent_dim=7)
     counted = sum(p.numel() for p in MultVAE(config, 97).parameters())
-    assert num_weights(config, 97) == counted
+    assert num_weights(config.layer_widths(97)) == counted
 
 
 def test_what_the_largest_published_dataset_needs_fits_a_laptop():
     # amazon-book_noisy: benchmarks/memory.py measures it, the interpreter and torch included
     config = preset("DiffRec", "amazon-book_noisy").config
-    assert 4.5e9 < estimate_trial_bytes(config, 108_822, 178_181) < 6e9
+    assert 4.5e9 < config.estimate_bytes(108_822, 178_181) < 6e9
 
 
 def test_closed_forms_weigh_their_gram_matrix():
-    assert estimate_trial_bytes(PopularityConfig(), 10, 10) == 0
-    assert estimate_trial_bytes(EASEConfig(), 10, 100_000) > 200e9
+    assert PopularityConfig().estimate_bytes(10, 10) == 0
+    assert EASEConfig().estimate_bytes(10, 100_000) > 200e9
 
 
 def test_what_cannot_fit_is_refused_before_it_is_paid_for():

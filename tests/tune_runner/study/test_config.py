@@ -4,7 +4,6 @@ from random import Random
 
 import pytest
 
-from diffrec.config.families import needs_embeddings
 from search_spaces import SPACES
 from tune_runner.study.config import StudyConfig, make_plan
 
@@ -20,4 +19,4 @@ def test_embeddings_are_needed_where_a_trial_clusters_the_items(name):
             space.build_point(lambda _, domain: rng.choice(domain.corners())) for _ in range(100)
         ]
     configs = [space.resolve(params, "embedded") for params in points]
-    assert plan.needs_embeddings(space) == any(map(needs_embeddings, configs))
+    assert plan.needs_embeddings(space) == any(config.needs_embeddings for config in configs)

@@ -4,6 +4,7 @@ import pytest
 from optuna.pruners import ThresholdPruner
 from optuna.trial import TrialState
 
+from diffrec.config import RecommenderConfig
 from diffrec.config.presets import preset
 from diffrec.data import load_dataset
 from diffrec.errors import UserError
@@ -236,7 +237,7 @@ def test_a_study_of_closed_forms_is_not_fused():
 
 
 def test_groups_that_do_not_fit_into_memory_are_refused(monkeypatch):
-    monkeypatch.setattr("tune_runner.probe.fusion.estimate_trial_bytes", lambda *_, fused: 1e12)
+    monkeypatch.setattr(RecommenderConfig, "estimate_bytes", lambda *_, fused=False: 1e12)
     with pytest.raises(UserError, match="1 times 4 trials at a time need about"):
         settled(4)
 

@@ -6,7 +6,8 @@ from closed_form import ease_scores, popularity_scores
 from diffrec.config.baselines import EASEConfig, ItemKNNConfig, PopularityConfig
 from diffrec.data import Interactions, load_dataset
 from diffrec.errors import UserError
-from diffrec.models.baselines.closed_form import build_closed_form
+from diffrec.models.baselines.closed_form import EASE
+from diffrec.models.registry import recommender_class
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +16,7 @@ def train() -> Interactions:
 
 
 def fitted_scores(config, train: Interactions, users=None) -> np.ndarray:
-    model = build_closed_form(config, train.num_items)
+    model = recommender_class(config)(config, train.num_items)
     model.fit(train)
     users = np.arange(train.num_users) if users is None else np.array(users)
     return model.scores(train, users).numpy()
@@ -39,7 +40,7 @@ def test_ease_agrees_with_the_slow_reference(train, half_life):
 
 def test_recency_counts_the_latest_item_one_and_an_item_of_age_h_one_half():
     train = Interactions.from_pairs([[0, 0], [0, 1], [1, 0], [1, 2], [2, 1], [2, 3]], 3, 4)
-    model = build_closed_form(EASEConfig(regularization=1.0, half_life=1.0), 4)
+    model = EASE(EASEConfig(regularization=1.0, half_life=1.0), 4)
     model.fit(train)
     expected = model.weights[1] + 0.5 * model.weights[0]
     np.testing.assert_allclose(model.scores(train, np.array([0]))[0], expected, rtol=1e-6)
@@ -85,4 +86,4 @@ def test_ease_beyond_memory_is_refused_with_the_size_needed(monkeypatch):
         psutil, "virtual_memory", lambda: type("Memory", (), {"available": 2**30})()
     )
     with pytest.raises(UserError, match=r"167\.9 GiB .* 94949 x 94949 items, but 1\.0 GiB"):
-        build_closed_form(EASEConfig(), 94_949)
+        EASE(EASEConfig(), 94_949)

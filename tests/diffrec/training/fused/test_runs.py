@@ -13,7 +13,6 @@ from diffrec.config.presets import preset
 from diffrec.data import Dataset
 from diffrec.data.sources import load_dataset
 from diffrec.models.dropout import Dropout
-from diffrec.training.fused.compatibility import fusion_key
 from diffrec.training.fused.runs import FusedRuns
 from diffrec.training.run import NonFiniteLossError, TrainingRun
 from diffrec.training.runs import build_run
@@ -237,13 +236,14 @@ def test_clusters_of_other_sizes_are_not_taken(split):
     other = build(split, "L-DiffRec", seed=1)  # k-means names the same clusters the other way round
     sizes = other.model.autoencoder.cluster_sizes
     assert sizes == fused.runs[0].model.autoencoder.cluster_sizes[::-1]
-    assert fusion_key(other.config) == fusion_key(fused.runs[0].config)
+    assert other.config.fusion_key() == fused.runs[0].config.fusion_key()
     assert not fused.takes(other)
-    assert fusion_key(build(split, "L-DiffRec", **settings).config) == fusion_key(other.config)
+    again = build(split, "L-DiffRec", **settings).config
+    assert again.fusion_key() == other.config.fusion_key()
 
 
 def test_a_closed_form_is_never_fused():
-    assert fusion_key(EASEConfig()) is None
+    assert EASEConfig().fusion_key() is None
 
 
 @pytest.mark.parametrize("case", ["DiffRec", "learned recency"])

@@ -1,10 +1,8 @@
-"""Decides which trials can be trained as one batched computation; imported without torch."""
+"""Decides which diffusion recommenders can be trained as one batched computation; no torch."""
 
 import json
 from typing import Any
 
-from diffrec.config import RecommenderConfig
-from diffrec.config.families import AnyConfig
 from diffrec.config.temporal import STATIC_WEIGHTINGS
 
 _FREE = (
@@ -47,15 +45,8 @@ _FREE = (
 """Hyperparameters that may differ within a batch; all others shape the computation."""
 
 
-def fusion_key(config: AnyConfig) -> str | None:
-    """Return a key that is equal for trials that can be trained together; None: trains alone.
-
-    Trials with equal keys may still differ in their cluster sizes, which are known once the models
-    are built (`FusedRuns.takes`). Only diffusion recommenders have a key.
-    """
-    if not isinstance(config, RecommenderConfig):
-        return None
-    values = config.to_dict()
+def diffusion_fusion_key(values: dict[str, Any]) -> str:
+    """Return the key of a diffusion recommender's configuration, given as its dictionary."""
     temporal = values["temporal"]
     # weights known before training are just another input
     if temporal["weighting"] in STATIC_WEIGHTINGS:

@@ -13,6 +13,16 @@ from diffrec.models.recency import CUT_RANGE, select_interactions
 from diffrec.runtime.seeding import generator
 
 
+def holdout_mask(train: Interactions, share: float, seed: int) -> np.ndarray:
+    """Return a mask of the users that only W is fitted on, (num_users,), equal at every call."""
+    mask = np.zeros(train.num_users, dtype=bool)
+    if share > 0:
+        users = np.flatnonzero(train.lengths >= 2)
+        count = min(max(1, round(share * len(users))), max(len(users) - 1, 0))
+        mask[generator(seed, "future_holdout").choice(users, count, replace=False)] = True
+    return mask
+
+
 def visible_lengths(
     config: TemporalConfig, train: Interactions, holdout: np.ndarray, seed: int
 ) -> np.ndarray | None:
