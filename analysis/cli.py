@@ -11,6 +11,13 @@ from diffrec.command_line import CliParser, folder_path, run_command
 from diffrec.files import check_output_folder
 from tune_runner.tracking_uri import default_tracking_uri
 
+EXAMPLES = (
+    ("table, answers and report of a study", "python -m analysis NAME"),
+    ("set another study beside it", "python -m analysis NAME --against OTHER"),
+    ("the numbers alone, at once", "python -m analysis NAME --no-figures"),
+    ("one figure for a paper", "python -m analysis NAME --figure curves"),
+)
+
 
 def parser() -> argparse.ArgumentParser:
     """Return the command's arguments."""
@@ -18,10 +25,12 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m analysis",
         description="Report a study: print its table, save its report (page, tables, figures), "
         "and attach it to its MLflow run.",
+        examples=EXAMPLES,
         allow_abbrev=False,
     )
-    result.add_argument("study", metavar="STUDY", help="name of a study that MLflow has recorded")
-    result.add_argument(
+    read = result.add_argument_group("what is read")
+    read.add_argument("study", metavar="STUDY", help="name of a study that MLflow has recorded")
+    read.add_argument(
         "--against",
         "--compare-to",
         metavar="STUDY",
@@ -30,22 +39,23 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         help="other studies to compare it with: shared cells, and variants that it lacks",
     )
-    result.add_argument(
-        "--figure",
-        metavar="NAME",
-        help="draw this figure only, as PNG and SVG; a wrong name lists those there are",
-    )
-    result.add_argument(
-        "--no-figures",
-        action="store_true",
-        help="tables and text only, without the page and its figures: a second instead of many",
-    )
-    result.add_argument(
+    read.add_argument(
         "--tracking-uri",
         metavar="URI",
         help="MLflow's database or server (default: MLFLOW_TRACKING_URI, else ./mlflow.db)",
     )
-    result.add_argument(
+    output = result.add_argument_group("what is made")
+    output.add_argument(
+        "--figure",
+        metavar="NAME",
+        help="draw this figure only, as PNG and SVG; a wrong name lists those there are",
+    )
+    output.add_argument(
+        "--no-figures",
+        action="store_true",
+        help="tables and text only, without the page and its figures: a second instead of many",
+    )
+    output.add_argument(
         "--runs-dir",
         metavar="DIR",
         default="runs",

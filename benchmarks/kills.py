@@ -152,7 +152,7 @@ class Study:
         before = _size(self._folder / "study.log")
         while driver.poll() is None:
             text = self._output.read_text(errors="replace")
-            if "start     workers" in text and _size(self._folder / "study.log") > before + 300:
+            if "loading torch" in text and _size(self._folder / "study.log") > before + 300:
                 return True
             time.sleep(0.1)
         return False

@@ -25,23 +25,52 @@ from diffrec.commands import (
 
 COMMANDS = {
     "fetch": fetch,
-    "embed": embed,
     "prepare": prepare,
     "check": check,
+    "embed": embed,
     "train": train,
     "evaluate": evaluate,
     "recommend": recommend,
 }
 
+TASKS = {
+    "get and prepare data": ("fetch", "prepare", "check", "embed"),
+    "train and use one model": ("train", "evaluate", "recommend"),
+}
+"""Commands by what they are for, as --help lists them."""
+
+EXAMPLES = (
+    ("get a public dataset", "python -m diffrec fetch ml-1m"),
+    ("make a dataset of your ratings", "python -m diffrec prepare ratings.csv --out data/mine"),
+    ("look at it", "python -m diffrec check data/mine"),
+    ("the arguments of a command", "python -m diffrec train --help"),
+)
+
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
+    width = max(map(len, COMMANDS))
+    listed = [
+        f"\n{task}:\n" + "\n".join(f"  {name:<{width}}  {COMMANDS[name].HELP}" for name in names)
+        for task, names in TASKS.items()
+    ]
     parser = CliParser(
-        prog="python -m diffrec", description="Diffusion recommenders and their data."
+        prog="python -m diffrec",
+        usage="python -m diffrec COMMAND ...",
+        description="\n".join(["Diffusion recommenders and their data.", *listed]),
+        examples=EXAMPLES,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", help="one of those above"
+    )
     for name, module in COMMANDS.items():
-        command = commands.add_parser(name, help=module.HELP, description=module.__doc__)
+        described = " ".join((module.__doc__ or "").split("`: ", 1)[1].split())
+        command = commands.add_parser(
+            name,
+            prog=f"python -m diffrec {name}",
+            description=described[0].upper() + described[1:],
+            examples=module.EXAMPLES,
+        )
         module.add_arguments(command)
     return parser
 

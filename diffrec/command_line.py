@@ -4,13 +4,16 @@ import argparse
 import io
 import math
 import os
+import re
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
-from typing import Literal, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 from diffrec.credentials import without_secrets
 from diffrec.errors import UserError
 from diffrec.files import full_disk, is_full_disk
+from diffrec.terminal import write_lines
 
 FAULT, INTERRUPTED = 2, 130
 """Exit codes: of an error of the user or the environment, and of Ctrl-C."""
@@ -32,8 +35,69 @@ the loaded modules, since this package imports none of them."""
 Number = TypeVar("Number", int, float)
 
 
+Example = tuple[str, str]
+"""(task, command that does it), shown at the end of --help."""
+
+_INDENTED = re.compile(r" +(\S+ {2,})?")
+
+
+class HelpFormatter(argparse.HelpFormatter):
+    """Formatter that wraps at spaces alone, and keeps indented lines apart.
+
+    A flag is never broken at its hyphens, nor a command at all.
+    """
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines: list[str] = []
+        for paragraph in text.split("\n"):
+            start = _INDENTED.match(paragraph)
+            if start is None:
+                lines += _wrap(paragraph, width) or [""]
+            elif paragraph.lstrip().startswith("python -m "):
+                # A backslash lets a shell read both lines as one command.
+                lines.append(" \\\n".join(_wrap(paragraph, width - 2, hang=start.end() + 4)))
+            else:
+                lines += _wrap(paragraph, width, hang=start.end())
+        return "\n".join(indent + line for line in lines)
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        # As Python 3.13 has it: the value is named once, behind all names of a flag.
+        if not action.option_strings or action.nargs == 0:
+            return super()._format_action_invocation(action)
+        default = self._get_default_metavar_for_optional(action)
+        return f"{', '.join(action.option_strings)} {self._format_args(action, default)}"
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return _wrap(" ".join(text.split()), width)
+
+
+def _wrap(text: str, width: int, *, hang: int = 0) -> list[str]:
+    return textwrap.wrap(
+        text,
+        width,
+        subsequent_indent=" " * hang,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
 class CliParser(argparse.ArgumentParser):
     """Argument parser whose errors are one sentence, without the usage."""
+
+    def __init__(
+        self, *, examples: Sequence[Example] = (), epilog: str | None = None, **settings: Any
+    ) -> None:
+        """Take argparse's own settings, and examples by task.
+
+        Args:
+            examples: shown below the arguments, before the epilog.
+            epilog: further text.
+            settings: of argparse.
+        """
+        shown = [f"  {task}\n    {command}" for task, command in examples]
+        parts = ["\n".join(["examples:", *shown]) if shown else None, epilog]
+        settings.setdefault("formatter_class", HelpFormatter)
+        super().__init__(epilog="\n\n".join(filter(None, parts)) or None, **settings)
 
     def error(self, message: str) -> NoReturn:
         """Raise the error as a UserError.
@@ -66,7 +130,7 @@ def run_command(
         _print_error(str(error))
         return FAULT
     except KeyboardInterrupt:
-        sys.stderr.write(f"{interrupted}\n")
+        write_lines(sys.stderr, interrupted)
         return INTERRUPTED
     except BrokenPipeError:  # `... | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -177,7 +241,7 @@ def _refusal(rule: str, text: str) -> argparse.ArgumentTypeError:
 
 
 def _print_error(message: str) -> None:
-    sys.stderr.write(f"error: {without_secrets(' '.join(message.split()))}\n")
+    write_lines(sys.stderr, f"error: {without_secrets(' '.join(message.split()))}")
 
 
 def first_line(error: BaseException) -> str:

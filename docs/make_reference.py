@@ -9,11 +9,12 @@ import ast
 import dataclasses
 import inspect
 import os
+import re
 import sys
 import textwrap
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +27,7 @@ from diffrec.config.serialization import nested_class
 from search_spaces import SPACES, SearchSpace, domains
 from search_spaces.definition import Condition, Objective, SpaceDefinition
 from tune_runner.cli.arguments import parser as tune_parser
+from tune_runner.monitoring import answers
 
 FOLDER = Path(__file__).parent / "reference"
 _NOTE = "<!-- Written by docs/make_reference.py; do not edit. -->\n"
@@ -48,7 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def pages() -> dict[str, str]:
     """Return every generated page by file name."""
-    return {"cli.md": _cli(), "config.md": _config(), "search_spaces.md": _spaces()}
+    return {
+        "cli.md": _cli(),
+        "config.md": _config(),
+        "json.md": _json(),
+        "search_spaces.md": _spaces(),
+    }
 
 
 def _read(path: Path) -> str:
@@ -209,6 +216,76 @@ def _meanings(cls: type) -> dict[str, str]:
         ):
             found[field.target.id] = " ".join(str(text.value.value).split())
     return found
+
+
+# Answers in JSON
+
+
+def _json() -> str:
+    flags = {
+        answers.SpaceAnswer: "`--list --json`: a list of these",
+        answers.PlanAnswer: "`--dry-run --json`",
+        answers.StatusAnswer: "`--status NAME --json`",
+    }
+    parts = [
+        "# Answers in JSON",
+        "`--json` writes the answer of `--list`, `--dry-run` (with `--probe` too) and `--status` "
+        "for programs. Standard output then holds one JSON value and nothing else. An error is one "
+        "sentence on standard error, with exit code 2. Every field is always there; a number that "
+        "is missing or not finite is `null`.",
+        "```bash\npython -m tune_runner --status NAME --json\n```",
+    ]
+    shown: list[type] = []
+    for cls, flag in flags.items():
+        parts += [f"## {flag}", *_answer(cls, shown)]
+    return _page(parts)
+
+
+def _answer(cls: type, shown: list[type]) -> Iterator[str]:
+    """Yield an object's description and table, then those of the objects in it, once each."""
+    shown.append(cls)
+    hints, meanings = typing.get_type_hints(cls), _meanings(cls)
+    rows = [
+        (f"`{f.name}`", _json_type(hints[f.name]), meanings.get(f.name, ""))
+        for f in dataclasses.fields(cls)
+    ]
+    yield _docstring(cls)
+    yield _table(("field", "type", "meaning"), rows)
+    for nested in _parts(hints.values()):
+        if isinstance(nested, type) and dataclasses.is_dataclass(nested) and nested not in shown:
+            yield f"### {_object_name(nested)}"
+            yield from _answer(nested, shown)
+
+
+def _parts(hints: Iterable[Any]) -> Iterator[Any]:
+    """Yield the types that hints are made of."""
+    for hint in hints:
+        yield hint
+        yield from _parts(typing.get_args(hint))
+
+
+def _object_name(cls: type) -> str:
+    words = re.findall("[A-Z][a-z]+", cls.__name__.removesuffix("Answer"))
+    return " ".join(words).capitalize()
+
+
+def _json_type(hint: Any) -> str:
+    plain = {str: "text", int: "integer", float: "number", types.NoneType: "null", Any: "any"}
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint):
+        name = _object_name(typing.cast("type", hint))
+        return f"[{name.lower()}](#{name.lower().replace(' ', '-')})"
+    if origin is Literal:
+        return ", ".join(f"`{value}`" for value in parts)
+    if origin in (types.UnionType, typing.Union):
+        return " or ".join(map(_json_type, parts))
+    if origin is Mapping:
+        return "object" if parts[1] is Any else f"object of {_json_type(parts[1])}s by name"
+    if origin is Sequence:
+        return f"list of {_json_type(parts[0])}"
+    if origin is tuple:
+        return f"list of {len(parts)} {_json_type(parts[0])}s"
+    return plain[hint]
 
 
 # Search spaces

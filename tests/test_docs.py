@@ -54,6 +54,7 @@ ELSEWHERE = (
     (r"python -m tune_runner --resume NAME$", "tune_runner/test_runner.py::test_a_study_killed"),
     (r".* --retry-failed$|.* --add-trials 20$", "tune_runner/test_runner.py::test_failed_trials"),
     (r".* --resume NAME --confirm 5$", "tune_runner/test_runner.py::test_the_winner_is_run_again"),
+    (r".* --status NAME --json$", "tune_runner/cli/test_json.py::test_a_status_says_the_same"),
     (r".* --status NAME$", "tune_runner/monitoring/test_status.py::test_a_stopped_study"),
     (
         r"python -m tune_runner --space (docs/examples/my_rates.py|mine.py|smoke|baselines|"

@@ -2,7 +2,6 @@
 
 import importlib
 import os
-import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -18,9 +17,10 @@ from tune_runner.execution import environment
 from tune_runner.execution.cluster import start_ray
 from tune_runner.execution.preflight import check_shared, check_store, refuse_job_directory
 from tune_runner.monitoring import messages
-from tune_runner.monitoring.console import print_error, print_line, print_step
 from tune_runner.monitoring.messages import Unsent
+from tune_runner.monitoring.progress import Progress, workers_phrase
 from tune_runner.monitoring.report import print_report
+from tune_runner.monitoring.screen import Screen
 from tune_runner.probe.fusion import MeasureSpeedup, resolve_fusion
 from tune_runner.probe.gpu_share import check_gpu_share, resolve_resources
 from tune_runner.resources.allocation import (
@@ -82,20 +82,23 @@ def run_study(
     cluster = _check_resources(config, new=not resume)
     request, note = resolve_fusion(config, space, plan, dataset, cluster, measure)
     session = replace(session, request=request)
-    with folder, _disk_full_as_user_error(folder.path):
-        message = messages.start_message(config, space, plan, dataset)
-        print_line("\n".join(filter(None, [message, note])))
+    with folder, _disk_full_as_user_error(folder.path), Screen() as screen:
+        screen.write(messages.start_message(config, space, plan, dataset, note))
         try:
             if config.storage is not None and not resume:
                 storage.check_name_is_free(config.storage, config.name)
             folder.begin()
             folder.write(description)
-            started = _start(session, cluster, retry_failed=retry_failed)
+            started = _start(session, cluster, screen, retry_failed=retry_failed)
         except BaseException:
             if not resume:  # nothing was run, so nothing is left behind
                 folder.discard()
             raise
-        return _run_and_close(session, started, backend)
+        try:
+            return _run_and_close(session, started, screen, backend)
+        except KeyboardInterrupt:  # the second one, or one after the trials
+            screen.write(f"Interrupted at once; resume with: {folder.resume_command}")
+            return exit_codes.INTERRUPTED
 
 
 @contextmanager
@@ -135,6 +138,9 @@ def _check_resources(config: StudyConfig, *, new: bool) -> ClusterResources | No
 _CLOSE_SECONDS = 10.0
 """Time that MLflow has to take the rest of the record once Ray is lost."""
 
+_AT_ONCE_SECONDS = 1.0
+"""The same once Ctrl-C was given twice."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Started:
@@ -147,30 +153,34 @@ class _Started:
 
 
 def _start(
-    session: StudySession, cluster: ClusterResources | None, *, retry_failed: bool
+    session: StudySession,
+    cluster: ClusterResources | None,
+    screen: Screen,
+    *,
+    retry_failed: bool,
 ) -> _Started:
     """Open the record, the Optuna study and Ray, in an order that leaves little behind.
 
     Raises:
         UserError: one of them does not answer, or lacks trials that another one has.
     """
-    print_step("loading Ray, Optuna and MLflow")
+    screen.step("loading Ray, Optuna and MLflow")
     import_libraries()
     from tune_runner.search.study_store import open_study_store
 
     new = database_path(session.uri)
     note = " (a new database takes a while)" if new is not None and not new.exists() else ""
-    print_step(f"MLflow's record in {urls.without_password(session.uri)}{note}")
+    screen.step(f"opening MLflow's record in {urls.without_password(session.uri)}{note}")
     writer = open_writer(session)
     with closing(Outbox(session.folder.outbox)) as outbox:
         recorded = outbox.recorded_trials()
     store = open_study_store(session, recorded.with_states(writer.trial_states()))
     if cluster is None:
-        print_step("Ray on this machine")
+        screen.step("starting Ray on this machine")
         cluster = start_ray(None)
     resources = resolve_resources(session, cluster)
     if retry_failed:
-        print_line(f"retry     {store.enqueue_failed()} failed trials are run again")
+        screen.write(f"retry     {store.enqueue_failed()} failed trials are run again")
     tracker = open_tracker(session, cluster, writer)
     return _Started(store, cluster, resources, tracker)
 
@@ -186,19 +196,19 @@ def import_libraries() -> None:
 
 
 def _run_and_close(
-    session: StudySession, started: _Started, backend: "TrainingBackend | None"
+    session: StudySession, started: _Started, screen: Screen, backend: "TrainingBackend | None"
 ) -> int:
     """Run the trials and close the record; return the exit code."""
     from tune_runner.execution.cluster_watch import ClusterWatch
 
     store, tracker = started.store, started.tracker
     state: schema.StudyState = "interrupted"
-    stop_reason = None
+    stop_reason = patience = None
 
     def on_lost(process: str) -> None:
         # Ray's calls would wait for a minute, and then abort the process without a message.
         tracker.close("interrupted", patience_seconds=_CLOSE_SECONDS)
-        print_error(
+        screen.complain(
             f"{process} has ended, and the study with it; what finished is kept. Resume with: "
             f"{session.folder.resume_command}"
         )
@@ -207,35 +217,40 @@ def _run_and_close(
 
     watch = ClusterWatch(on_lost)
     try:
-        print_line(
-            messages.format_links(_links(session, started.resources, started.cluster.dashboard))
-        )
-        print_step("workers; each loads its libraries first")
+        links = messages.start_links(started.resources, started.cluster.dashboard)
+        screen.write_links(links | messages.end_links(session.uri, session.folder.path))
+        screen.write("stop      Ctrl-C; the study can be resumed afterwards")
+        workers = min(started.resources.max_concurrent, max(1, store.num_remaining()))
+        screen.step(f"{workers_phrase(workers)} loading torch")
         with watch:
-            stop_reason = _run(session, started, backend)
+            stop_reason = _run(session, started, screen, backend)
         if not session.folder.is_gone():
             state = "complete" if store.finished() else "interrupted"
     except Exception:
         if not session.folder.is_gone():
             raise
+    except KeyboardInterrupt:
+        patience = _AT_ONCE_SECONDS
+        raise
     finally:
-        unsent = tracker.close(state)
+        unsent = tracker.close(state, patience)
     if session.folder.is_gone():
         session.folder.clear_remains()
-        print_error(
+        screen.complain(
             f"The study's folder {session.folder.path} was removed while the study ran, and with "
             "it all that --resume needs; start again with another --name."
         )
         return exit_codes.FAILED
-    return _close(session, store, state, Unsent(unsent, tracker.problem), stop_reason)
+    return _close(session, store, screen, state, Unsent(unsent, tracker.problem), stop_reason)
 
 
-def _run(session: StudySession, started: _Started, backend: "TrainingBackend | None") -> str | None:
+def _run(
+    session: StudySession, started: _Started, screen: Screen, backend: "TrainingBackend | None"
+) -> str | None:
     """Run the search, then the confirmation if requested; return why it was stopped."""
     from tune_runner.checkpoints.retention import CheckpointRetention
     from tune_runner.execution import tune_run
     from tune_runner.execution.gauges import Gauges
-    from tune_runner.monitoring.progress import Progress
     from tune_runner.trials.controller import StudyController
 
     store, tracker, resources = started.store, started.tracker, started.resources
@@ -244,8 +259,9 @@ def _run(session: StudySession, started: _Started, backend: "TrainingBackend | N
     checkpoints = config.checkpoints_of(folder.checkpoints)
     objective, best = space.objective, store.best()
     at_once = resources.max_concurrent * resources.fuse
-    progress = Progress(objective, concurrent=at_once)
-    views = (progress, Gauges(config.name, objective))
+    progress = Progress(objective, screen, concurrent=at_once, durations=store.durations())
+    gauges = Gauges(config.name, objective)
+    views = (progress, gauges)
     retention = CheckpointRetention(checkpoints, objective, best)
     retention.remove_stale(store.closed_trials())
     controller = StudyController(
@@ -261,7 +277,7 @@ def _run(session: StudySession, started: _Started, backend: "TrainingBackend | N
         max_resources=TrialResources(cluster.node_cpus, cluster.node_gpus),
         limits=config.limits,
     )
-    best_trial = None if best is None else (best[1], f"{best[0]:04d}")
+    best_trial = None if best is None else (best[1], store.name(best[0]))
     reported_problems: set[str] = set()
     for view in views:
         view.start(store.num_planned(), store.counts(), best_trial)
@@ -269,15 +285,22 @@ def _run(session: StudySession, started: _Started, backend: "TrainingBackend | N
     def tick() -> None:
         if folder.is_gone():
             controller.stop(f"{folder.path} was removed")
-        for view in views:
-            view.tick()
+        progress.tick(controller.num_loading)
+        gauges.tick()
         if tracker.problem not in (None, *reported_problems):
             reported_problems.add(tracker.problem)
             progress.note(messages.mlflow_unavailable(tracker.problem))
 
     def run() -> None:
-        data, files = session.dataset, folder.ray
-        tune_run.run_trials(controller, data, resources, folder=files, backend=backend, tick=tick)
+        tune_run.run_trials(
+            controller,
+            session.dataset,
+            resources,
+            folder=folder.ray,
+            backend=backend,
+            tick=tick,
+            on_stop=progress.on_stop_request,
+        )
 
     try:
         run()
@@ -293,6 +316,7 @@ def _run(session: StudySession, started: _Started, backend: "TrainingBackend | N
 def _close(
     session: StudySession,
     store: "StudyStore",
+    screen: Screen,
     state: schema.StudyState,
     unsent: Unsent,
     stop_reason: str | None,
@@ -301,18 +325,17 @@ def _close(
     failures, resume = store.failures(), session.folder.resume_command
     if not failures:
         shutil.rmtree(session.folder.ray, ignore_errors=True)  # Tune's own; never read again
+    screen.close()  # the report is written by a process of its own
     if store.counts()["complete"] and not unsent.messages:
         _print_report(session)
-    print_line(
-        messages.end_message(
-            pruned_epochs=store.pruned_epochs(), failures=failures, links=_end_links(session)
-        )
-    )
+    for line in messages.end_message(store.pruned_epochs(), failures):
+        screen.write(line)
+    screen.write_links(messages.end_links(session.uri, session.folder.path))
     if unsent.messages:
-        print_line(messages.unsent(unsent, resume))
+        screen.write(messages.unsent(unsent, resume))
     if state == "interrupted":
         reason = "Interrupted" if stop_reason is None else f"Stopped: {stop_reason}"
-        print_line(f"{reason}; resume with: {resume}")
+        screen.write(f"{reason}; resume with: {resume}")
         if stop_reason is None:
             return exit_codes.INTERRUPTED
         if "budget" not in stop_reason:
@@ -322,19 +345,6 @@ def _close(
     return exit_codes.RECORD_INCOMPLETE if unsent.messages else exit_codes.COMPLETE
 
 
-def _links(
-    session: StudySession, resources: TrialResources, dashboard: str | None
-) -> dict[str, str]:
-    links = {"place": resources.describe(), "Ray": dashboard or "", **_end_links(session)}
-    return links | {"stop": "Ctrl-C; the study can be resumed afterwards"}
-
-
-def _end_links(session: StudySession) -> dict[str, str]:
-    return {"MLflow": messages.mlflow_hint(session.uri), "files": str(session.folder.path)}
-
-
 def _print_report(session: StudySession) -> None:
     """Print and save the study's table."""
-    name = session.config.name
-    if not print_report(name, session.config.runs_dir, session.uri):
-        print_line(f"report    not made; try: python -m analysis {shlex.quote(name)}")
+    print_report(Screen(), session.config.name, session.config.runs_dir, session.uri)

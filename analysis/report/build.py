@@ -16,6 +16,7 @@ from analysis.results import Results, analyse
 from analysis.study import mlflow_reader
 from analysis.study.model import Study
 from diffrec.errors import UserError
+from diffrec.terminal import stream_width
 from tune_runner.schema import EPOCH_SECONDS
 from tune_runner.study.folder import StudyFolder
 
@@ -160,7 +161,7 @@ def _image_files(name: str, svg: str, png: bytes) -> dict[str, str | bytes]:
 def _show(content: ReportContent) -> None:
     """Print the answer and the table: drawn for a terminal, plain for a pipe."""
     table, study = content.summary, content.summary.study
-    width = summary_formats.NARROW
+    width = min(summary_formats.NARROW, stream_width(sys.stdout) or summary_formats.NARROW)
     heading = f"{study.name} on {study.dataset}: {study.question}"
     sys.stdout.write(textwrap.fill(heading, width) + "\n\n")
     sys.stdout.write(textwrap.fill(content.sentences[0], width) + "\n")

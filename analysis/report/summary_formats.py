@@ -13,11 +13,15 @@ from analysis.report_table import csv_text, latex_tabular, markdown_lines, markd
 from analysis.study.labels import NONE
 from analysis.study.metrics import title
 from analysis.study.model import Cell
+from diffrec.terminal import wrap_words
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 NARROW = 80
+_MIN_LABEL = 8
+"""Characters of a cell's name that a line holds at least."""
+
 _BESIDE = 17
 """Characters that `0.1234 ± 0.0012` and its gap take."""
 
@@ -28,12 +32,19 @@ def rich_table(table: SummaryTable, width: int) -> "RichTable":
     from rich.table import Table as RichTable
 
     head, rows = _texts(table, width)
+    texts = [head, *(row.texts for row in rows)]
+    widths = [
+        max(len(line) for row in texts for line in row[i].split("\n")) + 2
+        for i in range(1, len(head))
+    ]
+    room = max(_MIN_LABEL, width - sum(widths) - 2)
     result = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
     for i, name in enumerate(head):
         result.add_column(name, justify="right" if i else "left", no_wrap=bool(i), overflow="fold")
     for row in rows:
         style = "bold" if row.is_control else "dim" if row.is_reported else None
-        result.add_row(*row.texts, style=style)
+        label, *values = row.texts
+        result.add_row("\n".join(wrap_words(label, room, chop=True)), *values, style=style)
     return result
 
 

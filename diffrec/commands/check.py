@@ -8,6 +8,10 @@ from pathlib import Path
 from diffrec.errors import UserError
 
 HELP = "report on a dataset: counts, faults, skew, noise, time order of valid and test"
+EXAMPLES = (
+    ("a dataset of your own", "python -m diffrec check data/mine"),
+    ("for a program", "python -m diffrec check data/mine --json --strict"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

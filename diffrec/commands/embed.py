@@ -9,6 +9,10 @@ from diffrec.errors import UserError
 
 EPOCH_LIMIT = 100_000
 HELP = "write item embeddings into a dataset folder"
+EXAMPLES = (
+    ("embeddings from the train list", "python -m diffrec embed data/mine"),
+    ("as the paper made them", "python -m diffrec embed data/mine --method lightgcn"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 HELP = (
     "score a checkpoint, a tracked run, or a ready-made list of recommendations, with our metrics"
 )
+EXAMPLES = (
+    ("a model", "python -m diffrec evaluate --checkpoint models/first"),
+    ("the best trial of a study", "python -m diffrec evaluate --run NAME"),
+    (
+        "lists of any other system",
+        "python -m diffrec evaluate --recommendations lists.csv --dataset data/mine",
+    ),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

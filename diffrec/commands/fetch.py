@@ -5,6 +5,10 @@ import sys
 from pathlib import Path
 
 HELP = "download public data: MovieLens ratings, the released ML-1M lists"
+EXAMPLES = (
+    ("MovieLens ratings, to be prepared", "python -m diffrec fetch ml-1m"),
+    ("the lists that the paper used", "python -m diffrec fetch ml-1m_clean"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     from diffrec.preparation.settings import PrepareSettings
 
 HELP = "make a dataset folder from raw ratings or events"
+EXAMPLES = (
+    ("ratings with a header", "python -m diffrec prepare ratings.csv --out data/mine"),
+    ("every event counts", "python -m diffrec prepare log.json --threshold none --out data/log"),
+    (
+        "each user's last items for testing",
+        "python -m diffrec prepare ratings.csv --split leave-last --out data/last",
+    ),
+)
 _SPLITS = {"ratio": "ratio", "leave-last": "leave_last", "timestamp": "timestamp"}
 
 

@@ -14,6 +14,10 @@ from diffrec.commands.arguments import add_dataset, add_model
 HELP = (
     "recommend items from a checkpoint or a tracked run, to users of the dataset or for histories"
 )
+EXAMPLES = (
+    ("for every user", "python -m diffrec recommend --checkpoint models/first --out lists.csv"),
+    ("for one history", "python -m diffrec recommend --run NAME --history 12,7,93"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

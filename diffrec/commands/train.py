@@ -16,6 +16,17 @@ if TYPE_CHECKING:
     from diffrec.config.preset_choice import DatasetShape
 
 HELP = "train one configuration and keep it as a checkpoint"
+EXAMPLES = (
+    ("one model", "python -m diffrec train --dataset data/mine --out models/first"),
+    (
+        "with another setting",
+        "python -m diffrec train --dataset data/mine --set diffusion.num_steps=40 --out models/40",
+    ),
+    (
+        "the configuration of a trial",
+        "python -m diffrec train --config config.json --dataset data/mine --out models/best",
+    ),
+)
 CHECKPOINT_FILE, CONFIG_FILE, METRICS_FILE = "model.pt", "config.json", "metrics.json"
 
 

@@ -19,103 +19,151 @@ _SHORT = 60
 """Characters of the space's and the dataset's name in the default name of a study."""
 
 
+EXAMPLES = (
+    ("see whether it works here, in a minute", "python -m tune_runner --space smoke"),
+    ("see trials, time and memory first", "python -m tune_runner --space joint --dry-run --probe"),
+    ("search on your own data", "python -m tune_runner --space joint --dataset mine --data-dir ."),
+    ("see how it goes, from another terminal", "python -m tune_runner --status NAME"),
+    ("continue after a stop or a crash", "python -m tune_runner --resume NAME"),
+    ("run the winner on five fresh seeds", "python -m tune_runner --resume NAME --confirm 5"),
+    ("share a GPU among four trials", "python -m tune_runner --space joint --gpus-per-trial 0.25"),
+    ("use a Ray cluster", "python -m tune_runner --space joint --address auto"),
+    ("ask from a program", "python -m tune_runner --status NAME --json"),
+)
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the command's arguments."""
     result = CliParser(
         prog="python -m tune_runner",
+        usage="\n       ".join(
+            f"python -m tune_runner {what}"
+            for what in ("--space NAME ...", "--resume NAME ...", "--status NAME", "--list")
+        ),
         description="Run a search space as a study, on one machine or a cluster.",
+        examples=EXAMPLES,
         epilog=exit_codes.HELP,
         allow_abbrev=False,
     )
-    study = result.add_argument_group("what to study")
-    study.add_argument("--space", help="name of a search space, or path of a .py, .json or .yaml")
-    study.add_argument("--list", action="store_true", help="show the search spaces and stop")
-    study.add_argument("--dry-run", action="store_true", help="show the trials and stop")
-    study.add_argument(
-        "--probe", action="store_true", help="with --dry-run: estimate time and memory"
-    )
-    study.add_argument("--status", metavar="NAME", help="show the state of a study and stop")
-    study.add_argument("--resume", metavar="NAME", help="resume a study")
-    study.add_argument("--add-trials", type=int, metavar="N", help="with --resume: add N trials")
-    study.add_argument(
-        "--retry-failed", action="store_true", help="with --resume: run failed trials again"
-    )
-    study.add_argument("--name", help="name of the study (default: space, dataset and time)")
-    data = result.add_argument_group("data")
-    data.add_argument("--dataset", default="embedded", help="name of a dataset")
-    data.add_argument("--data-dir", help="folder of the datasets, or of this one")
-    data.add_argument("--protocol", default="published", help="published or chronological")
-    data.add_argument(
+    for title, add in _GROUPS.items():
+        add(result.add_argument_group(title))
+    return result
+
+
+def _add_start(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--space", help="name of a search space, or path of a .py, .json or .yaml")
+    group.add_argument("--name", help="name of the study (default: space, dataset and time)")
+    group.add_argument("--dataset", default="embedded", help="name of a dataset")
+    group.add_argument("--data-dir", help="folder of the datasets, or of this one")
+    group.add_argument("--protocol", default="published", help="published or chronological")
+    group.add_argument(
         "--preset-of",
         metavar="DATASET",
         help="published dataset whose presets to start from; its own or the nearest if left out",
     )
-    data.add_argument(
+    group.add_argument(
         "--preset",
         metavar="SOURCE",
         default="published",
         help="whose presets: published (the released checkpoints'), or report (as the "
         "reproduction study ran them)",
     )
-    search = result.add_argument_group("search")
-    search.add_argument("--trials", type=int, help="trials in total")
-    search.add_argument("--seeds", type=int, help="replicates of every point")
-    search.add_argument(
-        "--seed", type=int, default=1, help="root seed; replicates use it and the numbers after it"
+
+
+def _add_look(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--list", action="store_true", help="show the search spaces and stop")
+    group.add_argument("--dry-run", action="store_true", help="show the trials and stop")
+    group.add_argument(
+        "--probe", action="store_true", help="with --dry-run: estimate time and memory"
     )
-    search.add_argument("--max-epochs", type=int, help="largest number of epochs of a trial")
-    search.add_argument(
-        "--patience", type=int, help="epochs without a better validation that end a trial"
+    group.add_argument("--status", metavar="NAME", help="show the state of a study and stop")
+    group.add_argument(
+        "--json", action="store_true", help="with --list, --dry-run or --status: answer in JSON"
     )
-    search.add_argument(
-        "--precision",
-        help="precision of training: fp32, bf16, or auto (bf16 in hardware, if validated)",
+
+
+def _add_continue(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--resume", metavar="NAME", help="resume a study")
+    group.add_argument("--add-trials", type=int, metavar="N", help="with --resume: add N trials")
+    group.add_argument(
+        "--retry-failed", action="store_true", help="with --resume: run failed trials again"
     )
-    search.add_argument("--sampler", help=", ".join(SAMPLERS))
-    search.add_argument("--pruner", help=", ".join(PRUNERS))
-    search.add_argument(
+    group.add_argument(
         "--confirm", type=int, metavar="N", help="run the winner and its rival on N fresh seeds"
     )
-    search.add_argument(
+
+
+def _add_search(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--trials", type=int, help="trials in total")
+    group.add_argument("--seeds", type=int, help="replicates of every point")
+    group.add_argument(
+        "--seed", type=int, default=1, help="root seed; replicates use it and the numbers after it"
+    )
+    group.add_argument("--sampler", help=", ".join(SAMPLERS))
+    group.add_argument("--pruner", help=", ".join(PRUNERS))
+
+
+def _add_limits(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--max-epochs", type=int, help="largest number of epochs of a trial")
+    group.add_argument(
+        "--patience", type=int, help="epochs without a better validation that end a trial"
+    )
+    group.add_argument(
         "--max-trials", type=int, help="largest number of trials that this command starts"
     )
-    search.add_argument("--max-hours", type=float, help="hours after which this command stops")
-    placement = result.add_argument_group("where it runs")
-    placement.add_argument("--max-concurrent", type=int, help="largest number of trials at a time")
-    placement.add_argument("--cpus-per-trial", type=float, help="CPUs of a trial")
-    placement.add_argument(
+    group.add_argument("--max-hours", type=float, help="hours after which this command stops")
+
+
+def _add_resources(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--max-concurrent", type=int, help="largest number of trials at a time")
+    group.add_argument("--cpus-per-trial", type=float, help="CPUs of a trial")
+    group.add_argument(
         "--gpus-per-trial",
         type=number_or_auto(float),
         help="GPUs of a trial, for example 0.25, or auto",
     )
-    placement.add_argument(
+    group.add_argument(
         "--fuse",
         type=number_or_auto(int),
         metavar="K",
         help="train up to K trials as one computation, or auto",
     )
-    placement.add_argument(
+    group.add_argument(
+        "--precision",
+        help="precision of training: fp32, bf16, or auto (bf16 in hardware, if validated)",
+    )
+    group.add_argument(
         "--resources", metavar="JSON", help="""custom resources, for example '{"tpu": 1}'"""
     )
-    placement.add_argument(
+    group.add_argument(
         "--address",
         type=_address_or_none,
         default=os.environ.get("RAY_ADDRESS") or None,  # as Ray sets it in a submitted job
         help="Ray cluster: auto or host:port from within, ray://host:10001 from outside; local is "
         "this machine; RAY_ADDRESS, if set, is the default",
     )
-    placement.add_argument(
-        "--storage", help="database of the Optuna study (default: a journal file)"
-    )
-    placement.add_argument(
-        "--runs-dir", default="runs", type=folder_path, help="folder of the studies"
-    )
-    placement.add_argument(
+
+
+def _add_storage(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--runs-dir", default="runs", type=folder_path, help="folder of the studies")
+    group.add_argument("--storage", help="database of the Optuna study (default: a journal file)")
+    group.add_argument(
         "--checkpoints",
         metavar="URL",
         help="object store of checkpoints, such as s3://bucket/path (default: the study's folder)",
     )
-    return result
+
+
+_GROUPS = {
+    "start a study": _add_start,
+    "look first, or while it runs": _add_look,
+    "continue a study": _add_continue,
+    "search": _add_search,
+    "budgets": _add_limits,
+    "what a trial gets, and where it runs": _add_resources,
+    "where results are kept": _add_storage,
+}
+"""Groups of arguments by task, in the order of --help."""
 
 
 def _address_or_none(text: str) -> str | None:
@@ -133,6 +181,12 @@ def arguments_without_address(args: argparse.Namespace) -> list[str]:
         flag = f"--{name.replace('_', '-')}"
         words += [flag] if value is True else [flag, str(value)]
     return words
+
+
+def check_json(args: argparse.Namespace) -> None:
+    """Refuse --json where there is no answer that it could write."""
+    if args.json and not (args.list or args.dry_run or args.status):
+        raise UserError("--json needs --list, --dry-run or --status; add one or leave --json out.")
 
 
 def check_combinations(args: argparse.Namespace) -> None:
@@ -224,7 +278,7 @@ def resumed_config(args: argparse.Namespace) -> StudyConfig:
     changeable += ("max_concurrent", "cpus_per_trial", "gpus_per_trial", "fuse", "resources")
     changeable += ("max_trials", "max_hours", "add_trials", "retry_failed", "confirm", "probe")
     for flag, value in vars(args).items():
-        if value != getattr(default, flag) and flag not in (*changeable, "dry_run"):
+        if value != getattr(default, flag) and flag not in (*changeable, "dry_run", "json"):
             raise UserError(
                 f"--{flag.replace('_', '-')} cannot be changed with --resume: it is the study's "
                 "own; leave it out."

@@ -6,14 +6,18 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from diffrec.command_line import run_command
 from diffrec.errors import UserError
+from diffrec.terminal import write_lines
 from search_spaces import get_space
 from tune_runner.cli.arguments import (
     arguments_without_address,
     check_combinations,
+    check_json,
     new_config,
     parser,
     resumed_config,
@@ -21,7 +25,8 @@ from tune_runner.cli.arguments import (
 from tune_runner.execution.cluster import address_variable, check_address
 from tune_runner.execution.remote_driver import SCHEME, run_on_head_node
 from tune_runner.monitoring import messages
-from tune_runner.study.config import make_plan
+from tune_runner.monitoring.answers import to_json
+from tune_runner.study.config import StudyConfig, make_plan
 from tune_runner.study.folder import StudyFolder
 from tune_runner.study.names import check_name
 from tune_runner.study.request import check_request
@@ -34,15 +39,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     args = parser().parse_args(arguments)
+    check_json(args)
     if args.list:
-        sys.stdout.write(messages.list_spaces() + "\n")
+        _show(args, spaces := messages.list_spaces(), messages.spaces_text(spaces))
         return 0
     for name in filter(None, (args.status, args.resume)):
         check_name(name)
     if args.status:
-        from tune_runner.monitoring.status import status
+        from tune_runner.monitoring.status import read_status, status_text
 
-        sys.stdout.write(status(StudyFolder(Path(args.runs_dir), args.status)) + "\n")
+        state = read_status(StudyFolder(Path(args.runs_dir), args.status))
+        _show(args, state, status_text(state))
         return 0
     check_combinations(args)
     if args.address is not None:
@@ -51,25 +58,43 @@ def _run(arguments: Sequence[str] | None) -> int:
         return _run_remotely(args)
     config = resumed_config(args) if args.resume else new_config(args)
     if args.dry_run:
-        if args.probe and config.address is not None:
-            source = address_variable(config.address) or "--address"
-            raise UserError(
-                f"--probe measures this machine, but {source} {config.address} runs the trials "
-                "elsewhere; probe on one of its nodes, without it."
-            )
-        space = get_space(config.space)
-        plan = make_plan(config, space)
-        plan = check_request(config, space, plan, new=not args.resume)
-        sys.stdout.write(messages.dry_run(config, space, plan) + "\n")
-        if args.probe:
-            from tune_runner.probe.estimate import estimate
-
-            sys.stdout.flush()
-            sys.stdout.write(estimate(config, space, plan) + "\n")
-        return 0
+        return _dry_run(args, config)
     from tune_runner.runner import run_study
 
     return run_study(config, resume=bool(args.resume), retry_failed=args.retry_failed)
+
+
+def _dry_run(args: argparse.Namespace, config: StudyConfig) -> int:
+    """Show the study that would be run and, with --probe, what it costs."""
+    if args.probe and config.address is not None:
+        source = address_variable(config.address) or "--address"
+        raise UserError(
+            f"--probe measures this machine, but {source} {config.address} runs the trials "
+            "elsewhere; probe on one of its nodes, without it."
+        )
+    space = get_space(config.space)
+    plan = make_plan(config, space)
+    plan = check_request(config, space, plan, new=not args.resume)
+    answer = messages.dry_run(config, space, plan)
+    if not args.json:  # the measurement takes a while
+        _show(args, answer, messages.dry_run_text(answer))
+    if args.probe:
+        from tune_runner.probe.estimate import estimate, estimate_text
+
+        answer = replace(answer, estimate=(cost := estimate(config, space, plan)))
+        if not args.json:
+            _show(args, cost, estimate_text(cost))
+    if args.json:
+        _show(args, answer, "")
+    return 0
+
+
+def _show(args: argparse.Namespace, answer: Any, text: str) -> None:
+    """Write an answer: as JSON if that was asked for, or else as text."""
+    if args.json:
+        sys.stdout.write(to_json(answer) + "\n")
+    else:
+        write_lines(sys.stdout, text)
 
 
 def _run_remotely(args: argparse.Namespace) -> int:

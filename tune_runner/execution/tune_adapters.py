@@ -17,6 +17,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from tune_runner.events import GroupReport
+from tune_runner.execution.stop_signals import StopSignals
 from tune_runner.trials.controller import StudyController
 from tune_runner.trials.groups import ASSIGNMENT, REPORT
 
@@ -82,8 +83,10 @@ class StudyGuard(Callback):
     would count it as running for ever.
     """
 
-    def __init__(self, controller: StudyController, tick: Callable[[], None]) -> None:
-        self._controller, self._tick = controller, tick
+    def __init__(
+        self, controller: StudyController, tick: Callable[[], None], stops: StopSignals
+    ) -> None:
+        self._controller, self._tick, self._stops = controller, tick, stops
         self._stopping = False
 
     def on_trial_start(
@@ -100,7 +103,8 @@ class StudyGuard(Callback):
         """
         self._tick()
         self._controller.check_deadline()
-        if self._controller.stop_reason is not None and not self._stopping:
+        is_stopped = self._controller.stop_reason is not None or self._stops.is_requested
+        if is_stopped and not self._stopping:
             self._stopping = True
             os.kill(os.getpid(), signal.SIGUSR1)
         active = self._controller.active

@@ -5,7 +5,6 @@ Each run of the command is a fresh Tune run over the study: nothing of Tune's ow
 
 import logging
 import os
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ import ray.air.integrations.wandb
 import ray.tune.logger.aim  # noqa: F401
 from ray import tune
 
+from tune_runner.execution.stop_signals import StopSignals
 from tune_runner.execution.tune_adapters import PruningScheduler, StudyGuard, StudySearcher
 from tune_runner.resources.allocation import TrialResources
 from tune_runner.trials.controller import StudyController
@@ -37,6 +37,7 @@ def run_trials(
     folder: Path,
     backend: "TrainingBackend | None" = None,
     tick: Callable[[], None] = lambda: None,
+    on_stop: Callable[[str], None] = lambda cause: None,
 ) -> None:
     """Run until the study's budget is spent, or until SIGINT or SIGTERM.
 
@@ -47,6 +48,10 @@ def run_trials(
         folder: Tune's own files.
         backend: builds the runs; None: `TrainingBackend`.
         tick: called often, from this thread.
+        on_stop: called at once when a signal asks for a stop, from another thread.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was given again while the run was being stopped.
     """
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     # Tune would request one trial at a time, and start the workers one after the other.
@@ -57,6 +62,7 @@ def run_trials(
     )
     # What Ray's dashboard calls the workers; Tune's own wrapper has no name that says anything.
     trainable.__name__ = trainable.__qualname__ = RecommenderTrainable.__name__
+    stops = StopSignals(on_stop)
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
@@ -77,16 +83,11 @@ def run_trials(
                 checkpoint_frequency=0, checkpoint_at_end=False
             ),
             failure_config=tune.FailureConfig(max_failures=0),  # see tune_runner.trials.retries
-            callbacks=[StudyGuard(controller, tick)],
+            callbacks=[StudyGuard(controller, tick, stops)],
         ),
     )
-    old_handler = signal.getsignal(signal.SIGTERM)
-    # Tune ends gracefully on SIGINT and SIGUSR1; without a handler Ray aborts on SIGTERM.
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGUSR1))
-    try:
+    with stops:
         tuner.fit()
-    finally:
-        signal.signal(signal.SIGTERM, old_handler)
 
 
 def _name(trial: Any) -> str:

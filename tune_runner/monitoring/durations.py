@@ -21,7 +21,27 @@ def estimate_seconds_left(
         return None
     mean = sum(durations) / len(durations)
     done = sum(min(mean, seconds) for seconds in running)
-    return max(0.0, remaining * mean - done) / concurrent
+    return max(0.0, remaining * mean - done) / min(concurrent, remaining)
+
+
+def format_estimate(seconds: float) -> str:
+    """Return an estimate in the unit that its accuracy deserves: about 40 s, about 70 min."""
+    if seconds < 55:
+        return f"about {max(10, 10 * round(seconds / 10))} s"
+    minutes = seconds / 60
+    if minutes < 9.5:
+        return f"about {max(1, round(minutes))} min"
+    if minutes < 117.5:
+        return f"about {5 * round(minutes / 5)} min"
+    hours = minutes / 60
+    if hours < 9.75:
+        return f"about {round(2 * hours) / 2:g} h"
+    return f"about {round(hours)} h" if hours < 47.5 else f"about {round(hours / 24)} days"
+
+
+def time_left_phrase(seconds: float) -> str:
+    """Return an estimate of the time left, as the live view and `--status` write it."""
+    return f"{format_estimate(seconds)} left"
 
 
 def format_duration(seconds: float) -> str:

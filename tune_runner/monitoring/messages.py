@@ -3,11 +3,19 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from diffrec.credentials import without_password, without_secrets
 from search_spaces import SPACES, SearchSpace
 from search_spaces.variants import variant_name
+from tune_runner.monitoring.answers import (
+    ObjectiveAnswer,
+    PlanAnswer,
+    PlannedTrialAnswer,
+    SpaceAnswer,
+)
+from tune_runner.resources.allocation import TrialResources
 from tune_runner.study.config import StudyConfig, StudyPlan, preset_sources
 
 if TYPE_CHECKING:
@@ -17,50 +25,101 @@ _FIRST = 5
 """Number of trials that a dry run shows in full."""
 
 
-def list_spaces() -> str:
-    """Return the shipped spaces with their questions."""
-    width = max(map(len, SPACES))
-    lines = []
+def list_spaces() -> list[SpaceAnswer]:
+    """Return the shipped spaces."""
+    answers = []
     for name, space in sorted(SPACES.items()):
-        if space.strategy == "grid":
-            size = f"{len(space.cells())} cells x {space.replicates} seeds"
-        else:
-            size = f"{space.trials} trials, {space.strategy}"
-        lines.append(f"{name:<{width}}  {size}\n{'':<{width}}  {space.question}")
+        cells = len(space.cells()) if space.strategy == "grid" else None
+        answers.append(
+            SpaceAnswer(
+                name=name,
+                question=space.question,
+                strategy=space.strategy,
+                cells=cells,
+                seeds=space.replicates,
+                trials=(space.trials or 0) if cells is None else cells * space.replicates,
+                variant=space.variant,
+            )
+        )
+    return answers
+
+
+def spaces_text(spaces: Sequence[SpaceAnswer]) -> str:
+    """Return the spaces with their questions, for people."""
+    width = max(len(space.name) for space in spaces)
+    lines = []
+    for space in spaces:
+        size = f"{space.trials} trials, {space.strategy}"
+        if space.cells is not None:
+            size = f"{space.cells} cells x {space.seeds} seed{'s' if space.seeds > 1 else ''}"
+        lines.append(f"{space.name:<{width}}  {size}\n    {space.question}")
     return "\n".join(lines)
 
 
-def dry_run(config: StudyConfig, space: SearchSpace, plan: StudyPlan) -> str:
-    """Return a description of the study that would be run."""
-    lines = [
-        f"study     {config.name}",
-        f"question  {space.question}",
-        f"dataset   {config.dataset} ({config.protocol})",
-        f"trials    {trials_phrase(space, plan)}",
-        f"objective {space.objective.name}, {space.objective.direction}",
-        *(f"preset    {source}" for source in preset_sources(space, plan.target)),
-        *_fusion(config),
-    ]
-    if plan.sampler != "grid":
-        return "\n".join([*lines, *_domains(space)])
-    points = space.grid_points(plan.seeds)[: plan.trials]
-    for number, (params, seed) in enumerate(points):
+def dry_run(config: StudyConfig, space: SearchSpace, plan: StudyPlan) -> PlanAnswer:
+    """Return the study that would be run; every configuration of a grid is made, and so checked."""
+    trials = []
+    for number, (params, seed) in enumerate(_grid(space, plan)):
         resolved = space.resolve(params, plan.target, seed=seed, overrides=plan.overrides)
-        if number < _FIRST:
-            shown = {**params, "seed": seed}
-            values = ", ".join(f"{key}={value}" for key, value in shown.items())
-            lines.append(f"  {number:04d}  {variant_name(params, resolved)}: {values}")
-    if len(points) > _FIRST:
-        lines.append(f"  ...   {len(points) - _FIRST} more; all {len(points)} configurations valid")
+        variant = variant_name(params, resolved)
+        trials.append(PlannedTrialAnswer(number=number, variant=variant, seed=seed, params=params))
+    domains = {path: domain.to_dict() for path, domain in space.domains.items()}
+    return PlanAnswer(
+        study=config.name,
+        space=space.name,
+        question=space.question,
+        dataset=config.dataset,
+        protocol=config.protocol,
+        objective=ObjectiveAnswer(name=space.objective.name, direction=space.objective.direction),
+        sampler=plan.sampler,
+        pruner=plan.pruner,
+        seeds=plan.seeds,
+        cells=None if plan.is_sampled else len(space.cells()),
+        num_trials=plan.trials,
+        presets=preset_sources(space, plan.target),
+        fuse=config.request.fuse,
+        trials=trials,
+        domains=domains if plan.is_sampled else {},
+    )
+
+
+def _grid(space: SearchSpace, plan: StudyPlan) -> Sequence[tuple[Mapping[str, Any], int]]:
+    return () if plan.is_sampled else space.grid_points(plan.seeds)[: plan.trials]
+
+
+def dry_run_text(answer: PlanAnswer) -> str:
+    """Return the study that would be run, for people: the first trials of a grid."""
+    trials = _trials_phrase(
+        answer.num_trials, answer.cells, answer.sampler, answer.seeds, answer.pruner
+    )
+    lines = [
+        f"study     {answer.study}",
+        f"question  {answer.question}",
+        f"dataset   {answer.dataset} ({answer.protocol})",
+        f"trials    {trials}",
+        f"objective {answer.objective.name}, {answer.objective.direction}",
+        *(f"preset    {source}" for source in answer.presets),
+        *_fusion(answer.fuse),
+        *(f"  {path}  {dict(domain)}" for path, domain in answer.domains.items()),
+    ]
+    for trial in answer.trials[:_FIRST]:
+        shown = {**trial.params, "seed": trial.seed}
+        values = ", ".join(f"{key}={value}" for key, value in shown.items())
+        lines.append(f"  {trial.number:04d}  {trial.variant}: {values}")
+    count = len(answer.trials)
+    if count > _FIRST:
+        lines.append(f"  ...   {count - _FIRST} more; all {count} configurations valid")
     return "\n".join(lines)
 
 
-def trials_phrase(space: SearchSpace, plan: StudyPlan) -> str:
+def _trials_phrase(
+    num_trials: int, cells: int | None, sampler: str, seeds: Sequence[int], pruner: str
+) -> str:
     """Return the number of trials and what it consists of."""
-    seeds = f"seed{'s' if len(plan.seeds) > 1 else ''} {', '.join(map(str, plan.seeds))}"
-    source = f"{len(space.cells())} cells" if plan.sampler == "grid" else f"{plan.sampler} sampler"
-    pruner = "nothing is pruned" if plan.pruner == "none" else f"{plan.pruner} pruner"
-    return f"{plan.trials} ({source}, {seeds}; {pruner})"
+    seeds_phrase = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+    source = f"{sampler} sampler" if cells is None else f"{cells} cells"
+    pruning = "nothing is pruned" if pruner == "none" else f"{pruner} pruner"
+    return f"{num_trials} ({source}, {seeds_phrase}; {pruning})"
 
 
 def start_message(
@@ -68,9 +127,10 @@ def start_message(
     space: SearchSpace,
     plan: StudyPlan,
     dataset: "Dataset",
+    note: str | None = None,
 ) -> str:
-    """Return the message at the start of a study."""
-    train = dataset.train
+    """Return the message at the start of a study; `note` is its last line."""
+    train, cells = dataset.train, None if plan.is_sampled else len(space.cells())
     interactions = train.nnz + dataset.valid.nnz + dataset.test.nnz
     lines = [
         f"study     {config.name}",
@@ -78,7 +138,7 @@ def start_message(
         f"dataset   {dataset.name}: {train.num_users:,} users, {train.num_items:,} items, "
         f"{interactions:,} interactions ({dataset.protocol})",
         *(f"          {note}" for note in dataset.notes),
-        f"trials    {trials_phrase(space, plan)}",
+        f"trials    {_trials_phrase(plan.trials, cells, plan.sampler, plan.seeds, plan.pruner)}",
         *(f"preset    {source}" for source in preset_sources(space, plan.target)),
     ]
     if plan.pruner != "none" and space.pruner == "none" and space.strategy == "grid":
@@ -86,16 +146,11 @@ def start_message(
             "note      this space compares; a pruned cell is compared at fewer epochs, and its "
             "value never stands as a result"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, note] if note else lines)
 
 
-def end_message(
-    *,
-    pruned_epochs: Sequence[int],
-    failures: Mapping[int, str],
-    links: Mapping[str, str],
-) -> str:
-    """Return the message at the end of a study, besides its table."""
+def end_message(pruned_epochs: Sequence[int], failures: Mapping[int, str]) -> list[str]:
+    """Return lines about what did not run to its end, printed below the study's table."""
     lines = []
     if pruned_epochs:
         epochs = ", ".join(map(str, sorted(pruned_epochs)[:20]))
@@ -105,7 +160,7 @@ def end_message(
         lines.append(f"failed    trial {number:04d}: {reason}")
     if len(failures) > 10:
         lines.append(f"failed    {len(failures) - 10} more")
-    return "\n".join([*lines, format_links(links)])
+    return lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,18 +193,18 @@ def mlflow_hint(uri: str) -> str:
     return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {shlex.quote(uri)}"
 
 
-def format_links(links: Mapping[str, str]) -> str:
-    """Return one line for each link that is not empty."""
-    return "\n".join(f"{name:<9} {link}" for name, link in links.items() if link)
+def start_links(resources: TrialResources, dashboard: str | None) -> dict[str, str]:
+    """Return where a study runs, and where it can be watched, by label."""
+    return {"place": resources.describe(), "Ray": dashboard or ""}
 
 
-def _fusion(config: StudyConfig) -> list[str]:
-    fuse = config.request.fuse
+def end_links(uri: str, folder: Path) -> dict[str, str]:
+    """Return where a study's record and files are, by label."""
+    return {"MLflow": mlflow_hint(uri), "files": str(folder)}
+
+
+def _fusion(fuse: int | Literal["auto"]) -> list[str]:
     if fuse == 1:
         return []
     count_phrase = "as many trials as speed it up" if fuse == "auto" else f"up to {fuse} trials"
     return [f"fuse      {count_phrase} as one computation; measured before the study starts"]
-
-
-def _domains(space: SearchSpace) -> list[str]:
-    return [f"  {path}  {domain.to_dict()}" for path, domain in space.domains.items()]

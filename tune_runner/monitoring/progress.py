@@ -1,45 +1,70 @@
-"""Progress of a running study: a live view on a terminal, one line for each trial elsewhere."""
+"""Progress of a running study: a line for each trial that ended, and a live view on a terminal."""
 
 import time
 from collections import Counter
-from collections.abc import Mapping
-from typing import TextIO
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from rich.console import Console
-from rich.live import Live
-from rich.table import Table
+from rich.text import Text
 
 from search_spaces import Objective
 from tune_runner.events import FinalState, StudyCallback, TrialRecord, TrialReport, TrialResult
-from tune_runner.monitoring.durations import estimate_seconds_left, format_duration
+from tune_runner.monitoring.durations import (
+    estimate_seconds_left,
+    format_duration,
+    time_left_phrase,
+)
+from tune_runner.monitoring.live_view import RunningTrial, StudyView, view_lines
+from tune_runner.monitoring.screen import Screen
 
-_REFRESH_SECONDS = 0.5
-_SHOWN = 12
+
+@dataclass(slots=True)
+class _Running:
+    """State of a trial that runs."""
+
+    record: TrialRecord
+    started: float
+    epoch: int
+    value: float | None = None
+    best: float | None = None
+
+    def row(self, now: float) -> RunningTrial:
+        """Return the trial's row in the view."""
+        training = self.record.config.get("training") or {}
+        limit = training.get("max_epochs")
+        seconds = now - self.started
+        return RunningTrial(self.record.name, seconds, self.epoch, limit, self.value, self.best)
 
 
 class Progress(StudyCallback):
     """Callback that shows the study's trials."""
 
     def __init__(
-        self, objective: Objective, *, concurrent: int, file: TextIO | None = None
+        self,
+        objective: Objective,
+        screen: Screen,
+        *,
+        concurrent: int,
+        durations: Sequence[float] = (),
     ) -> None:
         """Prepare the view; `start` shows it.
 
         Args:
             objective: the metric that is shown, and its direction.
+            screen: where it is shown.
             concurrent: trials that run at a time, for the estimate of the time left.
-            file: the output; None: stdout.
+            durations: seconds of the trials that earlier drivers ended, for the same.
         """
-        self._objective, self._concurrent = objective, concurrent
-        self._console = Console(file=file, highlight=False, soft_wrap=True)
-        self._live: Live | None = None
+        self._objective, self._screen, self._concurrent = objective, screen, concurrent
         self._ended: Counter[str] = Counter()
-        self._running: dict[int, tuple[TrialRecord, TrialReport | None]] = {}
-        self._start_times: dict[int, float] = {}
-        self._durations: list[float] = []
+        self._running: dict[int, _Running] = {}
+        self._durations = list(durations)
         self._best: tuple[float, str] | None = None
-        self._started = self._shown = time.monotonic()
-        self._total = 0
+        self._started = time.monotonic()
+        self._total = self._loading = 0
+        self._stop_note = ""
+        self._is_over = False
 
     def start(
         self, total: int, ended: Mapping[FinalState, int], best: tuple[float, str] | None
@@ -48,29 +73,34 @@ class Progress(StudyCallback):
         self._total, self._best = total, best
         self._ended.update(ended)
         self._started = time.monotonic()
-        if self._console.is_terminal:
-            self._live = Live(console=self._console, auto_refresh=False, transient=True)
-            self._live.start()
+        self._screen.show(self._draw)
 
     def plan(self, total: int) -> None:
         """Set a new total of trials: a confirmation adds some."""
         self._total = total
 
     def on_trial_start(self, trial: TrialRecord) -> None:
-        """Show a trial among the running ones."""
-        self._running[trial.number] = (trial, None)
-        self._start_times.setdefault(trial.number, time.monotonic())
-        self.tick()
+        """Show a trial among the running ones; one that is retried keeps its time."""
+        known = self._running.get(trial.number)
+        if known is None:
+            self._running[trial.number] = _Running(trial, time.monotonic(), trial.last_epoch)
 
     def on_trial_report(self, trial: TrialRecord, report: TrialReport) -> None:
         """Show the epoch and the values of a trial."""
-        self._running[trial.number] = (trial, report)
+        row = self._running.get(trial.number)
+        if row is None:
+            return
+        row.epoch, value = report.epoch, report.objective
+        if value is not None:
+            row.value = value
+            if row.best is None or self._objective.is_better(value, row.best):
+                row.best = value
 
     def on_trial_end(self, trial: TrialRecord, end: TrialResult) -> None:
-        """Count a trial; on a pipe, print its line."""
-        self._running.pop(trial.number, None)
+        """Count a trial and write its line."""
         now = time.monotonic()
-        self._durations.append(now - self._start_times.pop(trial.number, now))
+        row = self._running.pop(trial.number, None)
+        self._durations.append(0.0 if row is None else now - row.started)
         self._ended[end.state] += 1
         value, is_better = end.value, self._objective.is_better
         if value is not None and (self._best is None or is_better(value, self._best[0])):
@@ -80,70 +110,94 @@ class Progress(StudyCallback):
             "pruned": f"pruned at epoch {end.epoch}",
             "failed": f"failed at epoch {end.epoch}: {end.error}",
         }[end.state]
-        if self._live is None or end.state == "failed":
-            line = f"[{self._position()}] {trial.name}  {phrase}"
-            self._console.print(line, markup=False)
-        self.tick()
+        self._screen.write_result(f"[{self._position()}] {trial.name}  {phrase}", end.state)
 
     def note(self, text: str) -> None:
-        """Print a line above the view."""
-        self._console.print(text, markup=False)
+        """Write a line above the view."""
+        self._screen.write(text)
 
-    def tick(self) -> None:
-        """Redraw the live view, at most twice a second."""
-        now = time.monotonic()
-        if self._live is not None and now - self._shown >= _REFRESH_SECONDS:
-            self._shown = now
-            self._live.update(self._table(), refresh=True)
+    def tick(self, loading: int = 0) -> None:
+        """Take over how many workers are still loading their libraries."""
+        self._loading = loading
+
+    def on_stop_request(self, cause: str) -> None:
+        """Acknowledge Ctrl-C or a signal at once, with what happens next; any thread may call.
+
+        Args:
+            cause: what asked for the stop, for example "Ctrl-C".
+        """
+        running = len(self._running)
+        kept = {0: "none runs", 1: "the one that runs keeps its last checkpoint"}
+        phrase = kept.get(running, f"the {running} that run keep their last checkpoints")
+        self._stop_note = "the workers are being stopped"
+        self._screen.write(
+            f"stop      {cause}: no trial is started any more; {phrase}. Then the record is sent "
+            "and the report is made; Ctrl-C again ends at once. --resume continues the study."
+        )
 
     def stop(self) -> None:
-        """End the view and print one line."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-        self._console.print(self.line(), markup=False)
+        """End the view and write one line."""
+        self._is_over = True
+        self._screen.wait("end", "sending the record to MLflow")
+        self._screen.write(self.line())
 
     def line(self) -> str:
         """Return the study's state in one line."""
-        ended = self._ended
-        parts = [
-            f"{ended['complete']} complete",
-            f"{len(self._running)} running",
-            f"{ended['pruned']} pruned",
-            f"{ended['failed']} failed",
-        ]
-        best = ""
-        if self._best is not None:
-            best = f"; best {self._objective.name} {self._best[0]:.4f} ({self._best[1]})"
+        best = "" if self._best is None else f"; best {self._best_phrase()}"
         elapsed = format_duration(time.monotonic() - self._started)
-        seconds_left = self._seconds_left()
-        left_phrase = f", about {format_duration(seconds_left)} left" if seconds_left else ""
-        return f"[{self._position()}] {', '.join(parts)}{best}; {elapsed}{left_phrase}"
+        left = None if self._is_over else self._seconds_left()
+        rest = "" if left is None else f", {time_left_phrase(left)}"
+        return f"[{self._position()}] {self._counts()}{best}; {elapsed}{rest}"
+
+    def _draw(self, console: Console, width: int, height: int) -> list[Text]:
+        now = time.monotonic()
+        notes = [("stop", self._stop_note)] if self._stop_note else []
+        if self._loading and not self._stop_note:
+            notes.append(("start", f"{workers_phrase(self._loading)} loading torch"))
+        view = StudyView(
+            objective=self._objective.name,
+            finished=self._ended.total(),
+            total=self._total,
+            counts=self._counts(),
+            elapsed_seconds=now - self._started,
+            time_left=self._time_left(),
+            best="none yet" if self._best is None else self._best_phrase(),
+            running=[row.row(now) for row in list(self._running.values())],
+            notes=notes,
+        )
+        return view_lines(view, console, width, height)
+
+    def _counts(self) -> str:
+        ended, count = self._ended, len(self._running)
+        return (
+            f"{ended['complete']} complete, "
+            f"{count} {'interrupted' if self._is_over and count else 'running'}, "
+            f"{ended['pruned']} pruned, {ended['failed']} failed"
+        )
+
+    def _best_phrase(self) -> str:
+        assert self._best is not None
+        return f"{self._objective.name} {self._best[0]:.4f} ({self._best[1]})"
 
     def _position(self) -> str:
-        return f"{sum(self._ended.values())}/{self._total}"
+        return f"{self._ended.total()}/{self._total}"
+
+    def _time_left(self) -> str:
+        if self._ended.total() >= self._total:
+            return "nothing left"
+        left = self._seconds_left()
+        return "time left unknown" if left is None else time_left_phrase(left)
 
     def _seconds_left(self) -> float | None:
         now = time.monotonic()
         return estimate_seconds_left(
             self._durations,
-            remaining=self._total - sum(self._ended.values()),
+            remaining=self._total - self._ended.total(),
             concurrent=self._concurrent,
-            running=[now - start for start in self._start_times.values()],
+            running=[now - row.started for row in list(self._running.values())],
         )
 
-    def _table(self) -> Table:
-        table = Table(title=self.line(), title_justify="left", box=None, pad_edge=False)
-        for column in ("trial", "epoch", self._objective.name, "loss"):
-            table.add_column(column, justify="left" if column == "trial" else "right")
-        for trial, report in list(self._running.values())[:_SHOWN]:
-            if report is None:
-                table.add_row(trial.name, "", "", "")
-                continue
-            loss = report.epochs.get(report.epoch, {}).get("train/loss")
-            table.add_row(trial.name, str(report.epoch), _cell(report.objective), _cell(loss))
-        return table
 
-
-def _cell(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
+def workers_phrase(count: int) -> str:
+    """Return the subject and verb of a sentence about workers."""
+    return "1 worker is" if count == 1 else f"{count} workers are"

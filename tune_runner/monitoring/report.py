@@ -1,14 +1,18 @@
 """Runs `analysis` in a process to print and save a report: it may not be imported from here."""
 
 import os
+import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
+from tune_runner.monitoring.screen import Screen
 
-def print_report(study: str, runs_dir: str, tracking_uri: str) -> bool:
-    """Print a study's table and save its report; return False if that failed.
+
+def print_report(screen: Screen, study: str, runs_dir: str, tracking_uri: str) -> bool:
+    """Print a study's table and save its report; return False if that failed or Ctrl-C skipped it.
 
     The package is found beside this one, without the working directory first in the path: a user's
     own `analysis.py` there must not run in place of ours.
@@ -16,6 +20,20 @@ def print_report(study: str, runs_dir: str, tracking_uri: str) -> bool:
     folders = _package_folders()
     if not any((folder / "analysis" / "__main__.py").exists() for folder in folders):
         return True
+    screen.write("report    is being made; Ctrl-C skips it")
+    command = f"python -m analysis {shlex.quote(study)}"
+    try:
+        is_made = _run_analysis(folders, study, runs_dir, tracking_uri)
+    except KeyboardInterrupt:
+        screen.write(f"report    left out; make it with: {command}")
+        return False
+    if not is_made:
+        screen.write(f"report    not made; try: {command}")
+    return is_made
+
+
+def _run_analysis(folders: Sequence[Path], study: str, runs_dir: str, tracking_uri: str) -> bool:
+    """Run the program with this one's stdout; return whether it succeeded."""
     sys.stdout.flush()
     piped = not _is_file(sys.stdout)
     path = os.pathsep.join(map(str, folders))

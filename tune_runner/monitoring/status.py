@@ -8,16 +8,26 @@ from datetime import datetime
 
 from optuna.trial import FrozenTrial, TrialState
 
+from diffrec.credentials import without_secrets
 from search_spaces import Objective
-from tune_runner.monitoring.durations import estimate_seconds_left, format_duration
-from tune_runner.schema import NAME, RETRY_OF, ROLE
+from tune_runner.monitoring.answers import (
+    FailureAnswer,
+    ObjectiveAnswer,
+    StatusAnswer,
+    TrialAnswer,
+)
+from tune_runner.monitoring.durations import estimate_seconds_left, format_estimate
+from tune_runner.schema import ERROR, NAME, RETRY_OF, ROLE
 from tune_runner.search import storage
 from tune_runner.study.description import FOR_STATUS, read_description
 from tune_runner.study.folder import LOCK, StudyFolder
 
+_SHOWN = 10
+"""Failed trials that are listed for people at most."""
 
-def status(folder: StudyFolder) -> str:
-    """Return the study's state as lines to print.
+
+def read_status(folder: StudyFolder) -> StatusAnswer:
+    """Return the study's state.
 
     Raises:
         UserError: there is no such study, or its database does not answer.
@@ -29,18 +39,52 @@ def status(folder: StudyFolder) -> str:
     extra_trials = sum(RETRY_OF in t.user_attrs or ROLE in t.user_attrs for t in trials)
     total = plan["trials"] + extra_trials
     alive = has_live_driver(folder)
+    finished = sum(t.state.is_finished() for t in trials)
+    running = [t for t in trials if t.state is TrialState.RUNNING] if alive else []
+    return StatusAnswer(
+        study=settings["name"],
+        space=space["name"],
+        dataset=description["dataset"]["name"],
+        state="running" if alive else "complete" if finished >= total else "stopped",
+        num_trials=total,
+        finished=finished,
+        counts=_counts(trials, alive=alive),
+        objective=ObjectiveAnswer(name=objective.name, direction=objective.direction),
+        best=_best(trials, objective),
+        running=[_answer(t) for t in running],
+        failures=[
+            FailureAnswer(number=t.number, name=_name(t), error=_error(t))
+            for t in trials
+            if t.state is TrialState.FAIL
+        ],
+        seconds_left=_seconds_left(folder, trials, total - finished, running) if alive else None,
+        resume_command=None if alive or finished >= total else folder.resume_command,
+    )
+
+
+def status_text(answer: StatusAnswer) -> str:
+    """Return the state for people."""
+    counts, objective = answer.counts, answer.objective.name
+    open_state = "running" if answer.state == "running" else "interrupted"
     lines = [
-        f"study     {settings['name']}: {space['name']} on {description['dataset']['name']}",
-        f"state     {_state(trials, total, alive=alive)}",
-        f"trials    {_counts(trials, total, alive=alive)}",
-        *_best(trials, objective),
+        f"study     {answer.study}: {answer.space} on {answer.dataset}",
+        f"state     {answer.state}",
+        f"trials    {answer.finished} of {answer.num_trials}: {counts['complete']} complete, "
+        f"{counts[open_state]} {open_state}, {counts['pruned']} pruned, {counts['failed']} failed",
     ]
-    running = [t for t in trials if t.state is TrialState.RUNNING]
-    lines += [f"running   {_progress(t)}" for t in running] if alive else []
-    if alive and (seconds_left := _seconds_left(trials, total, len(running))) is not None:
-        lines.append(f"left      about {format_duration(seconds_left)}")
-    if not alive and _ended(trials) < total:
-        lines.append(f"resume    {folder.resume_command}")
+    if answer.best is not None:
+        lines.append(f"best      {objective} {answer.best.value:.4f} ({answer.best.name})")
+    for trial in answer.running:
+        validated = trial.epoch is not None and trial.value is not None
+        state = f"epoch {trial.epoch}, {trial.value:.4f}" if validated else "not validated yet"
+        lines.append(f"running   {trial.name}, {state}")
+    lines += [f"failed    {failed.name}: {failed.error}" for failed in answer.failures[:_SHOWN]]
+    if len(answer.failures) > _SHOWN:
+        lines.append(f"failed    {len(answer.failures) - _SHOWN} more")
+    if answer.seconds_left is not None:
+        lines.append(f"left      {format_estimate(answer.seconds_left)}")
+    if answer.resume_command is not None:
+        lines.append(f"resume    {answer.resume_command}")
     return "\n".join(lines)
 
 
@@ -59,50 +103,69 @@ def has_live_driver(folder: StudyFolder) -> bool:
     return False
 
 
-def _ended(trials: Sequence[FrozenTrial]) -> int:
-    return sum(t.state.is_finished() for t in trials)
-
-
-def _state(trials: Sequence[FrozenTrial], total: int, *, alive: bool) -> str:
-    if alive:
-        return "running"
-    return "complete" if _ended(trials) >= total else "stopped"
-
-
-def _counts(trials: Sequence[FrozenTrial], total: int, *, alive: bool) -> str:
+def _counts(trials: Sequence[FrozenTrial], *, alive: bool) -> dict[str, int]:
     counts = Counter(t.state for t in trials)
-    parts = [
-        f"{counts[TrialState.COMPLETE]} complete",
-        f"{counts[TrialState.RUNNING]} {'running' if alive else 'interrupted'}",
-        f"{counts[TrialState.PRUNED]} pruned",
-        f"{counts[TrialState.FAIL]} failed",
-    ]
-    return f"{_ended(trials)} of {total}: {', '.join(parts)}"
+    unfinished = counts[TrialState.RUNNING]
+    return {
+        "complete": counts[TrialState.COMPLETE],
+        "running": unfinished if alive else 0,
+        "interrupted": 0 if alive else unfinished,
+        "pruned": counts[TrialState.PRUNED],
+        "failed": counts[TrialState.FAIL],
+    }
 
 
-def _best(trials: Sequence[FrozenTrial], objective: Objective) -> list[str]:
+def _best(trials: Sequence[FrozenTrial], objective: Objective) -> TrialAnswer | None:
     complete = [t for t in trials if t.state is TrialState.COMPLETE]
     if not complete:
-        return []
-    best = min(complete, key=lambda t: objective.sort_key(t.value or 0.0))
-    return [f"best      {objective.name} {best.value:.4f} ({_name(best)})"]
+        return None
+    return _answer(min(complete, key=lambda t: objective.sort_key(t.value or 0.0)))
 
 
-def _progress(trial: FrozenTrial) -> str:
-    step = trial.last_step
-    if step is None:
-        return f"{_name(trial)}, not validated yet"
-    return f"{_name(trial)}, epoch {step}, {trial.intermediate_values[step]:.4f}"
+def _answer(trial: FrozenTrial) -> TrialAnswer:
+    epoch = trial.last_step
+    value = trial.value
+    if trial.state is TrialState.RUNNING:
+        value = None if epoch is None else trial.intermediate_values[epoch]
+    return TrialAnswer(number=trial.number, name=_name(trial), epoch=epoch, value=value)
 
 
-def _seconds_left(trials: Sequence[FrozenTrial], total: int, concurrent: int) -> float | None:
-    starts = [t.datetime_start for t in trials if t.state is TrialState.RUNNING]
+def _error(trial: FrozenTrial) -> str:
+    return without_secrets(str(trial.user_attrs.get(ERROR, "")))
+
+
+def _seconds_left(
+    folder: StudyFolder,
+    trials: Sequence[FrozenTrial],
+    remaining: int,
+    running: Sequence[FrozenTrial],
+) -> float | None:
+    """Estimate the time left from what the driver at work has done, as its own view does.
+
+    A trial that an earlier driver began and this one ended is counted from this one's start: the
+    pause between them is no time that trials take.
+    """
+    begin = datetime.fromtimestamp((folder.path / LOCK).stat().st_mtime)  # local, as Optuna's
     return estimate_seconds_left(
-        [t.duration.total_seconds() for t in trials if t.state.is_finished() and t.duration],
-        remaining=total - _ended(trials),
-        concurrent=concurrent,
-        running=[(datetime.now() - start).total_seconds() for start in starts if start],
+        [
+            (
+                t.datetime_complete - _start(t.datetime_start, t.datetime_complete, begin)
+            ).total_seconds()
+            for t in trials
+            if t.datetime_complete and t.datetime_start
+        ],
+        remaining=remaining,
+        concurrent=len(running),
+        running=[
+            (datetime.now() - _start(t.datetime_start, datetime.now(), begin)).total_seconds()
+            for t in running
+            if t.datetime_start
+        ],
     )
+
+
+def _start(start: datetime, end: datetime, driver_start: datetime) -> datetime:
+    return max(start, driver_start) if end > driver_start else start
 
 
 def _name(trial: FrozenTrial) -> str:

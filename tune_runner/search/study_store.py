@@ -164,6 +164,16 @@ class StudyStore:
         best = self._study.best_trial
         return best.number, float(best.value or 0.0)
 
+    def durations(self) -> list[float]:
+        """Return the seconds that each trial took that has ended."""
+        ended = self._trials(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+        return [t.duration.total_seconds() for t in ended if t.duration]
+
+    def name(self, number: int) -> str:
+        """Return the name of a trial for people."""
+        trial = self._trials()[number]
+        return str(trial.user_attrs.get(NAME, f"{number:04d}"))
+
     def pruned_epochs(self) -> list[int]:
         """Return the epoch at which each pruned trial was pruned."""
         return [t.last_step or 0 for t in self._trials(TrialState.PRUNED)]

@@ -167,6 +167,7 @@ class StudyFolder:
             ) from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.utime(self._lock)  # tells `--status` when this driver began
         except BlockingIOError:
             os.close(self._lock)
             raise UserError(

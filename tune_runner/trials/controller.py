@@ -108,6 +108,7 @@ class StudyController:
         self._hours = limits.hours
         self._deadline = None if self._hours is None else time.monotonic() + 3600 * self._hours
         self._groups: dict[str, TrialGroup] = {}
+        self._num_workers = 0
         self._waiting: list[ActiveTrial] = []
         """Trials in no group: retries, and new trials that could not be fused with the group that
         was being filled."""
@@ -116,6 +117,11 @@ class StudyController:
     def active(self) -> list[str]:
         """Keys, as Ray Tune knows them, of the groups that run."""
         return list(self._groups)
+
+    @property
+    def num_loading(self) -> int:
+        """Groups that wait for a new worker; one that is reused has its libraries."""
+        return max(0, len(self._groups) - self._num_workers)
 
     @property
     def end_reason(self) -> str | None:
@@ -146,6 +152,7 @@ class StudyController:
         """Record that a worker has taken up the group."""
         group = self._groups[key]
         group.start()
+        self._num_workers = max(self._num_workers, sum(g.started for g in self._groups.values()))
         for trial in group.trials:
             self._notify("on_trial_start", trial.record)
 

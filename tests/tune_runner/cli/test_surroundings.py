@@ -91,7 +91,8 @@ def test_modules_of_the_user_do_not_run_in_place_of_ours(crowded, code, program,
 REPORT = """
 import sys
 from tune_runner.monitoring.report import print_report
-sys.exit(not print_report("none", "runs", "sqlite:///missing.db"))
+from tune_runner.monitoring.screen import Screen
+sys.exit(not print_report(Screen(), "none", "runs", "sqlite:///missing.db"))
 """
 
 

@@ -5,6 +5,7 @@ import io
 from search_spaces import Objective
 from tune_runner.events import TrialRecord, TrialReport, TrialResult
 from tune_runner.monitoring.progress import Progress
+from tune_runner.monitoring.screen import Screen
 
 
 def record(number):
@@ -14,7 +15,7 @@ def record(number):
 
 def test_a_pipe_gets_a_line_for_each_end_and_one_for_the_study():
     out = io.StringIO()
-    progress = Progress(Objective(), concurrent=2, file=out)
+    progress = Progress(Objective(), Screen(out), concurrent=2)
     progress.start(5, {"complete": 1, "pruned": 0, "failed": 0}, (0.1, "0000"))
     for number in (1, 2, 3):
         progress.on_trial_start(record(number))
@@ -34,7 +35,7 @@ def test_a_pipe_gets_a_line_for_each_end_and_one_for_the_study():
 
 
 def test_a_best_of_zero_is_a_best():
-    progress = Progress(Objective(), concurrent=1, file=io.StringIO())
+    progress = Progress(Objective(), Screen(io.StringIO()), concurrent=1)
     progress.start(2, {"complete": 0, "pruned": 0, "failed": 0}, None)
     for number, value in enumerate((0.0, -0.5)):
         progress.on_trial_end(record(number), TrialResult("complete", 1, value))
