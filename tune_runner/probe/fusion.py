@@ -21,7 +21,7 @@ from diffrec.config.families import training_of
 from diffrec.errors import UserError
 from search_spaces import SearchSpace
 from tune_runner.execution.remote_call import call_in_subprocess, call_on_node
-from tune_runner.probe.measure import heaviest_configs
+from tune_runner.probe.measure import first_users, heaviest_configs
 from tune_runner.resources.allocation import (
     ClusterResources,
     ResourceRequest,
@@ -33,7 +33,7 @@ from tune_runner.resources.limits import apply_resource_limits
 from tune_runner.study.config import StudyConfig, StudyPlan
 
 if TYPE_CHECKING:
-    from diffrec.data import Dataset, TuningSplit
+    from diffrec.data import Dataset
 
 MAX_FUSED_CPU = 8
 """Trials that `auto` fuses on a CPU; from 4 to 8 the speed-up still grew (benchmarks/README.md)."""
@@ -159,7 +159,7 @@ def fusion_speedup(
     training = training_of(config)
     assert training is not None
     device = apply_resource_limits(resources)
-    split = _first_users(dataset.tuning_split(), _BATCHES * training.batch_size)
+    split = first_users(dataset.tuning_split(), _BATCHES * training.batch_size)
     endless = config.replace_values(_ENDLESS)
     single = build_run(endless, split, device=device)
     fused = FusedRuns([build_run(endless, split, device=device) for _ in range(count)])
@@ -215,17 +215,3 @@ def _memory_fault(
         f"{resources.max_concurrent} times {count} trials at a time need about "
         f"{needed_bytes / 2**30:.1f} GiB, but this machine has {total_bytes / 2**30:.1f}"
     )
-
-
-def _first_users(split: "TuningSplit", count: int) -> "TuningSplit":
-    """Return the data of at most `count` users; all items stay, so shapes are the same."""
-    from diffrec.data import Interactions, TuningSplit
-
-    def cut(interactions: Interactions) -> Interactions:
-        users = min(count, interactions.num_users)
-        indptr = interactions.indptr[: users + 1]
-        return Interactions(
-            users, interactions.num_items, indptr, interactions.indices[: indptr[-1]]
-        )
-
-    return TuningSplit(cut(split.train), cut(split.valid), split.item_embeddings)

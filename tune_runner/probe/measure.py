@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from diffrec.config.base import ModelConfig
-from diffrec.config.families import parse_config
+from diffrec.config.families import parse_config, training_of
 from diffrec.errors import UserError
 from search_spaces import SearchSpace
 from tune_runner.execution.remote_call import call_on_gpu, put
@@ -24,8 +24,11 @@ from tune_runner.resources.limits import apply_resource_limits
 from tune_runner.study.config import StudyConfig, StudyPlan
 
 if TYPE_CHECKING:
-    from diffrec.data import Dataset
+    from diffrec.data import Dataset, TuningSplit
 
+
+_BATCHES = 12
+"""Batches of users that are measured, where there are more."""
 
 _POINTS = 300
 """Random corners of a sampled space among which the heaviest is searched."""
@@ -83,17 +86,26 @@ def check_memory(configs: Iterable[ModelConfig], dataset: "Dataset") -> None:
 
 
 def measure(config: ModelConfig, dataset: "Dataset", resources: TrialResources) -> Measurement:
-    """Train two epochs and validate; time the second, and read the peak of memory."""
+    """Train two epochs and validate; time the second, and read the peak of memory.
+
+    On a CPU, at most `_BATCHES` batches of users are trained and validated, and the times are
+    scaled to all: both are proportional to the users (benchmarks/growth.py). On a GPU the memory of
+    all users' histories counts as well, so all of them are there.
+    """
     import torch
 
     from diffrec.training.runs import build_run
 
     device = apply_resource_limits(resources)
-    values = config.to_dict()
+    values, split, scale = config.to_dict(), dataset.tuning_split(), 1.0
+    if device == "cpu" and (training := training_of(config)) is not None:
+        users = _BATCHES * training.batch_size
+        scale = max(1.0, split.train.num_users / users)
+        split = first_users(split, users)
     if "training" in values:
         values["training"] |= {"max_epochs": 2, "eval_every": 2, "patience": 2}
     start_bytes = _peak_rss()
-    run = build_run(parse_config(values, trusted=True), dataset.tuning_split(), device=device)
+    run = build_run(parse_config(values, trusted=True), split, device=device)
     total_seconds, train_seconds = 0.0, 0.0
     while not run.finished:
         started = time.perf_counter()
@@ -106,11 +118,25 @@ def measure(config: ModelConfig, dataset: "Dataset", resources: TrialResources) 
         total_bytes, peak_bytes = 0, _peak_rss() - start_bytes
     return Measurement(
         config.variant,
-        train_seconds,
-        max(0.0, total_seconds - train_seconds),
+        scale * train_seconds,
+        scale * max(0.0, total_seconds - train_seconds),
         peak_bytes,
         total_bytes,
     )
+
+
+def first_users(split: "TuningSplit", count: int) -> "TuningSplit":
+    """Return the data of at most `count` users; all items stay, so shapes are the same."""
+    from diffrec.data import Interactions, TuningSplit
+
+    def cut(interactions: Interactions) -> Interactions:
+        users = min(count, interactions.num_users)
+        indptr = interactions.indptr[: users + 1]
+        return Interactions(
+            users, interactions.num_items, indptr, interactions.indices[: indptr[-1]]
+        )
+
+    return TuningSplit(cut(split.train), cut(split.valid), split.item_embeddings)
 
 
 def gpu_bytes() -> int | None:
