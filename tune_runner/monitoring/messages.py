@@ -38,7 +38,7 @@ def list_spaces() -> list[SpaceAnswer]:
                 cells=cells,
                 seeds=space.replicates,
                 trials=(space.trials or 0) if cells is None else cells * space.replicates,
-                variant=space.variant,
+                variant=None if space.variant is None else str(space.variant),
             )
         )
     return answers
