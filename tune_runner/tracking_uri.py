@@ -29,6 +29,12 @@ def default_tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or database_url(Path(DATABASE))
 
 
+def _source(uri: str) -> str:
+    """Return how the user named the store: by the variable, or by the flag of `analysis`."""
+    is_variable = uri == os.environ.get("MLFLOW_TRACKING_URI")
+    return "MLFLOW_TRACKING_URI" if is_variable else "--tracking-uri"
+
+
 def database_url(path: Path) -> str:
     """Return the SQLite URL of a file.
 
@@ -86,11 +92,11 @@ def check_tracking_uri(uri: str) -> None:
         database_path(uri)
     elif not uri.startswith(_SCHEMES) and uri != "databricks":
         raise UserError(
-            "MLFLOW_TRACKING_URI must be a database or a server, since MLflow no longer writes to "
+            f"{_source(uri)} must be a database or a server, since MLflow no longer writes to "
             f"folders, but got {without_password(uri)!r}; for a file: sqlite:///{DATABASE}."
         )
     elif not uri.startswith(("databricks", "uc:")):  # names of secrets, kept elsewhere
-        refuse_unsure(uri, "MLFLOW_TRACKING_URI")
+        refuse_unsure(uri, _source(uri))
 
 
 def check_readable(uri: str, remedy: str) -> None:
@@ -141,7 +147,7 @@ def _check_server(uri: str) -> None:
         reason = str(error.__cause__ or error).strip().splitlines()[0]
         raise UserError(
             f"MLflow's store {without_password(uri)} cannot be used ({reason}); start it, or "
-            "correct MLFLOW_TRACKING_URI. A PostgreSQL is named postgresql+psycopg://USER@HOST/NAME."
+            f"correct {_source(uri)}. A PostgreSQL is named postgresql+psycopg://USER@HOST/NAME."
         ) from None
 
 
@@ -159,7 +165,7 @@ def check_listening(uri: str) -> None:
     except (OSError, ValueError, OverflowError) as error:
         raise UserError(
             f"MLflow's store {without_password(uri)} does not answer ({error}); start it, or "
-            "correct MLFLOW_TRACKING_URI."
+            f"correct {_source(uri)}."
         ) from None
 
 

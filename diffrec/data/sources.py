@@ -71,7 +71,8 @@ def find_folder(name: str, data_dir: Path | None = None) -> Path:
     if requested is not None and holds_dataset(requested):
         _refuse_other_name(name, requested)
         return requested
-    raise UserError(_not_found(name, requested, search_dirs))
+    source = "--data-dir" if data_dir is not None else DATA_DIR_VARIABLE
+    raise UserError(_not_found(name, requested, search_dirs, source))
 
 
 def available_datasets(data_dir: Path | None = None) -> tuple[str, ...]:
@@ -105,10 +106,19 @@ def _refuse_other_name(name: str, folder: Path) -> None:
         )
 
 
-def _not_found(name: str, requested: Path | None, search_dirs: tuple[Path, ...]) -> str:
-    """Return the error message for a dataset that is in none of `search_dirs`."""
+def _not_found(
+    name: str, requested: Path | None, search_dirs: tuple[Path, ...], source: str
+) -> str:
+    """Return the error message for a dataset that is in none of `search_dirs`.
+
+    Args:
+        name: of the dataset.
+        requested: the folder that the user named, if any.
+        search_dirs: the folders that were searched.
+        source: how the user named it, a flag or a variable.
+    """
     if requested is not None and not requested.is_dir():
-        return f"The data directory must be a folder, but {requested} is not; check the path."
+        return f"{source} must be a folder, but {requested} is not; check the path."
     searched = ", ".join(map(str, search_dirs))
     if name in RELEASED_NAMES:
         return (

@@ -184,6 +184,18 @@ def test_a_record_that_cannot_be_written(refused, monkeypatch, path, more):
     assert "MLflow's database" in said
 
 
+def test_the_sentence_names_what_the_user_gave(refused, monkeypatch):
+    dead = f"postgresql+psycopg://u@{DEAD}/d"
+    given = ["clusters", "--tracking-uri", dead]
+    assert "correct --tracking-uri" in refused("record", "analysis", given)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", dead)
+    assert "correct MLFLOW_TRACKING_URI" in refused("record", "analysis", ["clusters"])
+    train = ["train", "--dataset", "nowhere", "--out", "new"]
+    assert "--data-dir must be" in refused("dataset", "diffrec", [*train, "--data-dir", "gone"])
+    monkeypatch.setenv("DIFFREC_DATA", "gone")
+    assert "DIFFREC_DATA must be" in refused("dataset", "diffrec", train)
+
+
 STORES = [
     f"postgresql+psycopg://u@{DEAD}/d",
     "postgresql+nothing://u@h/d",

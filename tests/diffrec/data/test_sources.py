@@ -147,7 +147,7 @@ def test_without_any_data_directory_the_places_searched_are_named():
 
 
 def test_a_data_directory_must_exist():
-    with pytest.raises(UserError, match="data directory must be a folder, but absent is not"):
+    with pytest.raises(UserError, match="--data-dir must be a folder, but absent is not"):
         load_dataset("mine", Path("absent"))
 
 
