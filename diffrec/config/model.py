@@ -4,6 +4,7 @@ No torch here: search spaces and `--dry-run` read these classes. A setting witho
 combination is refused, never ignored.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -292,6 +293,6 @@ def mirrored(hidden_dims: tuple[int, ...]) -> list[int]:
     return [*reversed(hidden_dims), *hidden_dims[1:]]
 
 
-def field_paths(cls: type = RecommenderConfig) -> dict[str, Any]:
+def field_paths(cls: type = RecommenderConfig) -> Mapping[str, Any]:
     """Map every dotted path of the configuration to its type."""
     return serialization.field_types(cls)

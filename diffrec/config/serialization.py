@@ -9,6 +9,7 @@ import sys
 import types
 import typing
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Self, TypeVar
 
 from diffrec.errors import UserError, did_you_mean
@@ -64,13 +65,18 @@ def from_dict(cls: type[ConfigT], values: Mapping[str, Any], *, path: str = "") 
         raise UserError(f"{cls.__name__} is incomplete: {error}; give the missing field.") from None
 
 
-def field_hints(cls: type) -> dict[str, Any]:
-    """Map each field of the dataclass `cls` to its type; what is no field is left out."""
+@cache
+def field_hints(cls: type) -> Mapping[str, Any]:
+    """Map each field of the dataclass `cls` to its type; what is no field is left out.
+
+    Remembered, as are the types by path: a space asks thousands of times.
+    """
     hints = typing.get_type_hints(cls)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
 
-def field_types(cls: type, *, path: str = "") -> dict[str, Any]:
+@cache
+def field_types(cls: type, *, path: str = "") -> Mapping[str, Any]:
     """Map every dotted path below `cls` to its type; optional parts are entered too."""
     hints: dict[str, Any] = {}
     for name, hint in field_hints(cls).items():
