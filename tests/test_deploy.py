@@ -1,16 +1,24 @@
 """The files of deploy/: valid for those who read them, and true to this project."""
 
 import json
+import os
 import re
 import shlex
+import shutil
+import subprocess
 import tomllib
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import jsonschema
+import psutil
 import pytest
 import ray.autoscaler
 import yaml
 
+from servers import free_port, wait_until
 from tune_runner.cli.arguments import parser
 from tune_runner.study.urls import check_url
 
@@ -148,3 +156,71 @@ def test_databases_are_reached_by_studies_alone():
     services = {d["metadata"]["name"] for d in documents("services.yaml") if d["kind"] == "Service"}
     assert guarded == services
     assert all(rule["from"] for d in policies for rule in d["spec"]["ingress"])
+
+
+class Metrics(BaseHTTPRequestHandler):
+    """Stands in for a node's endpoint: one gauge."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.end_headers()
+        self.wfile.write(b'ray_diffrec_study_best{Study="s"} 0.5\n')
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@pytest.mark.slow
+def test_prometheus_finds_the_gauges_of_a_study_and_listens_on_loopback_alone(tmp_path):
+    """What monitor.sh starts asks the endpoints in the file that a local Ray writes."""
+    if shutil.which("prometheus") is None:
+        pytest.skip("Prometheus is not installed")
+    ray = tmp_path / f"diffrec-{os.geteuid()}" / "ray"
+    ray.mkdir(parents=True)
+    endpoint = ThreadingHTTPServer(("127.0.0.1", 0), Metrics)
+    Thread(target=endpoint.serve_forever, daemon=True).start()
+    target = [{"labels": {"job": "ray"}, "targets": [f"127.0.0.1:{endpoint.server_port}"]}]
+    (ray / "prom_metrics_service_discovery.json").write_text(json.dumps(target))
+    port = free_port()
+    monitor = subprocess.Popen(
+        [DEPLOY / "monitor.sh", tmp_path / "kept", str(port)],
+        env=os.environ | {"RAY_TMPDIR": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
+    )
+    query = f"http://127.0.0.1:{port}/api/v1/query?query=ray_diffrec_study_best"
+
+    def value():
+        assert monitor.poll() is None
+        try:
+            with urllib.request.urlopen(query, timeout=10) as answer:
+                return [r["value"][1] for r in json.load(answer)["data"]["result"]]
+        except OSError:  # it is starting
+            return []
+
+    try:
+        wait_until(lambda: value() == ["0.5"])
+        servers = psutil.Process(monitor.pid).children()
+        listening = {
+            connection.laddr.ip
+            for server in servers
+            for connection in server.net_connections()
+            if connection.status == psutil.CONN_LISTEN
+        }
+        assert listening == {"127.0.0.1"}
+    finally:
+        monitor.terminate()
+        monitor.wait(60)
+        endpoint.shutdown()
+        endpoint.server_close()
+    assert not any(server.is_running() for server in servers)
+
+
+def test_prometheus_accepts_its_settings():
+    """promtool reads the file as Prometheus does; the command in it listens on loopback."""
+    text = (DEPLOY / "prometheus.yml").read_text()
+    assert "--web.listen-address=127.0.0.1:" in text
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is not installed")
+    command = ["promtool", "check", "config", DEPLOY / "prometheus.yml"]
+    subprocess.run(command, check=True, capture_output=True)

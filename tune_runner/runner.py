@@ -19,7 +19,7 @@ from tune_runner.execution.preflight import check_shared, check_store, refuse_jo
 from tune_runner.monitoring import messages
 from tune_runner.monitoring.messages import Unsent
 from tune_runner.monitoring.progress import Progress, workers_phrase
-from tune_runner.monitoring.report import print_report
+from tune_runner.monitoring.report import print_report, read_answer
 from tune_runner.monitoring.screen import Screen
 from tune_runner.probe.fusion import MeasureSpeedup, resolve_fusion
 from tune_runner.probe.gpu_share import check_gpu_share, resolve_resources
@@ -127,7 +127,7 @@ def _check_resources(config: StudyConfig, *, new: bool) -> ClusterResources | No
     else:
         environment.prepare()
         refuse_job_directory(Path(config.runs_dir), default_tracking_uri())
-        cluster = start_ray(config.address)
+        cluster = start_ray(config.address, config.name)
         check_shared(Path(config.runs_dir), config.checkpoints)
     joined = config.address is not None
     check_fits(config.request, cluster)
@@ -177,7 +177,7 @@ def _start(
     store = open_study_store(session, recorded.with_states(writer.trial_states()))
     if cluster is None:
         screen.step("starting Ray on this machine")
-        cluster = start_ray(None)
+        cluster = start_ray(None, session.config.name)
     resources = resolve_resources(session, cluster)
     if retry_failed:
         screen.write(f"retry     {store.enqueue_failed()} failed trials are run again")
@@ -254,13 +254,12 @@ def _run(
     from tune_runner.trials.controller import StudyController
 
     store, tracker, resources = started.store, started.tracker, started.resources
-    cluster = started.cluster
     config, space, plan, folder = session.config, session.space, session.plan, session.folder
     checkpoints = config.checkpoints_of(folder.checkpoints)
     objective, best = space.objective, store.best()
     at_once = resources.max_concurrent * resources.fuse
     progress = Progress(objective, screen, concurrent=at_once, durations=store.durations())
-    gauges = Gauges(config.name, objective)
+    gauges = Gauges(config.name, objective, concurrent=at_once, durations=store.durations())
     views = (progress, gauges)
     retention = CheckpointRetention(checkpoints, objective, best)
     retention.remove_stale(store.closed_trials())
@@ -274,7 +273,7 @@ def _run(
         recorder=tracker,
         callbacks=(*views, retention),
         resources=resources,
-        max_resources=TrialResources(cluster.node_cpus, cluster.node_gpus),
+        max_resources=TrialResources(started.cluster.node_cpus, started.cluster.node_gpus),
         limits=config.limits,
     )
     best_trial = None if best is None else (best[1], store.name(best[0]))
@@ -328,6 +327,7 @@ def _close(
     screen.close()  # the report is written by a process of its own
     if store.counts()["complete"] and not unsent.messages:
         _print_report(session)
+        store.note_answer(read_answer(session.folder.path))
     for line in messages.end_message(store.pruned_epochs(), failures):
         screen.write(line)
     screen.write_links(messages.end_links(session.uri, session.folder.path))

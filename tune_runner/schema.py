@@ -126,6 +126,9 @@ ENVIRONMENT_FILE = "environment.json"
 environment: `environment_2.json` and so on."""
 
 CONFIG_FILE = "config.json"
+ANSWER_FILE = "answer.txt"
+"""File of a report: the answer to the study's question, in one sentence."""
+
 USERS_METRIC = "recall@20"
 USERS_KEPT = 10_000
 USERS_FILE = "test_users.json"

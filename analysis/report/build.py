@@ -17,7 +17,7 @@ from analysis.study import mlflow_reader
 from analysis.study.model import Study
 from diffrec.errors import UserError
 from diffrec.terminal import stream_width
-from tune_runner.schema import EPOCH_SECONDS
+from tune_runner.schema import ANSWER_FILE, EPOCH_SECONDS
 from tune_runner.study.folder import StudyFolder
 
 if TYPE_CHECKING:
@@ -113,6 +113,7 @@ def _texts(results: Results, content: ReportContent) -> dict[str, str]:
     sections = "\n".join(map(to_markdown, content.tables))
     table = summary_formats.markdown_table(summary, content.sentences[0])
     texts = {
+        ANSWER_FILE: content.sentences[0] + "\n",
         "table.md": summary_formats.markdown_table(summary),
         "table.csv": summary_formats.csv_table(summary),
         "table.tex": summary_formats.latex_table(summary),

@@ -39,8 +39,12 @@ _STARTS = 3
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
 
 
-def start_ray(address: str | None) -> ClusterResources:
+def start_ray(address: str | None, job: str = "") -> ClusterResources:
     """Start Ray on this machine, on loopback, or join the cluster at `address`.
+
+    Args:
+        address: of a cluster; None: this machine.
+        job: name that Ray's dashboard shows, the study's.
 
     Raises:
         UserError: no cluster answers at `address`, or this machine is too busy to start one.
@@ -52,7 +56,7 @@ def start_ray(address: str | None) -> ClusterResources:
     logging.getLogger("ray").setLevel(logging.ERROR)
     url = None
     if not ray.is_initialized():  # as it is in a test or a notebook
-        context = _start_local() if address is None else connect(address)
+        context = _start_local(job) if address is None else connect(address, job=job)
         url = getattr(context, "dashboard_url", None)
     total = ray.cluster_resources()
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -83,13 +87,16 @@ def _package_folder(name: str) -> Path:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
-def connect(address: str, packages: Sequence[str] = PACKAGES, *, tries: int = 1) -> Any:
+def connect(
+    address: str, packages: Sequence[str] = PACKAGES, *, tries: int = 1, job: str = ""
+) -> Any:
     """Connect to the cluster at `address` with this project's packages.
 
     Args:
         address: where it answers.
         packages: sent to its workers.
         tries: attempts; a busy head node drops a client after a while.
+        job: name that Ray's dashboard shows.
 
     Raises:
         UserError: none answers there.
@@ -97,7 +104,7 @@ def connect(address: str, packages: Sequence[str] = PACKAGES, *, tries: int = 1)
     import ray
 
     environment, reason = runtime_environment(packages), ""
-    settings = {} if address.startswith("ray://") else {"job_config": _job_config()}
+    settings = {} if address.startswith("ray://") else {"job_config": _job_config(job)}
     for _ in range(tries):
         try:
             return ray.init(address=address, runtime_env=environment, **_QUIET, **settings)
@@ -107,8 +114,10 @@ def connect(address: str, packages: Sequence[str] = PACKAGES, *, tries: int = 1)
     raise _no_cluster(address, reason)
 
 
-def _job_config(*folders: Path) -> Any:
+def _job_config(name: str, *folders: Path) -> Any:
     """Return a job whose workers import from `folders`, but not from the working directory.
+
+    Ray's dashboard shows the name, unless it is empty.
 
     Ray puts the working directory first in the path of its workers, so that a user's own `torch.py`
     there would stand in for the library. It leaves this out where the runtime environment has a
@@ -120,7 +129,8 @@ def _job_config(*folders: Path) -> Any:
         def _runtime_env_has_working_dir(self) -> bool:
             return True
 
-    return OwnPath(_py_driver_sys_path=[str(folder) for folder in folders])
+    metadata = {"job_name": name} if name else {}
+    return OwnPath(_py_driver_sys_path=[str(folder) for folder in folders], metadata=metadata)
 
 
 def _no_cluster(address: str, reason: object) -> UserError:
@@ -137,7 +147,7 @@ def address_variable(address: str) -> str:
     return "RAY_ADDRESS" if address == os.environ.get("RAY_ADDRESS") else ""
 
 
-def _start_local() -> Any:
+def _start_local(job: str) -> Any:
     """Start Ray on this machine, again if the machine was too busy for Ray's own time limits.
 
     Ray gives up for good if one of its processes needs more than 15 seconds, or its raylet more
@@ -154,7 +164,7 @@ def _start_local() -> Any:
     protect_token()
     with starting(folder):
         before = _child_processes()
-        context = _try_local(before, _temp_dir=str(folder), job_config=_job_config(*_beside()))
+        context = _try_local(before, _temp_dir=str(folder), job_config=_job_config(job, *_beside()))
         started = _child_processes() - before
 
         def end_ray() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from tune_runner.monitoring.screen import Screen
+from tune_runner.schema import ANSWER_FILE
 
 
 def print_report(screen: Screen, study: str, runs_dir: str, tracking_uri: str) -> bool:
@@ -48,6 +49,12 @@ def _run_analysis(folders: Sequence[Path], study: str, runs_dir: str, tracking_u
     if piped:
         sys.stdout.write(report.stdout)
     return report.returncode == 0
+
+
+def read_answer(folder: Path) -> str:
+    """Return the answer of the report in a study's folder; "" if there is no report."""
+    path = folder / "report" / ANSWER_FILE
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
 
 
 def _package_folders() -> list[Path]:

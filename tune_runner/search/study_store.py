@@ -19,7 +19,7 @@ from search_spaces.space import SearchSpace
 from search_spaces.variants import VARIANT, is_searched, variants_of
 from tune_runner.events import FinalState, RecordedTrials, TrialRecord
 from tune_runner.schema import CONFIRM, ERROR, NAME, POINT, RETRY_OF, ROLE, SEED, trial_name
-from tune_runner.search import storage
+from tune_runner.search import notes, storage
 from tune_runner.search.confirmation import by_point, winner_and_rival
 from tune_runner.study.config import StudyPlan
 
@@ -138,7 +138,12 @@ class StudyStore:
         """Close a trial as failed, with the reason; it has no score."""
         trial = self._running.pop(number)
         trial.set_user_attr(ERROR, error)
+        notes.note_failure(self._study, trial, error)
         self._study.tell(trial, state=TrialState.FAIL)
+
+    def note_answer(self, answer: str) -> None:
+        """Show the answer beside the question in optuna-dashboard."""
+        notes.note_study(self._study, self._space.question, answer)
 
     def num_planned(self) -> int:
         """Return how many trials the study will hold when it is complete."""
@@ -320,6 +325,8 @@ def open_study_store(session: "StudySession", recorded: RecordedTrials) -> "Stud
     )
     # The seed depends on the study's length: a resumed one must not draw its first points again.
     study.sampler = make_sampler(plan.sampler, config.seed + len(study.get_trials(deepcopy=False)))
+    notes.name_objective(study, space.objective.name)
+    notes.note_study(study, space.question)
     store = StudyStore(study, space, plan)
     if not plan.is_sampled:
         store.enqueue_grid()

@@ -75,7 +75,8 @@ def study_metrics(
         return metrics, ""
     best = (max if maximize else min)(scored, key=lambda trial: trial.metrics[key])
     shown = [name for name in _shown(objective) if name in best.metrics]
-    return metrics | {name: best.metrics[name] for name in shown}, best.name
+    results = {name: best.metrics[name] for name in shown}
+    return {**results, **metrics}, best.name  # pages list the first one first
 
 
 def cell_metrics(trials: Iterable[EndedTrial], objective: str) -> dict[str, float]:

@@ -21,8 +21,12 @@ _OURS = "diffrec-"
 _KEY = 12
 """Characters of a study's identity in a key: a link is to be short."""
 
-_WIDTHS = {"params": 85, "metrics": 105, "tags": 85}
-"""Pixels of a column."""
+_CHARACTER = 7
+_PADDING = 18
+"""Pixels of a column's head: one character, and what is beside the text."""
+
+_WIDTHS = (60, 165)
+"""Narrowest and widest column, in pixels; a metric's number needs 105."""
 
 STUDIES_KEY = f"{_OURS}studies"
 
@@ -61,23 +65,28 @@ def study_views(
     own = f"tags.{schema.STUDY_ID} = '{identity}'"
     metrics = _headline(objective)
     order = {"orderByKey": _column("metrics", metrics[0]), "orderByAsc": not maximize}
-    trials = order | {
-        "searchFilter": f"{own} and tags.{schema.KIND} = 'trial'",
-        "selectedColumns": [
-            *(_column("params", path) for path in (*paths, schema.SEED)),
-            *(_column("metrics", metric) for metric in metrics),
-            _column("tags", schema.STATE),
-        ],
-        **_charts(paths, metrics, schema.mlflow_name(objective)),
-    }
+    trials = (
+        order
+        | {
+            "searchFilter": f"{own} and tags.{schema.KIND} = 'trial'",
+            "selectedColumns": [
+                *(_column("metrics", metric) for metric in metrics[:2]),  # seen without scrolling
+                *(_column("params", path) for path in (*paths, schema.SEED)),
+                *(_column("metrics", metric) for metric in metrics[2:]),
+                _column("tags", schema.STATE),
+            ],
+            **_charts(paths, metrics, schema.mlflow_name(objective)),
+        }
+    )
     views = {trials_key(identity): {"name": name, "state": _with_defaults(trials)}}
     if seeds > 1:
         deviations = [f"{schema.DEVIATION}/{metric}" for metric in metrics[:2]]
         cells = order | {
             "searchFilter": f"{own} and tags.{schema.KIND} = 'cell'",
             "selectedColumns": [
+                *(_column("metrics", m) for m in (*metrics[:2], *deviations[1:])),
                 *(_column("params", path) for path in paths),
-                *(_column("metrics", m) for m in (*metrics, *deviations, schema.NUM_SEEDS)),
+                *(_column("metrics", m) for m in (schema.NUM_SEEDS, *metrics[2:], *deviations[:1])),
             ],
             **_charts(paths, metrics, None),
         }
@@ -143,15 +152,22 @@ def _with_defaults(state: Mapping[str, Any]) -> dict[str, Any]:
     """Return a view's state with what all views share: the selected columns come first."""
     columns = state["selectedColumns"]
     order = ["attributes.`Run Name`", *columns, "duration", "runDateAndNestInfo"]
-    widths = {column: _WIDTHS[column.partition(".")[0]] for column in columns}
     return {
         "lifecycleFilter": "Active",
         "startTime": "ALL",
         "runsHiddenMode": "SHOW_ALL",
         "columnOrder": order,
-        "columnWidths": widths,
+        "columnWidths": {column: _width(column) for column in columns},
         **state,
     }
+
+
+def _width(column: str) -> int:
+    """Return the pixels that show the name of a column whole, as far as it is not too long."""
+    kind, _, name = column.partition(".")
+    if kind == "metrics":
+        return 105
+    return min(max(_CHARACTER * len(name.strip("`")) + _PADDING, _WIDTHS[0]), _WIDTHS[1])
 
 
 def _charts(paths: Sequence[str], metrics: Sequence[str], curve: str | None) -> dict[str, Any]:

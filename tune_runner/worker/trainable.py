@@ -24,6 +24,7 @@ from tune_runner.resources.limits import apply_resource_limits, release_gpu_memo
 from tune_runner.trials.groups import ASSIGNMENT, REPORT, Assignment
 from tune_runner.worker.backend import TrainingBackend
 from tune_runner.worker.clustering_cache import ClusteringCache
+from tune_runner.worker.display import log_reports, show_title
 from tune_runner.worker.trial import WorkerTrial
 
 if TYPE_CHECKING:
@@ -73,16 +74,16 @@ class RecommenderTrainable(tune.Trainable):
         """
         reports = self._start() if self._stacks is None else self._drop_pruned()
         reports = reports or self._replay() or self._advance()
+        names = {trial.number: trial.name for trial in self._assignment.trials}
+        log_reports(reports, names, self._assignment.objective)
         if not self._members:
             self._reset()
         epoch = max(report.epoch for report in reports.values())
         return {REPORT: GroupReport(reports), "epoch": epoch, "done": not self._members}
 
     def __repr__(self) -> str:
-        # Ray asks once, when the actor starts (even if that failed): a reused worker keeps the
-        # name of its first trial.
-        assignment = getattr(self, "_assignment", None)
-        return "trial" if assignment is None else assignment.name
+        # Ray asks once, when the actor starts, so the name of a trial would soon be wrong.
+        return "worker"
 
     def _reset(self) -> None:
         self._members: list[WorkerTrial] = []
@@ -107,6 +108,7 @@ class RecommenderTrainable(tune.Trainable):
         reports: Reports = {}
         while not reports:
             started = time.perf_counter()
+            show_title(self._assignment.name, 1 + max(m.run.epoch for m in self._members))
             epochs = [epoch for stack in stacks for epoch in self._next_epochs(stack)]
             seconds = time.perf_counter() - started
             joules, fraction = self._joules(), 1 / max(len(epochs), 1)

@@ -26,6 +26,8 @@ def worker(count: int) -> RecommenderTrainable:
     """A worker in the midst of a group's training, made without Ray."""
     trial = RecommenderTrainable.__new__(RecommenderTrainable)
     trial._meter, trial._device = None, "cpu"
+    names = [SimpleNamespace(number=number, name=str(number)) for number in range(count)]
+    trial._assignment = SimpleNamespace(name="group", trials=names, objective="valid/recall@20")
     trial._backend = SimpleNamespace(fuse=FusedRuns)
     trial._members = []
     for number in range(count):
