@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-FailureKind = Literal["permanent", "transient", "out_of_memory", "disk_full"]
+FailureKind = Literal["permanent", "transient", "node_lost", "out_of_memory", "disk_full"]
 FinalState = Literal["complete", "pruned", "failed"]
 
 

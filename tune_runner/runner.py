@@ -250,6 +250,7 @@ def _run(
     """Run the search, then the confirmation if requested; return why it was stopped."""
     from tune_runner.checkpoints.retention import CheckpointRetention
     from tune_runner.execution import tune_run
+    from tune_runner.execution.elastic import ElasticCluster
     from tune_runner.execution.gauges import Gauges
     from tune_runner.trials.controller import StudyController
 
@@ -273,7 +274,7 @@ def _run(
         recorder=tracker,
         callbacks=(*views, retention),
         resources=resources,
-        max_resources=TrialResources(started.cluster.node_cpus, started.cluster.node_gpus),
+        max_resources=started.cluster.largest_node(resources),
         limits=config.limits,
     )
     best_trial = None if best is None else (best[1], store.name(best[0]))
@@ -290,12 +291,16 @@ def _run(
             reported_problems.add(tracker.problem)
             progress.note(messages.mlflow_unavailable(tracker.problem))
 
+    limit, samples = config.request.max_concurrent, store.is_sampled
+    elastic = ElasticCluster(resources, limit=limit, samples=samples, grows=cluster.grows)
+
     def run() -> None:
         tune_run.run_trials(
             controller,
             session.dataset,
             resources,
             folder=folder.ray,
+            elastic=None if config.address is None else elastic,
             backend=backend,
             tick=tick,
             on_stop=progress.on_stop_request,

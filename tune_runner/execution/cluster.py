@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 
 from diffrec.errors import UserError
+from tune_runner.execution.elastic import has_autoscaler
 from tune_runner.execution.environment import for_workers
 from tune_runner.execution.ray_files import (
     private_folder,
@@ -67,6 +68,7 @@ def start_ray(address: str | None, job: str = "") -> ClusterResources:
         node_cpus=max(node.get("CPU", 0.0) for node in nodes),
         node_gpus=max(node.get("GPU", 0.0) for node in nodes),
         custom={name: total[name] for name in total if name not in ("CPU", "GPU")},
+        grows=address is not None and has_autoscaler(),
     )
 
 

@@ -17,19 +17,22 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from tune_runner.events import GroupReport
+from tune_runner.execution.elastic import ElasticCluster
 from tune_runner.execution.stop_signals import StopSignals
 from tune_runner.trials.controller import StudyController
 from tune_runner.trials.groups import ASSIGNMENT, REPORT
 
+_LOST_NODE = re.compile(r"[^\n]*(its node has died|the actor's node was)[^\n]*")
 _EXCEPTION = re.compile(r"([A-Za-z_]\w*\.)*[A-Z]\w*(Error|Exception|Exit|Interrupt)\b")
 
 
 class StudySearcher(Searcher):
     """Searcher that passes the controller's trials to Tune, and their results back."""
 
-    def __init__(self, controller: StudyController, max_concurrent: int) -> None:
+    def __init__(self, controller: StudyController, elastic: ElasticCluster | None = None) -> None:
+        """Pass on trials of `controller`, as many at a time as it says, or as `elastic` does."""
         super().__init__()
-        self._controller, self._max_concurrent = controller, max_concurrent
+        self._controller, self._elastic = controller, elastic
 
     def set_search_properties(
         self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
@@ -38,13 +41,12 @@ class StudySearcher(Searcher):
         return True
 
     def set_max_concurrency(self, max_concurrent: int) -> bool:
-        """Keep the limit here; Tune's own limiter forgets trials that it did not start."""
-        self._max_concurrent = max_concurrent
+        """Accept the limit, which is kept here: Tune's forgets trials that it did not start."""
         return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Return the next group, which is one trial to Tune; None to wait, or FINISHED."""
-        if len(self._controller.active) >= self._max_concurrent:
+        if len(self._controller.active) >= self._limit():
             return None
         assignment = self._controller.next_group(trial_id)
         if assignment is not None:
@@ -63,6 +65,13 @@ class StudySearcher(Searcher):
         if isinstance(report, GroupReport) and trial_id in self._controller.active and not error:
             self._controller.on_report(trial_id, report)
         self._controller.on_end(trial_id, failed=error)
+
+    def _limit(self) -> int:
+        if self._elastic is None:
+            return self._controller.max_concurrent
+        limit = self._elastic.max_given_out()
+        self._controller.max_concurrent = self._elastic.slots
+        return limit
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -120,8 +129,10 @@ class StudyGuard(Callback):
 def last_error(trial: Trial) -> str:
     """Return the line of a trial's last error that names the exception."""
     path = trial.error_file
-    lines = Path(path).read_text().splitlines() if path and Path(path).exists() else []
-    exceptions = [line.strip() for line in lines if _EXCEPTION.match(line.strip())]
+    text = Path(path).read_text() if path and Path(path).exists() else ""
+    if (lost := _LOST_NODE.search(text)) is not None:  # Ray says so below the exception's name
+        return lost.group().strip()
+    exceptions = [line.strip() for line in text.splitlines() if _EXCEPTION.match(line.strip())]
     return exceptions[-1] if exceptions else "the worker was lost"
 
 

@@ -17,6 +17,7 @@ import ray.air.integrations.wandb
 import ray.tune.logger.aim  # noqa: F401
 from ray import tune
 
+from tune_runner.execution.elastic import MAX_PENDING, ElasticCluster
 from tune_runner.execution.stop_signals import StopSignals
 from tune_runner.execution.tune_adapters import PruningScheduler, StudyGuard, StudySearcher
 from tune_runner.resources.allocation import TrialResources
@@ -35,6 +36,7 @@ def run_trials(
     resources: TrialResources,
     *,
     folder: Path,
+    elastic: ElasticCluster | None = None,
     backend: "TrainingBackend | None" = None,
     tick: Callable[[], None] = lambda: None,
     on_stop: Callable[[str], None] = lambda cause: None,
@@ -46,6 +48,7 @@ def run_trials(
         dataset: put into Ray's object store once; every worker reads it without a copy.
         resources: what a trial gets.
         folder: Tune's own files.
+        elastic: follows a cluster that grows and shrinks; None: `resources` says how many.
         backend: builds the runs; None: `TrainingBackend`.
         tick: called often, from this thread.
         on_stop: called at once when a signal asks for a stop, from another thread.
@@ -55,7 +58,10 @@ def run_trials(
     """
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     # Tune would request one trial at a time, and start the workers one after the other.
-    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(resources.max_concurrent))
+    pending = resources.max_concurrent if elastic is None else MAX_PENDING
+    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(pending))
+    # Tune would restart a preempted trial itself, without the controller.
+    os.environ["RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE"] = "1"
     trainable = tune.with_resources(
         tune.with_parameters(RecommenderTrainable, data=dataset, backend=backend),
         lambda config: tune.PlacementGroupFactory([config[ASSIGNMENT].resources.bundle]),
@@ -66,10 +72,9 @@ def run_trials(
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=StudySearcher(controller, resources.max_concurrent),
+            search_alg=StudySearcher(controller, elastic),
             scheduler=PruningScheduler(controller),
             num_samples=-1,  # the study's budget ends it
-            max_concurrent_trials=resources.max_concurrent,
             reuse_actors=True,
             trial_name_creator=_name,
             trial_dirname_creator=_folder_name,

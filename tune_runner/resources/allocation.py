@@ -78,6 +78,8 @@ class ClusterResources:
 
     node_gpus: float = 0.0
     custom: Mapping[str, float] = field(default_factory=dict)
+    grows: bool = False
+    """True if an autoscaler adds nodes; then more may be requested than there is now."""
 
 
 def check_fits(request: ResourceRequest, cluster: ClusterResources) -> None:
@@ -92,7 +94,7 @@ def check_fits(request: ResourceRequest, cluster: ClusterResources) -> None:
         (repr(name), amount, cluster.custom.get(name, 0.0)) for name, amount in request.custom
     ]
     for name, amount, available in requested:
-        if amount is not None and amount > available:
+        if amount is not None and amount > available and not cluster.grows:
             raise UserError(
                 f"{amount:g} {name} per trial were requested, but there are {available:g}; request "
                 "fewer."
@@ -119,10 +121,10 @@ def allocate(request: ResourceRequest, cluster: ClusterResources, *, trials: int
     slots = _gpu_slots(share, cluster.gpus)
     cpus = request.cpus
     if cpus is None:  # a trial on a GPU gets an equal part of the CPUs
-        cpus = max(1.0, cluster.cpus // slots) if share else 1.0
+        cpus = max(1.0, cluster.cpus // slots) if slots else 1.0
     concurrent = min(int(cluster.cpus / cpus + 1e-9), trials, slots if share else trials)
     for name, amount in request.custom:
-        concurrent = min(concurrent, int(cluster.custom[name] / amount + 1e-9))
+        concurrent = min(concurrent, int(cluster.custom.get(name, 0.0) / amount + 1e-9))
     concurrent = max(1, concurrent)
     return TrialResources(
         cpus,
@@ -131,6 +133,16 @@ def allocate(request: ResourceRequest, cluster: ClusterResources, *, trials: int
         request.custom,
         fuse=1 if request.fuse == "auto" else request.fuse,
     )
+
+
+def slots_on(node: Mapping[str, float], resources: TrialResources) -> int:
+    """Return how many trials fit on a node of these resources, as Ray names them."""
+    slots = int(node.get("CPU", 0.0) / resources.cpus + 1e-9)
+    if resources.gpus:
+        slots = min(slots, _gpu_slots(resources.gpus, node.get("GPU", 0.0)))
+    for name, amount in resources.custom:
+        slots = min(slots, int(node.get(name, 0.0) / amount + 1e-9))
+    return slots
 
 
 def _requested_gpus(request: ResourceRequest) -> float | None:

@@ -104,6 +104,9 @@ class StudyController:
         self._recorder = () if recorder is None else (recorder,)
         self._callbacks = callbacks
         self._resources, self._max_resources = resources, max_resources or resources
+        self.max_concurrent = resources.max_concurrent
+        """Groups that run at a time; follows an elastic cluster."""
+
         self._trials_left = limits.trials
         self._hours = limits.hours
         self._deadline = None if self._hours is None else time.monotonic() + 3600 * self._hours
@@ -207,11 +210,13 @@ class StudyController:
         A new trial that cannot be fused with the first waits for a later group. A sampler is asked
         for no more after the first such trial: it would sample without knowing the results.
         """
-        first = self._waiting.pop(0) if self._waiting else self._next_trial()
+        ready = [trial for trial in self._waiting if trial.is_ready]
+        first = ready[0] if ready else self._next_trial()
         if first is None:
             return []
         size = self._group_size() if first.fusion_key is not None else 1
-        group = [first, *[t for t in self._waiting if t.can_group_with(first)][: size - 1]]
+        fitting = [t for t in ready if t is not first and t.can_group_with(first)]
+        group = [first, *fitting[: size - 1]]
         self._waiting = [t for t in self._waiting if all(t is not member for member in group)]
         max_waiting = 1 if self.store.is_sampled else _GROUPS_AHEAD * self._resources.fuse
         while len(group) < size and len(self._waiting) < max_waiting:
@@ -228,7 +233,7 @@ class StudyController:
             remaining = min(remaining, self._trials_left)
         running = sum(len(group.trials) for group in self._groups.values())
         total = 1 + len(self._waiting) + remaining + running
-        return min(self._resources.fuse, math.ceil(total / self._resources.max_concurrent))
+        return min(self._resources.fuse, math.ceil(total / self.max_concurrent))
 
     def _next_trial(self) -> ActiveTrial | None:
         """Ask the study store for a new trial; None: there is none."""
@@ -301,6 +306,7 @@ class StudyController:
             self.stop(f"{reason}; free some space")
             return True
         trial.num_failures += kind == "transient"
+        wait_seconds = trial.node_losses.add(trial.epoch) if kind == "node_lost" else 0.0
         resources = resources_for_retry(
             kind,
             num_failures=trial.num_failures,
@@ -309,14 +315,15 @@ class StudyController:
             limit=self._max_resources,
             was_fused=group.is_fused,
         )
-        if resources is None:
+        if resources is None or math.isinf(wait_seconds):
             return False
         logger.warning("Trial %s is retried after: %s", trial.record.name, reason)
         runs_alone = retries_alone(kind, num_failures=trial.num_failures)
         key = None if runs_alone else trial.fusion_key
-        self._waiting.append(
-            ActiveTrial(trial.record, trial.epoch, resources, key, num_failures=trial.num_failures)
-        )
+        retry = ActiveTrial(trial.record, trial.epoch, resources, key)
+        retry.num_failures, retry.node_losses = trial.num_failures, trial.node_losses
+        retry.not_before = time.monotonic() + wait_seconds
+        self._waiting.append(retry)
         return True
 
     def _reject(self, record: TrialRecord, error: str) -> None:

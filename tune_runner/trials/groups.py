@@ -11,6 +11,7 @@ from typing import Any
 from tune_runner.checkpoints.locations import trial_location
 from tune_runner.events import TrialRecord, TrialReport
 from tune_runner.resources.allocation import TrialResources
+from tune_runner.trials.retries import NodeLosses
 
 REPORT = "report"
 """Key of the `GroupReport` in a Tune result."""
@@ -70,6 +71,10 @@ class ActiveTrial:
     num_failures: int = 0
     """Transient failures so far."""
 
+    node_losses: NodeLosses = field(default_factory=NodeLosses)
+    not_before: float = 0.0
+    """Time (`time.monotonic`) before which a retry does not start."""
+
     last_report: TrialReport | None = None
     charged_seconds: float = 0.0
     """Seconds of the group's resources charged to this trial: each of two members is charged
@@ -85,6 +90,11 @@ class ActiveTrial:
             and self.fusion_key == other.fusion_key
             and self.resources == other.resources
         )
+
+    @property
+    def is_ready(self) -> bool:
+        """Return whether a waiting trial may start now."""
+        return time.monotonic() >= self.not_before
 
     @property
     def mean_fraction(self) -> float:

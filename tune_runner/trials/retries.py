@@ -3,20 +3,34 @@
 `FailureConfig` cannot give a retry more memory, split a fused group, or stop the study when the
 disk is full (tests/tune_runner/test_faults.py).
 
-A transient failure (an exception, a killed worker, a lost node) may not occur again, so the trial
-is resumed from its checkpoint, a limited number of times. Memory that ran out would run out again:
-a fused trial is retried alone, then once with more resources. A permanent failure (a loss that is
-not finite, an invalid configuration) would be the same again. A full disk is not the trial's fault:
-the study stops, and the trial stays open.
+A transient failure (an exception, a killed worker) may not occur again, so the trial is resumed
+from its checkpoint, a limited number of times. A lost node (preempted, drained, crashed) is not the
+trial's fault and is never counted: it is resumed as often as needed, later and later while it makes
+no progress, and fails only after `MAX_STALL_SECONDS` without any. Memory that ran out would run out
+again: a fused trial is retried alone, then once with more resources. A permanent failure (a loss
+that is not finite, an invalid configuration) would be the same again. A full disk is not the
+trial's fault: the study stops, and the trial stays open.
 """
 
 import errno
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from tune_runner.events import FailureKind
 from tune_runner.resources.allocation import TrialResources
 
 RETRIES = 2
 """Retries after transient failures before a trial counts as failed."""
+
+MAX_STALL_SECONDS = 6 * 3600.0
+"""Longest time that a trial is retried after lost nodes without finishing a validation."""
+
+MAX_WAIT_SECONDS = 60.0
+"""Longest wait before a retry after a lost node."""
+
+_NODE_PHRASES = ("its node has died", "the actor's node was", "was preempted", "forcibly preempted")
 
 _MEMORY_PHRASES = (
     "outofmemory",
@@ -26,6 +40,35 @@ _MEMORY_PHRASES = (
     "memory monitor",
     "cannot allocate memory",
 )
+
+
+@dataclass(slots=True)
+class NodeLosses:
+    """Losses of the nodes that a trial ran on, since it last made progress."""
+
+    clock: Callable[[], float] = time.monotonic
+    """Seconds of a clock that never goes back."""
+
+    count: int = field(default=0, init=False)
+    _epoch: int = field(default=-1, init=False)
+    _since: float = field(default=0.0, init=False)
+
+    def add(self, epoch: int) -> float:
+        """Record a loss; return the seconds to wait before the retry, infinity for no retry.
+
+        The first retry after progress is immediate; then the wait doubles from one second to
+        `MAX_WAIT_SECONDS`.
+
+        Args:
+            epoch: last epoch that the trial has reported.
+        """
+        now = self.clock()
+        if epoch > self._epoch:
+            self._epoch, self._since, self.count = epoch, now, 0
+        self.count += 1
+        if now - self._since > MAX_STALL_SECONDS:
+            return math.inf
+        return 0.0 if self.count == 1 else min(2.0 ** (self.count - 2), MAX_WAIT_SECONDS)
 
 
 def classify_failure(error: BaseException) -> FailureKind:
@@ -40,6 +83,8 @@ def classify_failure(error: BaseException) -> FailureKind:
 def classify_failure_message(message: str) -> FailureKind:
     """Return the kind of failure from what Ray reports of a worker that died."""
     lowered = message.lower()
+    if any(phrase in lowered for phrase in _NODE_PHRASES):
+        return "node_lost"
     if any(phrase in lowered for phrase in _MEMORY_PHRASES):
         return "out_of_memory"
     return "disk_full" if "no space left on device" in lowered else "transient"
@@ -64,6 +109,8 @@ def resources_for_retry(
         limit: the most that one node can give.
         was_fused: whether others shared the resources; alone the trial may have enough memory.
     """
+    if failure_kind == "node_lost":
+        return resources
     if failure_kind == "transient":
         return resources if num_failures <= RETRIES else None
     if failure_kind == "out_of_memory" and was_fused:

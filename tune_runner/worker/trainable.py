@@ -25,6 +25,7 @@ from tune_runner.trials.groups import ASSIGNMENT, REPORT, Assignment
 from tune_runner.worker.backend import TrainingBackend
 from tune_runner.worker.clustering_cache import ClusteringCache
 from tune_runner.worker.display import log_reports, show_title
+from tune_runner.worker.drain import DrainNotice
 from tune_runner.worker.trial import WorkerTrial
 
 if TYPE_CHECKING:
@@ -57,11 +58,14 @@ class RecommenderTrainable(tune.Trainable):
         resources = self._assignment.resources
         self._device = apply_resource_limits(resources)
         self._meter = open_meter(resources.cpus, resources.gpus)
+        is_draining = DrainNotice()
         set_shared_cache(ClusteringCache(self._assignment.checkpoints))
         self._reset()
         objective, amounts = self._assignment.objective, (resources.cpus, resources.gpus)
         self._members = [
-            WorkerTrial(trial, objective, self._backend, self._data, self._joules, amounts)
+            WorkerTrial(
+                trial, objective, self._backend, self._data, self._joules, amounts, is_draining
+            )
             for trial in self._assignment.trials
         ]
         return True

@@ -45,6 +45,10 @@ def _no_meter() -> float | None:
     return None
 
 
+def _never() -> bool:
+    return False
+
+
 class WorkerTrial:
     """A trial of any variant; `start` builds it, so that an error there is an ordinary failure."""
 
@@ -56,6 +60,7 @@ class WorkerTrial:
         data: "Dataset",
         meter: Callable[[], float | None] = _no_meter,
         resources: tuple[float, float] = (1.0, 0.0),
+        is_draining: Callable[[], bool] = _never,
     ) -> None:
         """Prepare a trial; nothing is built yet.
 
@@ -66,6 +71,7 @@ class WorkerTrial:
             data: the dataset, test split included.
             meter: returns the worker's joules since the last call; None if they are not measured.
             resources: cores and GPUs of the worker.
+            is_draining: returns whether the worker's node is about to be taken away.
         """
         self.number, self.name = trial.number, trial.name
         self.run: Any = None
@@ -78,6 +84,7 @@ class WorkerTrial:
         self._seconds, self._joules, self._token = 0.0, 0.0, ""
         self._meter, self._resources = meter, resources
         self._core_seconds, self._gpu_seconds = 0.0, 0.0
+        self._is_draining = is_draining
         self._unsaved_seconds = 0.0
         """Seconds of training since the last checkpoint."""
 
@@ -105,6 +112,7 @@ class WorkerTrial:
             self._seconds, self._joules = state["seconds"], state["joules"]
             self._core_seconds, self._gpu_seconds = state["core_seconds"], state["gpu_seconds"]
             self._reports = [TrialReport(**report) for report in state["reports"]]
+            self._epochs = state["epochs"]
             # The driver may have died before it received these; it skips those that it knows.
             self._replay = list(self._reports)
 
@@ -149,6 +157,8 @@ class WorkerTrial:
         assert trained is not None
         self._epochs[trained.epoch] = {TRAIN_LOSS: trained.loss, EPOCH_SECONDS: trained.seconds}
         if trained.metrics is None and not trained.finished:
+            if self._is_draining():
+                self._save()
             return None
         metrics = trained.metrics or {}
         curves = (self._objective, *CURVE_METRICS)  # all others are recorded of the best epoch
@@ -157,7 +167,8 @@ class WorkerTrial:
         report = TrialReport(trained.epoch, metrics.get(self._objective), self._epochs)
         self._epochs = {}
         self._reports.append(report)
-        if trained.finished or MAX_SAVE_FRACTION * self._unsaved_seconds >= self._save_seconds:
+        due = MAX_SAVE_FRACTION * self._unsaved_seconds >= self._save_seconds
+        if trained.finished or due or self._is_draining():
             self._save()
         return self._with_outcome(report)
 
@@ -227,6 +238,7 @@ class WorkerTrial:
             "core_seconds": self._core_seconds,
             "gpu_seconds": self._gpu_seconds,
             "reports": [asdict(report) | {"outcome": None} for report in self._reports],
+            "epochs": self._epochs,  # since the last report
         }
         assert self._store is not None
         files.save(self._store, state, token=self._token)

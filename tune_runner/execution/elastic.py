@@ -1,0 +1,82 @@
+"""Follows a joined cluster that grows and shrinks: how many trials may run or wait for a node.
+
+The demand that an autoscaler sees is Tune's pending placement groups, one for each trial that was
+given out and has no node yet. They end with the driver, however it ends; a standing request
+(`ray.autoscaler.sdk.request_resources`) would keep nodes, and cost, after a driver that was killed.
+"""
+
+import json
+import time
+
+from tune_runner.resources.allocation import TrialResources, slots_on
+
+MAX_PENDING = 100
+"""Largest number of trials that wait for nodes at a time."""
+
+_PERIOD_SECONDS = 2.0
+
+
+class ElasticCluster:
+    """Limit of the groups of trials given out, looked up again every two seconds.
+
+    Without an autoscaler it is what fits on the nodes. With one, trials beyond that are given out
+    too, so that it sees them. A model-based sampler proposes few of them: it would not know the
+    results of those that run.
+    """
+
+    def __init__(
+        self, resources: TrialResources, *, limit: int | None, samples: bool, grows: bool
+    ) -> None:
+        """Look nothing up yet.
+
+        Args:
+            resources: what a group needs.
+            limit: the user's own limit; None: there is none.
+            samples: whether proposals depend on the results of earlier trials.
+            grows: whether an autoscaler adds nodes.
+        """
+        self._resources, self._limit = resources, limit
+        self._samples, self._grows = samples, grows
+        self._slots = resources.max_concurrent
+        self._next_look = 0.0
+
+    @property
+    def slots(self) -> int:
+        """Groups that fit on the nodes, as last looked up; at least 1."""
+        return max(1, self._slots if self._limit is None else min(self._slots, self._limit))
+
+    def max_given_out(self) -> int:
+        """Return how many groups may run or wait for a node."""
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._slots, self._next_look = _slots_now(self._resources), now + _PERIOD_SECONDS
+        pending = 0
+        if self._grows:
+            pending = max(1, self._slots // 4) if self._samples else MAX_PENDING
+        total = max(1, self._slots + pending)
+        return total if self._limit is None else min(total, self._limit)
+
+
+def has_autoscaler() -> bool:
+    """Return whether the connected cluster has an autoscaler, of either version."""
+    from ray._private.ray_constants import DEBUG_AUTOSCALING_STATUS
+    from ray._private.state import state
+    from ray.experimental.internal_kv import _internal_kv_get
+
+    if state.get_cluster_config() is not None:
+        return True
+    status = _internal_kv_get(DEBUG_AUTOSCALING_STATUS)
+    return bool(status) and "autoscaler_report" in json.loads(status)
+
+
+def _slots_now(resources: TrialResources) -> int:
+    """Return how many groups fit on the nodes that are alive and stay."""
+    import ray
+    from ray._private.state import state
+
+    leaving = state.get_draining_nodes()
+    return sum(
+        slots_on(node["Resources"], resources)
+        for node in ray.nodes()
+        if node["Alive"] and node["NodeID"] not in leaving
+    )
