@@ -162,6 +162,17 @@ def naming_full_disk(path: Path) -> Iterator[None]:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
 
 
+@contextmanager
+def refusing_full_disk(path: Path) -> Iterator[None]:
+    """Raise a UserError that names `path` where the block finds the disk full."""
+    try:
+        yield
+    except OSError as error:
+        if not is_full_disk(error):
+            raise
+        raise UserError(f"{full_disk(path)}.") from None
+
+
 def is_full_disk(error: BaseException) -> bool:
     """Return whether an error is that of a full disk, or of a spent quota."""
     return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)

@@ -3,14 +3,13 @@
 import importlib
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffrec.data import load_dataset, with_embeddings
-from diffrec.errors import UserError
+from diffrec.files import refusing_full_disk
 from search_spaces import get_space
 from tune_runner import exit_codes, schema
 from tune_runner.execution import environment
@@ -38,7 +37,6 @@ from tune_runner.study.session import StudySession, check_unchanged, describe_st
 from tune_runner.tracking.outbox import Outbox
 from tune_runner.tracking.tracker import Tracker, open_tracker, open_writer
 from tune_runner.tracking_uri import check_tracking_uri, database_path, default_tracking_uri
-from tune_runner.trials.retries import classify_failure
 
 if TYPE_CHECKING:
     from tune_runner.search.study_store import StudyStore
@@ -82,7 +80,7 @@ def run_study(
     cluster = _check_resources(config, new=not resume)
     request, note = resolve_fusion(config, space, plan, dataset, cluster, measure)
     session = replace(session, request=request)
-    with folder, _disk_full_as_user_error(folder.path), Screen() as screen:
+    with folder, refusing_full_disk(folder.path), Screen() as screen:
         screen.write(messages.start_message(config, space, plan, dataset, note))
         try:
             if config.storage is not None and not resume:
@@ -99,19 +97,6 @@ def run_study(
         except KeyboardInterrupt:  # the second one, or one after the trials
             screen.write(f"Interrupted at once; resume with: {folder.resume_command}")
             return exit_codes.INTERRUPTED
-
-
-@contextmanager
-def _disk_full_as_user_error(path: Path) -> Iterator[None]:
-    """Turn a full disk before the first trial into a UserError; later the controller does so."""
-    try:
-        yield
-    except OSError as error:
-        if classify_failure(error) != "disk_full":
-            raise
-        raise UserError(
-            f"The disk of {path} is full; free some space and give the command again."
-        ) from None
 
 
 def _check_resources(config: StudyConfig, *, new: bool) -> ClusterResources | None:
@@ -258,6 +243,12 @@ def _run(
     config, space, plan, folder = session.config, session.space, session.plan, session.folder
     checkpoints = config.checkpoints_of(folder.checkpoints)
     objective, best = space.objective, store.best()
+    elastic = None
+    if config.address is not None:
+        limit, samples = config.request.max_concurrent, store.is_sampled
+        elastic = ElasticCluster(
+            resources, limit=limit, samples=samples, grows=started.cluster.grows
+        )
     at_once = resources.max_concurrent * resources.fuse
     progress = Progress(objective, screen, concurrent=at_once, durations=store.durations())
     gauges = Gauges(config.name, objective, concurrent=at_once, durations=store.durations())
@@ -291,16 +282,13 @@ def _run(
             reported_problems.add(tracker.problem)
             progress.note(messages.mlflow_unavailable(tracker.problem))
 
-    limit, samples = config.request.max_concurrent, store.is_sampled
-    elastic = ElasticCluster(resources, limit=limit, samples=samples, grows=cluster.grows)
-
     def run() -> None:
         tune_run.run_trials(
             controller,
             session.dataset,
             resources,
             folder=folder.ray,
-            elastic=None if config.address is None else elastic,
+            elastic=elastic,
             backend=backend,
             tick=tick,
             on_stop=progress.on_stop_request,

@@ -81,6 +81,12 @@ class ClusterResources:
     grows: bool = False
     """True if an autoscaler adds nodes; then more may be requested than there is now."""
 
+    def largest_node(self, resources: TrialResources) -> TrialResources:
+        """Return the most that one node can give to a trial that starts with `resources`."""
+        return TrialResources(
+            max(self.node_cpus, resources.cpus), max(self.node_gpus, resources.gpus)
+        )
+
 
 def check_fits(request: ResourceRequest, cluster: ClusterResources) -> None:
     """Refuse a request for more than is available, before anything is written or measured.

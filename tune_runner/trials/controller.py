@@ -104,9 +104,7 @@ class StudyController:
         self._recorder = () if recorder is None else (recorder,)
         self._callbacks = callbacks
         self._resources, self._max_resources = resources, max_resources or resources
-        self.max_concurrent = resources.max_concurrent
-        """Groups that run at a time; follows an elastic cluster."""
-
+        self.max_concurrent = resources.max_concurrent  # groups at a time; an elastic cluster's
         self._trials_left = limits.trials
         self._hours = limits.hours
         self._deadline = None if self._hours is None else time.monotonic() + 3600 * self._hours
