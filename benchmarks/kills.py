@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -42,6 +43,9 @@ TRIALS = 18
 EARLY_SECONDS = 20.0
 KINDS = ("early", "raylets", "gcs", "drivers", "workers", "drivers")
 """Kills of one study, in order, as long as more of the kind are wanted."""
+
+_WORKER = re.compile(r"ray::(Recommender|\d{4} )")
+"""Titles of workers, before and in a trial."""
 
 PROCESS = {"raylets": "raylet", "gcs": "gcs_server"}
 HARM = (*(field.name for field in fields(Harm)), "not finished", "orphans", "traceback")
@@ -89,7 +93,7 @@ class Study:
         process = psutil.Process(driver.pid)
         processes = process.children(recursive=True)
         victims = {
-            "workers": [p for p in processes if "ray::Recommender" in _title(p)],
+            "workers": [p for p in processes if _WORKER.match(_title(p))],
             **{k: [p for p in processes if p.name() == name] for k, name in PROCESS.items()},
         }.get(kind, [process])
         if not victims:
