@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from diffrec.errors import UserError
+from diffrec.preparation.folder import prepare_folder
 from diffrec.preparation.reading.options import Columns, ReadOptions
 from diffrec.preparation.reading.source import read_source
+from diffrec.preparation.settings import PrepareSettings
+from real_data import real_data_dir, require_real_data
 
 CASES = Path(__file__).parents[4] / "shared" / "cases"
 
@@ -162,3 +165,17 @@ def test_every_file_of_the_folder_has_a_verdict():
         path for folder in CASES.iterdir() if folder.name != "spaces" for path in folder.iterdir()
     }
     assert listed == present
+
+
+RAW = {"ml-100k.inter.gz": "ml-100k", "s3_Yelp.txt.gz": "yelp", "Video.txt.gz": "games"}
+"""Sources as found (RecBole, S3Rec, SASRec), and the datasets that a converter and prepare made."""
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", RAW)
+def test_raw_files_give_the_same_lists_as_through_a_converter(name, tmp_path):
+    expected = require_real_data(RAW[name])
+    prepare_folder(real_data_dir() / "raw" / name, tmp_path / "out", PrepareSettings())
+    for part in ("train", "valid", "test"):
+        file = f"{part}_list.npy"
+        assert (tmp_path / "out" / file).read_bytes() == (expected / file).read_bytes()
