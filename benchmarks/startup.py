@@ -1,4 +1,4 @@
-"""CPU time of a worker before its first training step, with our AdamW and with torch's.
+"""CPU time of a worker before its first training step, with both AdamWs, and of `--help`.
 
     python benchmarks/startup.py
 
@@ -22,6 +22,13 @@ optimizer.step()
 print(time.process_time())
 """
 _OURS = "import torch; from diffrec.training.adamw import AdamW"
+_HELP = """
+import sys, time
+from tune_runner.cli.arguments import parser
+parser().format_help()
+assert "rich" not in sys.modules
+print(time.process_time())
+"""
 _CASES = {
     "import torch": "import time, torch; print(time.process_time())",
     "torch's AdamW, one step": _STEP.format(
@@ -31,6 +38,7 @@ _CASES = {
     "import diffrec.training.run": (
         "import time, diffrec.training.run; print(time.process_time())"
     ),
+    "text of tune_runner --help": _HELP,
 }
 
 
