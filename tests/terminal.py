@@ -31,7 +31,7 @@ class Terminal:
 
     def __exit__(self, *exc_info):
         os.close(self._slave)
-        self._reader.join()  # it ends once nobody can write any more
+        self._reader.join(60)  # it ends once nobody can write any more
         os.close(self._master)
 
     def resize(self, columns, rows):

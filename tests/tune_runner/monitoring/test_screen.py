@@ -1,6 +1,9 @@
 """The command on a terminal: a real study in a pty, drawn by a terminal emulator."""
 
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,8 @@ import pytest
 from servers import wait_until
 from terminal import Terminal
 from tune_runner.monitoring.screen import Screen
+
+REPOSITORY = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -19,6 +24,71 @@ def terminal(monkeypatch):
     monkeypatch.setenv("XTERM_VERSION", "XTerm(390)")
     with Terminal(80, 24) as opened:
         yield opened
+
+
+def is_drawn(terminal, width, position):
+    """Return whether the view stands there once, in this width."""
+    bars = [line for line in terminal.lines() if line.startswith(f"{position} ")]
+    return len(bars) == 1 and len(bars[0]) == width and "trials    " in "\n".join(terminal.lines())
+
+
+VIEW = """
+import sys
+from search_spaces import Objective
+from tune_runner.events import TrialRecord, TrialReport
+from tune_runner.monitoring.progress import Progress
+from tune_runner.monitoring.screen import Screen
+
+with Screen() as screen:
+    screen.write_links({"files": "/a/path", "MLflow": "http://host:5000"})
+    screen.step("starting Ray")
+    progress = Progress(Objective(), screen, concurrent=2)
+    progress.start(4, {"complete": 0, "pruned": 0, "failed": 0}, None)
+    for number in (0, 1):
+        config = {"training": {"max_epochs": 12}}
+        trial = TrialRecord(number, f"{number:04d} 0.5·seed1", {}, 1, config)
+        progress.on_trial_start(trial)
+        progress.on_trial_report(trial, TrialReport(1, 0.25, {1: {}}))
+    sys.stdin.read()
+    progress.on_stop_request("Ctrl-C")
+    progress.stop()
+"""
+
+
+VIEW_TEXT = (
+    "best none yet trials 0 complete, 2 running, 0 pruned, 0 failed "
+    "trial epoch recall@20 best time 0000 0.5·seed1 1/12 0.2500 0.2500 0:"
+)
+
+
+def test_the_view_follows_the_size_of_the_terminal(terminal):
+    with Path(terminal.path).open("ab") as device:
+        child = subprocess.Popen(
+            [sys.executable, "-c", VIEW],
+            env=os.environ | {"PYTHONPATH": str(REPOSITORY), "PYTHONUTF8": "1"},
+            stdin=subprocess.PIPE,
+            stdout=device,
+            stderr=device,
+        )
+    try:
+        for columns in (80, 60, 120, 80):
+            terminal.resize(columns, 24)
+            wait_until(
+                lambda width=columns: (
+                    is_drawn(terminal, width, "0/4") and VIEW_TEXT in terminal.text()
+                )
+            )
+        child.communicate(b"", timeout=60)
+    finally:
+        child.kill()
+        child.wait()
+    lines, text = terminal.lines(), terminal.text()
+    assert not any(line.startswith(("0/4 ", "trial ", "end ")) for line in lines)
+    assert "stop Ctrl-C: no trial is started any more; the 2 that run keep their last" in text
+    assert "[0/4] 0 complete, 2 interrupted, 0 pruned, 0 failed; 0:" in text
+    assert b"\x1b]8;" in terminal.raw  # links that can be clicked
+    assert b"file:///a/path" in terminal.raw
+    assert terminal.raw.rindex(b"\x1b[?25h") > terminal.raw.rindex(b"\x1b[?25l")
 
 
 def test_a_pipe_gets_plain_lines_whatever_the_environment(monkeypatch):
