@@ -2,15 +2,20 @@
 
 import io
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from driver import start_driver
+from fake_run import FakeBackend
 from servers import wait_until
 from terminal import Terminal
 from tune_runner.monitoring.screen import Screen
+from tune_runner.resources.allocation import ResourceRequest
+from tune_runner.study.config import StudyConfig
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -89,6 +94,58 @@ def test_the_view_follows_the_size_of_the_terminal(terminal):
     assert b"\x1b]8;" in terminal.raw  # links that can be clicked
     assert b"file:///a/path" in terminal.raw
     assert terminal.raw.rindex(b"\x1b[?25h") > terminal.raw.rindex(b"\x1b[?25l")
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_study_in_a_terminal(ray_cluster, tracking_uri, write_space, terminal, tmp_path):
+    space = write_space('{"training.learning_rate": Choice(0.5, 0.6, 0.7, 0.8)}', epochs=12)
+    config = StudyConfig(space=space, name="seen", request=ResourceRequest(max_concurrent=2))
+    gate = tmp_path / "gate"
+    driver = start_driver(
+        config, FakeBackend(gate=str(gate)), ray_cluster.address, output=terminal.path
+    )
+    try:
+        # Both trials wait in their second epoch.
+        wait_until(lambda: terminal.text().count(" 1/12 ") == 2)
+        gate.touch()
+        wait_until(lambda: "[4/4] " in terminal.text())
+        driver.join(60)
+        lines = terminal.lines()
+        assert sum("  complete  valid/recall@20" in line for line in lines) == 4
+        assert any(line.startswith("[4/4] 4 complete, 0 running") for line in lines)
+        assert not any(line.startswith(("0/4 ", "4/4 ", "trial ")) for line in lines)
+        assert b"\x1b]8;" in terminal.raw  # links that can be clicked
+        assert b"file://" in terminal.raw
+        assert terminal.raw.rindex(b"\x1b[?25h") > terminal.raw.rindex(b"\x1b[?25l")
+        assert driver.exitcode == 0
+    finally:
+        driver.kill()
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_ctrl_c_is_acknowledged_with_what_comes_next(
+    ray_cluster, tracking_uri, write_space, terminal, tmp_path
+):
+    space = write_space('{"training.learning_rate": Choice(0.5, 0.6)}', epochs=12)
+    config = StudyConfig(space=space, name="stop", request=ResourceRequest(max_concurrent=1))
+    backend = FakeBackend(gate=str(tmp_path / "never"))
+    driver = start_driver(config, backend, ray_cluster.address, output=terminal.path)
+    try:
+        wait_until(lambda: " 1/12 " in terminal.text())
+        os.kill(driver.pid, signal.SIGINT)
+        driver.join(60)
+        text = terminal.text()
+        acknowledged = text.index(
+            "stop Ctrl-C: no trial is started any more; the one that runs keeps its last "
+            "checkpoint."
+        )
+        assert acknowledged < text.index("[0/2] 0 complete, 1 interrupted")
+        assert "Interrupted; resume with: python -m tune_runner --resume stop" in text
+        assert driver.exitcode == 130
+    finally:
+        driver.kill()
 
 
 def test_a_pipe_gets_plain_lines_whatever_the_environment(monkeypatch):
