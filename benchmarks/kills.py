@@ -195,9 +195,10 @@ def main() -> int:
     count, harm = Counter(saved.get("count", {})), Counter(saved.get("harm", {}))
     deadline = time.monotonic() + 60 * args.minutes
     state = None if state is None else state.resolve()
-    folder = Path(tempfile.mkdtemp(prefix="kills-"))
-    os.chdir(folder)
     while any(count[k] < getattr(args, k) for k in KINDS) and time.monotonic() < deadline:
+        # a path of its own: this process keeps its connection to a database that was removed
+        folder = Path(tempfile.mkdtemp(prefix="kills-"))
+        os.chdir(folder)
         Path("kills.py").write_text(SPACE)
         chance = random.Random(f"{args.seed}/{count['studies']}")
         study = Study(f"s{count['studies']}", f"sqlite:///{folder / 'mlflow.db'}", chance)
@@ -210,10 +211,8 @@ def main() -> int:
         if state is not None:
             state.write_text(json.dumps({"count": count, "harm": harm}))
         print(dict(count), dict(harm), flush=True)
-        for path in folder.iterdir():  # the next study begins in a new folder
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    os.chdir("/")
-    shutil.rmtree(folder)
+        os.chdir("/")
+        shutil.rmtree(folder)
     for name in (*dict.fromkeys(KINDS), "studies"):
         print(f"{name:<14} {count[name]}")
     for name in HARM:
