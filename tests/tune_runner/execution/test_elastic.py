@@ -81,10 +81,10 @@ def autoscaling(address, nodes):
         "max_workers": nodes,
         "upscaling_speed": 10.0,
         "idle_timeout_minutes": 5,
-        "provider": {
+        "provider": {  # it does not notice that a node is gone: others have to be left
             "type": "fake_multinode",
             "gcs_address": address,
-            "disable_node_updaters": True,  # a dead node is replaced, not logged in to
+            "disable_node_updaters": True,  # it would log in to a dead node
         },
         "head_node_type": "ray.head.default",
         "available_node_types": {
@@ -106,7 +106,7 @@ def growing():
     environment |= {"AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_FAKE_CLUSTER": "1"}
     with TemporaryDirectory(prefix="ray-") as short:  # the names of Ray's sockets have to be short
         config = Path(short, "autoscaler.json")
-        config.write_text(json.dumps(autoscaling(f"{ip}:{port}", nodes=2)))
+        config.write_text(json.dumps(autoscaling(f"{ip}:{port}", nodes=3)))
         command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block"]
         command += ["--disable-usage-stats", "--num-cpus=0", f"--node-ip-address={ip}"]
         command += [f"--port={port}", f"--dashboard-port={dashboard}", f"--temp-dir={short}/r"]
@@ -127,11 +127,17 @@ def growing():
             family = psutil.Process(head.pid).children(recursive=True)
             head.send_signal(signal.SIGTERM)
             psutil.wait_procs(family, timeout=20)
-            for process in [*family, *raylets(short)]:
+            for process in [*family, *users(short)]:
                 if process.is_running():
                     process.kill()
             head.wait(30)
             head.stdout.close()
+
+
+def users(folder):
+    """Return the processes with an open file below `folder`: workers outlive a killed raylet."""
+    opened = {p: p.info["open_files"] or [] for p in psutil.process_iter(["open_files"])}
+    return [p for p, files in opened.items() if any(f.path.startswith(folder) for f in files)]
 
 
 def raylets(folder):
