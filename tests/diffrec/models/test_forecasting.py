@@ -76,7 +76,7 @@ def test_one_step_without_noise_is_the_network_that_forecasts(history):
     expected = -(F.log_softmax(denoiser.last(hidden) + masked, 1) * x_0).sum(1).mean()
     gradients = torch.autograd.grad(expected, list(model.parameters()))
 
-    loss = model.training_loss(cuts, 0)
+    loss = model.cuts_loss(cuts, 0)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
     for actual, target in zip(
         torch.autograd.grad(loss, list(model.parameters())), gradients, strict=True
@@ -222,7 +222,7 @@ def test_noise_makes_x_t_what_the_process_says(history):
     firsts, steps = [], []
     model.denoiser.register_forward_pre_hook(lambda _, inputs: firsts.append(inputs[0].detach()))
     model.denoiser.register_forward_pre_hook(lambda _, inputs: steps.append(inputs[1]))
-    model.training_loss(one, 0)
+    model.cuts_loss(one, 0)
     past, future = torch.zeros(2, NUM_ITEMS)
     past[one.past.items[one.past.rows() == 0]] = torch.from_numpy(
         one.past.weights[one.past.rows() == 0]

@@ -5,6 +5,7 @@ import pytest
 
 from diffrec.config.presets import preset
 from diffrec.data import embeddings, load_dataset, with_embeddings
+from diffrec.models import clustered
 from diffrec.models.clustering import cluster_items
 from diffrec.training import factory
 from diffrec.training.runs import build_run
@@ -21,7 +22,7 @@ def computed(monkeypatch):
         num_rows.append(train.nnz)
         return embeddings.svd_item_embeddings(train, dim)
 
-    monkeypatch.setattr(factory, "svd_item_embeddings", watched)
+    monkeypatch.setattr(clustered, "svd_item_embeddings", watched)
     return num_rows
 
 
