@@ -41,8 +41,9 @@ SPACE = SearchSpace(
 """
 TRIALS = 18
 EARLY_SECONDS = 20.0
-KINDS = ("early", "raylets", "gcs", "drivers", "workers", "drivers")
-"""Kills of one study, in order, as long as more of the kind are wanted."""
+KINDS = ("early", "raylets", "gcs", "drivers", "drivers", "drivers", "workers")
+"""Kills of one study, in order, as long as more of the kind are wanted. A driver survives its
+worker and ends the study, so that kill is the last."""
 
 _WORKER = re.compile(r"ray::(Recommender|\d{4} )")
 """Titles of workers, before and in a trial."""
