@@ -193,11 +193,11 @@ def _run_and_close(
     def on_lost(process: str) -> None:
         # Ray's calls would wait for a minute, and then abort the process without a message.
         tracker.close("interrupted", patience_seconds=_CLOSE_SECONDS)
+        watch.end_ray()  # first: what its processes still say comes before the sentence
         screen.complain(
             f"{process} has ended, and the study with it; what finished is kept. Resume with: "
             f"{session.folder.resume_command}"
         )
-        watch.end_ray()
         os._exit(exit_codes.FAILED)
 
     watch = ClusterWatch(on_lost)
