@@ -27,8 +27,8 @@ from tune_runner.resources.allocation import ONE_CPU, TrialResources
 from tune_runner.schema import COST_CPUS, COST_GPUS
 from tune_runner.search.study_store import StudyStore
 from tune_runner.study.config import NO_LIMITS, RunLimits
+from tune_runner.trials import retries
 from tune_runner.trials.groups import ActiveTrial, Assignment, TrialGroup
-from tune_runner.trials.retries import classify_failure_message, resources_for_retry, retries_alone
 
 logger = logging.getLogger(__name__)
 
@@ -188,7 +188,7 @@ class StudyController:
             return
         error = group.error or "the worker was lost"
         for trial in group.trials:
-            outcome = Outcome(failure=error, failure_kind=classify_failure_message(error))
+            outcome = Outcome(failure=error, failure_kind=retries.classify_failure_message(error))
             epochs = {} if trial.last_report is None else trial.last_report.epochs
             trial.last_report = TrialReport(trial.epoch, None, epochs, outcome)
             self._finish(group, trial)
@@ -305,7 +305,7 @@ class StudyController:
             return True
         trial.num_failures += kind == "transient"
         wait_seconds = trial.node_losses.add(trial.epoch) if kind == "node_lost" else 0.0
-        resources = resources_for_retry(
+        resources = retries.resources_for_retry(
             kind,
             num_failures=trial.num_failures,
             resources=trial.resources,
@@ -316,7 +316,7 @@ class StudyController:
         if resources is None or math.isinf(wait_seconds):
             return False
         logger.warning("Trial %s is retried after: %s", trial.record.name, reason)
-        runs_alone = retries_alone(kind, num_failures=trial.num_failures)
+        runs_alone = retries.retries_alone(kind, num_failures=trial.num_failures)
         key = None if runs_alone else trial.fusion_key
         retry = ActiveTrial(trial.record, trial.epoch, resources, key)
         retry.num_failures, retry.node_losses = trial.num_failures, trial.node_losses
@@ -339,7 +339,7 @@ def _final_result(trial: ActiveTrial, outcome: Outcome | None) -> TrialResult:
     """Decide how a trial ended; without an outcome it was pruned."""
     if outcome is None:
         return TrialResult("pruned", trial.epoch)
-    error = outcome.failure
+    error = retries.describe_failure(outcome)
     if error is None and (outcome.value is None or not math.isfinite(outcome.value)):
         error = f"the objective is not a number ({outcome.value}) after epoch {trial.epoch}"
     if error is not None:

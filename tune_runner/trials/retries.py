@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tune_runner.events import FailureKind
+from tune_runner.events import FailureKind, Outcome
 from tune_runner.resources.allocation import TrialResources
 
 RETRIES = 2
@@ -119,6 +119,14 @@ def resources_for_retry(
         larger = resources.doubled(limit)
         return larger if larger != resources else None
     return None
+
+
+def describe_failure(outcome: Outcome) -> str | None:
+    """Return why a trial that is not retried has failed; None if it has not."""
+    if outcome.failure_kind != "node_lost":
+        return outcome.failure
+    hours = MAX_STALL_SECONDS / 3600
+    return f"no progress for {hours:g} hours on nodes that were lost; the last: {outcome.failure}"
 
 
 def retries_alone(failure_kind: FailureKind, *, num_failures: int) -> bool:

@@ -5,15 +5,10 @@ import math
 import re
 
 import pytest
-from optuna.pruners import NopPruner
 
 from search_spaces import SPACES
 from tune_runner.cli.main import main
 from tune_runner.monitoring.answers import TrialAnswer, to_json
-from tune_runner.search.storage import open_study
-from tune_runner.search.study_store import StudyStore
-from tune_runner.study.config import StudyPlan
-from tune_runner.study.folder import StudyFolder
 
 
 @pytest.fixture
@@ -71,35 +66,11 @@ def test_a_dry_run_says_the_same_in_json(ask, arguments):
     assert all(f"  {path}  " in text for path in answer["domains"])
 
 
-@pytest.fixture
-def begun(tmp_path, rates):
-    """A study of four trials: one complete, one failed, one at epoch 5, one waiting."""
-    folder = StudyFolder(tmp_path, "begun")
-    with folder:
-        folder.write(
-            {
-                "settings": {"name": "begun", "storage": None},
-                "plan": {"trials": 4},
-                "space": rates.to_dict(),
-                "dataset": {"name": "embedded"},
-            }
-        )
-        study = open_study(folder.storage_url, "begun", "maximize", NopPruner(), identity="s")
-        store = StudyStore(study, rates, StudyPlan("grid", "none", (1, 2), 4))
-        store.enqueue_grid()
-        numbers = [store.ask().number for _ in range(3)]
-        store.report(numbers[0], 5, 0.25)
-        store.complete(numbers[0], 0.25)
-        store.fail(numbers[1], "planted")
-        store.report(numbers[2], 5, 0.125)
-    return folder
-
-
 @pytest.mark.parametrize("alive", [True, False])
-def test_a_status_says_the_same_in_json(ask, begun, alive):
-    arguments = ("--status", "begun", "--runs-dir", str(begun.path.parent))
+def test_a_status_says_the_same_in_json(ask, study_folder, alive):
+    arguments = ("--status", "begun", "--runs-dir", str(study_folder.path.parent))
     if alive:
-        with begun:
+        with study_folder:
             text, answer = ask(*arguments)
     else:
         text, answer = ask(*arguments)

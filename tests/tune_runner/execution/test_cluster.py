@@ -6,7 +6,6 @@ and one folder, are covered by empty file systems.
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from diffrec.errors import UserError
+from servers import free_ports
 from tune_runner.execution import cluster
 from tune_runner.execution.cluster import PACKAGES, runtime_environment
 from tune_runner.execution.preflight import refuse_job_directory
@@ -40,17 +40,6 @@ class Node(NamedTuple):
     client: str
     environment: dict
     covered: Path
-
-
-def free_ports(count):
-    """Return ports that nothing listens on."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def start_head(arguments, environment, covered, log):

@@ -6,7 +6,6 @@ Real Ray and its real autoscaler; nodes are processes on this machine (Ray's fak
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ import psutil
 import pytest
 from ray.util import get_node_ip_address
 
+from servers import free_ports
 from tune_runner.resources.allocation import (
     ClusterResources,
     ResourceRequest,
@@ -60,17 +60,6 @@ def test_a_share_larger_than_what_is_there_is_accepted_where_an_autoscaler_may_b
     check_fits(request, empty)
     resources = allocate(request, empty, trials=10)
     assert (resources.cpus, resources.gpus, resources.max_concurrent) == (8.0, 0.5, 1)
-
-
-def free_ports(count):
-    """Return ports that nothing listens on."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def autoscaling(address, nodes):

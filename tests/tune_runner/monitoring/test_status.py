@@ -2,39 +2,8 @@
 
 import json
 
-import pytest
-from optuna.pruners import NopPruner
-
 from tune_runner.cli.main import main
 from tune_runner.monitoring.status import has_live_driver
-from tune_runner.search.storage import open_study
-from tune_runner.search.study_store import StudyStore
-from tune_runner.study.config import StudyPlan
-from tune_runner.study.folder import StudyFolder
-
-
-@pytest.fixture
-def study_folder(tmp_path, rates):
-    """A study of four trials: one complete, one failed, one running at epoch 5, one waiting."""
-    folder = StudyFolder(tmp_path, "begun")
-    with folder:
-        folder.write(
-            {
-                "settings": {"name": "begun", "storage": None},
-                "plan": {"trials": 4},
-                "space": rates.to_dict(),
-                "dataset": {"name": "embedded"},
-            }
-        )
-        study = open_study(folder.storage_url, "begun", "maximize", NopPruner(), identity="s")
-        store = StudyStore(study, rates, StudyPlan("grid", "none", (1, 2), 4))
-        store.enqueue_grid()
-        numbers = [store.ask().number for _ in range(3)]
-        store.report(numbers[0], 5, 0.25)
-        store.complete(numbers[0], 0.25)
-        store.fail(numbers[1], "planted")
-        store.report(numbers[2], 5, 0.125)
-    return folder
 
 
 def ask(folder, capsys):

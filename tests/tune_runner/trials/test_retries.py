@@ -6,12 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tune_runner.events import Outcome
 from tune_runner.resources.allocation import ONE_CPU
 from tune_runner.trials.retries import (
     MAX_STALL_SECONDS,
     MAX_WAIT_SECONDS,
     NodeLosses,
     classify_failure_message,
+    describe_failure,
     resources_for_retry,
 )
 
@@ -62,3 +64,12 @@ def test_only_time_without_progress_ends_a_trial(gaps):
         assert math.isinf(losses.add(epoch=1)) == (now > MAX_STALL_SECONDS)
     now += 10 * MAX_STALL_SECONDS
     assert losses.add(epoch=2) == 0  # it has trained meanwhile
+
+
+def test_a_trial_without_progress_says_for_how_long():
+    outcome = Outcome(failure=LOST[0], failure_kind="node_lost")
+    assert describe_failure(outcome) == (
+        f"no progress for 6 hours on nodes that were lost; the last: {LOST[0]}"
+    )
+    assert describe_failure(Outcome(failure="planted", failure_kind="transient")) == "planted"
+    assert describe_failure(Outcome(0.5)) is None
