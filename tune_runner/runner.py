@@ -245,10 +245,8 @@ def _run(
     objective, best = space.objective, store.best()
     elastic = None
     if config.address is not None:
-        limit, samples = config.request.max_concurrent, store.is_sampled
-        elastic = ElasticCluster(
-            resources, limit=limit, samples=samples, grows=started.cluster.grows
-        )
+        limit, learns = config.request.max_concurrent, plan.learns
+        elastic = ElasticCluster(resources, limit=limit, learns=learns, grows=started.cluster.grows)
     at_once = resources.max_concurrent * resources.fuse
     progress = Progress(objective, screen, concurrent=at_once, durations=store.durations())
     gauges = Gauges(config.name, objective, concurrent=at_once, durations=store.durations())

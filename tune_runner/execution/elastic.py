@@ -25,18 +25,18 @@ class ElasticCluster:
     """
 
     def __init__(
-        self, resources: TrialResources, *, limit: int | None, samples: bool, grows: bool
+        self, resources: TrialResources, *, limit: int | None, learns: bool, grows: bool
     ) -> None:
         """Look nothing up yet.
 
         Args:
             resources: what a group needs.
             limit: the user's own limit; None: there is none.
-            samples: whether proposals depend on the results of earlier trials.
+            learns: whether proposals depend on the results of earlier trials.
             grows: whether an autoscaler adds nodes.
         """
         self._resources, self._limit = resources, limit
-        self._samples, self._grows = samples, grows
+        self._learns, self._grows = learns, grows
         self._slots = resources.max_concurrent
         self._next_look = 0.0
 
@@ -52,7 +52,7 @@ class ElasticCluster:
             self._slots, self._next_look = _slots_now(self._resources), now + _PERIOD_SECONDS
         pending = 0
         if self._grows:
-            pending = max(1, self._slots // 4) if self._samples else MAX_PENDING
+            pending = max(1, self._slots // 4) if self._learns else MAX_PENDING
         total = max(1, self._slots + pending)
         return total if self._limit is None else min(total, self._limit)
 

@@ -225,6 +225,11 @@ class StudyPlan:
         """True if a sampler draws points once the queue is empty."""
         return self.sampler != "grid"
 
+    @property
+    def learns(self) -> bool:
+        """True if what is drawn depends on the results of earlier trials."""
+        return self.sampler not in ("grid", "random")
+
 
 def make_plan(config: StudyConfig, space: SearchSpace) -> StudyPlan:
     """Fill in what the user left to the space.

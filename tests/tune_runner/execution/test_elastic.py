@@ -24,6 +24,7 @@ from tune_runner.resources.allocation import (
     check_fits,
     slots_on,
 )
+from tune_runner.study.config import StudyPlan
 
 SPACE = """
 from search_spaces import Choice, SearchSpace
@@ -165,3 +166,8 @@ def test_a_study_waits_for_its_first_node_and_loses_nodes_without_counting_them(
     assert study.returncode == 0, text
     assert lost == 2
     assert "4 complete, 0 running, 0 pruned, 0 failed" in text
+
+
+@pytest.mark.parametrize(("sampler", "learns"), [("grid", False), ("random", False), ("tpe", True)])
+def test_only_proposals_that_depend_on_results_are_held_back(sampler, learns):
+    assert StudyPlan(sampler, "none", (1,), 4).learns is learns
