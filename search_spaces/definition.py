@@ -12,13 +12,30 @@ Strategy = Literal["grid", "tpe", "random"]
 STRATEGIES = get_args(Strategy)
 PRUNERS = ("median", "hyperband", "successive-halving", "percentile", "patient", "none")
 
-METRICS = tuple(
-    f"valid/{metric}@{k}"
-    for metric in ("recall", "ndcg", "precision", "mrr")
-    for k in (10, 20, 50, 100)
+METRICS = (
+    *(
+        f"valid/{metric}@{k}"
+        for metric in ("recall", "ndcg", "precision", "mrr")
+        for k in (10, 20, 50, 100)
+    ),
+    *(
+        f"valid/{metric}@{k}"
+        for metric in (
+            *("coverage", "gini", "arp", "aplt", "novelty", "ild"),
+            *("recall_short", "recall_middle", "recall_long"),
+        )
+        for k in (10, 20)
+    ),
 )
-"""Validation metrics of every trial, as `diffrec.evaluation.metrics.user_metrics` makes them (which
-this package does not import, since it needs torch). More is better for each of them."""
+"""Validation metrics of every trial, as `diffrec.evaluation.metrics.user_metrics` and
+`diffrec.evaluation.beyond_accuracy` make them (which this package does not import, since they need
+torch)."""
+
+LESS_IS_BETTER = ("gini", "arp")
+"""Metrics whose smallest value is the best; of all others more is better."""
+
+NEED_EMBEDDINGS = ("ild",)
+"""Metrics that only a dataset with item embeddings has."""
 
 POINT_LIMIT = 100_000
 """Cells of a grid, seeds of a point and trials of a study at most: Optuna keeps every trial in
@@ -30,12 +47,26 @@ SEARCH_FIELDS = ("replicates", "strategy", "trials", "pruner", "start_published"
 Params = dict[str, Any]
 
 
+Direction = Literal["maximize", "minimize"]
+
+
+def best_direction(metric: str) -> Direction:
+    """Return which way a metric is better, by its name (`valid/gini@20`)."""
+    return "minimize" if short_name(metric) in LESS_IS_BETTER else "maximize"
+
+
+def short_name(metric: str) -> str:
+    """Return a metric's name without split and cut-off: `gini` of `valid/gini@20`."""
+    return metric.rpartition("/")[2].partition("@")[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """The validation metric that a study selects by."""
+    """A validation metric that a study selects by."""
 
     name: str = "valid/recall@20"
-    direction: Literal["maximize", "minimize"] = "maximize"
+    direction: Direction = ""  # pyright: ignore[reportAssignmentType] - set below
+    """Way that is better: the metric's own, whatever is left out."""
 
     def __post_init__(self) -> None:
         if self.name not in METRICS:
@@ -43,13 +74,18 @@ class Objective:
                 f"An objective must be a validation metric, but got {self.name!r}"
                 f"{did_you_mean(str(self.name), METRICS)}; known: {', '.join(METRICS)}."
             )
-        if self.direction not in ("maximize", "minimize"):
+        own = best_direction(self.name)
+        if self.direction == "":
+            object.__setattr__(self, "direction", own)
+        elif self.direction not in ("maximize", "minimize"):
             raise UserError(
                 f"An objective's direction is 'maximize' or 'minimize', but got {self.direction!r}."
             )
-        if self.direction == "minimize":
+        elif self.direction != own:
+            which = "less" if own == "minimize" else "more"
             raise UserError(
-                f"Of `{self.name}` more is better, but its direction is 'minimize'; leave it out."
+                f"Of `{self.name}` {which} is better, but its direction is {self.direction!r}; "
+                "leave it out."
             )
 
     def is_better(self, value: float, than: float) -> bool:
@@ -133,3 +169,8 @@ class SpaceDefinition:
 
     control: Mapping[str, Any] | None = None
     """Cell that all others are compared with, or None."""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Validation metrics that the study selects by."""
+        return (self.objective.name,)

@@ -66,6 +66,7 @@ def _score_model(args: argparse.Namespace) -> dict[str, float]:
             "--history train+valid holds the answers of --on valid; use it with --on test."
         )
     from diffrec.commands.load_trained import load_model
+    from diffrec.evaluation.beyond_accuracy import catalogue_of
     from diffrec.evaluation.ranking import evaluate
     from diffrec.training.runs import WITH_VALID
 
@@ -77,7 +78,8 @@ def _score_model(args: argparse.Namespace) -> dict[str, float]:
     history, prefix = data.train, args.on
     if args.history != "train":
         history, prefix = data.train.followed_by(data.valid), WITH_VALID
-    metrics = evaluate(model, history=history, target=target, seen=seen)
+    catalogue = catalogue_of(data.train, data.item_embeddings)
+    metrics = evaluate(model, history=history, target=target, seen=seen, catalogue=catalogue)
     return {f"{prefix}/{name}": value for name, value in metrics.items()}
 
 
@@ -85,7 +87,9 @@ def _score_lists(args: argparse.Namespace) -> dict[str, float]:
     if args.history != "train":
         raise UserError("Ready-made lists are queried with nothing; leave --history out.")
     from diffrec.commands.load_trained import load_query_dataset
-    from diffrec.evaluation.metrics import KS, ranking_metrics
+    from diffrec.evaluation.beyond_accuracy import catalogue_of
+    from diffrec.evaluation.metrics import KS
+    from diffrec.evaluation.ranking import ranking_metrics
 
     if args.dataset is None:
         raise UserError("A list of recommendations needs --dataset for its targets.")
@@ -104,7 +108,8 @@ def _score_lists(args: argparse.Namespace) -> dict[str, float]:
         sys.stderr.write(
             f"note: {num_missing} users have no recommendations; they count as misses.\n"
         )
-    metrics = ranking_metrics(ranking, target, ks)
+    catalogue = catalogue_of(loaded.dataset.train, loaded.dataset.item_embeddings)
+    metrics = ranking_metrics(ranking, target, ks, catalogue)
     return {f"{args.on}/{name}": value for name, value in metrics.items()}
 
 

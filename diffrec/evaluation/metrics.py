@@ -20,14 +20,14 @@ FLAGS_AT_A_TIME = (2**22, 2**28)
 holds about as many, a GPU scores fewer at a time."""
 
 
-def ranking_metrics(
-    ranking: np.ndarray, target: Interactions, ks: Sequence[int] = KS
-) -> dict[str, float]:
-    """Return `recall@K`, `ndcg@K`, `precision@K` and `mrr@K` for every K.
+def user_metrics(
+    ranking: np.ndarray | Tensor, target: Interactions, ks: Sequence[int] = KS
+) -> dict[str, np.ndarray]:
+    """Return `recall@K`, `ndcg@K`, `precision@K` and `mrr@K` per user, float64 (num_users,).
 
     recall@K = hits / |target| (as DiffRec; some libraries divide by min(K, |target|));
     precision@K = hits / K; ndcg@K with binary gains and the ideal of min(K, |target|) hits;
-    mrr@K = 1 / rank of the first hit, 0 without one.
+    mrr@K = 1 / rank of the first hit, 0 without one. All are 0 for an empty target.
 
     Args:
         ranking: items from best to worst, shape (num_users, at least max(ks) where there are as
@@ -35,15 +35,6 @@ def ranking_metrics(
         target: held-out items of the same users.
         ks: cut-offs.
     """
-    users = np.flatnonzero(target.lengths > 0)
-    per_user = user_metrics(ranking[users], target.select_users(users), ks)
-    return {name: float(values.sum()) / max(len(users), 1) for name, values in per_user.items()}
-
-
-def user_metrics(
-    ranking: np.ndarray | Tensor, target: Interactions, ks: Sequence[int] = KS
-) -> dict[str, np.ndarray]:
-    """Return each metric per user, shape (num_users,), float64; 0 for an empty target."""
     hits = hit_matrix(ranking, target)
     relevant, width = np.maximum(target.lengths, 1), hits.shape[1]
     discounts = 1 / np.log2(np.arange(2, max(width, *ks) + 2))

@@ -1,8 +1,9 @@
 """Full ranking of all unseen items for every user, in batches sized to the free memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from diffrec.data.interactions import Interactions
 from diffrec.errors import UserError
+from diffrec.evaluation.beyond_accuracy import Catalogue, ListMetrics
 from diffrec.evaluation.metrics import KS, user_metrics
 from diffrec.runtime.devices import to_device
 from diffrec.runtime.memory import free_memory
@@ -61,10 +63,25 @@ class UserResults(NamedTuple):
 
     users: np.ndarray
     values: dict[str, np.ndarray]
+    of_lists: Mapping[str, float] = MappingProxyType({})
+    """Metrics of all lists together (coverage), and of groups of users."""
 
     def means(self) -> dict[str, float]:
-        """Return the metrics averaged over the users."""
-        return {name: float(values.mean()) for name, values in self.values.items()}
+        """Return the metrics averaged over the users, and those of all lists together.
+
+        A user for whom a metric is undefined (NaN) is left out of its mean; so is a metric that is
+        defined for nobody.
+        """
+        means: dict[str, float] = {}
+        for name, values in self.values.items():
+            mean = float(values.mean())
+            if np.isnan(mean):
+                defined = values[~np.isnan(values)]
+                if not len(defined):
+                    continue
+                mean = float(defined.mean())
+            means[name] = mean
+        return means | dict(self.of_lists)
 
 
 def evaluate(
@@ -74,6 +91,7 @@ def evaluate(
     target: Interactions,
     seen: Sequence[Interactions],
     ks: Sequence[int] = KS,
+    catalogue: Catalogue | None = None,
 ) -> dict[str, float]:
     """Return the metrics of `model`'s full ranking, averaged over users with a target.
 
@@ -83,9 +101,10 @@ def evaluate(
         target: held-out items.
         seen: interactions that must not be recommended.
         ks: cut-offs.
+        catalogue: adds the metrics of `beyond_accuracy`.
     """
     tasks = [EvaluationTask(target, seen)]
-    return user_results(model, history=history, tasks=tasks, ks=ks)[0].means()
+    return user_results(model, history=history, tasks=tasks, ks=ks, catalogue=catalogue)[0].means()
 
 
 def user_results(
@@ -94,12 +113,15 @@ def user_results(
     history: Interactions,
     tasks: Sequence[EvaluationTask],
     ks: Sequence[int] = KS,
+    catalogue: Catalogue | None = None,
 ) -> list[UserResults]:
     """Return each task's metrics per user; every user is scored once for all tasks.
 
-    Validation and test, for example, differ only in the masked items and the targets.
+    Validation and test, for example, differ only in the masked items and the targets. With a
+    catalogue, the metrics of `beyond_accuracy` are computed of the same lists.
     """
     has_target = [task.target.lengths > 0 for task in tasks]
+    lists = [None if catalogue is None else ListMetrics(catalogue, ks) for _ in tasks]
     parts: list[list[dict[str, np.ndarray]]] = [[] for _ in tasks]
     users = np.flatnonzero(np.any(has_target, axis=0))
     for batch, scores in score_batches(model, history=history, users=users):
@@ -113,16 +135,50 @@ def user_results(
             target = task.target.select_users(batch[rows])
             if len(rows) < len(batch):
                 ranking = ranking[to_device(rows, ranking.device)]
-            parts[i].append(user_metrics(ranking, target, ks))
+            metrics, beyond = user_metrics(ranking, target, ks), lists[i]
+            parts[i].append(metrics if beyond is None else metrics | beyond.add(ranking))
     return [
-        UserResults(
-            np.flatnonzero(mask),
-            {name: np.concatenate([part[name] for part in batches]) for name in batches[0]}
-            if batches
-            else {},
-        )
-        for mask, batches in zip(has_target, parts, strict=True)
+        _gather(np.flatnonzero(mask), batches, metrics)
+        for mask, batches, metrics in zip(has_target, parts, lists, strict=True)
     ]
+
+
+def ranking_metrics(
+    ranking: np.ndarray,
+    target: Interactions,
+    ks: Sequence[int] = KS,
+    catalogue: Catalogue | None = None,
+) -> dict[str, float]:
+    """Return the metrics of given lists, averaged over the users with a target.
+
+    Args:
+        ranking: items from best to worst, as for `user_metrics`.
+        target: held-out items of the same users.
+        ks: cut-offs.
+        catalogue: adds the metrics of `beyond_accuracy`.
+    """
+    users = np.flatnonzero(target.lengths > 0)
+    lists = None if catalogue is None else ListMetrics(catalogue, ks)
+    metrics = user_metrics(ranking[users], target.select_users(users), ks)
+    if lists is not None:
+        metrics |= lists.add(ranking[users])
+    return _gather(users, [metrics] if len(users) else [], lists).means()
+
+
+def _gather(
+    users: np.ndarray, batches: Sequence[dict[str, np.ndarray]], lists: ListMetrics | None
+) -> UserResults:
+    """Return the results of all users of one task.
+
+    Args:
+        users: ids of the users, in the order of the batches.
+        batches: metrics of the users of each batch.
+        lists: metrics beyond accuracy, if they are computed.
+    """
+    if not batches:
+        return UserResults(users, {})
+    values = {name: np.concatenate([part[name] for part in batches]) for name in batches[0]}
+    return UserResults(users, values, {} if lists is None else lists.of_all(users, values))
 
 
 def rankings(

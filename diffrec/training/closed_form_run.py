@@ -11,6 +11,7 @@ import torch
 
 from diffrec.config.base import ModelConfig
 from diffrec.data.interactions import TuningSplit
+from diffrec.evaluation.beyond_accuracy import catalogue_of
 from diffrec.evaluation.ranking import evaluate
 from diffrec.runtime.memory import release_pages
 from diffrec.training.factory import build_model
@@ -48,7 +49,10 @@ class ClosedFormRun:
         self.model.fit(self.split.train)
         seconds = time.perf_counter() - started
         train, valid = self.split.train, self.split.valid
-        metrics = evaluate(self.model, history=train, target=valid, seen=[train])
+        catalogue = catalogue_of(train, self.split.item_embeddings)
+        metrics = evaluate(
+            self.model, history=train, target=valid, seen=[train], catalogue=catalogue
+        )
         self.best_metrics = {f"valid/{name}": value for name, value in metrics.items()}
         self.epoch = 1
         return EpochReport(1, 0.0, seconds, self.best_metrics, is_best=True, finished=True)

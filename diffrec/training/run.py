@@ -19,6 +19,7 @@ from diffrec.config.base import ModelConfig
 from diffrec.config.families import training_of
 from diffrec.data.interactions import TuningSplit
 from diffrec.errors import UserError
+from diffrec.evaluation.beyond_accuracy import catalogue_of
 from diffrec.evaluation.ranking import evaluate
 from diffrec.models.base import EpochContext
 from diffrec.models.chunked_linear import ChunkedLinear
@@ -290,7 +291,10 @@ class TrainingRun:
         model, train, valid = self.model, self.split.train, self.split.valid
         choice = model.query_choice()
         with model.chain_precision(self._dtype):
-            validate = partial(evaluate, model, history=train, target=valid, seen=[train])
+            catalogue = catalogue_of(train, self.split.item_embeddings)
+            validate = partial(
+                evaluate, model, history=train, target=valid, seen=[train], catalogue=catalogue
+            )
             metrics = validate() if choice is None else best_query(choice, validate)
         return {f"valid/{name}": value for name, value in metrics.items()}
 

@@ -2,6 +2,7 @@
 
 from diffrec.config.base import ModelConfig
 from diffrec.data.interactions import Interactions, TuningSplit
+from diffrec.evaluation.beyond_accuracy import catalogue_of
 from diffrec.evaluation.ranking import EvaluationTask, UserResults, user_results
 from diffrec.models.registry import recommender_class
 from diffrec.training.closed_form_run import ClosedFormRun
@@ -47,7 +48,9 @@ def _scores(
     run: Run, test: Interactions, history: Interactions, seen: list[Interactions]
 ) -> UserResults:
     run.restore_best()
-    return user_results(run.model, history=history, tasks=[EvaluationTask(test, seen)])[0]
+    catalogue = catalogue_of(run.split.train, run.split.item_embeddings)
+    tasks = [EvaluationTask(test, seen)]
+    return user_results(run.model, history=history, tasks=tasks, catalogue=catalogue)[0]
 
 
 def _prefixed(prefix: str, results: UserResults) -> dict[str, float]:

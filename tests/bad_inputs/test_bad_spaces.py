@@ -112,6 +112,10 @@ FIELDS = [
     ("objective=Objective(3)", "validation metric"),
     ("objective=Objective(direction='max')", "'maximize' or 'minimize'"),
     ("objective=Objective(direction='minimize')", "more is better"),
+    ("objective=Objective('valid/gini@20', 'maximize')", "less is better"),
+    ("objective=Objective('valid/coverage@10', 'minimize')", "more is better"),
+    ("objective=Objective('valid/coverage@50')", "did you mean 'valid/coverage@"),
+    ("objective=Objective('coverage@20')", "did you mean 'valid/coverage@20'"),
     ("replicates=0", "replicates >= 1"),
     ("replicates='3'", "`replicates`"),
     ("replicates=2.5", "`replicates`"),
@@ -158,6 +162,12 @@ FILES = [
 def test_a_field_of_another_type_or_value(refused, workdir, changes, words):
     (workdir / "own.py").write_text(FILE.format(changes=changes))
     refused("search space", "tune_runner", ["--space", "own.py", "--dry-run"], words)
+
+
+def test_a_diversity_objective_needs_item_embeddings(refused, workdir):
+    (workdir / "own.py").write_text(FILE.format(changes="objective=Objective('valid/ild@20')"))
+    for more in ([], ["--dry-run"]):
+        refused("search space", "tune_runner", ["--space", "own.py", *more], "item embeddings")
 
 
 @pytest.mark.parametrize(("text", "words"), FILES)

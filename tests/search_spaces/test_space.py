@@ -16,6 +16,7 @@ from search_spaces import (
     Uniform,
     get_space,
 )
+from search_spaces.definition import LESS_IS_BETTER, METRICS
 
 RATE = {"training.learning_rate": Choice(1e-3, 1e-4)}
 
@@ -125,6 +126,17 @@ def test_a_fault_in_a_space_is_one_sentence(changes, words):
 def test_an_objective_is_a_validation_metric():
     with pytest.raises(UserError, match="validation metric"):
         Objective("test/recall@20")
+
+
+def test_a_metrics_own_direction_is_the_objectives():
+    wanted = {"valid/gini@20": "minimize", "valid/arp@10": "minimize", "valid/mrr@50": "maximize"}
+    for name, direction in wanted.items():
+        objective = Objective(name)
+        assert objective == Objective(name, direction)
+        assert objective.is_better(*((0.1, 0.2) if direction == "minimize" else (0.2, 0.1)))
+    assert {m for m in METRICS if Objective(m).direction == "minimize"} == {
+        f"valid/{name}@{k}" for name in LESS_IS_BETTER for k in (10, 20)
+    }
 
 
 OWN = """

@@ -19,7 +19,13 @@ from diffrec.config.presets import WITHOUT_ROWS, preset_for
 from diffrec.credentials import refuse_password, without_password
 from diffrec.errors import UserError, did_you_mean
 from diffrec.files import NAME_BYTES
-from search_spaces.definition import POINT_LIMIT, PRUNERS, STRATEGIES
+from search_spaces.definition import (
+    NEED_EMBEDDINGS,
+    POINT_LIMIT,
+    PRUNERS,
+    STRATEGIES,
+    short_name,
+)
 from search_spaces.space import SearchSpace
 from search_spaces.variants import variants_of
 from tune_runner.checkpoints.locations import check_store_url, is_url, study_location
@@ -204,13 +210,22 @@ class StudyPlan:
         """Return the plan with presets chosen by the size of the dataset, once that was read.
 
         Raises:
-            UserError: the plan's overrides do not fit to the presets.
+            UserError: the plan's overrides do not fit to the presets, or an objective needs item
+                embeddings and the dataset has none.
         """
         train = dataset.train
         shape = DatasetShape(train.num_users, train.num_items, train.nnz)
         plan = replace(self, target=replace(self.target, shape=shape))
         for params in space.one_point_per_variant():
             space.resolve(params, plan.target, overrides=plan.overrides)
+        if dataset.item_embeddings is None and not plan.needs_embeddings(space):
+            for name in space.metrics:
+                if short_name(name) in NEED_EMBEDDINGS:
+                    raise UserError(
+                        f"`{name}` needs item embeddings, which dataset {dataset.name!r} lacks; "
+                        "make them with: python -m diffrec embed FOLDER, or search "
+                        "another metric."
+                    )
         return plan
 
     def needs_embeddings(self, space: SearchSpace) -> bool:

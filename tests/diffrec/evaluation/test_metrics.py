@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 import parity
 from diffrec.data.interactions import Interactions
-from diffrec.evaluation.metrics import ranking_metrics, user_metrics
+from diffrec.evaluation.metrics import user_metrics
+from diffrec.evaluation.ranking import ranking_metrics
 
 
 def target_of(lists, num_items=100) -> Interactions:

@@ -8,8 +8,14 @@ from hypothesis import strategies as st
 
 from diffrec.data.interactions import Interactions
 from diffrec.evaluation import ranking
-from diffrec.evaluation.metrics import ranking_metrics
-from diffrec.evaluation.ranking import EvaluationTask, batch_rows, evaluate, rankings, user_results
+from diffrec.evaluation.ranking import (
+    EvaluationTask,
+    batch_rows,
+    evaluate,
+    ranking_metrics,
+    rankings,
+    user_results,
+)
 
 
 class FixedScores:

@@ -68,6 +68,7 @@ def test_it_learns(variant, epochs, installed, dataset):
     for _ in run.epochs():
         pass
     assert run.best_metrics["valid/recall@20"] > 0.32  # DiffRec: 0.33
+    assert 0 < run.best_metrics["valid/coverage@20"] <= 1
 
 
 MODEL = """
