@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from diffrec.commands.load_trained import LoadedDataset
+    from diffrec.data import Dataset
 
 HELP = (
     "score a checkpoint, a tracked run, or a ready-made list of recommendations, with our metrics"
@@ -66,12 +67,13 @@ def _score_model(args: argparse.Namespace) -> dict[str, float]:
             "--history train+valid holds the answers of --on valid; use it with --on test."
         )
     from diffrec.commands.load_trained import load_model
+    from diffrec.data import with_embeddings
     from diffrec.evaluation.beyond_accuracy import catalogue_of
     from diffrec.evaluation.ranking import evaluate
     from diffrec.training.runs import WITH_VALID
 
     checkpoint, loaded = load_model(args)
-    data = loaded.dataset
+    data = with_embeddings(loaded.dataset) if checkpoint.config.needs_embeddings else loaded.dataset
     seen = [data.train, data.valid] if args.on == "test" else [data.train]
     target = data.test if args.on == "test" else data.valid
     model = checkpoint.build(data.num_items)
@@ -79,6 +81,7 @@ def _score_model(args: argparse.Namespace) -> dict[str, float]:
     if args.history != "train":
         history, prefix = data.train.followed_by(data.valid), WITH_VALID
     catalogue = catalogue_of(data.train, data.item_embeddings)
+    _note_embeddings(data)
     metrics = evaluate(model, history=history, target=target, seen=seen, catalogue=catalogue)
     return {f"{prefix}/{name}": value for name, value in metrics.items()}
 
@@ -109,8 +112,17 @@ def _score_lists(args: argparse.Namespace) -> dict[str, float]:
             f"note: {num_missing} users have no recommendations; they count as misses.\n"
         )
     catalogue = catalogue_of(loaded.dataset.train, loaded.dataset.item_embeddings)
+    _note_embeddings(loaded.dataset)
     metrics = ranking_metrics(ranking, target, ks, catalogue)
     return {f"{args.on}/{name}": value for name, value in metrics.items()}
+
+
+def _note_embeddings(dataset: "Dataset") -> None:
+    if dataset.item_embeddings is None:
+        sys.stderr.write(
+            "note: intra-list diversity is left out, since the dataset has no item embeddings; "
+            "python -m diffrec embed makes them.\n"
+        )
 
 
 def _read_ranking(path: Path, loaded: "LoadedDataset") -> "np.ndarray":
