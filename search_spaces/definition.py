@@ -1,15 +1,52 @@
 """The fields of a search space: its question, domains, conditions and objective. Data only."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from diffrec.config.external import ExternalConfig
 from diffrec.errors import UserError, did_you_mean
 from search_spaces.domains import Domain, PlainDomain
 
-Strategy = Literal["grid", "tpe", "random"]
-STRATEGIES = get_args(Strategy)
+STRATEGIES = (
+    "grid",
+    "random",
+    "tpe",
+    "tpe-multivariate",
+    "tpe-grouped",
+    "tpe-hierarchical",
+    "gp",
+    "cmaes",
+    "qmc",
+)
+"""Ways to search by name; a sampler of one's own is given as `module:Class`."""
+
+_IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+
+
+def is_import_path(name: str) -> bool:
+    """Return whether `name` has the form `module:Class`."""
+    return _IMPORT_PATH.fullmatch(name) is not None
+
+
+def check_strategy(name: object, what: str) -> None:
+    """Refuse what is neither the name of a sampler nor an import path.
+
+    Args:
+        name: as the user gave it.
+        what: begins the sentence, such as "--sampler".
+
+    Raises:
+        UserError: it is neither.
+    """
+    if not isinstance(name, str) or not (name in STRATEGIES or is_import_path(name)):
+        raise UserError(
+            f"{what} is {', '.join(STRATEGIES)}, or module:Class of one's own, but got {name!r}"
+            f"{did_you_mean(str(name), STRATEGIES)}."
+        )
+
+
 PRUNERS = ("median", "hyperband", "successive-halving", "percentile", "patient", "none")
 
 METRICS = (
@@ -149,8 +186,8 @@ class SpaceDefinition:
     replicates: int = 1
     """Seeds that every cell (or sampled point) is run with, unless the user says otherwise."""
 
-    strategy: Strategy = "grid"
-    """`grid` runs every cell, `tpe` and `random` sample points."""
+    strategy: str = "grid"
+    """`grid` runs every cell; any other of `--sampler` draws points."""
 
     trials: int | None = None
     """Points to sample; None for a grid."""

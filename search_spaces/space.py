@@ -116,6 +116,13 @@ class SearchSpace(SpaceDefinition):
             )
         return points
 
+    def num_points(self) -> int | None:
+        """Return the number of points; None if an interval, or too many values, make it endless."""
+        try:
+            return len(self.grid_samples())
+        except UserError:
+            return None
+
     def published_samples(self, dataset: TargetDataset | str, variant: str | None = None) -> Params:
         """Return the samples that give the preset of `variant` (or of the first) on a dataset.
 

@@ -11,10 +11,10 @@ from diffrec.errors import UserError, did_you_mean
 from search_spaces.definition import (
     POINT_LIMIT,
     PRUNERS,
-    STRATEGIES,
     Condition,
     Objective,
     SpaceDefinition,
+    check_strategy,
 )
 from search_spaces.domains import Choice, Domain, RelativeDomain, is_number, sampled_domain
 from search_spaces.variants import (
@@ -157,11 +157,7 @@ def _check_fields(space: SpaceDefinition) -> None:
             raise UserError(
                 f"Space {space.name!r} needs a Condition for {path!r}, but got {condition!r}."
             )
-    if space.strategy not in STRATEGIES:
-        raise UserError(
-            f"A space's strategy is {', '.join(STRATEGIES[:-1])} or {STRATEGIES[-1]}, but got "
-            f"{space.strategy!r}{did_you_mean(str(space.strategy), STRATEGIES)}."
-        )
+    check_strategy(space.strategy, "A space's strategy")
     if space.pruner not in PRUNERS:
         raise UserError(
             f"No pruner named {space.pruner!r}{did_you_mean(str(space.pruner), PRUNERS)}, as space "

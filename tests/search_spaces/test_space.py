@@ -96,7 +96,7 @@ def test_every_shipped_space_is_sane():
         ({"overrides": {"training.max_epoch": 1}}, "did you mean 'training.max_epochs'"),
         ({"domains": {"training.learning_rate": Uniform(0.1, 1)}}, "finite domains"),
         ({"strategy": "tpe"}, "trials >= 1"),
-        ({"strategy": "bayes"}, "grid, tpe or random"),
+        ({"strategy": "bayes"}, "grid, random, tpe"),
         ({"replicates": 0}, "replicates >= 1"),
         ({"name": "Tiny space"}, "a-z, 0-9"),
         ({"control": {"training.learning_rate": 1.0}}, "one of its cells"),

@@ -99,7 +99,7 @@ def _add_search(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--seed", type=int, default=1, help="root seed; replicates use it and the numbers after it"
     )
-    group.add_argument("--sampler", help=", ".join(SAMPLERS))
+    group.add_argument("--sampler", help=", ".join(SAMPLERS) + "; or module:Class")
     group.add_argument("--pruner", help=", ".join(PRUNERS))
 
 

@@ -14,13 +14,14 @@ from optuna.trial import FrozenTrial, TrialState
 
 from diffrec.config import TrainingConfig
 from diffrec.config.families import training_of
-from search_spaces.domains import Choice, IntUniform, LogUniform, PlainDomain, coordinate_name
+from search_spaces.domains import Choice, IntUniform, LogUniform, PlainDomain
 from search_spaces.space import SearchSpace
 from search_spaces.variants import VARIANT, is_searched, variants_of
 from tune_runner.events import FinalState, RecordedTrials, TrialRecord
 from tune_runner.schema import CONFIRM, ERROR, NAME, POINT, RETRY_OF, ROLE, SEED, trial_name
 from tune_runner.search import notes, storage
 from tune_runner.search.confirmation import by_point, winner_and_rival
+from tune_runner.search.coordinates import coordinate, coordinates, params_of, value_of
 from tune_runner.study.config import StudyPlan
 
 if TYPE_CHECKING:
@@ -51,14 +52,14 @@ class StudyStore:
         for index, sample, seed in planned[: self._plan.trials]:
             if (index, seed) not in queued:
                 self._study.enqueue_trial(
-                    self._coordinates(sample), user_attrs={SEED: seed, POINT: index}
+                    coordinates(self._space, sample), user_attrs={SEED: seed, POINT: index}
                 )
 
     def enqueue_start(self, points: Sequence[Mapping[str, Any]]) -> None:
         """Queue the points that a sampled study starts from, unless it has begun."""
         if not self._trials():
             for sample in points[: self._plan.trials]:
-                self._study.enqueue_trial(self._coordinates(sample))
+                self._study.enqueue_trial(coordinates(self._space, sample))
 
     def enqueue_confirmation(self, seeds: int) -> int:
         """Queue the winner and its rival again on `seeds` fresh seeds; return how many trials.
@@ -201,10 +202,16 @@ class StudyStore:
         return self._plan.trials - len(counted)
 
     def _least_tried(self) -> str:
-        """Return the variant with the fewest points so far, of those with something to search."""
+        """Return the variant with the fewest points so far, of those with something to search.
+
+        In a finite space also of those with a point that was not tried yet.
+        """
         points = {(t.user_attrs.get(POINT), t.params.get(VARIANT)) for t in self._trials()}
         tried = Counter(variant for _, variant in points)
         searched = [v for v in variants_of(self._space) if is_searched(self._space, v)]
+        if self._space.num_points() is not None:
+            sizes = Counter(sample[VARIANT] for sample in self._space.grid_samples())
+            searched = [v for v in searched if tried[v] < sizes[v]] or searched
         return min(searched, key=lambda variant: tried[variant])
 
     def _can_sample(self) -> bool:
@@ -212,7 +219,7 @@ class StudyStore:
 
     def _adopt(self, trial: optuna.Trial, epochs: set[int]) -> TrialRecord:
         params = self._space.build_point(
-            lambda path, domain: self._suggest(trial, self._coordinate(path), domain)
+            lambda path, domain: _suggest(trial, coordinate(self._space, path), domain)
         )
         if SEED not in trial.user_attrs:
             self._plan_replicates(trial)
@@ -237,13 +244,7 @@ class StudyStore:
         if self._space.control is None:
             one_start = self._space.start_published and not self._space.equal_share
             return one_start and trial.number == 0
-        return self._params(trial) == dict(self._space.control)
-
-    def _params(self, trial: FrozenTrial) -> dict[str, Any]:
-        """Return the parameters that a trial's sampled coordinates stand for."""
-        return self._space.build_point(
-            lambda path, domain: self._value(domain, trial.params[self._coordinate(path)])
-        )
+        return params_of(self._space, trial.params) == dict(self._space.control)
 
     def _plan_replicates(self, trial: optuna.Trial) -> None:
         """Queue a sampled point with the other seeds, then give it the first.
@@ -263,33 +264,14 @@ class StudyStore:
         trial.set_user_attr(POINT, trial.number)
         trial.set_user_attr(SEED, first)
 
-    def _coordinate(self, path: str) -> str:
-        return coordinate_name(path, self._space.domains[path])
 
-    def _coordinates(self, sample: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            self._coordinate(path): _label(self._space.sampled_domain(path), value)
-            for path, value in sample.items()
-        }
-
-    def _suggest(self, trial: optuna.Trial, name: str, domain: PlainDomain) -> Any:
-        if isinstance(domain, Choice):
-            return self._value(domain, trial.suggest_categorical(name, list(domain.labels)))
-        if isinstance(domain, IntUniform):
-            return trial.suggest_int(name, domain.low, domain.high, log=domain.log)
-        log = isinstance(domain, LogUniform)
-        return trial.suggest_float(name, domain.low, domain.high, log=log)
-
-    @staticmethod
-    def _value(domain: PlainDomain, stored: Any) -> Any:
-        """Return the value behind what Optuna keeps: a list is kept as its JSON text."""
-        if not isinstance(domain, Choice):
-            return stored
-        return domain.values[domain.labels.index(stored)]
-
-
-def _label(domain: PlainDomain, value: Any) -> Any:
-    return domain.labels[domain.values.index(value)] if isinstance(domain, Choice) else value
+def _suggest(trial: optuna.Trial, name: str, domain: PlainDomain) -> Any:
+    if isinstance(domain, Choice):
+        return value_of(domain, trial.suggest_categorical(name, list(domain.labels)))
+    if isinstance(domain, IntUniform):
+        return trial.suggest_int(name, domain.low, domain.high, log=domain.log)
+    log = isinstance(domain, LogUniform)
+    return trial.suggest_float(name, domain.low, domain.high, log=log)
 
 
 def open_study_store(session: "StudySession", recorded: RecordedTrials) -> "StudyStore":
@@ -324,7 +306,8 @@ def open_study_store(session: "StudySession", recorded: RecordedTrials) -> "Stud
         recorded=recorded,
     )
     # The seed depends on the study's length: a resumed one must not draw its first points again.
-    study.sampler = make_sampler(plan.sampler, config.seed + len(study.get_trials(deepcopy=False)))
+    drawn = len(study.get_trials(deepcopy=False))
+    study.sampler = make_sampler(plan.sampler, space, config.seed + drawn)
     notes.name_objective(study, space.objective.name)
     notes.note_study(study, space.question)
     store = StudyStore(study, space, plan)

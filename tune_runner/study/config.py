@@ -24,6 +24,7 @@ from search_spaces.definition import (
     POINT_LIMIT,
     PRUNERS,
     STRATEGIES,
+    check_strategy,
     short_name,
 )
 from search_spaces.space import SearchSpace
@@ -32,6 +33,7 @@ from tune_runner.checkpoints.locations import check_store_url, is_url, study_loc
 from tune_runner.resources.allocation import ResourceRequest
 from tune_runner.study import urls
 from tune_runner.study.names import check_name
+from tune_runner.study.sampler_rules import check_sampler
 
 if TYPE_CHECKING:
     from diffrec.data import Dataset
@@ -106,7 +108,8 @@ class StudyConfig:
 
     def __post_init__(self) -> None:
         _check_choice("pruner", self.pruner, PRUNERS)
-        _check_choice("sampler", self.sampler, SAMPLERS)
+        if self.sampler is not None:
+            check_strategy(self.sampler, "--sampler")
         _check_choice("precision", self.precision, PRECISIONS)
         if self.storage is not None:
             urls.check_url(self.storage)
@@ -243,7 +246,7 @@ class StudyPlan:
     @property
     def learns(self) -> bool:
         """True if what is drawn depends on the results of earlier trials."""
-        return self.sampler not in ("grid", "random")
+        return self.sampler not in ("grid", "random", "qmc")
 
 
 def make_plan(config: StudyConfig, space: SearchSpace) -> StudyPlan:
@@ -253,6 +256,7 @@ def make_plan(config: StudyConfig, space: SearchSpace) -> StudyPlan:
         UserError: a grid was requested for a space that has intervals, or a value does not fit.
     """
     sampler = config.sampler or space.strategy
+    check_sampler(sampler, space)
     count = config.seeds or space.replicates
     seeds = tuple(range(config.seed, config.seed + count))
     settings = {name: getattr(config, name) for name in ("max_epochs", "patience", "precision")}
@@ -271,6 +275,8 @@ def make_plan(config: StudyConfig, space: SearchSpace) -> StudyPlan:
             space.trials if space.trials is not None else len(space.grid_samples()) * count
         )
         trials = config.trials or default_trials
+        if (num_points := space.num_points()) is not None:  # no point is run twice
+            trials = min(trials, num_points * count)
     if trials > POINT_LIMIT:
         raise UserError(
             f"A study has at most {POINT_LIMIT:,} trials, but this one would have {trials:,} "
