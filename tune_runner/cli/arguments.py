@@ -9,9 +9,10 @@ from pathlib import Path
 from diffrec.command_line import COUNT_LIMIT, CliParser, folder_path, number_or_auto
 from diffrec.errors import UserError
 from search_spaces import get_space
+from search_spaces.definition import STRATEGIES
 from tune_runner import exit_codes
 from tune_runner.resources.allocation import ResourceRequest
-from tune_runner.study.config import PRUNERS, SAMPLERS, RunLimits, StudyConfig, extend
+from tune_runner.study.config import PRUNERS, RunLimits, StudyConfig, extend
 from tune_runner.study.description import FOR_RESUME, read_description
 from tune_runner.study.folder import StudyFolder
 
@@ -99,7 +100,7 @@ def _add_search(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--seed", type=int, default=1, help="root seed; replicates use it and the numbers after it"
     )
-    group.add_argument("--sampler", help=", ".join(SAMPLERS) + "; or module:Class")
+    group.add_argument("--sampler", help=", ".join(STRATEGIES) + "; or module:Class")
     group.add_argument("--pruner", help=", ".join(PRUNERS))
 
 

@@ -113,10 +113,11 @@ class PointSampler(BaseSampler):
         view: Any = StudyView(study, seen)
         tried = self._tried(study, trial)
         sampler.before_trial(view, trial)
-        for _ in range(_DRAWS):
-            drawn = self._draw(sampler, view, trial, known)
+        drawn = self._draw(sampler, view, trial, known)
+        for _ in range(_DRAWS - 1):
             if self._key(drawn.params) not in tried:
                 return drawn.params, drawn.distributions
+            drawn = self._draw(sampler, view, trial, known)
         return self._untried(drawn, tried, known)
 
     def _draw(

@@ -23,7 +23,6 @@ from search_spaces.definition import (
     NEED_EMBEDDINGS,
     POINT_LIMIT,
     PRUNERS,
-    STRATEGIES,
     check_strategy,
     short_name,
 )
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 
 PROTOCOLS = ("published", "chronological")
 PRECISIONS = get_args(Precision)
-SAMPLERS = STRATEGIES
 
 _DIGITS = 20
 """Digits shown of a number that is refused."""
