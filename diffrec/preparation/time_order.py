@@ -1,12 +1,17 @@
 """Order of valid and test in time: by timestamps, or else by the items themselves.
 
-Without timestamps, three signs of order are measured on every user, each of which compares valid
-and test by the same measure, so that noise in one list alone cannot pass for distance in time:
+Without timestamps, four signs of order are measured on every user, each of which compares valid
+and test by the same measure:
 
 - seam: affinity from the end of valid to the start of test, minus that from test to valid;
 - direction: how much more often valid's items stand before test's in other histories than after;
 - recency: how much more valid has affinity with the end of train than with all of train,
-  compared with the same of test.
+  compared with the same of test;
+- freshness: how much rarer test's items are in the train histories than valid's, since new items
+  come in with time.
+
+Noise in one list alone cannot pass for distance in time in the first three. It can in the fourth
+(random items are rare), which is therefore only looked at where the three see no order.
 
 Their values for either order are estimated from the dataset itself: the last items of each train
 history are cut into two pieces of the sizes of the user's lists, in order and exchanged. The
@@ -17,7 +22,7 @@ histories, the verdict is "undecided".
 
 from dataclasses import dataclass
 from math import erfc, exp, sqrt
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -26,7 +31,12 @@ from diffrec.preparation.affinity import list_seams, seam
 from diffrec.runtime.seeding import generator
 
 Order = Literal["in order", "exchanged", "undecided"]
-SIGNS = ("seam", "direction", "recency")
+SIGNS = ("seam", "direction", "recency", "freshness")
+_ROBUST = 3
+"""The first signs, which noise in one list alone cannot move."""
+
+_ALIKE = 1.05
+"""Largest ratio of the lists' affinities with the history at which neither has noise alone."""
 
 MAX_ERROR = 0.01
 """Largest error rate of a verdict other than "undecided"."""
@@ -106,7 +116,7 @@ def order_by_timestamps(
 def order_by_items(
     affinity: np.ndarray, train: Interactions, valid: Interactions, test: Interactions
 ) -> OrderEvidence:
-    """Return the verdict from the three signs of order (see the module's docstring).
+    """Return the verdict from the signs of order (see the module's docstring).
 
     Args:
         affinity: from `item_affinity`, which also cuts the lists to its items.
@@ -123,16 +133,19 @@ def order_by_items(
     prefixes = _slice(
         train, np.zeros(train.num_users, np.int64), _prefix_lengths(train, valid, test)
     )
-    directions = _directions(prefixes)
+    signs = _Signs(affinity, _directions(prefixes), _rarity(prefixes))
     v, t = parts[1].lengths, parts[2].lengths
     begin = prefix.lengths
     in_order = (_slice(parts[0], begin, v), _slice(parts[0], begin + v, t))
     exchanged = (_slice(parts[0], begin + t, v), _slice(parts[0], begin, t))
-    ordered = _signs(affinity, directions, prefix, *in_order)
-    swapped = _signs(affinity, directions, prefix, *exchanged)
-    del directions
-    real = _signs(affinity, _directions(train), *parts)
-    return _decide(ordered, swapped, real, seams)
+    ordered, swapped = signs(prefix, *in_order), signs(prefix, *exchanged)
+    del signs
+    real = _Signs(affinity, _directions(train), _rarity(train))(*parts)
+    evidence = _decide(ordered[:, :_ROBUST], swapped[:, :_ROBUST], real[:, :_ROBUST], seams)
+    if evidence.verdict == "undecided" and _equally_noisy(affinity, *parts):
+        fresh = _decide(ordered, swapped, real, seams)
+        return evidence if fresh.verdict == "undecided" else fresh
+    return evidence
 
 
 def _decide(
@@ -140,7 +153,7 @@ def _decide(
 ) -> OrderEvidence:
     """Return the verdict on `real`, (users, signs), by the two calibrated sets of that shape."""
     covariance = (np.cov(ordered.T) + np.cov(swapped.T)) / 2
-    covariance += 1e-9 * np.trace(covariance) * np.eye(len(SIGNS)) + 1e-30 * np.eye(len(SIGNS))
+    covariance += (1e-9 * np.trace(covariance) + 1e-30) * np.eye(len(covariance))
     distance = ordered.mean(axis=0) - swapped.mean(axis=0)
     weights = np.maximum(
         np.linalg.solve(covariance, distance), 0.0
@@ -171,7 +184,7 @@ def _decide(
         score_in_order=high,
         score_exchanged=low,
         standard_error=error_of_mean,
-        signs=dict(zip(SIGNS, means.tolist(), strict=True)),
+        signs=dict(zip(SIGNS, means.tolist(), strict=False)),
         seams=seams,
     )
 
@@ -218,26 +231,49 @@ def _directions(histories: Interactions) -> np.ndarray:
     return (counts - counts.T) / total
 
 
-def _signs(
-    affinity: np.ndarray,
-    directions: np.ndarray,
-    history: Interactions,
-    first: Interactions,
-    second: Interactions,
-) -> np.ndarray:
-    """Return (users, 3), the signs that `first` comes before `second` after `history`."""
-    ends = np.minimum(history.lengths, _ENDS)
-    recent = _slice(history, history.lengths - ends, ends)
-    values = np.empty((first.num_users, len(SIGNS)))
-    values[:, 0] = seam(affinity, first, second, _ENDS) - seam(affinity, second, first, _ENDS)
-    values[:, 1] = _pair_means(directions, first, second)
-    shares = []
-    for part in (first, second):
-        # In units of the list's own affinity with the whole history: noise shrinks both alike.
-        unit = abs(_pair_means(affinity, history, part).mean())
-        shares.append(_pair_means(affinity, recent, part) / max(unit, 1e-12))
-    values[:, 2] = shares[0] - shares[1]
-    return values
+class _Signs(NamedTuple):
+    """Measures the signs by what a set of histories says of the items."""
+
+    affinity: np.ndarray
+    directions: np.ndarray
+    rarity: np.ndarray
+
+    def __call__(
+        self, history: Interactions, first: Interactions, second: Interactions
+    ) -> np.ndarray:
+        """Return (users, 4), the signs that `first` comes before `second` after `history`."""
+        ends = np.minimum(history.lengths, _ENDS)
+        recent = _slice(history, history.lengths - ends, ends)
+        values = np.empty((first.num_users, len(SIGNS)))
+        forward = seam(self.affinity, first, second, _ENDS)
+        values[:, 0] = forward - seam(self.affinity, second, first, _ENDS)
+        values[:, 1] = _pair_means(self.directions, first, second)
+        shares = []
+        for part in (first, second):
+            # In units of the list's own affinity with the whole history: noise shrinks both alike.
+            unit = abs(_pair_means(self.affinity, history, part).mean())
+            shares.append(_pair_means(self.affinity, recent, part) / max(unit, 1e-12))
+        values[:, 2] = shares[0] - shares[1]
+        values[:, 3] = _row_means(self.rarity, second) - _row_means(self.rarity, first)
+        return values
+
+
+def _rarity(histories: Interactions) -> np.ndarray:
+    """Return 1 / (1 + number of its interactions) of each item."""
+    return 1 / (1 + np.bincount(histories.indices, minlength=histories.num_items))
+
+
+def _row_means(values: np.ndarray, rows: Interactions) -> np.ndarray:
+    sums = np.bincount(rows.users(), weights=values[rows.indices], minlength=rows.num_users)
+    return sums / np.maximum(rows.lengths, 1)
+
+
+def _equally_noisy(
+    affinity: np.ndarray, history: Interactions, first: Interactions, second: Interactions
+) -> bool:
+    """Return whether both lists fit the histories alike; noise in one alone would lower its fit."""
+    fits = [float(_pair_means(affinity, history, part).mean()) for part in (first, second)]
+    return 0.0 < max(fits) <= _ALIKE * min(fits)
 
 
 def _pair_means(matrix: np.ndarray, first: Interactions, second: Interactions) -> np.ndarray:

@@ -59,6 +59,41 @@ def test_noise_in_train_and_valid_alone_is_not_mistaken_for_exchanged_lists():
     assert verdict(cut(noisy, 0, 20), cut(noisy, 20, 24), cut(clean, 24, 30)) == "in order"
 
 
+def arrivals(noise: float = 0.0) -> tuple[Interactions, Interactions, Interactions]:
+    """Histories without any order but one: an item is taken up once it is there.
+
+    Two of three items are there from the start, the others come in one after the other.
+    """
+    rng = np.random.default_rng(9)
+    size, parts = 240, (20, 24, 30)
+    begins = np.maximum(0, np.arange(size) - 2 * size // 3) / (size / 3)
+    items = np.empty((2000, LENGTH), dtype=int)
+    for row in items:
+        own = rng.permutation(size)
+        for place, now in enumerate(np.linspace(0.05, 1, LENGTH)):
+            there = own[begins[own] <= now]
+            row[place], own = there[0], own[own != there[0]]
+    strange = rng.random((2000, 4)) < noise
+    items[:, 20:24] = np.where(strange, rng.integers(240, 480, strange.shape), items[:, 20:24])
+    users = np.arange(2000).repeat(LENGTH).reshape(-1, LENGTH)
+    bounds = zip((0, *parts), parts, strict=False)
+    pairs = [np.stack([users[:, a:b].ravel(), items[:, a:b].ravel()], 1) for a, b in bounds]
+    train, valid, test = (Interactions.from_pairs(part, 2000, 480) for part in pairs)
+    return train, valid, test
+
+
+def test_new_items_tell_the_order_where_users_do_not():
+    train, valid, test = arrivals()
+    assert verdict(train, valid, test) == "in order"
+    assert verdict(train, test, valid) == "exchanged"
+
+
+def test_noise_in_one_list_is_not_mistaken_for_new_items():
+    train, valid, test = arrivals(noise=0.3)
+    assert verdict(train, valid, test) != "exchanged"
+    assert verdict(train, test, valid) != "in order"
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_embedded_recipe_is_never_called_exchanged(seed):
     report = check_loaded(generate(SyntheticConfig(seed=seed)))
