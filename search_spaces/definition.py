@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from diffrec.config.external import ExternalConfig
 from diffrec.errors import UserError, did_you_mean
-from search_spaces.domains import Domain, PlainDomain
+from search_spaces.domains import Domain, PlainDomain, frozen
 
 STRATEGIES = (
     "grid",
@@ -151,6 +151,11 @@ class Condition:
                 f"A condition on {self.parent!r} must allow a tuple of values or a domain, but got "
                 f"{self.allowed!r}; write ({self.allowed!r},) for one value."
             )
+        object.__setattr__(self, "allowed", frozen(self.allowed))
+
+    def allows(self, value: Any) -> bool:
+        """Return whether the parameter is active at this value of `parent`."""
+        return frozen(value) in self.allowed
 
     def to_dict(self) -> dict[str, Any]:
         """Return the condition as JSON values."""

@@ -6,7 +6,7 @@ measured against another parameter, so that a constraint between the two holds b
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,13 @@ def is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def frozen(value: Any) -> Any:
+    """Return a value with tuples for lists, at every depth: JSON does not tell them apart."""
+    if isinstance(value, Mapping):
+        return {key: frozen(item) for key, item in value.items()}
+    return tuple(map(frozen, value)) if isinstance(value, list | tuple) else value
+
+
 def _check_bounds(kind: str, low: float, high: float) -> None:
     if not (is_number(low) and is_number(high)):
         raise UserError(
@@ -38,9 +45,9 @@ def _check_bounds(kind: str, low: float, high: float) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(frozen=True, slots=True, init=False, eq=False)
 class Choice:
-    """One of the values given, in the order given."""
+    """One of the values given, in the order given; a list and a tuple are the same value."""
 
     values: tuple[Any, ...]
 
@@ -60,8 +67,17 @@ class Choice:
             raise UserError(f"Choice needs distinct values, but got {values}; drop the repeated.")
         object.__setattr__(self, "values", values)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Choice) and frozen(self.values) == frozen(other.values)
+
+    def __hash__(self) -> int:
+        return hash(frozen(self.values))
+
     def __contains__(self, value: object) -> bool:
-        return any(value == option and type(value) is type(option) for option in self.values)
+        value = frozen(value)
+        return any(
+            value == option and type(value) is type(option) for option in frozen(self.values)
+        )
 
     @property
     def labels(self) -> tuple[Scalar, ...]:

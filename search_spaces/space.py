@@ -26,7 +26,7 @@ from search_spaces.definition import (
     Params,
     SpaceDefinition,
 )
-from search_spaces.domains import PlainDomain, RelativeDomain, sampled_domain
+from search_spaces.domains import PlainDomain, RelativeDomain, frozen, sampled_domain
 from search_spaces.reading import space_fields
 from search_spaces.variants import VARIANT, fields_of, variants_of
 
@@ -48,6 +48,8 @@ class SearchSpace(SpaceDefinition):
             )
         if isinstance(self.variant, type):  # the configuration of a recommender from outside
             object.__setattr__(self, "variant", register(self.variant))
+        for field in ("overrides", "control"):  # as JSON has them
+            object.__setattr__(self, field, frozen(getattr(self, field)))
         validation.check_definition(self)
         self._check_points()
 
@@ -62,7 +64,7 @@ class SearchSpace(SpaceDefinition):
             ]
         cells = self.cells() if self.strategy == "grid" else None
         self.check_corners(corners)
-        if cells is not None and self.control is not None and dict(self.control) not in cells:
+        if cells and self.control is not None and self.control not in map(frozen, cells):
             raise UserError(
                 f"The control of space {self.name!r} must be one of its cells, "
                 f"but got {dict(self.control)}."
@@ -77,7 +79,7 @@ class SearchSpace(SpaceDefinition):
         condition = self.conditions.get(path)
         if condition is None:
             return True
-        return condition.parent in params and params[condition.parent] in condition.allowed
+        return condition.parent in params and condition.allows(params[condition.parent])
 
     def build_point(self, draw: Callable[[str, PlainDomain], Any]) -> Params:
         """Build a point: `draw(path, domain)` is called for every active parameter, in order."""

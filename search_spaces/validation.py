@@ -229,12 +229,11 @@ def _check_activity(space: SpaceDefinition) -> None:
         check_override(space, path)
     for path, condition in space.conditions.items():
         parent = space.domains[condition.parent]
-        allowed = condition.allowed
-        if isinstance(parent, Choice) and not any(value in allowed for value in parent.values):
+        if isinstance(parent, Choice) and not any(map(condition.allows, parent.values)):
             raise UserError(
                 f"The condition on {path!r} in space {space.name!r} must allow a value that "
                 f"{condition.parent!r} takes ({', '.join(map(repr, parent.values))}), but allows "
-                f"{allowed!r}."
+                f"{condition.allowed!r}."
             )
 
 

@@ -55,7 +55,7 @@ def variants_with(space: SpaceDefinition, path: str) -> tuple[str, ...]:
     if condition is None:
         return variants
     if condition.parent == VARIANT:
-        return tuple(variant for variant in variants if variant in condition.allowed)
+        return tuple(variant for variant in variants if condition.allows(variant))
     return _intersection(variants, variants_with(space, condition.parent))
 
 

@@ -1,5 +1,30 @@
 """Runs a search space as a study: Optuna samples, Ray runs the trials, MLflow records them.
 
+From Python: `run_study` starts a study in a process of its own, `load_study` opens one that exists.
 Importing this package imports none of the three; each is loaded when a study starts.
 Begin reading with `runner`, then `trials.controller`.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tune_runner.api.handle import StudyHandle
+    from tune_runner.api.launch import load_study, run_study
+    from tune_runner.api.process import StudyError
+
+__all__ = ["StudyError", "StudyHandle", "load_study", "run_study"]
+
+_MODULES = {
+    "StudyError": "tune_runner.api.process",
+    "StudyHandle": "tune_runner.api.handle",
+    "load_study": "tune_runner.api.launch",
+    "run_study": "tune_runner.api.launch",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: importing this package alone imports nothing."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)

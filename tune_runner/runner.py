@@ -3,6 +3,7 @@
 import importlib
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from diffrec.data import load_dataset, with_embeddings
 from diffrec.files import refusing_full_disk
-from search_spaces import get_space
 from tune_runner import exit_codes, schema
 from tune_runner.execution import environment
 from tune_runner.execution.cluster import start_ray
@@ -34,6 +34,7 @@ from tune_runner.study.config import StudyConfig, make_plan
 from tune_runner.study.folder import StudyFolder
 from tune_runner.study.request import check_folder
 from tune_runner.study.session import StudySession, check_unchanged, describe_study
+from tune_runner.study.spaces import study_space
 from tune_runner.tracking.outbox import Outbox
 from tune_runner.tracking.tracker import Tracker, open_tracker, open_writer
 from tune_runner.tracking_uri import check_tracking_uri, database_path, default_tracking_uri
@@ -50,6 +51,7 @@ def run_study(
     retry_failed: bool = False,
     backend: "TrainingBackend | None" = None,
     measure: MeasureSpeedup | None = None,
+    on_start: Callable[[StudyFolder], None] = lambda folder: None,
 ) -> int:
     """Run a new study or resume one; return the exit code of the command.
 
@@ -59,11 +61,12 @@ def run_study(
         retry_failed: run failed trials again.
         backend: builds the runs; None: `TrainingBackend`.
         measure: measures the speed-up of fused trials; None: `measure_fusion_speedup`.
+        on_start: called once nothing is refused any more, before the first trial.
 
     Raises:
         UserError: something about the request is wrong; nothing was started.
     """
-    space = get_space(config.space)
+    space = study_space(config.space)
     plan = make_plan(config, space)
     check_folder(config)
     data_dir = None if config.data_dir is None else Path(config.data_dir)
@@ -92,6 +95,7 @@ def run_study(
             if not resume:  # nothing was run, so nothing is left behind
                 folder.discard()
             raise
+        on_start(folder)
         try:
             return _run_and_close(session, started, screen, backend)
         except KeyboardInterrupt:  # the second one, or one after the trials

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from diffrec.commands.datasets import locate
-from diffrec.commands.runs import find_run
+from diffrec.commands.runs import TrackedRun, find_run
 from diffrec.commands.train import CHECKPOINT_FILE
 from diffrec.data import EMBEDDED_NAME, Dataset, load_dataset
 from diffrec.data.idmaps import IdMap, read_id_maps
@@ -34,7 +34,19 @@ def load_model(args: argparse.Namespace) -> tuple[Checkpoint, LoadedDataset]:
         path: Path = args.checkpoint
         checkpoint = load_checkpoint(path / CHECKPOINT_FILE if path.is_dir() else path)
         return checkpoint, load_query_dataset(args, checkpoint)
-    run = find_run(args.run)
+    return load_tracked(find_run(args.run), args)
+
+
+def load_tracked(run: TrackedRun, args: argparse.Namespace) -> tuple[Checkpoint, LoadedDataset]:
+    """Read the model of a tracked run, and its dataset.
+
+    Args:
+        run: whose own files are trusted.
+        args: `dataset`, `data_dir` and `protocol`; None for the run's own.
+
+    Raises:
+        UserError: one of them is missing, or they do not match.
+    """
     checkpoint = replace(load_checkpoint(run.checkpoint, trusted=True), dataset=run.dataset)
     if args.dataset is None and args.data_dir is None:
         args.data_dir = run.data_dir

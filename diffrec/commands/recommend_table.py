@@ -10,16 +10,16 @@ import numpy as np
 
 from diffrec.commands.load_trained import LoadedDataset, load_model
 from diffrec.commands.train import check_device
-from diffrec.data.idmaps import IdMap
 from diffrec.data.interactions import Interactions
 from diffrec.data.tables import check_ending, write_table
 from diffrec.errors import UserError
 from diffrec.evaluation.ranking import rankings
 from diffrec.files import check_output_file, read_regular
+from diffrec.training.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
+class Queries:
     """Users to recommend for (rows of `history`), and the items to leave out."""
 
     history: Interactions
@@ -35,49 +35,92 @@ def recommend(args: argparse.Namespace) -> None:
         check_ending(args.out)
         check_output_file(args.out, "--out")
     checkpoint, loaded = load_model(args)
-    request = _parse_request(args, loaded)
-    model = checkpoint.build(loaded.dataset.num_items, check_device(args.device))
+    if args.history is not None:
+        queries = history_queries([("history", _split(args.history), " of --history")], loaded)
+    elif args.histories is not None:
+        queries = history_queries(_read_histories(args.histories), loaded)
+    else:
+        users = None if args.users is None else _split(args.users)
+        queries = user_queries(loaded, users, args.history_from)
+    columns = recommendations(
+        checkpoint, loaded, queries, k=args.k, include_seen=args.include_seen, device=args.device
+    )
+    write_table(args.out, columns)
+
+
+def recommendations(
+    checkpoint: Checkpoint,
+    loaded: LoadedDataset,
+    queries: Queries,
+    *,
+    k: int = 20,
+    include_seen: bool = False,
+    device: str = "cpu",
+) -> dict[str, np.ndarray]:
+    """Return the best items of a trained model, as columns user, item and rank.
+
+    Args:
+        checkpoint: of the model.
+        loaded: its dataset, with the original ids.
+        queries: whom to recommend for.
+        k: items of each.
+        include_seen: also recommend items that the user has seen.
+        device: cpu or cuda.
+    """
+    model = checkpoint.build(loaded.dataset.num_items, check_device(device))
     users, items, ranks = [], [], []
-    seen = [] if args.include_seen else request.seen
-    for rows, top in rankings(
-        model, history=request.history, seen=seen, users=request.rows, k=args.k
-    ):
+    seen = [] if include_seen else queries.seen
+    for rows, top in rankings(model, history=queries.history, seen=seen, users=queries.rows, k=k):
         row, rank = np.nonzero(top >= 0)
         users.append(rows[row])
         items.append(top[row, rank])
         ranks.append(rank + 1)
-    columns = {
-        "user": request.names[np.concatenate(users)],
+    return {
+        "user": queries.names[np.concatenate(users)],
         "item": loaded.items.originals(np.concatenate(items)),
         "rank": np.concatenate(ranks),
     }
-    write_table(args.out, columns)
 
 
-def _parse_request(args: argparse.Namespace, loaded: LoadedDataset) -> _Request:
-    if args.history is not None:
-        histories = [("history", _split(args.history), " of --history")]
-        return _from_histories(histories, loaded.items)
-    if args.histories is not None:
-        return _from_histories(_read_histories(args.histories), loaded.items)
+def user_queries(
+    loaded: LoadedDataset, users: list[Any] | None = None, history_from: str = "train"
+) -> Queries:
+    """Return queries for users of the dataset.
+
+    Args:
+        loaded: the dataset.
+        users: their ids; None for all.
+        history_from: `train`, or `all` for all of a user's lists.
+
+    Raises:
+        UserError: an id is unknown, or none is given.
+    """
     dataset = loaded.dataset
     rows = np.arange(dataset.num_users)
-    if args.users is not None:
-        user_ids = _split(args.users)
-        if not user_ids:
+    if users is not None:
+        if not users:
             raise UserError("--users must name a user, but got none; leave it out for all users.")
-        rows = loaded.users.numbers(user_ids, " of --users")
+        rows = loaded.users.numbers(users, " of --users")
     names = loaded.users.originals(np.arange(dataset.num_users))
-    if args.history_from == "train":
-        return _Request(dataset.train, [dataset.train, dataset.valid], rows, names)
+    if history_from == "train":
+        return Queries(dataset.train, [dataset.train, dataset.valid], rows, names)
     parts = (dataset.train, dataset.valid, dataset.test)  # in order of time: rows stay stable
     pairs = np.concatenate([part.to_pairs() for part in parts])
     merged = Interactions.from_pairs(pairs, dataset.num_users, dataset.num_items)
-    return _Request(merged, [merged], rows, names)
+    return Queries(merged, [merged], rows, names)
 
 
-def _from_histories(histories: list[tuple[str, list[Any], str]], items: IdMap) -> _Request:
-    """Return a request of one row per (name, item ids, where they stand)."""
+def history_queries(histories: list[tuple[str, list[Any], str]], loaded: LoadedDataset) -> Queries:
+    """Return queries of one row per history.
+
+    Args:
+        histories: (name, item ids with the oldest first, where they stand) each.
+        loaded: the dataset that the items are of.
+
+    Raises:
+        UserError: a history is empty, or an item unknown.
+    """
+    items = loaded.items
     pairs: list[list[int]] = []
     for row, (_, history, context) in enumerate(histories):
         if not history:
@@ -87,7 +130,7 @@ def _from_histories(histories: list[tuple[str, list[Any], str]], items: IdMap) -
         pairs += [[row, number] for number in latest]
     history = Interactions.from_pairs(np.array(pairs), len(histories), items.size)
     names = np.array([name for name, _, _ in histories])
-    return _Request(history, [history], np.arange(len(histories)), names)
+    return Queries(history, [history], np.arange(len(histories)), names)
 
 
 def _read_histories(path: Path) -> list[tuple[str, list[Any], str]]:

@@ -3,22 +3,21 @@
 import argparse
 import json
 import os
-import time
-from pathlib import Path
+from collections.abc import Iterable
+from typing import Any
 
-from diffrec.command_line import COUNT_LIMIT, CliParser, folder_path, number_or_auto
+from diffrec.command_line import CliParser, folder_path, number_or_auto
 from diffrec.errors import UserError
-from search_spaces import get_space
 from search_spaces.definition import STRATEGIES
 from tune_runner import exit_codes
-from tune_runner.resources.allocation import ResourceRequest
-from tune_runner.study.config import PRUNERS, RunLimits, StudyConfig, extend
-from tune_runner.study.description import FOR_RESUME, read_description
-from tune_runner.study.folder import StudyFolder
-
-_SHORT = 60
-"""Characters of the space's and the dataset's name in the default name of a study."""
-
+from tune_runner.study import options
+from tune_runner.study.config import PRUNERS, StudyConfig
+from tune_runner.study.options import (
+    RESUME_DEFAULTS,
+    STUDY_DEFAULTS,
+    custom_resources,
+    fixed_option,
+)
 
 EXAMPLES = (
     ("see whether it works here, in a minute", "python -m tune_runner --space smoke"),
@@ -208,30 +207,14 @@ def _resources(text: str) -> tuple[tuple[str, float], ...]:
         parsed = json.loads(text)
     except (ValueError, RecursionError):
         parsed = None
-    amounts_by_name = parsed if isinstance(parsed, dict) else {}
-    amounts = [
-        v for v in amounts_by_name.values() if type(v) in (int, float) and 0 < v <= COUNT_LIMIT
-    ]
-    if (
-        not amounts_by_name
-        or len(amounts) < len(amounts_by_name)
-        or {"CPU", "GPU"} & amounts_by_name.keys()
-    ):
-        raise UserError(
-            "--resources must be a JSON object of custom names and amounts above 0, but got "
-            f"{text!r}; CPUs and GPUs have --cpus-per-trial and --gpus-per-trial."
-        )
-    return tuple((name, float(amount)) for name, amount in amounts_by_name.items())
+    return custom_resources(parsed, text)
 
 
-def _request(args: argparse.Namespace) -> ResourceRequest:
-    return ResourceRequest(
-        args.cpus_per_trial,
-        args.gpus_per_trial,
-        args.max_concurrent,
-        () if args.resources is None else _resources(args.resources),
-        1 if args.fuse is None else args.fuse,
-    )
+def _options(args: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
+    given = {name: getattr(args, name) for name in names}
+    if args.resources is not None:
+        given["resources"] = dict(_resources(args.resources))
+    return given
 
 
 def new_config(args: argparse.Namespace) -> StudyConfig:
@@ -242,54 +225,14 @@ def new_config(args: argparse.Namespace) -> StudyConfig:
     """
     if not args.space:
         raise UserError("Nothing to study: give --space NAME (see --list), or --resume NAME.")
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    name = args.name
-    if name is None:
-        name = f"{Path(args.space).stem[:_SHORT]}-{args.dataset[:_SHORT]}-{stamp}"
-    return StudyConfig(
-        space=args.space,
-        name=name,
-        dataset=args.dataset,
-        data_dir=args.data_dir,
-        protocol=args.protocol,
-        preset_of=args.preset_of,
-        preset=args.preset,
-        trials=args.trials,
-        seeds=args.seeds,
-        seed=args.seed,
-        max_epochs=args.max_epochs,
-        patience=args.patience,
-        precision=args.precision,
-        pruner=args.pruner,
-        sampler=args.sampler,
-        address=args.address,
-        storage=args.storage,
-        runs_dir=args.runs_dir,
-        checkpoints=args.checkpoints,
-        confirm=args.confirm,
-        request=_request(args),
-        limits=RunLimits(args.max_trials, args.max_hours),
-    )
+    return options.new_config(args.space, _options(args, STUDY_DEFAULTS))
 
 
 def resumed_config(args: argparse.Namespace) -> StudyConfig:
     """Return the settings of a study to resume: its own, but for where and with what it runs."""
     default = parser().parse_args([])
-    changeable = ("resume", "address", "storage", "runs_dir")
-    changeable += ("max_concurrent", "cpus_per_trial", "gpus_per_trial", "fuse", "resources")
-    changeable += ("max_trials", "max_hours", "add_trials", "retry_failed", "confirm", "probe")
+    changeable = (*RESUME_DEFAULTS, "resume", "runs_dir", "probe", "dry_run", "json")
     for flag, value in vars(args).items():
-        if value != getattr(default, flag) and flag not in (*changeable, "dry_run", "json"):
-            raise UserError(
-                f"--{flag.replace('_', '-')} cannot be changed with --resume: it is the study's "
-                "own; leave it out."
-            )
-    description = read_description(StudyFolder(Path(args.runs_dir), args.resume), FOR_RESUME)
-    settings = description["settings"]
-    settings |= {"address": args.address, "runs_dir": args.runs_dir, "request": _request(args)}
-    settings["limits"] = RunLimits(args.max_trials, args.max_hours)
-    settings["confirm"] = args.confirm or settings.get("confirm")
-    if args.add_trials is not None:
-        settings |= extend(description["plan"], get_space(settings["space"]), args.add_trials)
-    settings["storage"] = args.storage or settings.get("storage")
-    return StudyConfig(**settings)
+        if value != getattr(default, flag) and flag not in changeable:
+            raise UserError(fixed_option(flag))
+    return options.resumed_config(args.resume, args.runs_dir, _options(args, RESUME_DEFAULTS))

@@ -13,7 +13,6 @@ from typing import Any
 from diffrec.command_line import run_command
 from diffrec.errors import UserError
 from diffrec.terminal import write_lines
-from search_spaces import get_space
 from tune_runner.cli.arguments import (
     arguments_without_address,
     check_combinations,
@@ -30,6 +29,7 @@ from tune_runner.study.config import StudyConfig, make_plan
 from tune_runner.study.folder import StudyFolder
 from tune_runner.study.names import check_name
 from tune_runner.study.request import check_request
+from tune_runner.study.spaces import study_space
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -72,7 +72,7 @@ def _dry_run(args: argparse.Namespace, config: StudyConfig) -> int:
             f"--probe measures this machine, but {source} {config.address} runs the trials "
             "elsewhere; probe on one of its nodes, without it."
         )
-    space = get_space(config.space)
+    space = study_space(config.space)
     plan = make_plan(config, space)
     plan = check_request(config, space, plan, new=not args.resume)
     answer = messages.dry_run(config, space, plan)

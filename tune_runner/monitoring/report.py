@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
+from diffrec.errors import UserError
 from tune_runner.monitoring.screen import Screen
 from tune_runner.schema import ANSWER_FILE
+from tune_runner.study.folder import StudyFolder
 
 
 def print_report(screen: Screen, study: str, runs_dir: str, tracking_uri: str) -> bool:
@@ -33,15 +35,46 @@ def print_report(screen: Screen, study: str, runs_dir: str, tracking_uri: str) -
     return is_made
 
 
+def make_report(folder: StudyFolder, tracking_uri: str, *, figures: bool = True) -> Path:
+    """Save a study's report without printing it; return its page.
+
+    Args:
+        folder: of the study.
+        tracking_uri: of MLflow's record.
+        figures: with figures and the page; otherwise text and tables alone.
+
+    Raises:
+        UserError: the program has refused it, or failed.
+    """
+    name, runs_dir = folder.path.name, str(folder.path.parent)
+    flags = [] if figures else ["--no-figures"]
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "analysis", "--runs-dir", runs_dir, *flags, "--", name],
+        env=_environment(_package_folders(), tracking_uri),
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise UserError(lines[-1].removeprefix("error: "))
+    return folder.path / "report" / ("index.html" if figures else "report.md")
+
+
+def _environment(folders: Sequence[Path], tracking_uri: str) -> dict[str, str]:
+    path = os.pathsep.join(map(str, folders))
+    return {**os.environ, "MLFLOW_TRACKING_URI": tracking_uri, "PYTHONPATH": path}
+
+
 def _run_analysis(folders: Sequence[Path], study: str, runs_dir: str, tracking_uri: str) -> bool:
     """Run the program with this one's stdout; return whether it succeeded."""
     sys.stdout.flush()
     piped = not _is_file(sys.stdout)
-    path = os.pathsep.join(map(str, folders))
     encoding = {"PYTHONIOENCODING": "utf-8:backslashreplace"} if piped else {}
     report = subprocess.run(
         [sys.executable, "-P", "-m", "analysis", "--runs-dir", runs_dir, "--", study],
-        env=os.environ | {"MLFLOW_TRACKING_URI": tracking_uri, "PYTHONPATH": path} | encoding,
+        env=_environment(folders, tracking_uri) | encoding,
         stdout=subprocess.PIPE if piped else None,
         encoding="utf-8",
         check=False,

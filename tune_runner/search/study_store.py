@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from diffrec.config import TrainingConfig
 from diffrec.config.families import training_of
-from search_spaces.domains import Choice, IntUniform, LogUniform, PlainDomain
+from search_spaces.domains import Choice, IntUniform, LogUniform, PlainDomain, frozen
 from search_spaces.space import SearchSpace
 from search_spaces.variants import VARIANT, is_searched, variants_of
 from tune_runner.events import FinalState, RecordedTrials, TrialRecord
@@ -244,7 +244,7 @@ class StudyStore:
         if self._space.control is None:
             one_start = self._space.start_published and not self._space.equal_share
             return one_start and trial.number == 0
-        return params_of(self._space, trial.params) == dict(self._space.control)
+        return frozen(params_of(self._space, trial.params)) == self._space.control
 
     def _plan_replicates(self, trial: optuna.Trial) -> None:
         """Queue a sampled point with the other seeds, then give it the first.

@@ -59,8 +59,9 @@ NO_LIMITS = RunLimits()
 class StudyConfig:
     """Settings of a study: the space, the data, the search, and where it runs."""
 
-    space: str
-    """Name of a shipped space, or path of a .py, .json or .yaml file."""
+    space: str | dict[str, Any]
+    """Name of a shipped space, path of a .py, .json or .yaml file, or the space itself
+    (tune_runner.study.spaces)."""
 
     name: str
     """Name of the study and of its folder."""

@@ -8,10 +8,13 @@ from diffrec.errors import UserError
 from tune_runner.study.config import StudyConfig
 from tune_runner.study.folder import SUMMARY, StudyFolder
 
-FOR_LOOKUP: dict[str, type] = {"settings": dict}
+Kind = type | tuple[type, ...]
+"""Types that a part may have."""
+
+FOR_LOOKUP: dict[str, Kind] = {"settings": dict}
 """Settings needed to find a trial's checkpoint."""
 
-FOR_STATUS: dict[str, type] = {
+FOR_STATUS: dict[str, Kind] = {
     "settings": dict,
     "settings.name": str,
     "plan": dict,
@@ -26,9 +29,9 @@ FOR_STATUS: dict[str, type] = {
 }
 """Settings needed to show how far a study is."""
 
-FOR_RESUME: dict[str, type] = {
+FOR_RESUME: dict[str, Kind] = {
     **FOR_STATUS,
-    "settings.space": str,
+    "settings.space": (str, dict),
     "plan.sampler": str,
     "plan.seeds": list,
     "dataset.sha256": str,
@@ -37,7 +40,7 @@ FOR_RESUME: dict[str, type] = {
 """Settings needed to resume a study."""
 
 
-def read_description(folder: StudyFolder, needs: Mapping[str, type]) -> dict[str, Any]:
+def read_description(folder: StudyFolder, needs: Mapping[str, Kind]) -> dict[str, Any]:
     """Return the description of a study, its parts of the right types.
 
     Args:
@@ -60,19 +63,21 @@ def read_description(folder: StudyFolder, needs: Mapping[str, type]) -> dict[str
     return description
 
 
-def _check_kind(description: Mapping[str, Any], path: str, kind: type) -> None:
+def _check_kind(description: Mapping[str, Any], path: str, kind: Kind) -> None:
     value: Any = description
     for name in path.split("."):
         value = value.get(name)
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise UserError(f"`{path}` must be a {kind.__name__}, but is {value!r:.60}.")
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        names = " or ".join(one.__name__ for one in kinds)
+        raise UserError(f"`{path}` must be a {names}, but is {value!r:.60}.")
 
 
 def _check_settings(settings: Mapping[str, Any]) -> None:
-    """Check the types of the settings, except of those that a resumed run sets."""
+    """Check the types of the settings, but for the space and those that a resumed run sets."""
     hints = get_type_hints(StudyConfig)
     for name, value in settings.items():
         if name not in hints:
             raise UserError(f"`settings.{name}` is no setting of a study.")
-        if name not in ("request", "limits"):
+        if name not in ("space", "request", "limits"):
             check_type(hints[name], value, f"settings.{name}")

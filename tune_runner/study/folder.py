@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import shutil
+import socket
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,7 +18,10 @@ from diffrec.files import atomic_write, read_regular
 SUMMARY = "study.json"
 IDENTITY = "study.id"
 LOCK = "driver.lock"
-_FILES = (SUMMARY, IDENTITY, LOCK, "study.log", "tracking.jsonl", "tracking.mark")
+OUTPUT = "driver.log"
+"""Output of the drivers that were started from Python."""
+
+_FILES = (SUMMARY, IDENTITY, LOCK, OUTPUT, "study.log", "tracking.jsonl", "tracking.mark")
 
 
 class StudyFolder:
@@ -110,6 +114,12 @@ class StudyFolder:
                 "others of its name; restore it from a copy, or choose another --name."
             )
 
+    def driver(self) -> tuple[int, str]:
+        """Return process id and host of the last driver; (0, "") if none wrote them."""
+        path = self.path / LOCK
+        number, _, host = (path.read_text() if path.exists() else "").strip().partition(" ")
+        return (int(number), host) if number.isdecimal() else (0, "")
+
     def is_gone(self) -> bool:
         """Return whether the folder that this driver has locked was removed or replaced."""
         if self._lock is None:
@@ -167,7 +177,9 @@ class StudyFolder:
             ) from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.utime(self._lock)  # tells `--status` when this driver began
+            # Its time tells `--status` when this driver began; its content, whom to interrupt.
+            os.truncate(self._lock, 0)
+            os.write(self._lock, f"{os.getpid()} {socket.gethostname()}\n".encode())
         except BlockingIOError:
             os.close(self._lock)
             raise UserError(

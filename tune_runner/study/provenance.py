@@ -17,8 +17,10 @@ _PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "ray", "optuna", "mlflow
 
 
 def command() -> str:
-    """Return the command that was given, to be given again; passwords are left out."""
+    """Return the command or the call that was given, to be given again; without passwords."""
     program = Path(sys.argv[0])
+    if program.parts[-2:] == ("api", "driver.py"):  # tune_runner.api.process started it
+        return sys.argv[1]
     name = f"python -m {program.parent.name}" if program.stem == "__main__" else program.name
     return " ".join([name, *(shlex.quote(without_password(word)) for word in sys.argv[1:])])
 

@@ -5,10 +5,10 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from diffrec.commands.runs import TrackedRun
 from diffrec.errors import UserError, did_you_mean
@@ -48,28 +48,58 @@ def find_run(name: str) -> TrackedRun:
     parent = run if kind == "study" else _get_run(client, run.data.tags[schema.PARENT])
     tags = parent.data.tags
     path = (Path() if database is None else database.parent) / tags.get(schema.FOLDER, "")
-    folder = StudyFolder(path.parent, path.name)
-    settings = read_description(folder, FOR_LOOKUP)["settings"]
-    url = settings.get("checkpoints")
-    store = None if url is None else study_location(url, path.name)
-    location = store or str(folder.checkpoints)
-    number = (
-        _best_number(folder, store) if kind == "study" else int(run.data.tags[schema.TRIAL_NUMBER])
-    )
-    with _unreadable_as_user_error(location):
-        checkpoint = _checkpoint_file(folder, store, number)
-        if checkpoint is None:
-            raise UserError(
-                f"The checkpoint of trial {number:04d} was not kept in {location}: a study keeps "
-                f"its best trial's (run {parent.info.run_id}); train this one again with `python "
-                "-m diffrec train --config` and the run's config.json."
-            )
-    data_dir = settings.get("data_dir")
     dataset = {
         "name": tags["dataset"],
         "sha256": tags["dataset_sha256"],
         "protocol": tags["protocol"],
     }
+    folder = StudyFolder(path.parent, path.name)
+    if kind == "study":
+        return best_run(folder, dataset)
+    settings = read_description(folder, FOR_LOOKUP)["settings"]
+    number = int(run.data.tags[schema.TRIAL_NUMBER])
+    return _tracked(folder, settings, number, dataset, f" (run {parent.info.run_id})")
+
+
+def best_run(folder: StudyFolder, dataset: dict[str, str]) -> TrackedRun:
+    """Return the checkpoint of a study's best trial.
+
+    Args:
+        folder: of the study.
+        dataset: name, sha256 and protocol of what it was trained on.
+
+    Raises:
+        UserError: the study keeps none, or several since it is not complete.
+    """
+    settings = read_description(folder, FOR_LOOKUP)["settings"]
+    store = _store(folder, settings)
+    return _tracked(folder, settings, _best_number(folder, store), dataset)
+
+
+def _store(folder: StudyFolder, settings: Mapping[str, Any]) -> str | None:
+    """Return the study's place in an object store; None if its folder keeps the checkpoints."""
+    url = settings.get("checkpoints")
+    return None if url is None else study_location(url, folder.path.name)
+
+
+def _tracked(
+    folder: StudyFolder,
+    settings: Mapping[str, Any],
+    number: int,
+    dataset: dict[str, str],
+    best: str = "",
+) -> TrackedRun:
+    store = _store(folder, settings)
+    location = store or str(folder.checkpoints)
+    with _unreadable_as_user_error(location):
+        checkpoint = _checkpoint_file(folder, store, number)
+        if checkpoint is None:
+            raise UserError(
+                f"The checkpoint of trial {number:04d} was not kept in {location}: a study keeps "
+                f"its best trial's{best}; train this one again with `python "
+                "-m diffrec train --config` and the run's config.json."
+            )
+    data_dir = settings.get("data_dir")
     return TrackedRun(checkpoint, dataset, None if data_dir is None else Path(data_dir))
 
 
