@@ -35,7 +35,7 @@ def load_file(path: Path) -> ModuleType:
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's own code may raise anything
         raise UserError(
-            f"Space file {str(path)!r} cannot be run ({reason(error)}); mend it."
+            f"Space file {str(path)!r} cannot be run ({reason(error)}); correct it."
         ) from None
     return module
 
@@ -71,7 +71,7 @@ def load_reference(text: str) -> Any:
     except (Exception, SystemExit) as error:
         raise UserError(
             f"The recommender {name} of {module} in {folder} cannot be loaded ({reason(error)}); "
-            "put its file back or mend it."
+            "put its file back or correct it."
         ) from error
 
 

@@ -72,7 +72,7 @@ def _cli() -> str:
         "Three programs. Each also runs under a name of its own once the package is installed: "
         "`diffrec`, `diffrec-tune`, `diffrec-report`. Exit codes: 0 done, 1 failed, 2 refused (one "
         "sentence says why), 3 (`tune_runner`) MLflow has not taken the whole record, which "
-        "`--resume` sends once the printed reason is mended, 130 interrupted and resumable.",
+        "`--resume` sends once the printed reason is corrected, 130 interrupted and resumable.",
         "## `python -m tune_runner` (`diffrec-tune`)",
         *_command(tune_parser()),
         "## `python -m analysis` (`diffrec-report`)",

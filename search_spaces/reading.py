@@ -87,7 +87,7 @@ def read_space_file(path: Path) -> Any:
         reason = " ".join(str(error).split())
         kind = "JSON" if path.suffix == ".json" else "YAML"
         raise UserError(
-            f"Space file {str(path)!r} must be {kind} in UTF-8, but is not ({reason}); mend it."
+            f"Space file {str(path)!r} must be {kind} in UTF-8, but is not ({reason}); correct it."
         ) from None
 
 

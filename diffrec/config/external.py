@@ -89,7 +89,7 @@ def find(name: str) -> type[ExternalConfig] | None:
             cls = entry.load()
         except (Exception, SystemExit) as error:
             raise UserError(
-                f"Recommender {name!r} cannot be imported ({user_code.reason(error)}); mend its "
+                f"Recommender {name!r} cannot be imported ({user_code.reason(error)}); correct its "
                 f"package {package}, or uninstall it."
             ) from error
         check_class(cls)
@@ -214,7 +214,8 @@ def _check_fields(cls: type[ExternalConfig], shown: str) -> None:
     except Exception as error:
         said = str(error) if isinstance(error, UserError) else user_code.reason(error)
         raise UserError(
-            f"{shown} cannot be a configuration ({said.rstrip('.')}); mend its fields or presets."
+            f"{shown} cannot be a configuration ({said.rstrip('.')}); correct its fields or "
+            "presets."
         ) from error
 
 

@@ -223,7 +223,7 @@ def top_items(scores: Tensor, seen: Sequence[Interactions], k: int) -> Tensor:
     if bool(top.values.isnan().any()):  # torch ranks a NaN above all numbers
         raise UserError(
             "The recommender's scores must be numbers, but some are NaN; lower the learning rate, "
-            "or mend `scores`."
+            "or correct `scores`."
         )
     return top.indices.masked_fill(top.values == -torch.inf, -1)
 
@@ -256,7 +256,7 @@ def _check_scores(scores: object, shape: tuple[int, int], name: str) -> None:
             got = f"{scores.dtype} of shape {list(scores.shape)}"
         raise UserError(
             f"`scores` of {name} must return a floating-point tensor of shape {list(shape)}, users "
-            f"by items, but got {got}; mend it."
+            f"by items, but got {got}; correct it."
         )
 
 

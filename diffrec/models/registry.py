@@ -19,7 +19,7 @@ def recommender_class(config: ModelConfig) -> type[Recommender]:
     except (Exception, SystemExit) as error:
         raise UserError(
             f"The model {config.model} of {config.variant} cannot be imported "
-            f"({user_code.reason(error)}); mend it."
+            f"({user_code.reason(error)}); correct it."
         ) from error
     if not isinstance(found, type) or not issubclass(found, Recommender):
         raise UserError(

@@ -46,5 +46,5 @@ def _build(config: ModelConfig, split: TuningSplit) -> Recommender:
         if config.model.startswith("diffrec."):
             raise
         raise UserError(
-            f"{config.variant} cannot be built ({user_code.reason(error)}); mend its model."
+            f"{config.variant} cannot be built ({user_code.reason(error)}); correct its model."
         ) from error

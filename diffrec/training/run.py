@@ -308,7 +308,7 @@ def check_loss(loss: object, name: str) -> None:
             got = f"a tensor of shape {list(loss.shape)} {grad} a gradient"
         raise UserError(
             f"`training_loss` of {name} must return a scalar tensor with a gradient, but got "
-            f"{got}; mend it."
+            f"{got}; correct it."
         )
 
 

@@ -139,14 +139,6 @@ class Store:
         return run
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory):
-    """A database made once: its first opening takes MLflow seconds."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    MlflowClient(f"sqlite:///{folder / 'mlflow.db'}").search_experiments()
-    return folder / "mlflow.db"
-
-
 @pytest.fixture
 def store(tmp_path, empty_database):
     """A store of its own for every test."""

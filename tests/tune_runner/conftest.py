@@ -1,6 +1,7 @@
 """Real engines, started once: Ray with two CPUs, one MLflow database."""
 
 import os
+import shutil
 
 import pytest
 
@@ -52,9 +53,9 @@ def ray_local(ray_cluster):
 
 
 @pytest.fixture(scope="session")
-def mlflow_database(tmp_path_factory):
-    """URI of a database: making one takes MLflow seconds."""
-    return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
+def mlflow_database(tmp_path_factory, empty_database):
+    """URI of a database that the studies of one worker share."""
+    return f"sqlite:///{shutil.copy(empty_database, tmp_path_factory.mktemp('studies'))}"
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """Recommenders from outside in a study: killed, resumed to the bit, reported beside a baseline."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -74,8 +75,9 @@ class Broken(Counts):
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, outside_packages):
+def place(tmp_path_factory, outside_packages, empty_database):
     folder = tmp_path_factory.mktemp("study")
+    shutil.copy(empty_database, folder)
     (folder / "outside.py").write_text(SPACE)
     (folder / "counts.py").write_text(COUNTS)
     return folder

@@ -41,7 +41,7 @@ def check_url(url: str) -> None:
     except ValueError as error:  # a port that is no number, half an IPv6 address
         raise UserError(
             f"--storage must be {dialect[0]}USER@HOST:PORT/NAME, but got {url!r} ({error}); "
-            "mend it."
+            "correct it."
         ) from None
     if not name:
         raise UserError(

@@ -254,8 +254,8 @@ def open_writer(session: StudySession) -> "MlflowWriter":
                 f"keep a copy and run: mlflow db upgrade {shlex.quote(uri)}"
             ) from error
         raise UserError(
-            f"MLflow cannot keep the study's record in {uri} ({first_line(error)}); mend that, or "
-            "set MLFLOW_TRACKING_URI to another store."
+            f"MLflow cannot keep the study's record in {uri} ({first_line(error)}); correct that, "
+            "or set MLFLOW_TRACKING_URI to another store."
         ) from error
 
 

@@ -100,9 +100,12 @@ class Model(Recommender):
 """
 DEFAULT = {"init": "pass", "state": "", "loss": "loss", "scores": "scores"}
 FAULTS = {
-    "scores of the wrong shape": ({"scores": "scores[:, 1:]"}, r"of shape \[\d+, 399\]; mend it"),
-    "scores of one user": ({"scores": "scores[0]"}, r"of shape \[400\]; mend it"),
-    "scores as an array": ({"scores": "scores.numpy()"}, "got ndarray; mend it"),
+    "scores of the wrong shape": (
+        {"scores": "scores[:, 1:]"},
+        r"of shape \[\d+, 399\]; correct it",
+    ),
+    "scores of one user": ({"scores": "scores[0]"}, r"of shape \[400\]; correct it"),
+    "scores as an array": ({"scores": "scores.numpy()"}, "got ndarray; correct it"),
     "scores of whole numbers": ({"scores": "scores.long()"}, r"torch.int64 of shape"),
     "no scores": ({"scores": "None"}, "got NoneType"),
     "scores that are no numbers": ({"scores": "scores * float('nan')"}, "some are NaN"),

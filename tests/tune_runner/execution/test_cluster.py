@@ -5,6 +5,7 @@ and one folder, are covered by empty file systems.
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -115,7 +116,8 @@ def run(script, arguments, environment, folder):
     """Run a script as a process of its own, as one outside the node's namespace."""
     return subprocess.run(
         [sys.executable, "-P", "-c", script, *arguments],
-        env=environment | {"PYTHONPATH": PATH, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/m.db"},
+        env=environment
+        | {"PYTHONPATH": PATH, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"},
         cwd=folder,
         capture_output=True,
         text=True,
@@ -128,7 +130,8 @@ def interrupt(script, arguments, environment, folder, after):
     """Run a script until it has said `after`, press Ctrl-C; return its code and all it said."""
     process = subprocess.Popen(
         [sys.executable, "-P", "-c", script, *arguments],
-        env=environment | {"PYTHONPATH": PATH, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/m.db"},
+        env=environment
+        | {"PYTHONPATH": PATH, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"},
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -147,8 +150,9 @@ def interrupt(script, arguments, environment, folder, after):
 @can_cover
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_node_without_a_checkout_runs_a_study(bare_node, tmp_path):
+def test_a_node_without_a_checkout_runs_a_study(bare_node, tmp_path, empty_database):
     address, _, environment, covered = bare_node
+    shutil.copy(empty_database, tmp_path)
     for name in ("diffrec", "torch", "numpy"):  # the user's own, in the driver's working directory
         (tmp_path / f"{name}.py").write_text("raise SystemExit('the user's module was run')")
     done = run(DRIVE, [address], environment, tmp_path)
@@ -172,8 +176,9 @@ sys.exit(main(sys.argv[1:]))
 @can_cover
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_study_is_led_on_the_cluster_from_outside(bare_node, tmp_path):
+def test_a_study_is_led_on_the_cluster_from_outside(bare_node, tmp_path, empty_database):
     _, client, environment, _ = bare_node
+    shutil.copy(empty_database, tmp_path)
     runs = tmp_path / "runs"
     far = ["--address", client, "--runs-dir", str(runs)]
     new = ["--space", "smoke", "--name", "far", "--trials", "1", "--max-epochs", "5"]

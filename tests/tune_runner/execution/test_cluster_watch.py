@@ -1,6 +1,7 @@
 """A study whose Ray has died says so at once, leaves no process behind, and goes on."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -58,7 +59,10 @@ def has_run(folder, enough, driver):
     return epochs(folder) >= enough or driver.poll() is not None
 
 
-def test_a_lost_gcs_or_raylet_ends_a_study_that_can_be_resumed(write_space, tmp_path):
+def test_a_lost_gcs_or_raylet_ends_a_study_that_can_be_resumed(
+    write_space, tmp_path, empty_database
+):
+    shutil.copy(empty_database, tmp_path)
     space = write_space('{"training.learning_rate": Choice(0.5)}', epochs=400)
     arguments = ["--space", space, "--name", "lost", "--max-concurrent", "1"]
     watch = Watch("lost", f"sqlite:///{tmp_path / 'mlflow.db'}", diary=str(tmp_path / "diary"))

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -45,15 +46,21 @@ def ask(url, path, token):
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_the_dashboard_names_the_study_and_never_another_trial(write_space, tmp_path, monkeypatch):
+def test_the_dashboard_names_the_study_and_never_another_trial(
+    write_space, tmp_path, empty_database
+):
     """Two trials run on one worker, one after the other; the second runs while it is asked."""
     if not has_dashboard():
         pytest.skip("Ray was installed without its dashboard")
     space = write_space('{"training.learning_rate": Choice(0.5, 0.6)}', epochs=12)
+    shutil.copy(empty_database, tmp_path)
     (tmp_path / "driver.py").write_text(DRIVER)
     prepare()
     path = os.pathsep.join(map(str, (TESTS, TESTS.parent)))
-    env = os.environ | {"PYTHONPATH": path, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/m.db"}
+    env = os.environ | {
+        "PYTHONPATH": path,
+        "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db",
+    }
     for variable in ("RAY_ADDRESS", "PYTHONDONTWRITEBYTECODE"):
         env.pop(variable, None)
     said = tmp_path / "said"

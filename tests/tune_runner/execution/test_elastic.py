@@ -5,6 +5,7 @@ Real Ray and its real autoscaler; nodes are processes on this machine (Ray's fak
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -142,8 +143,11 @@ def raylets(folder):
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_study_waits_for_its_first_node_and_loses_nodes_without_counting_them(growing, tmp_path):
+def test_a_study_waits_for_its_first_node_and_loses_nodes_without_counting_them(
+    growing, tmp_path, empty_database
+):
     address, environment, folder = growing
+    shutil.copy(empty_database, tmp_path)
     (tmp_path / "space.py").write_text(SPACE)
     command = [sys.executable, "-m", "tune_runner", "--space", "space.py", "--name", "e"]
     study = subprocess.Popen(

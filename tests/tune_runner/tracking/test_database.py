@@ -63,23 +63,15 @@ def forget_connections():
     SqlAlchemyStore._engine_map.clear()
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    """An empty database, which takes MLflow seconds to make."""
-    path = tmp_path_factory.mktemp("template") / "mlflow.db"
-    make_database(path)
-    return path
-
-
 @pytest.fixture
-def project(tmp_path, template, monkeypatch):
+def project(tmp_path, empty_database, monkeypatch):
     """Make a working directory of that name, with a database; nothing else is there."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
     def make(name):
         folder = tmp_path / name
         folder.mkdir()
-        shutil.copy(template, folder)
+        shutil.copy(empty_database, folder)
         monkeypatch.chdir(folder)
         forget_connections()
         return folder
