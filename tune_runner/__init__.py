@@ -12,13 +12,16 @@ if TYPE_CHECKING:
     from tune_runner.api.handle import StudyHandle
     from tune_runner.api.launch import load_study, run_study
     from tune_runner.api.process import StudyError
+    from tune_runner.registration import Registration, register
 
-__all__ = ["StudyError", "StudyHandle", "load_study", "run_study"]
+__all__ = ["Registration", "StudyError", "StudyHandle", "load_study", "register", "run_study"]
 
 _MODULES = {
+    "Registration": "tune_runner.registration",
     "StudyError": "tune_runner.api.process",
     "StudyHandle": "tune_runner.api.handle",
     "load_study": "tune_runner.api.launch",
+    "register": "tune_runner.registration",
     "run_study": "tune_runner.api.launch",
 }
 

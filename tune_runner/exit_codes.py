@@ -7,7 +7,8 @@ FAILED = 1
 """No trial is complete, or the study was stopped by a fault that the last line names."""
 
 REFUSED = 2
-"""The request, or what it needs, is at fault; nothing was started and nothing is left behind."""
+"""The request, or what it needs, is at fault; nothing was started and nothing is left behind. With
+--register also at a study's end: the study is kept, and nothing was registered."""
 
 RECORD_INCOMPLETE = 3
 """The trials ran, but MLflow has not taken all of their record; --resume sends the rest."""

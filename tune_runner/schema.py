@@ -88,6 +88,9 @@ BEST_EPOCH = "best/epoch"
 HEADLINE_METRICS = ("test/recall@20", "test/ndcg@20", "test/recall@10", "test/ndcg@10")
 """Test metrics that summaries and views of MLflow's pages show."""
 
+COMPARED_METRIC = "test/recall@20"
+"""Test metric that comparisons, the confirmation of a winner among them, are made in."""
+
 CURVE_METRICS = ("valid/recall@20", "valid/ndcg@20")
 """Validation metrics that are recorded in every validated epoch, beside the objective; all others
 are recorded once, of the best epoch (`best/valid/...`)."""
@@ -119,6 +122,15 @@ COST_GPUS = "cost/gpus"
 COST_JOULES = "cost/joules"
 """Measured energy of those resources, the trial's share of it; missing if the machine measures
 none."""
+
+CHAMPION = "champion"
+"""Alias, in MLflow's registry, of the version that nothing has been shown to be better than."""
+
+SERVED_MODEL = "recommender"
+"""Name of the logged model of a registered version."""
+
+REGISTERED_BECAUSE = "champion_reason"
+"""Tag of a registered version: why it is, or is not, the champion."""
 
 SPACE_FILE = "space.json"
 ENVIRONMENT_FILE = "environment.json"

@@ -20,6 +20,13 @@ _DATABASES = ("postgresql", "mysql", "mssql")
 _PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433, "http": 80, "https": 443}
 _CONNECT_SECONDS = 5
 
+_MODEL_LOCATIONS = (
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+"""Tables and columns in which MLflow keeps where a model lies."""
+
 _SPECIAL = re.compile(r"[#?%]")
 """Characters of a path that are special in a URL. SQLAlchemy decodes them, MLflow does not."""
 
@@ -201,6 +208,12 @@ def update_artifact_locations(database: Path) -> None:
                 "WHERE experiment_id = ? AND substr(artifact_uri, 1, ?) = ?",
                 (new, len(old) + 1, experiment, len(old) + 1, f"{old}/"),
             )
+            for table, column in _MODEL_LOCATIONS:
+                connection.execute(
+                    f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
+                    f"WHERE substr({column}, 1, ?) = ?",
+                    (new, len(old) + 1, len(old) + 1, f"{old}/"),
+                )
 
 
 def path_beside(database: Path | None, path: Path) -> str:

@@ -8,23 +8,19 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from analysis.comparisons.statistics import (
-    LEVEL,
     MARGIN,
     POWER,
-    Estimate,
     bootstrap,
     detectable_difference,
     equivalence_p,
-    estimates,
     holm,
 )
 from analysis.study.labels import named_value, signed, value_label
 from analysis.study.model import Cell, Study
-
-Verdict = Literal["better", "worse", "within noise", "the same", "unknown"]
+from diffrec.evaluation.paired import LEVEL, Estimate, Verdict, estimates, verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +138,7 @@ def compare_family(samples: Sequence[PairedSample]) -> list[Comparison]:
             estimate,
             float(adjusted[i]),
             estimate.mean / bases[i] if bases[i] else math.nan,
-            _verdict(estimate, float(adjusted[i])),
+            verdict(estimate, float(adjusted[i])),
             pair.factor,
             bootstrap(differences[i]),
             pair.averaged,
@@ -199,16 +195,6 @@ DETECTABLE_NOTE = (
     f"Detectable: the smallest difference that would have been shown with {POWER:.0%} probability. "
     f"Equivalent: shown to be smaller than {MARGIN:.0%} of the reference (TOST, Holm)."
 )
-
-
-def _verdict(estimate: Estimate, adjusted_p: float) -> Verdict:
-    if estimate.is_same:
-        return "the same"
-    if not estimate.can_be_judged:
-        return "unknown"
-    if adjusted_p > 1 - LEVEL:
-        return "within noise"
-    return "better" if estimate.mean > 0 else "worse"
 
 
 def levels_of(study: Study, path: str) -> tuple[list[Any], Any]:

@@ -8,10 +8,10 @@ import math
 from dataclasses import dataclass
 
 from analysis.comparisons.ablation import Comparison, compare_family, noise_clause, paired
-from analysis.comparisons.statistics import LEVEL
 from analysis.report_table import ReportTable
 from analysis.study.labels import label_of, number_text
 from analysis.study.model import Cell, Study
+from diffrec.evaluation.paired import LEVEL
 
 
 @dataclass(frozen=True, slots=True)

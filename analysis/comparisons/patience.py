@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.comparisons.literature import ran_configuration_of
-from analysis.comparisons.statistics import LEVEL, Estimate, estimates
 from analysis.report_table import ReportTable
 from analysis.study.labels import NONE, label_of
 from analysis.study.metrics import TEST_METRICS
 from analysis.study.model import SEED, Cell, Study
+from diffrec.evaluation.paired import LEVEL, Estimate, estimates
 
 PATH = "training.patience"
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from analysis.comparisons.ablation import paired
 from analysis.comparisons.literature import METRICS, SOURCES, ReportedComparison
 from analysis.comparisons.patience import PATH
-from analysis.comparisons.statistics import Estimate, estimates
 from analysis.figures.style import (
     COLOURS,
     GREY,
@@ -28,6 +27,7 @@ from analysis.results import Results
 from analysis.study.labels import hashable, is_number, value_label
 from analysis.study.metrics import METRIC, TEST_METRICS, title
 from analysis.study.model import Cell, Study, cell_name
+from diffrec.evaluation.paired import Estimate, estimates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

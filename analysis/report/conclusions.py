@@ -14,13 +14,14 @@ from analysis.comparisons.literature import SOURCES, ReportedComparison
 from analysis.comparisons.other_studies import sentences_beside
 from analysis.comparisons.patience import patience_sentences
 from analysis.comparisons.per_user import users_sentence
-from analysis.comparisons.statistics import LEVEL, MARGIN
+from analysis.comparisons.statistics import MARGIN
 from analysis.comparisons.trends import trend_sentence
 from analysis.diagnostics.pruning import safety_sentence, saved_sentence
 from analysis.results import Results
 from analysis.study.labels import list_some, signed
 from analysis.study.metrics import METRIC, title
 from analysis.study.model import cell_name
+from diffrec.evaluation.paired import LEVEL
 
 _FEW = 3
 """Number of levels of a factor from which on they share one sentence."""

@@ -1,9 +1,10 @@
 """Test metrics of a report, and their headings."""
 
+from tune_runner.schema import COMPARED_METRIC
+
 TEST_METRICS = ("test/recall@10", "test/recall@20", "test/ndcg@10", "test/ndcg@20")
 
-
-METRIC = "test/recall@20"
+METRIC = COMPARED_METRIC
 """Test metric that comparisons and figures use."""
 
 

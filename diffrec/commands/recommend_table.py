@@ -10,6 +10,7 @@ import numpy as np
 
 from diffrec.commands.load_trained import LoadedDataset, load_model
 from diffrec.commands.train import check_device
+from diffrec.data.histories import encode_histories
 from diffrec.data.interactions import Interactions
 from diffrec.data.tables import check_ending, write_table
 from diffrec.errors import UserError
@@ -121,14 +122,7 @@ def history_queries(histories: list[tuple[str, list[Any], str]], loaded: LoadedD
         UserError: a history is empty, or an item unknown.
     """
     items = loaded.items
-    pairs: list[list[int]] = []
-    for row, (_, history, context) in enumerate(histories):
-        if not history:
-            raise UserError(f"A history must hold an item, but that{context} is empty.")
-        numbers = items.numbers(history, context).tolist()
-        latest = reversed(dict.fromkeys(reversed(numbers)))  # an item counts where it came last
-        pairs += [[row, number] for number in latest]
-    history = Interactions.from_pairs(np.array(pairs), len(histories), items.size)
+    history = encode_histories([(ids, context) for _, ids, context in histories], items)
     names = np.array([name for name, _, _ in histories])
     return Queries(history, [history], np.arange(len(histories)), names)
 

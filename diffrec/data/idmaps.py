@@ -1,9 +1,9 @@
 """Maps between original ids and our numbers: `user_ids.npy` and `item_ids.npy`, id n at index n."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,6 +23,9 @@ class IdMap:
     size: int
     ids: np.ndarray | None = None
     """(size,): integers or text; None if the dataset has no map."""
+
+    _numbers: dict[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Our number of each id; filled when the first one is looked up."""
 
     def originals(self, numbers: np.ndarray) -> np.ndarray:
         """Return the original ids of our numbers."""
@@ -48,16 +51,21 @@ class IdMap:
         return np.array(indices, dtype=np.int64)
 
     def _lookup(self) -> dict[str, int]:
-        ids = range(self.size) if self.ids is None else self.ids.tolist()
-        return {str(original): number for number, original in enumerate(ids)}
+        if not self._numbers:
+            ids = range(self.size) if self.ids is None else self.ids.tolist()
+            self._numbers.update((str(original), number) for number, original in enumerate(ids))
+        return self._numbers
 
 
 def read_id_maps(folder: Path | None, num_users: int, num_items: int) -> tuple[IdMap, IdMap]:
     """Return the maps of users and items; identities where `folder` has none."""
-    return (
-        IdMap("user", num_users, _read(folder, USER_IDS_FILE, num_users)),
-        IdMap("item", num_items, _read(folder, ITEM_IDS_FILE, num_items)),
-    )
+    return read_id_map("user", folder, num_users), read_id_map("item", folder, num_items)
+
+
+def read_id_map(kind: Literal["user", "item"], folder: Path | None, size: int) -> IdMap:
+    """Return the map of users or items; the identity where `folder` has none."""
+    name = USER_IDS_FILE if kind == "user" else ITEM_IDS_FILE
+    return IdMap(kind, size, _read(folder, name, size))
 
 
 def _read(folder: Path | None, name: str, size: int) -> np.ndarray | None:

@@ -193,9 +193,25 @@ def rankings(
 
     No array of shape (num_users, num_items) is allocated.
     """
+    for batch, items, _ in scored_rankings(model, history=history, seen=seen, users=users, k=k):
+        yield batch, items
+
+
+def scored_rankings(
+    model: Scorer,
+    *,
+    history: Interactions,
+    seen: Sequence[Interactions],
+    users: np.ndarray,
+    k: int,
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield (users, their top-k items, the items' scores), best first.
+
+    Where fewer than k items are unseen, items end in -1 and scores in minus infinity.
+    """
     for batch, scores in score_batches(model, history=history, users=users):
-        top = top_items(scores, [part.select_users(batch) for part in seen], k)
-        yield batch, top.cpu().numpy()
+        values, items = _top(scores, [part.select_users(batch) for part in seen], k)
+        yield batch, items.cpu().numpy(), values.cpu().numpy()
 
 
 def score_batches(
@@ -218,6 +234,11 @@ def top_items(scores: Tensor, seen: Sequence[Interactions], k: int) -> Tensor:
 
     Scores of seen items are overwritten.
     """
+    return _top(scores, seen, k)[1]
+
+
+def _top(scores: Tensor, seen: Sequence[Interactions], k: int) -> tuple[Tensor, Tensor]:
+    """Return the scores of the k best unseen items, and the items."""
     mask_seen(scores, seen)
     top = scores.topk(min(k, scores.shape[1]), dim=-1)
     if bool(top.values.isnan().any()):  # torch ranks a NaN above all numbers
@@ -225,7 +246,7 @@ def top_items(scores: Tensor, seen: Sequence[Interactions], k: int) -> Tensor:
             "The recommender's scores must be numbers, but some are NaN; lower the learning rate, "
             "or correct `scores`."
         )
-    return top.indices.masked_fill(top.values == -torch.inf, -1)
+    return top.values, top.indices.masked_fill(top.values == -torch.inf, -1)
 
 
 def batch_rows(num_items: int, device: torch.device) -> int:

@@ -58,20 +58,39 @@ def save_checkpoint(path: Path, run: Run, dataset: Dataset, metrics: dict[str, f
         OSError: it cannot be written. (Writing to a path itself, PyTorch would not say why.)
     """
     run.restore_best()
+    about = {
+        "name": dataset.name,
+        "sha256": dataset.sha256,
+        "protocol": dataset.protocol,
+        "num_items": dataset.num_items,
+    }
+    state = run.model.state_dict()
+    write_checkpoint(path, Checkpoint(run.config, state, about, run.best_epoch, metrics))
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint, *, family: str | None = None) -> None:
+    """Write a file that `load_checkpoint` reads.
+
+    Args:
+        path: of the file.
+        checkpoint: its content.
+        family: name by which the reader finds the configuration's class; None: its own.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    config = checkpoint.config.to_dict()
+    if family is not None:
+        config["family"] = family
     content = io.BytesIO()
     torch.save(
         {
             "format": FORMAT,
-            "config": run.config.to_dict(),
-            "dataset": {
-                "name": dataset.name,
-                "sha256": dataset.sha256,
-                "protocol": dataset.protocol,
-                "num_items": dataset.num_items,
-            },
-            "best_epoch": run.best_epoch,
-            "metrics": metrics,
-            "model": run.model.state_dict(),
+            "config": config,
+            "dataset": checkpoint.dataset,
+            "best_epoch": checkpoint.best_epoch,
+            "metrics": checkpoint.metrics,
+            "model": checkpoint.state,
         },
         content,
     )

@@ -3,7 +3,7 @@
 import argparse
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from diffrec.command_line import CliParser, folder_path, number_or_auto
@@ -26,6 +26,7 @@ EXAMPLES = (
     ("see how it goes, from another terminal", "python -m tune_runner --status NAME"),
     ("continue after a stop or a crash", "python -m tune_runner --resume NAME"),
     ("run the winner on five fresh seeds", "python -m tune_runner --resume NAME --confirm 5"),
+    ("bring it into service", "python -m tune_runner --register MODEL --study NAME"),
     ("share a GPU among four trials", "python -m tune_runner --space joint --gpus-per-trial 0.25"),
     ("use a Ray cluster", "python -m tune_runner --space joint --address auto"),
     ("ask from a program", "python -m tune_runner --status NAME --json"),
@@ -90,6 +91,18 @@ def _add_continue(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--confirm", type=int, metavar="N", help="run the winner and its rival on N fresh seeds"
+    )
+
+
+def _add_service(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--register",
+        metavar="MODEL",
+        help="at the end, register the winner in MLflow as a version of MODEL; the champion if "
+        "--confirm shows that it is better",
+    )
+    group.add_argument(
+        "--study", metavar="NAME", help="with --register: of this study as it is; nothing is run"
     )
 
 
@@ -158,6 +171,7 @@ _GROUPS = {
     "start a study": _add_start,
     "look first, or while it runs": _add_look,
     "continue a study": _add_continue,
+    "bring the winner into service": _add_service,
     "search": _add_search,
     "budgets": _add_limits,
     "what a trial gets, and where it runs": _add_resources,
@@ -195,10 +209,26 @@ def check_combinations(args: argparse.Namespace) -> None:
         ("--add-trials", args.add_trials is not None, "--resume"),
         ("--retry-failed", args.retry_failed, "--resume"),
         ("--probe", args.probe, "--dry-run"),
+        ("--study", args.study is not None, "--register"),
     ):
-        has_required = args.resume if required == "--resume" else args.dry_run
-        if is_given and not has_required:
+        value = getattr(args, required.removeprefix("--").replace("-", "_"))
+        if is_given and value in (None, False):
             raise UserError(f"{flag} needs {required}; add it or leave {flag} out.")
+    if args.register is not None and args.dry_run:
+        raise UserError("--register has no effect with --dry-run; leave one of them out.")
+    if args.study is not None:
+        _refuse_others(args, ("study", "register", "runs_dir", "address"), "--study")
+
+
+def _refuse_others(args: argparse.Namespace, allowed: Sequence[str], flag: str) -> None:
+    """Refuse flags that have no effect beside `flag`."""
+    default = parser().parse_args([])
+    for name, value in vars(args).items():
+        if value != getattr(default, name) and name not in allowed:
+            raise UserError(
+                f"--{name.replace('_', '-')} has no effect with {flag}, which runs nothing; leave "
+                "it out."
+            )
 
 
 def _resources(text: str) -> tuple[tuple[str, float], ...]:
@@ -231,7 +261,8 @@ def new_config(args: argparse.Namespace) -> StudyConfig:
 def resumed_config(args: argparse.Namespace) -> StudyConfig:
     """Return the settings of a study to resume: its own, but for where and with what it runs."""
     default = parser().parse_args([])
-    changeable = (*RESUME_DEFAULTS, "resume", "runs_dir", "probe", "dry_run", "json")
+    changeable = (*RESUME_DEFAULTS, "resume", "runs_dir", "register")
+    changeable += ("probe", "dry_run", "json")
     for flag, value in vars(args).items():
         if value != getattr(default, flag) and flag not in changeable:
             raise UserError(fixed_option(flag))

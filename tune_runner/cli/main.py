@@ -13,6 +13,7 @@ from typing import Any
 from diffrec.command_line import run_command
 from diffrec.errors import UserError
 from diffrec.terminal import write_lines
+from tune_runner import exit_codes
 from tune_runner.cli.arguments import (
     arguments_without_address,
     check_combinations,
@@ -25,9 +26,10 @@ from tune_runner.execution.cluster import address_variable, check_address
 from tune_runner.execution.remote_driver import SCHEME, run_on_head_node
 from tune_runner.monitoring import messages
 from tune_runner.monitoring.answers import to_json
+from tune_runner.registration import check_can_register, register, registration_text
 from tune_runner.study.config import StudyConfig, make_plan
 from tune_runner.study.folder import StudyFolder
-from tune_runner.study.names import check_name
+from tune_runner.study.names import check_model_name, check_name
 from tune_runner.study.request import check_request
 from tune_runner.study.spaces import study_space
 
@@ -43,7 +45,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     if args.list:
         _show(args, spaces := messages.list_spaces(), messages.spaces_text(spaces))
         return 0
-    for name in filter(None, (args.status, args.resume)):
+    for name in filter(None, (args.status, args.resume, args.study)):
         check_name(name)
     if args.status:
         from tune_runner.monitoring.status import read_status, status_text
@@ -51,7 +53,11 @@ def _run(arguments: Sequence[str] | None) -> int:
         state = read_status(StudyFolder(Path(args.runs_dir), args.status))
         _show(args, state, status_text(state))
         return 0
+    if args.register is not None:
+        check_model_name(args.register)
     check_combinations(args)
+    if args.study is not None:
+        return _register(args, args.study)
     if args.address is not None:
         check_address(args.address)
     if args.address is not None and args.address.startswith(SCHEME) and not args.dry_run:
@@ -59,9 +65,24 @@ def _run(arguments: Sequence[str] | None) -> int:
     config = resumed_config(args) if args.resume else new_config(args)
     if args.dry_run:
         return _dry_run(args, config)
+    if args.register is not None:
+        check_can_register(args.register)
     from tune_runner.runner import run_study
 
-    return run_study(config, resume=bool(args.resume), retry_failed=args.retry_failed)
+    code = run_study(config, resume=bool(args.resume), retry_failed=args.retry_failed)
+    if args.register is None:
+        return code
+    if code == exit_codes.COMPLETE:
+        return _register(args, config.name)
+    write_lines(sys.stderr, f"Not registered as {args.register!r}, since the study has not ended.")
+    return code
+
+
+def _register(args: argparse.Namespace, study: str) -> int:
+    """Register the winner of a study and say what became of it."""
+    done = register(study, args.register, runs_dir=args.runs_dir)
+    write_lines(sys.stdout, registration_text(done))
+    return exit_codes.COMPLETE
 
 
 def _dry_run(args: argparse.Namespace, config: StudyConfig) -> int:

@@ -1,4 +1,4 @@
-"""Names of studies: each is a folder, a row of two databases, and text on a terminal."""
+"""Names of studies and registered models: text on a terminal, in databases, paths and URIs."""
 
 import unicodedata
 from pathlib import Path
@@ -39,4 +39,41 @@ def check_name(name: str) -> None:
         raise UserError(
             f"A study's name must have {NAME_BYTES} bytes at most, since it is the name of a "
             f"folder, but {name[:20]!r}... has {len(name.encode())}; choose a shorter --name."
+        )
+
+
+_IN_URIS = "/:?@"
+"""Signs that end a name in `models:/NAME@champion` or `models:/NAME/2`; MLflow refuses two."""
+
+_MODEL_CHARACTERS = 256
+"""Longest name of a registered model: the width of MLflow's column."""
+
+
+def check_model_name(name: str) -> None:
+    """Refuse a name that MLflow's registry cannot hold, or that no `models:/` URI can name.
+
+    Raises:
+        UserError: it has signs of URIs, control characters or bytes that are no UTF-8, is blank,
+            begins with two dots, or is too long.
+    """
+    if not name.strip() or name.strip() != name or any(sign in _INVISIBLE for sign in name):
+        raise UserError(
+            f"A registered model's name must be seen as it is, but got {name!r}: it is blank, or "
+            "has blanks at an end or signs without a width; leave them out."
+        )
+    if any(unicodedata.category(sign) in _UNPRINTABLE for sign in name):
+        raise UserError(
+            f"A registered model's name must hold no control characters, line breaks or bytes that "
+            f"are not UTF-8, but got {name!r}; leave them out."
+        )
+    if any(sign in name for sign in _IN_URIS) or name == "." or name.startswith(".."):
+        raise UserError(
+            "A registered model's name must fit into models:/NAME@champion, without "
+            f"{' '.join(_IN_URIS)} and not ., nor with .. at its beginning, but got {name!r}; "
+            "choose another."
+        )
+    if len(name) > _MODEL_CHARACTERS:
+        raise UserError(
+            f"A registered model's name must have {_MODEL_CHARACTERS} characters at most, but "
+            f"{name[:20]!r}... has {len(name)}; choose a shorter one."
         )

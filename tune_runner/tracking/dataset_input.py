@@ -25,11 +25,16 @@ def describe_dataset(dataset: "Dataset", folder: str | None) -> dict[str, str]:
     counts |= {f"num_{name}_interactions": int(part.nnz) for name, part in parts.items()}
     return {
         "name": f"{dataset.name} ({dataset.protocol})",
-        "digest": dataset.sha256[:_DIGEST],
+        "digest": digest_of(dataset.sha256),
         "source_type": "local",
         "source": json.dumps({"uri": folder or "diffrec"}),
         "profile": json.dumps(counts),
     }
+
+
+def digest_of(sha256: str) -> str:
+    """Return the digest of a dataset that MLflow shows."""
+    return sha256[:_DIGEST]
 
 
 def log_dataset(client: "MlflowClient", run: str, described: Mapping[str, str] | None) -> None:

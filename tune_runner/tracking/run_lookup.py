@@ -39,9 +39,8 @@ def find_run(name: str) -> TrackedRun:
     uri = default_tracking_uri()
     check_readable(uri, "run this where the study ran, or set MLFLOW_TRACKING_URI")
     database = database_path(uri)
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    client = _connect(uri)
-    run = _get_run(client, name) if _ID.fullmatch(name) else _find_study(client, name)
+    client = connect(uri)
+    run = _get_run(client, name) if _ID.fullmatch(name) else find_study(client, name)
     kind = run.data.tags.get(schema.KIND)
     if kind not in ("trial", "study"):
         raise UserError(f"MLflow run {name} is no trial or study of ours; give the id of one.")
@@ -72,11 +71,11 @@ def best_run(folder: StudyFolder, dataset: dict[str, str]) -> TrackedRun:
         UserError: the study keeps none, or several since it is not complete.
     """
     settings = read_description(folder, FOR_LOOKUP)["settings"]
-    store = _store(folder, settings)
+    store = store_of(folder, settings)
     return _tracked(folder, settings, _best_number(folder, store), dataset)
 
 
-def _store(folder: StudyFolder, settings: Mapping[str, Any]) -> str | None:
+def store_of(folder: StudyFolder, settings: Mapping[str, Any]) -> str | None:
     """Return the study's place in an object store; None if its folder keeps the checkpoints."""
     url = settings.get("checkpoints")
     return None if url is None else study_location(url, folder.path.name)
@@ -89,10 +88,10 @@ def _tracked(
     dataset: dict[str, str],
     best: str = "",
 ) -> TrackedRun:
-    store = _store(folder, settings)
+    store = store_of(folder, settings)
     location = store or str(folder.checkpoints)
-    with _unreadable_as_user_error(location):
-        checkpoint = _checkpoint_file(folder, store, number)
+    with unreadable_as_user_error(location):
+        checkpoint = checkpoint_file(folder, store, number)
         if checkpoint is None:
             raise UserError(
                 f"The checkpoint of trial {number:04d} was not kept in {location}: a study keeps "
@@ -103,7 +102,10 @@ def _tracked(
     return TrackedRun(checkpoint, dataset, None if data_dir is None else Path(data_dir))
 
 
-def _connect(uri: str) -> "MlflowClient":
+def connect(uri: str) -> "MlflowClient":
+    """Return a client of a store that can be read (`check_readable`)."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     from mlflow.tracking import MlflowClient
 
     quiet_mlflow()
@@ -122,7 +124,12 @@ def _get_run(client: "MlflowClient", run_id: str) -> "Run":
         ) from None
 
 
-def _find_study(client: "MlflowClient", name: str) -> "Run":
+def find_study(client: "MlflowClient", name: str, identity: str = "") -> "Run":
+    """Return the run of a study; of several of that name the one with the id, else the newest.
+
+    Raises:
+        UserError: there is none, or MLflow does not answer.
+    """
     from mlflow.exceptions import MlflowException
 
     try:
@@ -132,19 +139,21 @@ def _find_study(client: "MlflowClient", name: str) -> "Run":
     except MlflowException as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"MLflow does not answer ({reason}); check MLFLOW_TRACKING_URI.") from None
-    named = {run.data.tags.get(schema.STUDY, ""): run for run in runs}
-    if name not in named:
+    named = [run for run in runs if run.data.tags.get(schema.STUDY, "") == name]
+    if not named:
+        known = [run.data.tags.get(schema.STUDY, "") for run in runs]
         raise UserError(
-            f"MLflow has no run or study {name!r}{did_you_mean(name, named)}; `mlflow ui` "
+            f"MLflow has no run or study {name!r}{did_you_mean(name, known)}; `mlflow ui` "
             "shows them."
         )
-    return named[name]
+    own = [run for run in named if identity and run.data.tags.get(schema.STUDY_ID) == identity]
+    return max(own or named, key=lambda run: run.info.start_time)
 
 
 def _best_number(folder: StudyFolder, store: str | None) -> int:
     """Return the number of the one trial whose checkpoint a finished study keeps."""
     location = store or str(folder.checkpoints)
-    with _unreadable_as_user_error(location):
+    with unreadable_as_user_error(location):
         numbers = _trial_numbers(folder) if store is None else list_trials(store)
     if not numbers:
         raise UserError(
@@ -166,7 +175,7 @@ def _trial_numbers(folder: StudyFolder) -> set[int]:
     }
 
 
-def _checkpoint_file(folder: StudyFolder, store: str | None, number: int) -> Path | None:
+def checkpoint_file(folder: StudyFolder, store: str | None, number: int) -> Path | None:
     """Return the file of a trial's checkpoint, downloaded if need be; None if there is none."""
     if store is not None:
         return download(store, number, folder.checkpoints)
@@ -175,7 +184,8 @@ def _checkpoint_file(folder: StudyFolder, store: str | None, number: int) -> Pat
 
 
 @contextmanager
-def _unreadable_as_user_error(location: str) -> Iterator[None]:
+def unreadable_as_user_error(location: str) -> Iterator[None]:
+    """Turn an error of reading checkpoints into one sentence."""
     try:
         yield
     except OSError as error:

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from analysis.comparisons.statistics import Estimate, estimates
 from analysis.study.labels import flat
 from analysis.study.model import Cell, Study
 from diffrec.config.preset_choice import PresetSource
 from diffrec.config.presets import is_as_run_by, preset
+from diffrec.evaluation.paired import Estimate, estimates
 from tune_runner import schema
 
 SOURCES = {

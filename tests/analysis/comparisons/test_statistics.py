@@ -10,19 +10,13 @@ import pytest
 
 from analysis import figures
 from analysis.comparisons.ablation import against_control, main_effects, verdict_sentence
-from analysis.comparisons.statistics import (
-    Estimate,
-    detectable_difference,
-    equivalence_p,
-    estimates,
-    holm,
-    student,
-)
+from analysis.comparisons.statistics import detectable_difference, equivalence_p, holm
 from analysis.report.conclusions import sentences
 from analysis.report.content import tables
 from analysis.results import analyse
 from analysis.study.labels import signed
 from analysis.study.model import Study, Trial
+from diffrec.evaluation.paired import Estimate, estimates, student
 
 METRIC = "test/recall@20"
 CELLS = [(1, None)] + [(n, m) for n in (2, 3, 4, 5) for m in ("kmeans", "gmm", "ward", "random")]

@@ -137,6 +137,7 @@ def test_the_flags_are_frozen():
         "--probe",
         "--protocol",
         "--pruner",
+        "--register",
         "--resources",
         "--resume",
         "--retry-failed",
@@ -147,6 +148,7 @@ def test_the_flags_are_frozen():
         "--space",
         "--status",
         "--storage",
+        "--study",
         "--trials",
     ]
 
