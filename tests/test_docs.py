@@ -53,6 +53,10 @@ ELSEWHERE = (
     (r"mlflow ui|optuna-dashboard .*", "docs/guides/watching.md::# Watch a study"),
     (r"python -m tune_runner --resume NAME$", "tune_runner/test_runner.py::test_a_study_killed"),
     (r".* --retry-failed$|.* --add-trials 20$", "tune_runner/test_runner.py::test_failed_trials"),
+    (
+        r"python -m tune_runner .* --max-cost \d+$",
+        "tune_runner/test_budget.py::test_a_study_stops_at_its_budget",
+    ),
     (r".* --resume NAME --confirm 5$", "tune_runner/test_runner.py::test_the_winner_is_run_again"),
     (r".* --status NAME --json$", "tune_runner/cli/test_json.py::test_a_status_says_the_same"),
     (r".* --status NAME$", "tune_runner/monitoring/test_status.py::test_a_stopped_study"),

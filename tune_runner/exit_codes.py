@@ -1,7 +1,7 @@
 """Exit codes of `python -m tune_runner`."""
 
 COMPLETE = 0
-"""The study is complete, or its --max-trials or --max-hours are spent; the record is whole."""
+"""The study is complete, or one of its budgets (--max-...) is spent; the record is whole."""
 
 FAILED = 1
 """No trial is complete, or the study was stopped by a fault that the last line names."""
@@ -17,7 +17,7 @@ INTERRUPTED = 130
 """Ctrl-C or SIGTERM; the study can be resumed."""
 
 HELP = (
-    "exit codes: 0 complete, or its --max-trials or --max-hours are spent; 1 no trial complete, or "
-    "stopped by a fault; 2 refused, nothing was started; 3 MLflow has not taken the whole record, "
-    "which --resume sends; 130 interrupted"
+    "exit codes: 0 complete, or a budget (--max-...) is spent; 1 no trial complete, or stopped by "
+    "a fault; 2 refused, nothing was started; 3 MLflow has not taken the whole record, which "
+    "--resume sends; 130 interrupted"
 )

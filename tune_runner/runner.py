@@ -1,11 +1,9 @@
 """Runs one study, from its settings to the exit code; all parts are wired here."""
 
-import importlib
 import os
 import shutil
 from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,24 +18,19 @@ from tune_runner.monitoring.messages import Unsent
 from tune_runner.monitoring.progress import Progress, workers_phrase
 from tune_runner.monitoring.report import print_report, read_answer
 from tune_runner.monitoring.screen import Screen
+from tune_runner.opening import StartedParts, start_parts
 from tune_runner.probe.fusion import MeasureSpeedup, resolve_fusion
-from tune_runner.probe.gpu_share import check_gpu_share, resolve_resources
-from tune_runner.resources.allocation import (
-    ClusterResources,
-    TrialResources,
-    check_fits,
-    local_cluster,
-)
+from tune_runner.probe.gpu_share import check_gpu_share
+from tune_runner.resources.allocation import ClusterResources, check_fits, local_cluster
+from tune_runner.resources.spending import spent_from_json
 from tune_runner.search import storage
-from tune_runner.study import urls
+from tune_runner.study.budgets import describe_spent
 from tune_runner.study.config import StudyConfig, make_plan
-from tune_runner.study.folder import StudyFolder
+from tune_runner.study.folder import SPENT, StudyFolder
 from tune_runner.study.request import check_folder
 from tune_runner.study.session import StudySession, check_unchanged, describe_study
 from tune_runner.study.spaces import study_space
-from tune_runner.tracking.outbox import Outbox
-from tune_runner.tracking.tracker import Tracker, open_tracker, open_writer
-from tune_runner.tracking_uri import check_tracking_uri, database_path, default_tracking_uri
+from tune_runner.tracking_uri import check_tracking_uri, default_tracking_uri
 
 if TYPE_CHECKING:
     from tune_runner.search.study_store import StudyStore
@@ -90,7 +83,7 @@ def run_study(
                 storage.check_name_is_free(config.storage, config.name)
             folder.begin()
             folder.write(description)
-            started = _start(session, cluster, screen, retry_failed=retry_failed)
+            started = start_parts(session, cluster, screen, retry_failed=retry_failed)
         except BaseException:
             if not resume:  # nothing was run, so nothing is left behind
                 folder.discard()
@@ -131,61 +124,8 @@ _AT_ONCE_SECONDS = 1.0
 """The same once Ctrl-C was given twice."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Started:
-    """Parts that a study runs with, once all of them answer."""
-
-    store: "StudyStore"
-    cluster: ClusterResources
-    resources: TrialResources
-    tracker: Tracker
-
-
-def _start(
-    session: StudySession,
-    cluster: ClusterResources | None,
-    screen: Screen,
-    *,
-    retry_failed: bool,
-) -> _Started:
-    """Open the record, the Optuna study and Ray, in an order that leaves little behind.
-
-    Raises:
-        UserError: one of them does not answer, or lacks trials that another one has.
-    """
-    screen.step("loading Ray, Optuna and MLflow")
-    import_libraries()
-    from tune_runner.search.study_store import open_study_store
-
-    new = database_path(session.uri)
-    note = " (a new database takes a while)" if new is not None and not new.exists() else ""
-    screen.step(f"opening MLflow's record in {urls.without_password(session.uri)}{note}")
-    writer = open_writer(session)
-    with closing(Outbox(session.folder.outbox)) as outbox:
-        recorded = outbox.recorded_trials()
-    store = open_study_store(session, recorded.with_states(writer.trial_states()))
-    if cluster is None:
-        screen.step("starting Ray on this machine")
-        cluster = start_ray(None, session.config.name)
-    resources = resolve_resources(session, cluster)
-    if retry_failed:
-        screen.write(f"retry     {store.enqueue_failed()} failed trials are run again")
-    tracker = open_tracker(session, cluster, writer)
-    return _Started(store, cluster, resources, tracker)
-
-
-def import_libraries() -> None:
-    """Import all libraries in this thread, before any other thread starts.
-
-    Two threads that import the same library at the same moment may deadlock.
-    """
-    environment.prepare()
-    importlib.import_module("tune_runner.execution.tune_run")
-    importlib.import_module("tune_runner.tracking.mlflow_writer")
-
-
 def _run_and_close(
-    session: StudySession, started: _Started, screen: Screen, backend: "TrainingBackend | None"
+    session: StudySession, started: StartedParts, screen: Screen, backend: "TrainingBackend | None"
 ) -> int:
     """Run the trials and close the record; return the exit code."""
     from tune_runner.execution.cluster_watch import ClusterWatch
@@ -234,23 +174,28 @@ def _run_and_close(
 
 
 def _run(
-    session: StudySession, started: _Started, screen: Screen, backend: "TrainingBackend | None"
+    session: StudySession, started: StartedParts, screen: Screen, backend: "TrainingBackend | None"
 ) -> str | None:
     """Run the search, then the confirmation if requested; return why it was stopped."""
     from tune_runner.checkpoints.retention import CheckpointRetention
     from tune_runner.execution import tune_run
     from tune_runner.execution.elastic import ElasticCluster
     from tune_runner.execution.gauges import Gauges
+    from tune_runner.execution.nodes import NodeLookup
     from tune_runner.trials.controller import StudyController
+    from tune_runner.trials.spending import watch_spending
 
     store, tracker, resources = started.store, started.tracker, started.resources
     config, space, plan, folder = session.config, session.space, session.plan, session.folder
     checkpoints = config.checkpoints_of(folder.checkpoints)
     objective, best = space.objective, store.best()
-    elastic = None
+    nodes, elastic = NodeLookup(), None
+    spending = watch_spending(session, tracker, resources)
     if config.address is not None:
         limit, learns = config.request.max_concurrent, plan.learns
-        elastic = ElasticCluster(resources, limit=limit, learns=learns, grows=started.cluster.grows)
+        elastic = ElasticCluster(
+            resources, nodes, limit=limit, learns=learns, grows=started.cluster.grows
+        )
     at_once = resources.max_concurrent * resources.fuse
     progress = Progress(objective, screen, concurrent=at_once, durations=store.durations())
     gauges = Gauges(config.name, objective, concurrent=at_once, durations=store.durations())
@@ -265,7 +210,7 @@ def _run(
         objective=objective.name,
         checkpoints=checkpoints,
         recorder=tracker,
-        callbacks=(*views, retention),
+        callbacks=(*views, retention, spending),
         resources=resources,
         max_resources=started.cluster.largest_node(resources),
         limits=config.limits,
@@ -278,6 +223,7 @@ def _run(
     def tick() -> None:
         if folder.is_gone():
             controller.stop(f"{folder.path} was removed")
+        spending.tick(controller, nodes())
         progress.tick(controller.num_loading)
         gauges.tick()
         if tracker.problem not in (None, *reported_problems):
@@ -303,6 +249,7 @@ def _run(
                 view.plan(store.num_planned())
             run()
     finally:
+        spending.close()
         progress.stop()
     return controller.end_reason
 
@@ -323,6 +270,9 @@ def _close(
     if store.counts()["complete"] and not unsent.messages:
         _print_report(session)
         store.note_answer(read_answer(session.folder.path))
+    if session.config.budgets.are_given:
+        spent = spent_from_json(session.folder.read().get(SPENT))
+        screen.write(f"spent     {describe_spent(spent)}")
     for line in messages.end_message(store.pruned_epochs(), failures):
         screen.write(line)
     screen.write_links(messages.end_links(session.uri, session.folder.path))

@@ -132,6 +132,30 @@ SERVED_MODEL = "recommender"
 REGISTERED_BECAUSE = "champion_reason"
 """Tag of a registered version: why it is, or is not, the champion."""
 
+SPENT = "spent/"
+"""Prefix of a study's metrics of what its cluster cost."""
+
+SPENT_NODE_SECONDS = "spent/node_seconds"
+"""Metric of a study: seconds of all nodes of its cluster together, while a driver ran it. These
+and the others of `spent/` sum over all runs of the command."""
+
+SPENT_ROOM_SECONDS = "spent/room_node_seconds"
+"""Those of nodes with room for a trial: without a head that has no cores."""
+
+SPENT_USED_SECONDS = "spent/used_node_seconds"
+"""Those that trials held; of a node that could hold two and held one, half."""
+
+SPENT_COST = "spent/cost"
+"""Their cost at the prices of `--price`; missing without."""
+
+SPENT_KWH = "spent/kwh"
+"""Energy of the nodes, the idle part included; assumed where none was measured."""
+
+SPENT_MEASURED_KWH = "spent/measured_kwh"
+
+PRICE = "price"
+"""Tag of a study: its `--price`, empty if none was given."""
+
 SPACE_FILE = "space.json"
 ENVIRONMENT_FILE = "environment.json"
 """Hardware and versions that a study ran with. A resumed study has one more for each different

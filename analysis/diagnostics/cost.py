@@ -9,11 +9,20 @@ report's: 1,000 h at 280 W are 173.6 kg by the same formula, as it says.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from analysis.report_table import ReportTable
 from analysis.study.labels import NONE
 from analysis.study.model import Study, Trial, values_of
+from tune_runner.resources.power import (
+    CPU_CORE_WATTS,
+    GPU_WATTS,
+    IDLE_CORE_WATTS,
+    IDLE_GPU_WATTS,
+    JOULES_PER_KWH,
+    kilowatt_hours,
+)
 from tune_runner.schema import (
     COST_CORE_SECONDS,
     COST_CPUS,
@@ -21,30 +30,19 @@ from tune_runner.schema import (
     COST_GPUS,
     COST_JOULES,
     COST_SECONDS,
+    PRICE,
+    SPENT_COST,
+    SPENT_KWH,
+    SPENT_NODE_SECONDS,
+    SPENT_ROOM_SECONDS,
+    SPENT_USED_SECONDS,
 )
-
-REPORT_WATTS = 280.0
-"""Assumed draw of a whole GPU under load, if none was measured: the reproduction report's."""
-
-CPU_CORE_WATTS = 10.0
-"""Assumed draw of one busy CPU core with its share of memory and board."""
-
-IDLE_CORE_WATTS = 3.0
-"""Assumed draw of one idle core with its share of memory and board."""
-
-IDLE_GPU_WATTS = 50.0
-"""Assumed draw of a GPU that nothing runs on."""
 
 KG_PER_KWH = 0.62
 """Carbon intensity of the report's grid, kg CO2e per kWh."""
 
 
 _HEAD = ("what", "hours", "core hours", "GPU-share hours", "kWh", "kg CO2e")
-
-
-def kilowatt_hours(hours: float, watts: float) -> float:
-    """Return the energy of a power over some hours."""
-    return hours * watts / 1000
 
 
 def kg_co2e(kwh: float) -> float:
@@ -72,9 +70,9 @@ class TrialCost:
     def kwh(self) -> float:
         """Energy: measured, else by the model."""
         if not math.isnan(self.joules):
-            return self.joules / 3.6e6
+            return self.joules / JOULES_PER_KWH
         cores = kilowatt_hours(self.core_hours, CPU_CORE_WATTS)
-        return cores + kilowatt_hours(self.gpu_hours, REPORT_WATTS)
+        return cores + kilowatt_hours(self.gpu_hours, GPU_WATTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +86,12 @@ class StudyCost:
 
     node_gpu_hours: float = 0.0
     """GPUs of the node times the same hours."""
+
+    spent: Mapping[str, float] = field(default_factory=dict)
+    """Amounts that the drivers counted over all runs of the command (`tune_runner.schema`)."""
+
+    price: str = ""
+    """Prices that money was counted with, as `--price` gave them."""
 
     @property
     def seconds(self) -> float:
@@ -136,7 +140,7 @@ class StudyCost:
         power = (
             "as the machine measured it"
             if self.is_measured
-            else f"at an assumed {CPU_CORE_WATTS:g} W per busy core and {REPORT_WATTS:g} W per GPU"
+            else f"at an assumed {CPU_CORE_WATTS:g} W per busy core and {GPU_WATTS:g} W per GPU"
         )
         if 0 < measured < len(self.trials):
             power = f"as the machine measured it of {measured} trials, of the others {power}"
@@ -146,7 +150,21 @@ class StudyCost:
         return (
             f"Trials took {self.seconds / 3600:.2f} hours in all, {self.core_hours:.2f} core hours"
             f"{gpus}; {power}, that is {self.kwh:.4f} kWh or {kg_co2e(self.kwh):.4f} kg CO2e "
-            f"({KG_PER_KWH:g} kg/kWh). {self._idle_sentence()}"
+            f"({KG_PER_KWH:g} kg/kWh). {self._idle_sentence()}{self._spent_sentence()}"
+        )
+
+    def _spent_sentence(self) -> str:
+        """Return what the drivers counted: all nodes, for as long as the study ran."""
+        seconds = self.spent.get(SPENT_NODE_SECONDS, 0.0)
+        if not seconds:
+            return ""
+        room, used = self.spent.get(SPENT_ROOM_SECONDS, 0.0), self.spent.get(SPENT_USED_SECONDS, 0)
+        held = f"; trials held {used / room:.0%} of those that had room for one" if room else ""
+        cost = self.spent.get(SPENT_COST)
+        money = "" if cost is None else f" They cost {cost:.4g}, at a price of {self.price}."
+        return (
+            f" Over all runs of the command its nodes were up for {seconds / 3600:.4g} node-hours"
+            f"{held}; they took {self.spent.get(SPENT_KWH, 0.0):.4f} kWh, counted alike.{money}"
         )
 
     def _idle_sentence(self) -> str:
@@ -181,7 +199,8 @@ def study_cost(study: Study) -> StudyCost:
     cores, gpus = _resources(study)
     cost = StudyCost(shares, seconds / 3600 * cores, seconds / 3600 * gpus)
     is_plausible = cost.core_hours <= cost.node_core_hours and cost.gpu_hours <= cost.node_gpu_hours
-    return cost if is_plausible else StudyCost(shares, math.nan)
+    cost = cost if is_plausible else StudyCost(shares, math.nan)
+    return replace(cost, spent=study.spent, price=study.tags.get(PRICE, ""))
 
 
 def all_trials(study: Study) -> list[Trial]:
@@ -231,7 +250,13 @@ def cost_table(cost: StudyCost) -> ReportTable:
         idle, node = cost.idle_core_hours, cost.node_core_hours
         rows.append(_hours("idle", idle, cost.idle_gpu_hours, cost.idle_kwh))
         rows.append(_hours("node", node, cost.node_gpu_hours, cost.kwh + cost.idle_kwh))
-    return ReportTable("cost", "Cost", _HEAD, tuple(rows), cost.sentence())
+    if cost.spent.get(SPENT_NODE_SECONDS):
+        rows.append(_nodes("nodes, all runs", cost.spent))
+    money = cost.spent.get(SPENT_COST)
+    if money is None:
+        return ReportTable("cost", "Cost", _HEAD, tuple(rows), cost.sentence())
+    priced = [*((*row, NONE) for row in rows[:-1]), (*rows[-1], f"{money:.4g}")]
+    return ReportTable("cost", "Cost", (*_HEAD, "price"), tuple(priced), cost.sentence())
 
 
 def trial_cost_table(study: Study, cost: StudyCost) -> ReportTable:
@@ -254,6 +279,12 @@ def trial_cost_table(study: Study, cost: StudyCost) -> ReportTable:
 def _row(name: str, cost: StudyCost, kwh: float) -> tuple[str, ...]:
     hours = (cost.seconds / 3600, cost.core_hours, cost.gpu_hours)
     return (name, *(f"{value:.3f}" for value in hours), *_energy(kwh))
+
+
+def _nodes(name: str, spent: Mapping[str, float]) -> tuple[str, ...]:
+    """Return the row of the node-hours that the drivers counted."""
+    hours = f"{spent[SPENT_NODE_SECONDS] / 3600:.3f}"
+    return (name, hours, NONE, NONE, *_energy(spent.get(SPENT_KWH, 0.0)))
 
 
 def _hours(name: str, core_hours: float, gpu_hours: float, kwh: float) -> tuple[str, ...]:

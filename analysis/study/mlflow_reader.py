@@ -90,6 +90,7 @@ def read_study(client: "MlflowClient", name: str, identity: str = "") -> Study:
         confirmation_trials=tuple(trial for trial in current if trial.role),
         start=_seconds(parent.info.start_time),
         end=_seconds(parent.info.end_time),
+        spent={k: v for k, v in parent.data.metrics.items() if k.startswith(schema.SPENT)},
         sessions=_sessions(parent.data.tags.get(schema.SESSIONS, "[]")),
     )
 

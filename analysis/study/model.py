@@ -148,6 +148,9 @@ class Study:
     """Seconds since the epoch, of the study's run; NaN if not recorded."""
 
     end: float = math.nan
+    spent: Mapping[str, float] = field(default_factory=dict)
+    """Amounts that the drivers counted, by their names in `tune_runner.schema` (`spent/...`)."""
+
     sessions: tuple[tuple[float, float], ...] = ()
     """Times (start, end) of each driver, in seconds since the epoch; end NaN if it was killed."""
 

@@ -5,6 +5,9 @@ import pytest
 SMOKE = ["--space", "smoke"]
 NUMBERS = [
     ("--max-hours", ["nan", "inf", "-inf", "-1", "0", "1h", ""]),
+    ("--max-cost", ["nan", "inf", "-1", "0", "5 EUR", ""]),
+    ("--max-kwh", ["nan", "inf", "-1", "0", "1e999", "x"]),
+    ("--price", ["nan", "-1", "inf", "", "worker", "=1", "a=", "1,2", "a=1,a=2", "1;2", "1e9"]),
     ("--cpus-per-trial", ["nan", "inf", "-inf", "-1", "0", "many", "1e999"]),
     ("--gpus-per-trial", ["nan", "inf", "-inf", "-1", "Auto", "1e999", ""]),
     ("--fuse", ["nan", "inf", "-1", "0", "1.5", "1000000000", "auto "]),

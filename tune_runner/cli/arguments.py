@@ -125,6 +125,18 @@ def _add_limits(group: argparse._ArgumentGroup) -> None:
         "--max-trials", type=int, help="largest number of trials that this command starts"
     )
     group.add_argument("--max-hours", type=float, help="hours after which this command stops")
+    group.add_argument(
+        "--max-cost",
+        type=float,
+        help="cost of nodes after which the study stops; needs --price",
+    )
+    group.add_argument(
+        "--price",
+        help="price of a node-hour, or of each type of node: 0.35, or worker=0.35,gpu=2.10",
+    )
+    group.add_argument(
+        "--max-kwh", type=float, help="energy after which the study stops, in kilowatt-hours"
+    )
 
 
 def _add_resources(group: argparse._ArgumentGroup) -> None:

@@ -6,18 +6,16 @@ given out and has no node yet. They end with the driver, however it ends; a stan
 """
 
 import json
-import time
 
+from tune_runner.execution.nodes import NodeLookup
 from tune_runner.resources.allocation import TrialResources, slots_on
 
 MAX_PENDING = 100
 """Largest number of trials that wait for nodes at a time."""
 
-_PERIOD_SECONDS = 2.0
-
 
 class ElasticCluster:
-    """Limit of the groups of trials given out, looked up again every two seconds.
+    """Limit of the groups of trials given out, by the nodes as last looked up.
 
     Without an autoscaler it is what fits on the nodes. With one, trials beyond that are given out
     too, so that it sees them. A model-based sampler proposes few of them: it would not know the
@@ -25,20 +23,26 @@ class ElasticCluster:
     """
 
     def __init__(
-        self, resources: TrialResources, *, limit: int | None, learns: bool, grows: bool
+        self,
+        resources: TrialResources,
+        nodes: NodeLookup,
+        *,
+        limit: int | None,
+        learns: bool,
+        grows: bool,
     ) -> None:
         """Look nothing up yet.
 
         Args:
             resources: what a group needs.
+            nodes: of the cluster.
             limit: the user's own limit; None: there is none.
             learns: whether proposals depend on the results of earlier trials.
             grows: whether an autoscaler adds nodes.
         """
         self._resources, self._limit = resources, limit
         self._learns, self._grows = learns, grows
-        self._slots = resources.max_concurrent
-        self._next_look = 0.0
+        self._nodes, self._slots = nodes, resources.max_concurrent
 
     @property
     def slots(self) -> int:
@@ -47,9 +51,10 @@ class ElasticCluster:
 
     def max_given_out(self) -> int:
         """Return how many groups may run or wait for a node."""
-        now = time.monotonic()
-        if now >= self._next_look:
-            self._slots, self._next_look = _slots_now(self._resources), now + _PERIOD_SECONDS
+        if nodes := self._nodes():  # none: Ray has not answered yet
+            self._slots = sum(
+                slots_on(node.resources, self._resources) for node in nodes if not node.leaves
+            )
         pending = 0
         if self._grows:
             pending = max(1, self._slots // 4) if self._learns else MAX_PENDING
@@ -67,16 +72,3 @@ def has_autoscaler() -> bool:
         return True
     status = _internal_kv_get(DEBUG_AUTOSCALING_STATUS)
     return bool(status) and "autoscaler_report" in json.loads(status)
-
-
-def _slots_now(resources: TrialResources) -> int:
-    """Return how many groups fit on the nodes that are alive and stay."""
-    import ray
-    from ray._private.state import state
-
-    leaving = state.get_draining_nodes()
-    return sum(
-        slots_on(node["Resources"], resources)
-        for node in ray.nodes()
-        if node["Alive"] and node["NodeID"] not in leaving
-    )

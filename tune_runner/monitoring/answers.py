@@ -114,6 +114,9 @@ class PlanAnswer:
     fuse: int | Literal["auto"]
     """Trials that are trained as one computation at most."""
 
+    budget: str | None = None
+    """Prices, and budgets in money and energy, in words; null if there are none."""
+
     trials: Sequence[PlannedTrialAnswer] = ()
     """Every trial of a grid; empty if a sampler proposes points."""
 

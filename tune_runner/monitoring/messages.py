@@ -78,6 +78,7 @@ def dry_run(config: StudyConfig, space: SearchSpace, plan: StudyPlan) -> PlanAns
         num_trials=plan.trials,
         presets=preset_sources(space, plan.target),
         fuse=config.request.fuse,
+        budget=config.budgets.describe() or None,
         trials=trials,
         domains=domains if plan.is_sampled else {},
     )
@@ -100,6 +101,7 @@ def dry_run_text(answer: PlanAnswer) -> str:
         f"objective {answer.objective.name}, {answer.objective.direction}",
         *(f"preset    {source}" for source in answer.presets),
         *_fusion(answer.fuse),
+        *([] if answer.budget is None else [f"budget    {answer.budget}"]),
         *(f"  {path}  {dict(domain)}" for path, domain in answer.domains.items()),
     ]
     for trial in answer.trials[:_FIRST]:
@@ -141,6 +143,8 @@ def start_message(
         f"trials    {_trials_phrase(plan.trials, cells, plan.sampler, plan.seeds, plan.pruner)}",
         *(f"preset    {source}" for source in preset_sources(space, plan.target)),
     ]
+    if config.budgets.are_given:
+        lines.append(f"budget    {config.budgets.describe()}")
     if plan.pruner != "none" and space.pruner == "none" and space.strategy == "grid":
         lines.append(
             "note      this space compares; a pruned cell is compared at fewer epochs, and its "

@@ -15,11 +15,8 @@ from tune_runner.monitoring.durations import format_duration
 from tune_runner.probe.fusion import resolve_fusion
 from tune_runner.probe.measure import Measurement, check_memory, heaviest_configs, measure
 from tune_runner.resources.allocation import TrialResources, allocate, local_cluster
+from tune_runner.resources.power import CPU_CORE_WATTS
 from tune_runner.study.config import StudyConfig, StudyPlan
-
-CPU_CORE_WATTS = 10.0
-"""Assumed draw of one busy CPU core with its share of memory and board
-(analysis.diagnostics.cost)."""
 
 
 def estimate(config: StudyConfig, space: SearchSpace, plan: StudyPlan) -> EstimateAnswer:

@@ -31,6 +31,7 @@ from search_spaces.variants import variants_of
 from tune_runner.checkpoints.locations import check_store_url, is_url, study_location
 from tune_runner.resources.allocation import ResourceRequest
 from tune_runner.study import urls
+from tune_runner.study.budgets import Budgets
 from tune_runner.study.names import check_name
 from tune_runner.study.sampler_rules import check_sampler
 
@@ -102,6 +103,13 @@ class StudyConfig:
     confirm: int | None = None
     """Fresh seeds on which the winner and its rival are run again once the search is over."""
 
+    price: str | None = None
+    """Price of a node-hour, or one for each type of node (`tune_runner.resources.prices`)."""
+
+    max_cost: float | None = None
+    """Budget in the currency of `price`; None, here and for energy: there is none."""
+
+    max_kwh: float | None = None
     request: ResourceRequest = field(default_factory=ResourceRequest)
     limits: RunLimits = field(default_factory=RunLimits)
 
@@ -155,6 +163,7 @@ class StudyConfig:
         hours = self.limits.hours
         if hours is not None and not 0 < hours < math.inf:
             raise UserError(f"--max-hours must be a number above 0, but got {hours:g}.")
+        _ = self.budgets  # which refuses what no study can have
         if not 0 <= self.seed <= SEED_LIMIT:
             raise UserError(
                 f"--seed must be 0 or more, and at most {SEED_LIMIT:,}, but got "
@@ -178,6 +187,11 @@ class StudyConfig:
                 "give another."
             )
         check_name(self.name)
+
+    @property
+    def budgets(self) -> Budgets:
+        """Budgets in money and energy."""
+        return Budgets(self.price, self.max_cost, self.max_kwh)
 
     def checkpoints_of(self, folder: Path) -> str:
         """Return where the trials keep their checkpoints (`tune_runner.checkpoints.store`).

@@ -16,6 +16,9 @@ from diffrec.errors import UserError, did_you_mean
 from diffrec.files import atomic_write, read_regular
 
 SUMMARY = "study.json"
+SPENT = "spent"
+"""Part of the description: what the study has spent (`tune_runner.resources.spending`)."""
+
 IDENTITY = "study.id"
 LOCK = "driver.lock"
 OUTPUT = "driver.log"
@@ -156,9 +159,15 @@ class StudyFolder:
             self.path.rmdir()
 
     def write(self, summary: Mapping[str, Any]) -> None:
-        """Write the description of the study, whole or not at all."""
+        """Write the description of the study, whole or not at all; what was spent stays."""
+        if SPENT not in summary and self.exists() and SPENT in (old := self.read()):
+            summary = {**summary, SPENT: old[SPENT]}
         content = json.dumps(summary, indent=2, sort_keys=True) + "\n"
         atomic_write(self.path / SUMMARY, content)
+
+    def write_spent(self, spent: Mapping[str, Any]) -> None:
+        """Write what the study has spent into its description."""
+        self.write({**self.read(), SPENT: dict(spent)})
 
     def __enter__(self) -> Self:
         """Lock the study for this driver; the kernel releases the lock when a driver dies.

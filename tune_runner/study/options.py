@@ -15,9 +15,11 @@ from diffrec.command_line import COUNT_LIMIT, folder_path
 from diffrec.config.serialization import check_type
 from diffrec.errors import UserError, did_you_mean
 from tune_runner.resources.allocation import ResourceRequest
+from tune_runner.resources.spending import spent_from_json
+from tune_runner.study.budgets import BUDGETS
 from tune_runner.study.config import RunLimits, StudyConfig, extend
 from tune_runner.study.description import FOR_RESUME, read_description
-from tune_runner.study.folder import StudyFolder
+from tune_runner.study.folder import SPENT, StudyFolder
 from tune_runner.study.spaces import SpaceSetting, study_space
 
 _SHORT = 60
@@ -49,6 +51,15 @@ class RunOptions(TypedDict, total=False):
 
     max_hours: float | None
     """Hours after which this run stops."""
+
+    price: str | None
+    """Price of a node-hour, or of each type of node, as in `worker=0.35,gpu=2.10`."""
+
+    max_cost: float | None
+    """Cost of the nodes after which the study stops, over all its runs; needs a price."""
+
+    max_kwh: float | None
+    """Energy after which the study stops, over all its runs."""
 
     confirm: int | None
     """Fresh seeds on which the winner and its rival are run once the search is over."""
@@ -127,6 +138,8 @@ def complete_options(options: Mapping[str, Any], defaults: Mapping[str, Any]) ->
                 f"{', '.join(defaults)}."
             )
     complete = {**defaults, **{name: _plain(value) for name, value in options.items()}}
+    if isinstance(complete["price"], int | float):  # one for all nodes
+        complete["price"] = repr(complete["price"])
     for name, value in complete.items():
         _check_option(name, value, hints[name])
     for name in ("runs_dir", "data_dir"):
@@ -229,12 +242,17 @@ def resumed_config(name: str, runs_dir: str, options: Mapping[str, Any]) -> Stud
     settings = description["settings"]
     settings |= {"address": options["address"], "runs_dir": runs_dir, "request": _request(options)}
     settings["limits"] = RunLimits(options["max_trials"], options["max_hours"])
-    settings["confirm"] = options["confirm"] or settings.get("confirm")
+    for kept in ("confirm", *BUDGETS):
+        given = options[kept]
+        settings[kept] = settings.get(kept) if given is None else given
     if options["add_trials"] is not None:
         space = study_space(settings["space"])
         settings |= extend(description["plan"], space, options["add_trials"])
     settings["storage"] = options["storage"] or settings.get("storage")
-    return StudyConfig(**settings)
+    config = StudyConfig(**settings)
+    if options["max_cost"] is not None or options["max_kwh"] is not None:
+        config.budgets.check_left(spent_from_json(description.get(SPENT)))
+    return config
 
 
 def _request(options: Mapping[str, Any]) -> ResourceRequest:

@@ -56,6 +56,7 @@ class MlflowWriter:
             "start": self._start,
             "metrics": self._metrics,
             "end": self._end,
+            "spent": self._spent,
             "close": self._close,
         }
 
@@ -225,6 +226,9 @@ class MlflowWriter:
         self._client.set_terminated(run, status=status, end_time=_millis(message))
         new = {row.key: row.value for row in rows}
         self._summaries.note_end(before, state, new, _millis(message))
+
+    def _spent(self, message: Message) -> None:
+        self._client.log_batch(self._parent, _metrics(message["metrics"], _millis(message), 0))
 
     def _close(self, message: Message) -> None:
         for trial in list(self._pending):

@@ -157,6 +157,10 @@ class Tracker(StudyCallback):
             artifacts=dict(end.artifacts),
         )
 
+    def note_spent(self, amounts: Mapping[str, float]) -> None:
+        """Record what the study has spent until now, by the names of `schema`."""
+        self._put("spent", metrics=dict(amounts))
+
     def close(self, state: StudyState, patience_seconds: float | None = None) -> int:
         """Record the study's end and wait for the last message; return how many are unsent.
 
@@ -290,6 +294,7 @@ def open_tracker(session: StudySession, cluster: ClusterResources, writer: Write
         "command": provenance.command(),
         schema.COMMIT: commit,
         "git_dirty": str(commit.endswith("-dirty")).lower(),
+        schema.PRICE: session.config.price or "",
         schema.PRESET: plan.target.source,
         schema.PRESET_OF: plan.target.like or "",
         "preset_source": "; ".join(config.preset_sources(space, plan.target)),

@@ -9,8 +9,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import wraps
-from typing import Any, TypeVar
+from typing import Any
 
 from diffrec.config.base import ModelConfig
 from diffrec.errors import UserError
@@ -28,41 +27,16 @@ from tune_runner.schema import COST_CPUS, COST_GPUS
 from tune_runner.search.study_store import StudyStore
 from tune_runner.study.config import NO_LIMITS, RunLimits
 from tune_runner.trials import retries
+from tune_runner.trials.disk_errors import stop_study_on_disk_error
 from tune_runner.trials.groups import ActiveTrial, Assignment, TrialGroup
 
 logger = logging.getLogger(__name__)
-
-_Method = TypeVar("_Method", bound=Callable[..., Any])
 
 Resolve = Callable[[Mapping[str, Any], int], ModelConfig]
 """(searched values, seed) to the whole configuration."""
 
 _GROUPS_AHEAD = 2
 """Groups' worth of grid trials that may wait for others that they can be fused with."""
-
-
-def stop_study_on_disk_error(default: Any) -> Callable[[_Method], _Method]:
-    """Decorator: stop the study cleanly when the disk is full, instead of failing trial by trial.
-
-    Ray Tune would count the exception as the trial's.
-
-    Args:
-        default: what the method then returns.
-    """
-
-    def wrap(method: _Method) -> _Method:
-        @wraps(method)
-        def guarded(self: "StudyController", *args: Any, **kwargs: Any) -> Any:
-            try:
-                return method(self, *args, **kwargs)
-            except OSError as error:
-                file = f" ({error.filename})" if error.filename else ""
-                self.stop(f"{error.strerror or error}{file}")
-                return default
-
-        return guarded  # type: ignore[return-value]
-
-    return wrap
 
 
 class StudyController:
@@ -118,6 +92,12 @@ class StudyController:
     def active(self) -> list[str]:
         """Keys, as Ray Tune knows them, of the groups that run."""
         return list(self._groups)
+
+    @property
+    def running(self) -> list[tuple[list[int], TrialResources]]:
+        """Trials by worker that has taken them up, with what each worker holds."""
+        groups = [group for group in self._groups.values() if group.started and group.trials]
+        return [([t.record.number for t in group.trials], group.resources) for group in groups]
 
     @property
     def num_loading(self) -> int:

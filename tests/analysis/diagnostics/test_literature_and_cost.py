@@ -6,18 +6,16 @@ from dataclasses import replace
 import pytest
 
 from analysis.comparisons.literature import SOURCES, compare_to_reported, reported
-from analysis.diagnostics.cost import (
+from analysis.diagnostics.cost import cost_table, kg_co2e, study_cost, trial_cost_table
+from analysis.study.model import Study, Trial
+from tune_runner.resources.power import (
     CPU_CORE_WATTS,
+    GPU_WATTS,
     IDLE_CORE_WATTS,
     IDLE_GPU_WATTS,
-    REPORT_WATTS,
-    cost_table,
-    kg_co2e,
     kilowatt_hours,
-    study_cost,
-    trial_cost_table,
 )
-from analysis.study.model import Study, Trial
+from tune_runner.resources.spending import Spent
 
 
 def study(values, dataset="ml-1m_clean", variant="DiffRec", state="complete", space=None, **tags):
@@ -81,7 +79,7 @@ def test_a_difference_inside_our_interval_or_with_one_seed_is_not_claimed():
 
 
 def test_the_reports_own_estimate_comes_out_of_the_formula():
-    assert kg_co2e(kilowatt_hours(1_000, REPORT_WATTS)) == pytest.approx(173.6)
+    assert kg_co2e(kilowatt_hours(1_000, GPU_WATTS)) == pytest.approx(173.6)
 
 
 def test_a_cost_table_holds_the_users_own_study_only():
@@ -189,3 +187,22 @@ def test_a_node_smaller_than_what_was_held_is_not_called_the_total():
     cost = study_cost(timed((0, 60, 3, 0, None), (0, 60, 3, 0, None)))
     assert math.isnan(cost.node_core_hours)
     assert "idle part is not counted" in cost.sentence()
+
+
+def test_what_the_drivers_counted_of_the_nodes_is_in_the_table_with_its_price():
+    ran = timed((0, 3600, 1, 0, None), gpus=0.0)
+    plain = cost_table(study_cost(ran))
+    assert "runs of the command" not in plain.note
+    spent = Spent({"head": 3600.0, "worker": 7200.0}, 7200.0, 6480.0, kwh=0.5, sessions=2)
+    counted = cost_table(study_cost(replace(ran, spent=spent.metrics())))
+    assert counted.rows[-1][:2] == ("nodes, all runs", "3.000")
+    assert counted.rows[-1][4] == "0.5000"
+    assert "3 node-hours; trials held 90% of those that had room" in counted.note
+    assert "price" not in counted.head
+    paid = replace(
+        ran, spent=replace(spent, cost=1.25).metrics(), tags={"price": "worker=0.5,0.25"}
+    )
+    table = cost_table(study_cost(paid))
+    assert table.head[-1] == "price"
+    assert [row[-1] for row in table.rows][-2:] == ["–", "1.25"]
+    assert "They cost 1.25, at a price of worker=0.5,0.25." in table.note

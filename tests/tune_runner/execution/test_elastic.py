@@ -17,6 +17,9 @@ import pytest
 from ray.util import get_node_ip_address
 
 from servers import free_ports
+from tune_runner.execution import nodes as node_lookup
+from tune_runner.execution.elastic import ElasticCluster
+from tune_runner.execution.nodes import NodeLookup
 from tune_runner.resources.allocation import (
     ClusterResources,
     ResourceRequest,
@@ -25,6 +28,7 @@ from tune_runner.resources.allocation import (
     check_fits,
     slots_on,
 )
+from tune_runner.resources.nodes import ClusterNode
 from tune_runner.study.config import StudyPlan
 
 SPACE = """
@@ -62,6 +66,36 @@ def test_a_share_larger_than_what_is_there_is_accepted_where_an_autoscaler_may_b
     check_fits(request, empty)
     resources = allocate(request, empty, trials=10)
     assert (resources.cpus, resources.gpus, resources.max_concurrent) == (8.0, 0.5, 1)
+
+
+def node(cpus, gpus=0.0, **more):
+    """A node that is alive."""
+    return ClusterNode("worker", ("worker",), {"CPU": cpus, "GPU": gpus}, **more)
+
+
+def test_the_limit_follows_nodes_of_every_type_and_stays_while_ray_does_not_answer(monkeypatch):
+    monkeypatch.setattr(node_lookup, "PERIOD_SECONDS", 0.0)
+    views = iter(
+        [
+            ConnectionError("GCS is away"),  # before the first answer: what the start said
+            [node(2.0)],
+            [node(2.0), node(9.0)],  # another type has joined
+            RuntimeError("GCS is away"),
+            [node(2.0), node(9.0, leaves=True)],
+            [],
+        ]
+    )
+
+    def look_up():
+        view = next(views)
+        if isinstance(view, Exception):
+            raise view
+        return view
+
+    resources = TrialResources(2.0, max_concurrent=3)
+    lookup = NodeLookup(look_up)
+    cluster = ElasticCluster(resources, lookup, limit=None, learns=True, grows=False)
+    assert [cluster.max_given_out() for _ in range(6)] == [3, 1, 5, 5, 1, 1]
 
 
 def autoscaling(address, nodes):

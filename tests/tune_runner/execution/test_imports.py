@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tune_runner import runner
+from tune_runner import opening
 
 TESTS = Path(__file__).parents[2]
 
@@ -20,7 +20,7 @@ import sys
 import threading
 from pathlib import Path
 
-from tune_runner import runner
+from tune_runner import opening
 
 AGAIN = ("mlflow", "ray.air.integrations", "ray.tune.logger.aim")
 OURS = ("tune_runner.tracking.mlflow_writer", "tune_runner.execution.tune_run")
@@ -50,7 +50,7 @@ def start_both():
     from ray.air._internal.usage import _count_callbacks
     from ray.tune import Callback
 
-    runner.import_libraries()
+    opening.import_libraries()
     sys.meta_path.insert(0, Log())
     tracker = threading.Thread(target=track, name="tracker")
     tracker.start()
@@ -62,7 +62,7 @@ def start_both():
     tracker.join()
     print(json.dumps([imported, errors]), flush=True)
 
-runner.import_libraries()
+opening.import_libraries()
 for name in list(sys.modules):  # so that each process imports MLflow, but not all that it needs
     if name.startswith(AGAIN) or name in OURS:
         del sys.modules[name]
@@ -81,7 +81,7 @@ TIMES = 20
 @pytest.mark.slow
 def test_no_library_is_imported_in_two_threads_at_once(tmp_path):
     """As often as a rare deadlock needs to show itself; the first makes the database as well."""
-    path = os.pathsep.join(map(str, (Path(runner.__file__).parents[1], TESTS)))
+    path = os.pathsep.join(map(str, (Path(opening.__file__).parents[1], TESTS)))
     done = subprocess.run(
         [sys.executable, "-c", TOGETHER, str(TIMES)],
         env=os.environ | {"PYTHONPATH": path},

@@ -3,7 +3,9 @@
 from diffrec.config.presets import preset
 from diffrec.data import load_dataset
 from tune_runner.trials.groups import AssignedTrial
+from tune_runner.worker import drain
 from tune_runner.worker.backend import TrainingBackend
+from tune_runner.worker.drain import DrainNotice
 from tune_runner.worker.trial import WorkerTrial
 
 OBJECTIVE = "valid/recall@20"
@@ -49,3 +51,18 @@ def test_without_notice_a_worker_saves_at_validations_alone(tmp_path):
     trial, group = started(tmp_path, draining=False)
     train(trial, group, 3)
     assert started(tmp_path, draining=False)[0].run.epoch == 0
+
+
+def test_while_rays_gcs_is_away_a_worker_trains_on_and_looks_again(monkeypatch, caplog):
+    monkeypatch.setattr(drain, "_PERIOD_SECONDS", 0.0)
+    answers = iter([ConnectionError("GCS is away"), RuntimeError("still"), False, True])
+
+    def look_up():
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    notice = DrainNotice(look_up)
+    assert [notice() for _ in range(5)] == [False, False, False, True, True]
+    assert "cannot be looked up now: GCS is away" in caplog.text
