@@ -91,7 +91,7 @@ def spent_from_json(value: object) -> Spent:
     numbers = [parts.get(name) for name in ("room_seconds", "used_seconds", "kwh", "measured_kwh")]
     numbers += [0.0 if parts.get("cost", "") is None else parts.get("cost"), parts.get("sessions")]
     numbers += list(seconds.values()) if isinstance(seconds, Mapping) else [None]
-    if any(type(n) not in (int, float) or not 0 <= n < math.inf for n in numbers):
+    if not all(type(n) in (int, float) and 0 <= float(n) < math.inf for n in numbers):  # type: ignore[arg-type]
         raise UserError(
             "`spent` in study.json must be what a study wrote, but is not; restore the file from a "
             "copy."

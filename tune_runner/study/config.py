@@ -32,6 +32,7 @@ from tune_runner.checkpoints.locations import check_store_url, is_url, study_loc
 from tune_runner.resources.allocation import ResourceRequest
 from tune_runner.study import urls
 from tune_runner.study.budgets import Budgets
+from tune_runner.study.checks import check_choice, check_count, shortened
 from tune_runner.study.names import check_name
 from tune_runner.study.sampler_rules import check_sampler
 
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
 
 PROTOCOLS = ("published", "chronological")
 PRECISIONS = get_args(Precision)
-
-_DIGITS = 20
-"""Digits shown of a number that is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +112,10 @@ class StudyConfig:
     limits: RunLimits = field(default_factory=RunLimits)
 
     def __post_init__(self) -> None:
-        _check_choice("pruner", self.pruner, PRUNERS)
+        check_choice("pruner", self.pruner, PRUNERS)
         if self.sampler is not None:
             check_strategy(self.sampler, "--sampler")
-        _check_choice("precision", self.precision, PRECISIONS)
+        check_choice("precision", self.precision, PRECISIONS)
         if self.storage is not None:
             urls.check_url(self.storage)
         if "://" in self.runs_dir:
@@ -142,7 +140,7 @@ class StudyConfig:
                 f"--protocol must be published or chronological, but got {self.protocol!r}"
                 f"{did_you_mean(self.protocol, PROTOCOLS)}."
             )
-        _check_choice("preset source", self.preset, PRESET_SOURCES)
+        check_choice("preset source", self.preset, PRESET_SOURCES)
         if self.checkpoints is not None:
             check_store_url(self.checkpoints)
             refuse_password(
@@ -152,14 +150,14 @@ class StudyConfig:
                 "settings, for example AWS_SECRET_ACCESS_KEY",
             )
         for name in ("trials", "seeds"):
-            _check_count("--" + name, getattr(self, name), POINT_LIMIT)
+            check_count("--" + name, getattr(self, name), POINT_LIMIT)
         for name in ("max_epochs", "patience"):
-            _check_count(f"--{name.replace('_', '-')}", getattr(self, name), COUNT_LIMIT)
-        _check_count("--max-concurrent", self.request.max_concurrent, COUNT_LIMIT)
+            check_count(f"--{name.replace('_', '-')}", getattr(self, name), COUNT_LIMIT)
+        check_count("--max-concurrent", self.request.max_concurrent, COUNT_LIMIT)
         if self.request.fuse != "auto":
-            _check_count("--fuse", self.request.fuse, POINT_LIMIT)
-        _check_count("--max-trials", self.limits.trials, COUNT_LIMIT)
-        _check_count("--confirm", self.confirm, POINT_LIMIT)
+            check_count("--fuse", self.request.fuse, POINT_LIMIT)
+        check_count("--max-trials", self.limits.trials, COUNT_LIMIT)
+        check_count("--confirm", self.confirm, POINT_LIMIT)
         hours = self.limits.hours
         if hours is not None and not 0 < hours < math.inf:
             raise UserError(f"--max-hours must be a number above 0, but got {hours:g}.")
@@ -167,7 +165,7 @@ class StudyConfig:
         if not 0 <= self.seed <= SEED_LIMIT:
             raise UserError(
                 f"--seed must be 0 or more, and at most {SEED_LIMIT:,}, but got "
-                f"{_shortened(self.seed)}; give another."
+                f"{shortened(self.seed)}; give another."
             )
         amounts = {"cpus-per-trial": self.request.cpus, "gpus-per-trial": self.request.gpus}
         for flag, amount in amounts.items():
@@ -329,27 +327,11 @@ def extend(plan: Mapping[str, Any], space: SearchSpace, more: int) -> dict[str, 
         space: the study's space.
         more: trials to add.
     """
-    _check_count("--add-trials", more, POINT_LIMIT)
+    check_count("--add-trials", more, POINT_LIMIT)
     total, seeds = plan["trials"] + more, len(plan["seeds"])
     if plan["sampler"] == "grid":
         seeds = max(seeds, math.ceil(total / len(space.grid_samples())))
     return {"trials": total, "seeds": seeds}
-
-
-def _check_choice(kind: str, value: str | None, names: tuple[str, ...]) -> None:
-    if value is not None and value not in names:
-        raise UserError(
-            f"No {kind} named {value!r}{did_you_mean(value, names)}; known: {', '.join(names)}."
-        )
-
-
-def _check_count(flag: str, value: int | None, limit: int) -> None:
-    if value is not None and value < 1:
-        raise UserError(f"{flag} must be 1 or more, but got {value}; give a larger number.")
-    if value is not None and value > limit:
-        raise UserError(
-            f"{flag} must be at most {limit:,}, but got {_shortened(value)}; give less."
-        )
 
 
 def preset_sources(space: SearchSpace, target: TargetDataset) -> list[str]:
@@ -357,8 +339,3 @@ def preset_sources(space: SearchSpace, target: TargetDataset) -> list[str]:
     presets = [preset_for(variant, target) for variant in variants_of(space)]
     reasons = [choice.choice for choice in presets if choice.choice is not None]
     return [*(choice.source for choice in presets), *dict.fromkeys(reasons)]
-
-
-def _shortened(value: int) -> str:
-    text = str(value)
-    return text if len(text) <= _DIGITS else f"{text[:_DIGITS]}..."
