@@ -46,7 +46,7 @@ class StudySearcher(Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Return the next group, which is one trial to Tune; None to wait, or FINISHED."""
-        if len(self._controller.active) >= self._limit():
+        if self._controller.num_active >= self._limit():
             return None
         assignment = self._controller.next_group(trial_id)
         if assignment is not None:
@@ -62,7 +62,7 @@ class StudySearcher(Searcher):
     ) -> None:
         """Close the group; Tune passes the last report here instead of to the scheduler."""
         report = (result or {}).get(REPORT)
-        if isinstance(report, GroupReport) and trial_id in self._controller.active and not error:
+        if isinstance(report, GroupReport) and not error and self._controller.is_active(trial_id):
             self._controller.on_report(trial_id, report)
         self._controller.on_end(trial_id, failed=error)
 
@@ -97,12 +97,16 @@ class StudyGuard(Callback):
     ) -> None:
         self._controller, self._tick, self._stops = controller, tick, stops
         self._stopping = False
+        self._open: dict[str, Trial] = {}
+        """Trials of Tune's that have not ended; a study of thousands is not looked through at each
+        step."""
+        self._seen = 0
 
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         """Report the start to the controller."""
-        if trial.trial_id in self._controller.active:
+        if self._controller.is_active(trial.trial_id):
             self._controller.on_start(trial.trial_id)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
@@ -116,11 +120,13 @@ class StudyGuard(Callback):
         if is_stopped and not self._stopping:
             self._stopping = True
             os.kill(os.getpid(), signal.SIGUSR1)
-        active = self._controller.active
-        for trial in trials if active else ():
-            if trial.trial_id in active and trial.is_finished():
-                self._controller.set_error(trial.trial_id, last_error(trial))
-                self._controller.on_end(trial.trial_id, failed=True)
+        self._open |= {trial.trial_id: trial for trial in trials[self._seen :]}
+        self._seen = len(trials)
+        for key in [key for key, trial in self._open.items() if trial.is_finished()]:
+            trial = self._open.pop(key)
+            if self._controller.is_active(key):
+                self._controller.set_error(key, last_error(trial))
+                self._controller.on_end(key, failed=True)
 
     def __getstate__(self) -> dict[str, Any]:
         return {}

@@ -46,7 +46,7 @@ class StudyStore:
 
     def enqueue_grid(self) -> None:
         """Queue the points of the grid that the study does not hold yet, up to the budget."""
-        queued = [(t.user_attrs.get(POINT), t.user_attrs.get(SEED)) for t in self._trials()]
+        queued = {(t.user_attrs.get(POINT), t.user_attrs.get(SEED)) for t in self._trials()}
         points = list(enumerate(self._space.grid_samples()))
         planned = [(i, sample, seed) for seed in self._plan.seeds for i, sample in points]
         for index, sample, seed in planned[: self._plan.trials]:

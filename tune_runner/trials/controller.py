@@ -89,9 +89,13 @@ class StudyController:
         was being filled."""
 
     @property
-    def active(self) -> list[str]:
-        """Keys, as Ray Tune knows them, of the groups that run."""
-        return list(self._groups)
+    def num_active(self) -> int:
+        """Groups that run, or wait for a node."""
+        return len(self._groups)
+
+    def is_active(self, key: str) -> bool:
+        """Return whether the group that Ray Tune knows by `key` runs, or waits for a node."""
+        return key in self._groups
 
     @property
     def running(self) -> list[tuple[list[int], TrialResources]]:

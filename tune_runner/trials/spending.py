@@ -19,6 +19,9 @@ from tune_runner.trials.controller import StudyController
 
 logger = logging.getLogger(__name__)
 
+TICK_SECONDS = 1.0
+"""How often time is added: each time all nodes are gone through."""
+
 RECORD_SECONDS = 10.0
 """How often the amounts are recorded: what a driver that is killed has spent since is not known."""
 
@@ -56,8 +59,10 @@ class SpendingWatch(StudyCallback):
         return self._ledger.spent
 
     def tick(self, controller: StudyController, nodes: Sequence[ClusterNode]) -> None:
-        """Add the time since the last tick; stop the study if its budget is spent."""
+        """Add the time since the last call, if that was a second ago; stop at the budget's end."""
         now = self._clock()
+        if now - self._last < TICK_SECONDS:
+            return
         groups = controller.running
         self._ledger.add(now - self._last, nodes, groups, self._usual)
         self._last = now

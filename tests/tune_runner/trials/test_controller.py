@@ -72,7 +72,7 @@ def test_a_complete_trial_is_scored_by_its_best_validation_never_by_test(stage):
     assert study.trials[0].intermediate_values == {5: 0.4, 10: 0.3}
     assert "99.125" not in str(study.trials[0])
     assert diary.entries[-1] == ("ended", 0, "complete", None)
-    assert controller.active == []
+    assert controller.num_active == 0
 
 
 def test_a_hopeless_trial_is_pruned_but_a_finished_one_stands(stage):
