@@ -8,6 +8,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from analysis.study.mlflow_reader import read_study
+from tune_runner import schema
 from tune_runner.tracking.mlflow_writer import MlflowWriter
 
 
@@ -203,12 +204,22 @@ def test_sessions_never_outgrow_their_tag(torn):
     name = "test_sessions_never_outgrow_their_tag"
     tags = {"kind": "study", "study": name}
     first = 2_000_000_000
-    for start in range(first, first + 10 * 130, 10):
+
+    def session(number):
+        start = first + 10 * number
         begin = {**message("study", tags=tags, artifacts={}), "time": start + 0.5}
-        client, _ = torn(begin, {**message("close", state="interrupted"), "time": start + 5.5})
+        return torn(begin, {**message("close", state="interrupted"), "time": start + 5.5})[0]
+
+    client = session(0)
+    (parent,) = client.search_runs(["1"], f"tags.study = '{name}'")
+    recorded = [[first + 10 * i, first + 10 * i + 6] for i in range(99)]
+    client.set_tag(parent.info.run_id, schema.SESSIONS, json.dumps(recorded))
+    for number in range(99, 103):
+        session(number)
     sessions = read_study(client, name).sessions
     assert len(sessions) == 100
-    assert sessions[-1] == (first + 1290, first + 1296)
+    assert sessions[0] == (first, first + 36)  # the oldest four are merged
+    assert sessions[-1] == (first + 1020, first + 1026)
 
 
 def test_every_commit_that_had_a_hand_in_it_is_named_once_the_first_one_first(torn):
