@@ -5,9 +5,7 @@ Importing this package imports none of the three; each is loaded when a study st
 Begin reading with `runner`, then `trials.controller`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as type checkers know it: importing `typing` would cost ten times the rest
 if TYPE_CHECKING:
     from tune_runner.api.handle import StudyHandle
     from tune_runner.api.launch import load_study, run_study
@@ -26,8 +24,15 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __dir__() -> list[str]:
+    """Return the names of the package, those that are not imported yet included."""
+    return sorted({*globals(), *_MODULES})
+
+
+def __getattr__(name: str) -> object:
     """Import a public name when it is first used: importing this package alone imports nothing."""
+    from importlib import import_module
+
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_MODULES[name]), name)

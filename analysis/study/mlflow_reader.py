@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.study.labels import flat
 from analysis.study.model import SEED, Study, Trial
 from analysis.study.weight_trajectory import from_record
+from diffrec.config.presets import ALL_VARIANTS
 from diffrec.errors import UserError
 from tune_runner import schema
 from tune_runner.tracking_uri import check_readable, database_path, update_artifact_locations
@@ -136,7 +137,9 @@ def with_weights(client: "MlflowClient", study: Study) -> Study:
     in_space = _may_learn(json.dumps(study.space))
     trials = []
     for trial in study.trials:
-        if trial.state == "complete" and (in_space or _may_learn(trial.variant)):
+        if trial.state == "complete" and (
+            in_space or _may_learn(trial.variant) or _is_outside(trial.variant)
+        ):
             record = _artifact(client, trial.run_id, schema.WEIGHTS_FILE)
             trial = replace(trial, weights=from_record(record))
         trials.append(trial)
@@ -146,6 +149,11 @@ def with_weights(client: "MlflowClient", study: Study) -> Study:
 def _may_learn(text: str) -> bool:
     """Return whether a variant's name, or what a space searches, may mean learned weights."""
     return "learned" in text or "LTW" in text
+
+
+def _is_outside(variant: str) -> bool:
+    """Return whether a recommender from outside trained a trial: it may learn weights, too."""
+    return bool(variant) and variant.partition("+")[0] not in ALL_VARIANTS
 
 
 def with_users(client: "MlflowClient", study: Study) -> Study:

@@ -13,7 +13,7 @@ class Trajectory:
     """Weights W at some epochs: a row per diffusion step (or one for all), a column per place."""
 
     weighting: str
-    """Weighting: `learned_recency` or `learned_steps`."""
+    """Weighting: `learned_recency`, `learned_steps`, or that of a recommender from outside."""
 
     epochs: tuple[int, ...]
     places: tuple[float, ...]
@@ -22,10 +22,13 @@ class Trajectory:
     values: NDArray[np.float64]
     """Weights, shape (epochs, rows, places)."""
 
+    has_ages: bool = False
+    """True if the record names the places as ages."""
+
     @property
     def is_by_age(self) -> bool:
         """True if a place is an age, so that a weight says how much an old interaction counts."""
-        return self.weighting == "learned_recency"
+        return self.has_ages or self.weighting == "learned_recency"
 
     @property
     def units(self) -> tuple[NDArray[np.float64], str, tuple[float, ...]]:
@@ -49,4 +52,5 @@ def from_record(record: Mapping[str, Any]) -> Trajectory | None:
         tuple(int(epoch) for epoch in record["epochs"]),
         tuple(float(place) for place in places),
         np.array(record["weights"], dtype=np.float64),
+        has_ages=bool(record.get("ages")),
     )

@@ -27,6 +27,7 @@ from tune_runner.study.options import (
     ResumeOptions,
     complete_options,
     resumed_config,
+    shows_options,
 )
 from tune_runner.tracking_uri import default_tracking_uri
 
@@ -137,6 +138,7 @@ class StudyHandle:
                 os.kill(number, signal.SIGINT)
         return self.wait(timeout)
 
+    @shows_options(RESUME_DEFAULTS)
     def resume(self, **options: Unpack[ResumeOptions]) -> Self:
         """Resume the study, and return this handle when its first trials start.
 

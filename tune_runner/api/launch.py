@@ -13,11 +13,18 @@ from tune_runner.execution.cluster import check_address
 from tune_runner.execution.remote_driver import SCHEME
 from tune_runner.study.folder import StudyFolder
 from tune_runner.study.names import check_name
-from tune_runner.study.options import STUDY_DEFAULTS, StudyOptions, complete_options, new_config
+from tune_runner.study.options import (
+    STUDY_DEFAULTS,
+    StudyOptions,
+    complete_options,
+    new_config,
+    shows_options,
+)
 from tune_runner.study.spaces import space_setting
 from tune_runner.tracking_uri import default_tracking_uri
 
 
+@shows_options(STUDY_DEFAULTS)
 def run_study(
     space: SearchSpace | Mapping[str, Any] | str | os.PathLike[str],
     **options: Unpack[StudyOptions],

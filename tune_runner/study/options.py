@@ -4,12 +4,13 @@ The command line and `tune_runner.run_study` both come here, so their rules and 
 """
 
 import argparse
+import inspect
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, Literal, TypedDict, get_args, get_type_hints
+from typing import Any, Literal, TypedDict, TypeVar, get_args, get_type_hints
 
 from diffrec.command_line import COUNT_LIMIT, folder_path
 from diffrec.config.serialization import check_type
@@ -21,6 +22,8 @@ from tune_runner.study.config import RunLimits, StudyConfig, extend
 from tune_runner.study.description import FOR_RESUME, read_description
 from tune_runner.study.folder import SPENT, StudyFolder
 from tune_runner.study.spaces import SpaceSetting, study_space
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 _SHORT = 60
 """Characters of the space's and the dataset's name in the default name of a study."""
@@ -118,6 +121,33 @@ RESUME_DEFAULTS: dict[str, Any] = {
 }
 
 
+def shows_options(defaults: Mapping[str, Any]) -> Callable[[Function], Function]:
+    """Return a decorator that puts options into a function's signature, for help and completion.
+
+    Args:
+        defaults: `STUDY_DEFAULTS` or `RESUME_DEFAULTS`, which the function takes as `**options`.
+    """
+    hints = _hints(defaults)
+
+    def decorate(function: Function) -> Function:
+        plain = inspect.signature(function)
+        own = [p for p in plain.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        shown = [
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=value, annotation=hints[name]
+            )
+            for name, value in defaults.items()
+        ]
+        function.__signature__ = plain.replace(parameters=[*own, *shown])  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
+def _hints(defaults: Mapping[str, Any]) -> dict[str, Any]:
+    return get_type_hints(StudyOptions if defaults is STUDY_DEFAULTS else ResumeOptions)
+
+
 def complete_options(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     """Return options given in Python with all defaults, numbers and paths as plain values.
 
@@ -128,7 +158,7 @@ def complete_options(options: Mapping[str, Any], defaults: Mapping[str, Any]) ->
     Raises:
         UserError: a name is unknown, or a value is not of its type.
     """
-    hints = get_type_hints(StudyOptions if defaults is STUDY_DEFAULTS else ResumeOptions)
+    hints = _hints(defaults)
     for name in options:
         if name in STUDY_DEFAULTS and name not in defaults:
             raise UserError(fixed_option(name))

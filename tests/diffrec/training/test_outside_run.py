@@ -116,6 +116,25 @@ FAULTS = {
         {"state": "def get_extra_state(self): return lambda: 3"},
         "must be tensors.*'_extra_state' is a function",
     ),
+    "weights as a list": (
+        {"state": "def learned_weights(self): return [1.0]"},
+        r"`learned_weights` of Model must return .* but got list; mend it",
+    ),
+    "weights of one row": (
+        {"state": "def learned_weights(self): return self.bias"},
+        r"of shape \[400\]; mend it",
+    ),
+    "weights that are no numbers": (
+        {"state": "def learned_weights(self): return self.bias[None] * float('nan')"},
+        "of finite numbers",
+    ),
+    "weights without their ages": (
+        {
+            "state": "def learned_weights(self): return self.bias[None]\n"
+            "    def describe_weights(self): return {'ages': [0, 1]}"
+        },
+        "for each of the 400 columns of `learned_weights`, but has 2",
+    ),
     "a constructor that fails": ({"init": "raise KeyError('dim')"}, "cannot be built .*KeyError"),
 }
 
@@ -129,6 +148,18 @@ def test_a_broken_model_fails_its_trial_in_one_sentence(fault, tmp_path, dataset
     with pytest.raises(UserError, match=rule) as caught:
         build_run(cls(), dataset.tuning_split()).next_epoch()
     assert "\n" not in str(caught.value)
+
+
+def test_learned_weights_need_no_description(tmp_path, dataset):
+    learns = "def learned_weights(self): return self.bias[None]"
+    (tmp_path / "learns.py").write_text(MODEL.format(name="Learns", **DEFAULT | {"state": learns}))
+    cls = external.external_class(f"{tmp_path}:learns:FaultConfig", trusted=True)
+    run = build_run(cls(), dataset.tuning_split())
+    run.next_epoch()
+    trajectory = run.weight_trajectory()
+    assert trajectory["weighting"] == "Learns"
+    assert trajectory["slots"] == list(range(400))
+    assert trajectory["epochs"] == [0, 1]
 
 
 def test_scores_that_share_one_row_are_masked_user_by_user(tmp_path, dataset):

@@ -1,6 +1,7 @@
 """Studies from Python: the same rules as the command, real studies beside a Ray session of ours."""
 
 import csv
+import inspect
 import io
 import json
 import subprocess
@@ -53,6 +54,19 @@ def test_the_options_are_the_flags_with_their_defaults(monkeypatch):
     assert flags.keys() - looks == STUDY_DEFAULTS.keys() | RESUME_DEFAULTS.keys()
     assert {name: flags[name] for name in STUDY_DEFAULTS} == STUDY_DEFAULTS
     assert {name: flags[name] for name in RESUME_DEFAULTS} == RESUME_DEFAULTS
+
+
+def test_help_and_completion_show_the_options():
+    import tune_runner
+
+    options = inspect.signature(run_study).parameters
+    assert list(options) == ["space", *STUDY_DEFAULTS]
+    assert options["seed"].default == 1
+    resume = inspect.signature(tune_runner.StudyHandle.resume).parameters
+    assert list(resume) == ["self", *RESUME_DEFAULTS]
+    assert {"run_study", "load_study", "StudyHandle", "StudyError"} <= set(dir(tune_runner))
+    with pytest.raises(AttributeError, match="no attribute 'run_studies'"):
+        _ = tune_runner.run_studies
 
 
 REFUSED = {
@@ -311,6 +325,17 @@ def test_a_second_study_is_stopped_and_resumed_in_the_session_of_the_caller(
     history = connect(f"sqlite:///{place / 'mlflow.db'}").get_metric_history(run, "train/loss")
     assert [metric.step for metric in history] == list(range(1, 151))
     assert "Interrupted; resume with" in handle.log.read_text()
+
+
+def test_a_study_that_fails_says_so(place, ray_cluster):
+    (place / "bad.py").write_text(OUTSIDE)  # its model is not there
+    handle = run_study("bad.py", name="failing", address=ray_cluster.address)
+    with pytest.raises(StudyError, match="'failing' ended with exit code 1"):
+        handle.wait(timeout=100)
+    assert handle.best() is None
+    assert set(handle.trials()["state"]) == {"failed"}
+    with pytest.raises(UserError, match="has no result to show"):
+        handle.report()
 
 
 def test_a_process_that_dies_before_its_first_trial_is_an_error_with_its_words(place, tmp_path):

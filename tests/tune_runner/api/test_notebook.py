@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 
 import nbformat
+import pytest
+from nbclient import NotebookClient
 
 DOCS = Path(__file__).parents[3] / "docs"
 NOTEBOOK = nbformat.read(DOCS / "examples" / "study.ipynb", as_version=4)
@@ -18,3 +20,18 @@ def test_every_block_of_the_guide_is_a_cell_of_the_notebook():
     assert blocks
     sources = "\n".join(cell.source for cell in NOTEBOOK.cells if cell.cell_type == "code")
     assert [block for block in blocks if block not in sources] == []
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_the_notebook_runs(ray_cluster, tracking_uri, tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", ray_cluster.address)
+    resources = {"metadata": {"path": str(tmp_path)}}
+    ran = NotebookClient(NOTEBOOK.copy(), timeout=200, resources=resources).execute()
+    *_, report, recommended, state = (
+        str(cell.outputs) for cell in ran.cells if cell.cell_type == "code"
+    )
+    assert "Does dropout help" in report
+    assert "rank" in recommended
+    assert "'complete'" in state
+    assert (tmp_path / "runs" / "dropout" / "study.json").is_file()
