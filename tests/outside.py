@@ -8,6 +8,22 @@ from pathlib import Path
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 PACKAGES = ("linear_attention", "giffcf")
+SPACE_WITHOUT_MODEL = """
+from dataclasses import dataclass
+from typing import ClassVar
+from diffrec.config import ExternalConfig
+from search_spaces import Choice, SearchSpace
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OddConfig(ExternalConfig):
+    name: ClassVar[str] = "Odd"
+    model: ClassVar[str] = "Odd"
+    dim: int = 8
+
+SPACE = SearchSpace(name="odd", question="?", variant=OddConfig, domains={"dim": Choice(4, 8)})
+"""
+"""A space file whose recommender has no model."""
+
 _BUILD = "from setuptools.build_meta import build_wheel; print(build_wheel('.'))"
 
 
