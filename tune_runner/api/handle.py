@@ -34,6 +34,8 @@ from tune_runner.tracking_uri import default_tracking_uri
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tune_runner.registration import Registration
+
 GROUP = "tune_runner.tables"
 """Entry points of a function that reads a study's tables: `analysis` lies above this package."""
 
@@ -286,6 +288,20 @@ class StudyHandle:
                 checkpoint, loaded, queries, k=k, include_seen=include_seen, device=device
             )
         )
+
+    def register(self, name: str) -> "Registration":
+        """Register the study's winner as a model that MLflow serves (`tune_runner.register`).
+
+        Args:
+            name: of the registered model; a new version if there is one.
+
+        Raises:
+            UserError: there is nothing to register, or MLflow does not take it.
+        """
+        from tune_runner.registration import register
+
+        runs_dir = str(self.folder.parent)
+        return register(self.name, name, runs_dir=runs_dir, tracking_uri=self._uri)
 
     def _is_running(self) -> bool:
         from tune_runner.monitoring.status import has_live_driver

@@ -34,6 +34,7 @@ def test_the_options_are_the_flags_with_their_defaults(monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     flags = vars(parser().parse_args([]))
     looks = {"space", "list", "dry_run", "probe", "status", "json", "resume"}
+    looks |= {"register", "study"}  # of a study that has ended: `StudyHandle.register`
     assert flags.keys() - looks == STUDY_DEFAULTS.keys() | RESUME_DEFAULTS.keys()
     assert {name: flags[name] for name in STUDY_DEFAULTS} == STUDY_DEFAULTS
     assert {name: flags[name] for name in RESUME_DEFAULTS} == RESUME_DEFAULTS
