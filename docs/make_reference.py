@@ -25,7 +25,8 @@ from diffrec.config.families import FAMILIES
 from diffrec.config.presets import ALL_VARIANTS, preset
 from diffrec.config.serialization import nested_class
 from search_spaces import SPACES, SearchSpace, domains
-from search_spaces.definition import Condition, Objective, SpaceDefinition
+from search_spaces.definition import Condition, SpaceDefinition
+from search_spaces.objectives import Objective
 from tune_runner.cli.arguments import parser as tune_parser
 from tune_runner.monitoring import answers
 

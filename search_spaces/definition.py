@@ -3,11 +3,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from diffrec.config.external import ExternalConfig
 from diffrec.errors import UserError, did_you_mean
 from search_spaces.domains import Domain, PlainDomain, frozen
+from search_spaces.objectives import DEFAULT_OBJECTIVE, Constraint, Goals, Objective
 
 STRATEGIES = (
     "grid",
@@ -49,31 +50,6 @@ def check_strategy(name: object, what: str) -> None:
 
 PRUNERS = ("median", "hyperband", "successive-halving", "percentile", "patient", "none")
 
-METRICS = (
-    *(
-        f"valid/{metric}@{k}"
-        for metric in ("recall", "ndcg", "precision", "mrr")
-        for k in (10, 20, 50, 100)
-    ),
-    *(
-        f"valid/{metric}@{k}"
-        for metric in (
-            *("coverage", "gini", "arp", "aplt", "novelty", "ild"),
-            *("recall_short", "recall_middle", "recall_long"),
-        )
-        for k in (10, 20)
-    ),
-)
-"""Validation metrics of every trial, as `diffrec.evaluation.metrics.user_metrics` and
-`diffrec.evaluation.beyond_accuracy` make them (which this package does not import, since they need
-torch)."""
-
-LESS_IS_BETTER = ("gini", "arp")
-"""Metrics whose smallest value is the best; of all others more is better."""
-
-NEED_EMBEDDINGS = ("ild",)
-"""Metrics that only a dataset with item embeddings has."""
-
 POINT_LIMIT = 100_000
 """Cells of a grid, seeds of a point and trials of a study at most: Optuna keeps every trial in
 memory, and a study of so many would run for years."""
@@ -82,56 +58,6 @@ SEARCH_FIELDS = ("replicates", "strategy", "trials", "pruner", "start_published"
 """Fields that say how a space is searched; a study has them in its own plan."""
 
 Params = dict[str, Any]
-
-
-Direction = Literal["maximize", "minimize"]
-
-
-def best_direction(metric: str) -> Direction:
-    """Return which way a metric is better, by its name (`valid/gini@20`)."""
-    return "minimize" if short_name(metric) in LESS_IS_BETTER else "maximize"
-
-
-def short_name(metric: str) -> str:
-    """Return a metric's name without split and cut-off: `gini` of `valid/gini@20`."""
-    return metric.rpartition("/")[2].partition("@")[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Objective:
-    """A validation metric that a study selects by."""
-
-    name: str = "valid/recall@20"
-    direction: Direction = ""  # pyright: ignore[reportAssignmentType] - set below
-    """Way that is better: the metric's own, whatever is left out."""
-
-    def __post_init__(self) -> None:
-        if self.name not in METRICS:
-            raise UserError(
-                f"An objective must be a validation metric, but got {self.name!r}"
-                f"{did_you_mean(str(self.name), METRICS)}; known: {', '.join(METRICS)}."
-            )
-        own = best_direction(self.name)
-        if self.direction == "":
-            object.__setattr__(self, "direction", own)
-        elif self.direction not in ("maximize", "minimize"):
-            raise UserError(
-                f"An objective's direction is 'maximize' or 'minimize', but got {self.direction!r}."
-            )
-        elif self.direction != own:
-            which = "less" if own == "minimize" else "more"
-            raise UserError(
-                f"Of `{self.name}` {which} is better, but its direction is {self.direction!r}; "
-                "leave it out."
-            )
-
-    def is_better(self, value: float, than: float) -> bool:
-        """Return whether `value` is strictly better than another one."""
-        return self.sort_key(value) < self.sort_key(than)
-
-    def sort_key(self, value: float) -> float:
-        """Return a key by which the best value comes first."""
-        return -value if self.direction == "maximize" else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +113,15 @@ class SpaceDefinition:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     """Fixed changes to the published configuration, of every variant that has such a field."""
 
-    objective: Objective = Objective()
+    objective: Objective = DEFAULT_OBJECTIVE
+    objectives: tuple[Objective, ...] = ()
+    """Two or three metrics to search by at once, none of which decides alone; `objective` is then
+    the first of them. Empty: `objective` decides."""
+
+    constraint: str | None = None
+    """Condition on a metric that the result must meet, such as "valid/recall@20 within 1 % of the
+    best"; None: there is none. What meets it is ranked by the objective."""
+
     replicates: int = 1
     """Seeds that every cell (or sampled point) is run with, unless the user says otherwise."""
 
@@ -213,6 +147,7 @@ class SpaceDefinition:
     """Cell that all others are compared with, or None."""
 
     @property
-    def metrics(self) -> tuple[str, ...]:
-        """Validation metrics that the study selects by."""
-        return (self.objective.name,)
+    def goals(self) -> Goals:
+        """What the study selects by: its objectives and its constraint."""
+        constraint = None if self.constraint is None else Constraint.parse(self.constraint)
+        return Goals(self.objectives or (self.objective,), constraint)

@@ -7,7 +7,7 @@ from typing import Any
 
 from diffrec.errors import UserError, did_you_mean
 from diffrec.files import read_regular
-from search_spaces.definition import Condition, Objective, SpaceDefinition
+from search_spaces.definition import Condition, SpaceDefinition
 from search_spaces.domains import (
     Choice,
     Domain,
@@ -18,6 +18,7 @@ from search_spaces.domains import (
     ScaledFrom,
     Uniform,
 )
+from search_spaces.objectives import Objective
 
 ENDINGS = (".json", ".yaml", ".yml")
 _KINDS: dict[str, tuple[Callable[..., Domain], tuple[str, ...], tuple[str, ...]]] = {
@@ -65,9 +66,14 @@ def space_fields(values: Any) -> dict[str, Any]:
         conditions = _mapping(fields["conditions"], "`conditions`")
         fields["conditions"] = {path: _condition(c, path) for path, c in conditions.items()}
     if "objective" in fields:
-        objective = _mapping(fields["objective"], "`objective`")
-        _check_keys(objective, "`objective`", ("name",), ("direction",))
-        fields["objective"] = Objective(**objective)
+        fields["objective"] = _objective(fields["objective"], "`objective`")
+    if "objectives" in fields:
+        objectives = fields["objectives"]
+        if not isinstance(objectives, list):
+            raise UserError(
+                f"`objectives` must be a list of objectives, but got {objectives!r:.60}."
+            )
+        fields["objectives"] = tuple(_objective(one, "Each of `objectives`") for one in objectives)
     return fields
 
 
@@ -113,6 +119,12 @@ def _domain(value: Any, path: Any) -> Domain:
     if "factor" in domain:
         domain["factor"] = _domain(domain["factor"], f"{path}, its factor")
     return make(**domain)
+
+
+def _objective(value: Any, where: str) -> Objective:
+    objective = _mapping(value, where)
+    _check_keys(objective, where, ("name",), ("direction",))
+    return Objective(**objective)
 
 
 def _condition(value: Any, path: Any) -> Condition:

@@ -22,11 +22,11 @@ from search_spaces.definition import (
     POINT_LIMIT,
     SEARCH_FIELDS,
     Condition,
-    Objective,
     Params,
     SpaceDefinition,
 )
 from search_spaces.domains import PlainDomain, RelativeDomain, frozen, sampled_domain
+from search_spaces.objectives import Objective
 from search_spaces.reading import space_fields
 from search_spaces.variants import VARIANT, fields_of, variants_of
 
@@ -51,6 +51,8 @@ class SearchSpace(SpaceDefinition):
         for field in ("overrides", "control"):  # as JSON has them
             object.__setattr__(self, field, frozen(getattr(self, field)))
         validation.check_definition(self)
+        if self.objectives:
+            object.__setattr__(self, "objective", self.objectives[0])
         self._check_points()
 
     def _check_points(self) -> None:
@@ -240,7 +242,9 @@ class SearchSpace(SpaceDefinition):
             "domains": {path: domain.to_dict() for path, domain in self.domains.items()},
             "conditions": {path: c.to_dict() for path, c in self.conditions.items()},
             "overrides": {path: to_json(value) for path, value in self.overrides.items()},
-            "objective": {"name": self.objective.name, "direction": self.objective.direction},
+            "objective": self.objective.to_dict(),
+            "objectives": [objective.to_dict() for objective in self.objectives],
+            "constraint": self.constraint,
             "control": None
             if self.control is None
             else {path: to_json(value) for path, value in self.control.items()},

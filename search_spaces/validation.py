@@ -12,11 +12,12 @@ from search_spaces.definition import (
     POINT_LIMIT,
     PRUNERS,
     Condition,
-    Objective,
     SpaceDefinition,
     check_strategy,
 )
 from search_spaces.domains import Choice, Domain, RelativeDomain, is_number, sampled_domain
+from search_spaces.goal_rules import check_goals
+from search_spaces.objectives import Objective
 from search_spaces.variants import (
     VARIANT,
     fields_of,
@@ -36,6 +37,7 @@ def check_definition(space: SpaceDefinition) -> None:
     order_paths(space.domains, space.conditions)
     _check_activity(space)
     _check_types(space)
+    check_goals(space)
     _check_strategy(space)
 
 
@@ -111,6 +113,8 @@ _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "conditions": (Mapping, "a dictionary from paths to Conditions"),
     "overrides": (Mapping, "a dictionary from paths to values"),
     "objective": (Objective, "an Objective, such as Objective('valid/recall@20')"),
+    "objectives": (tuple, "a tuple of two or three Objectives"),
+    "constraint": ((str, NoneType), "a text such as 'valid/recall@20 within 1 % of the best'"),
     "replicates": (int, "a whole number"),
     "trials": ((int, NoneType), "a whole number, or None"),
     "start_published": (bool, "True or False"),

@@ -46,7 +46,8 @@ class FakeRun:
         training = self.config.training
         value = training.learning_rate * (1 - 0.5**self.epoch) + 1e-6 * self.config.seed
         due = self.epoch % training.eval_every == 0 or self.epoch >= training.max_epochs
-        metrics = {OBJECTIVE: value, "valid/ndcg@20": value / 2} if due else None
+        others = {"valid/ndcg@20": value / 2, "valid/coverage@20": 1 - value}
+        metrics = {OBJECTIVE: value, **others} if due else None
         if due:
             self.best_epoch, self.best_metrics = self.epoch, metrics
         self.finished = self.epoch >= training.max_epochs

@@ -16,7 +16,8 @@ class Outcome:
     """Objective of the best-validation state."""
 
     metrics: Mapping[str, float] = field(default_factory=dict)
-    """`best/...`, `test/...` and `cost/...`; no sampler and no pruner reads them."""
+    """`best/...`, `test/...` and `cost/...`. Of a study with several objectives or a constraint the
+    `best/valid/...` that it judges by are read; no sampler and no pruner reads the others."""
 
     failure: str | None = None
     """Reason why the run has no score, for example a loss that is not finite; None: it has one."""

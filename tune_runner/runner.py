@@ -197,10 +197,13 @@ def _run(
             resources, nodes, limit=limit, learns=learns, grows=started.cluster.grows
         )
     at_once = resources.max_concurrent * resources.fuse
-    progress = Progress(objective, screen, concurrent=at_once, durations=store.durations())
-    gauges = Gauges(config.name, objective, concurrent=at_once, durations=store.durations())
+    is_plain, durations = store.goals.is_plain, store.durations()
+    answer = None if is_plain else store.answer_text
+    progress = Progress(objective, screen, concurrent=at_once, durations=durations, answer=answer)
+    judge = None if is_plain else store.best
+    gauges = Gauges(config.name, objective, concurrent=at_once, durations=durations, best=judge)
     views = (progress, gauges)
-    retention = CheckpointRetention(checkpoints, objective, best)
+    retention = CheckpointRetention(checkpoints, store.kept)
     retention.remove_stale(store.closed_trials())
     controller = StudyController(
         store,

@@ -36,6 +36,17 @@ CELL = "cell"
 
 OBJECTIVE = "objective"
 DIRECTION = "direction"
+OBJECTIVES = "objectives"
+"""Tag of a study with several objectives: all of them, as JSON (`Objective.to_dict`); `OBJECTIVE`
+is then the first."""
+
+CONSTRAINT = "constraint"
+"""Tag of a study with a constraint: its text."""
+
+FRONT = "front"
+"""Tag of a complete trial of a study with several objectives or a constraint: whether its point is
+in the study's answer (the Pareto front), "true" or "false"."""
+
 SESSIONS = "driver_sessions"
 """Tag of a study: the times at which a driver ran, as JSON [[start, end], ...] in whole seconds
 since the epoch; the end is null while a driver runs, or if it was killed."""
@@ -67,6 +78,14 @@ CONFIRM = "confirm"
 POINT = "point"
 """Optuna attribute of a trial: its point of the space, the same for all its seeds; tag of a cell's
 summary in MLflow."""
+
+SCORES = "scores"
+"""Optuna attribute of a complete trial of a study with several objectives or a constraint: the
+value of each metric that it is judged by."""
+
+LAST_REPORT = "last_report"
+"""Optuna attribute of a trial with several objectives: [epoch, value of the first one] of its last
+validation, since Optuna takes no intermediate values of such a trial."""
 
 NAME = "name"
 """Optuna attribute of a trial: its name for people (`trial_name`)."""

@@ -16,7 +16,7 @@ from search_spaces import (
     Uniform,
     get_space,
 )
-from search_spaces.definition import LESS_IS_BETTER, METRICS
+from search_spaces.objectives import LESS_IS_BETTER, METRICS
 
 RATE = {"training.learning_rate": Choice(1e-3, 1e-4)}
 

@@ -6,7 +6,7 @@ They are set in the driver. Gauges of the workers would stay on when a worker ta
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ray.util.metrics import Gauge
 
@@ -54,6 +54,7 @@ class Gauges(StudyCallback):
         *,
         concurrent: int = 1,
         durations: Sequence[float] = (),
+        best: Callable[[], tuple[int, float] | None] | None = None,
     ) -> None:
         """Make the gauges; `start` sets them.
 
@@ -62,7 +63,9 @@ class Gauges(StudyCallback):
             objective: the metric that is searched by.
             concurrent: trials that run at a time, for the estimate of the time left.
             durations: seconds of each trial that has ended before, for the same.
+            best: returns (number, value) of the best trial; None: the best value of the objective.
         """
+        self._find_best = best
         self._objective, self._concurrent = objective, concurrent
         self._running: dict[int, float] = {}
         """Start of each running trial, by number."""
@@ -124,6 +127,9 @@ class Gauges(StudyCallback):
         value, is_better = end.value, self._objective.is_better
         if value is not None and (self._best is None or is_better(value, self._best)):
             self._best = value
+        if self._find_best is not None:
+            found = self._find_best()
+            self._best = None if found is None else found[1]
         self._show()
 
     def _show(self) -> None:

@@ -45,6 +45,18 @@ class ObjectiveAnswer:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class FrontAnswer:
+    """Point that is part of a study's answer: with several objectives one of its front."""
+
+    number: int
+    """Number of its first trial."""
+
+    name: str
+    values: Mapping[str, float]
+    """Mean over its seeds of each metric that the study judges by."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PlannedTrialAnswer:
     """Trial of a grid, in the order in which trials are run."""
 
@@ -99,6 +111,8 @@ class PlanAnswer:
     dataset: str
     protocol: str
     objective: ObjectiveAnswer
+    """Objective, or the first of several."""
+
     sampler: str
     pruner: str
     seeds: Sequence[int]
@@ -122,6 +136,12 @@ class PlanAnswer:
 
     domains: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Searched domains by path, as a space's `to_dict` has them; empty for a grid."""
+
+    objectives: Sequence[ObjectiveAnswer] = ()
+    """Objectives; one, unless the space has several."""
+
+    constraint: str | None = None
+    """Condition that the result must meet; null: there is none."""
 
     estimate: EstimateAnswer | None = None
     """Set with `--probe`."""
@@ -170,8 +190,11 @@ class StatusAnswer:
     open are interrupted, and run again after `--resume`."""
 
     objective: ObjectiveAnswer
+    """Objective, or the first of several."""
+
     best: TrialAnswer | None
-    """Best complete trial; null while there is none."""
+    """Best complete trial; null while there is none. With a constraint the best of those that meet
+    it, with several objectives the one of the front that is best in the first."""
 
     running: Sequence[TrialAnswer]
     failures: Sequence[FailureAnswer]
@@ -180,6 +203,16 @@ class StatusAnswer:
 
     resume_command: str | None
     """Command that continues the study; null if it runs or is complete."""
+
+    objectives: Sequence[ObjectiveAnswer] = ()
+    """Objectives; one, unless the space has several."""
+
+    constraint: str | None = None
+    """Condition that the result must meet; null: there is none."""
+
+    front: Sequence[FrontAnswer] = ()
+    """Points that are the answer so far, the best in the first objective first; empty with one
+    objective and no constraint."""
 
 
 def to_json(answer: Any) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from diffrec.credentials import without_password, without_secrets
 from search_spaces import SPACES, SearchSpace
+from search_spaces.objectives import Goals
 from search_spaces.variants import variant_name
 from tune_runner.monitoring.answers import (
     ObjectiveAnswer,
@@ -63,6 +64,7 @@ def dry_run(config: StudyConfig, space: SearchSpace, plan: StudyPlan) -> PlanAns
         resolved = space.resolve(params, plan.target, seed=seed, overrides=plan.overrides)
         variant = variant_name(params, resolved)
         trials.append(PlannedTrialAnswer(number=number, variant=variant, seed=seed, params=params))
+    objectives = objective_answers(space.goals)
     domains = {path: domain.to_dict() for path, domain in space.domains.items()}
     return PlanAnswer(
         study=config.name,
@@ -70,7 +72,9 @@ def dry_run(config: StudyConfig, space: SearchSpace, plan: StudyPlan) -> PlanAns
         question=space.question,
         dataset=config.dataset,
         protocol=config.protocol,
-        objective=ObjectiveAnswer(name=space.objective.name, direction=space.objective.direction),
+        objective=objectives[0],
+        objectives=objectives,
+        constraint=space.constraint,
         sampler=plan.sampler,
         pruner=plan.pruner,
         seeds=plan.seeds,
@@ -82,6 +86,11 @@ def dry_run(config: StudyConfig, space: SearchSpace, plan: StudyPlan) -> PlanAns
         trials=trials,
         domains=domains if plan.is_sampled else {},
     )
+
+
+def objective_answers(goals: Goals) -> list[ObjectiveAnswer]:
+    """Return the objectives for programs."""
+    return [ObjectiveAnswer(name=one.name, direction=one.direction) for one in goals.objectives]
 
 
 def _grid(space: SearchSpace, plan: StudyPlan) -> Sequence[tuple[Mapping[str, Any], int]]:
@@ -98,7 +107,8 @@ def dry_run_text(answer: PlanAnswer) -> str:
         f"question  {answer.question}",
         f"dataset   {answer.dataset} ({answer.protocol})",
         f"trials    {trials}",
-        f"objective {answer.objective.name}, {answer.objective.direction}",
+        *(f"objective {one.name}, {one.direction}" for one in answer.objectives),
+        *([] if answer.constraint is None else [f"within    {answer.constraint}"]),
         *(f"preset    {source}" for source in answer.presets),
         *_fusion(answer.fuse),
         *([] if answer.budget is None else [f"budget    {answer.budget}"]),

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -47,6 +47,7 @@ class Progress(StudyCallback):
         *,
         concurrent: int,
         durations: Sequence[float] = (),
+        answer: Callable[[], str] | None = None,
     ) -> None:
         """Prepare the view; `start` shows it.
 
@@ -55,8 +56,12 @@ class Progress(StudyCallback):
             screen: where it is shown.
             concurrent: trials that run at a time, for the estimate of the time left.
             durations: seconds of the trials that earlier drivers ended, for the same.
+            answer: returns what is shown as the best so far, "" for nothing; None: the best value
+                of the objective, with its trial.
         """
         self._objective, self._screen, self._concurrent = objective, screen, concurrent
+        self._find_answer = answer
+        self._answer = ""
         self._ended: Counter[str] = Counter()
         self._running: dict[int, _Running] = {}
         self._durations = list(durations)
@@ -72,6 +77,7 @@ class Progress(StudyCallback):
         """Start the view; `ended` and `best` are what earlier drivers have reached."""
         self._total, self._best = total, best
         self._ended.update(ended)
+        self._update_answer()
         self._started = time.monotonic()
         self._screen.show(self._draw)
 
@@ -105,6 +111,7 @@ class Progress(StudyCallback):
         value, is_better = end.value, self._objective.is_better
         if value is not None and (self._best is None or is_better(value, self._best[0])):
             self._best = (value, trial.name)
+        self._update_answer()
         phrase = {
             "complete": f"complete  {self._objective.name} {end.value or 0:.4f}",
             "pruned": f"pruned at epoch {end.epoch}",
@@ -143,7 +150,8 @@ class Progress(StudyCallback):
 
     def line(self) -> str:
         """Return the study's state in one line."""
-        best = "" if self._best is None else f"; best {self._best_phrase()}"
+        answer = self._best_phrase()
+        best = f"; {'best ' if self._find_answer is None else ''}{answer}" if answer else ""
         elapsed = format_duration(time.monotonic() - self._started)
         left = None if self._is_over else self._seconds_left()
         rest = "" if left is None else f", {time_left_phrase(left)}"
@@ -161,7 +169,7 @@ class Progress(StudyCallback):
             counts=self._counts(),
             elapsed_seconds=now - self._started,
             time_left=self._time_left(),
-            best="none yet" if self._best is None else self._best_phrase(),
+            best=self._best_phrase() or "none yet",
             running=[row.row(now) for row in list(self._running.values())],
             notes=notes,
         )
@@ -176,8 +184,18 @@ class Progress(StudyCallback):
         )
 
     def _best_phrase(self) -> str:
-        assert self._best is not None
-        return f"{self._objective.name} {self._best[0]:.4f} ({self._best[1]})"
+        """Return the best so far; "" if there is none."""
+        if self._find_answer is not None:
+            return self._answer
+        return (
+            ""
+            if self._best is None
+            else f"{self._objective.name} {self._best[0]:.4f} ({self._best[1]})"
+        )
+
+    def _update_answer(self) -> None:
+        if self._find_answer is not None:
+            self._answer = self._find_answer()
 
     def _position(self) -> str:
         return f"{self._ended.total()}/{self._total}"

@@ -3,22 +3,23 @@
 import fcntl
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from optuna.trial import FrozenTrial, TrialState
 
 from diffrec.credentials import without_secrets
-from search_spaces import Objective
+from search_spaces.objectives import Goals
 from tune_runner.monitoring.answers import (
     FailureAnswer,
-    ObjectiveAnswer,
+    FrontAnswer,
     StatusAnswer,
     TrialAnswer,
 )
 from tune_runner.monitoring.durations import estimate_seconds_left, format_estimate
-from tune_runner.schema import ERROR, NAME, RETRY_OF, ROLE
-from tune_runner.search import storage
+from tune_runner.monitoring.messages import objective_answers
+from tune_runner.schema import ERROR, LAST_REPORT, NAME, RETRY_OF, ROLE
+from tune_runner.search import front, storage
 from tune_runner.study.description import FOR_STATUS, read_description
 from tune_runner.study.folder import LOCK, StudyFolder
 
@@ -34,7 +35,8 @@ def read_status(folder: StudyFolder) -> StatusAnswer:
     """
     description = read_description(folder, FOR_STATUS)
     settings, plan, space = description["settings"], description["plan"], description["space"]
-    objective = Objective(space["objective"]["name"], space["objective"]["direction"])
+    goals = Goals.of_space(space)
+    objectives = objective_answers(goals)
     trials = storage.read_trials(settings.get("storage") or folder.storage_url, settings["name"])
     extra_trials = sum(RETRY_OF in t.user_attrs or ROLE in t.user_attrs for t in trials)
     total = plan["trials"] + extra_trials
@@ -49,8 +51,11 @@ def read_status(folder: StudyFolder) -> StatusAnswer:
         num_trials=total,
         finished=finished,
         counts=_counts(trials, alive=alive),
-        objective=ObjectiveAnswer(name=objective.name, direction=objective.direction),
-        best=_best(trials, objective),
+        objective=objectives[0],
+        objectives=objectives,
+        constraint=space.get("constraint"),
+        best=_best(trials, goals),
+        front=[] if goals.is_plain else _front(trials, goals),
         running=[_answer(t) for t in running],
         failures=[
             FailureAnswer(number=t.number, name=_name(t), error=_error(t))
@@ -74,6 +79,11 @@ def status_text(answer: StatusAnswer) -> str:
     ]
     if answer.best is not None:
         lines.append(f"best      {objective} {answer.best.value:.4f} ({answer.best.name})")
+    if answer.constraint is not None:
+        lines.append(f"within    {answer.constraint}")
+    lines += [f"front     {point.name}, {_named(point.values)}" for point in answer.front[:_SHOWN]]
+    if len(answer.front) > _SHOWN:
+        lines.append(f"front     {len(answer.front) - _SHOWN} more")
     for trial in answer.running:
         validated = trial.epoch is not None and trial.value is not None
         state = f"epoch {trial.epoch}, {trial.value:.4f}" if validated else "not validated yet"
@@ -86,6 +96,10 @@ def status_text(answer: StatusAnswer) -> str:
     if answer.resume_command is not None:
         lines.append(f"resume    {answer.resume_command}")
     return "\n".join(lines)
+
+
+def _named(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4f}" for name, value in values.items())
 
 
 def has_live_driver(folder: StudyFolder) -> bool:
@@ -115,18 +129,31 @@ def _counts(trials: Sequence[FrozenTrial], *, alive: bool) -> dict[str, int]:
     }
 
 
-def _best(trials: Sequence[FrozenTrial], objective: Objective) -> TrialAnswer | None:
+def _best(trials: Sequence[FrozenTrial], goals: Goals) -> TrialAnswer | None:
+    if not goals.is_plain:
+        points = front.answer(trials, goals)
+        return _answer(points[0].trials[0]) if points else None
     complete = [t for t in trials if t.state is TrialState.COMPLETE]
     if not complete:
         return None
-    return _answer(min(complete, key=lambda t: objective.sort_key(t.value or 0.0)))
+    key = goals.objectives[0].sort_key
+    return _answer(min(complete, key=lambda t: key(t.value or 0.0)))
+
+
+def _front(trials: Sequence[FrozenTrial], goals: Goals) -> list[FrontAnswer]:
+    return [
+        FrontAnswer(number=point.number, name=_name(point.trials[0]), values=point.named(goals))
+        for point in front.answer(trials, goals)
+    ]
 
 
 def _answer(trial: FrozenTrial) -> TrialAnswer:
-    epoch = trial.last_step
-    value = trial.value
+    reported = dict([trial.user_attrs[LAST_REPORT]] if LAST_REPORT in trial.user_attrs else [])
+    values = trial.intermediate_values or reported
+    epoch = max(values, default=None)
+    value = (trial.values or [None])[0]
     if trial.state is TrialState.RUNNING:
-        value = None if epoch is None else trial.intermediate_values[epoch]
+        value = None if epoch is None else values[epoch]
     return TrialAnswer(number=trial.number, name=_name(trial), epoch=epoch, value=value)
 
 

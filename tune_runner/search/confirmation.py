@@ -4,7 +4,7 @@ The best of many trials is partly the luckiest. Fresh seeds that no selection ha
 from merit, for the winner and for its rival alike.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -26,6 +26,7 @@ def winner_and_rival(
     *,
     objective: Objective,
     is_control: Callable[[FrozenTrial], bool],
+    outside: Collection[Hashable] = (),
 ) -> list[Hashable]:
     """Return the winner's point and its rival's, or as many as there are.
 
@@ -34,9 +35,10 @@ def winner_and_rival(
         objective: decides which mean value is better.
         is_control: whether a trial ran what the search is compared with. Where no point did, or
             where it has won itself, the second best is the rival.
+        outside: points that a constraint leaves out; they come last.
     """
     means = {p: sum(float(t.value or 0) for t in ts) / len(ts) for p, ts in points.items()}
-    ranked = sorted(means, key=lambda point: objective.sort_key(means[point]))
+    ranked = sorted(means, key=lambda p: (p in outside, objective.sort_key(means[p])))
     # A sampler may have drawn the winner's very values twice: it is no rival of itself.
     candidates = [p for p in ranked[1:] if points[p][0].params != points[ranked[0]][0].params]
     controls = [p for p in candidates if any(map(is_control, points[p]))]

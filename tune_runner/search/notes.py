@@ -5,6 +5,7 @@ are written here by their names, since a study runs without optuna-dashboard, to
 """
 
 import warnings
+from collections.abc import Sequence
 from itertools import count
 
 import optuna
@@ -17,12 +18,12 @@ _STUDY = "**Question.** "
 _FAILURE = "**Failed.** "
 
 
-def name_objective(study: optuna.Study, name: str) -> None:
-    """Make `name` the heading of the study's values, unless it is already."""
-    if study.metric_names != [name]:
+def name_objectives(study: optuna.Study, names: Sequence[str]) -> None:
+    """Make `names` the headings of the study's values, unless they are already."""
+    if study.metric_names != list(names):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            study.set_metric_names([name])
+            study.set_metric_names(list(names))
 
 
 def note_study(study: optuna.Study, question: str, answer: str = "") -> None:

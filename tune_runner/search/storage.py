@@ -9,13 +9,14 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from diffrec.command_line import first_line
 from diffrec.errors import UserError
+from search_spaces.objectives import Direction
 from tune_runner.events import NOTHING_RECORDED, RecordedTrials
 from tune_runner.tracking_uri import database_path
 
@@ -180,7 +181,7 @@ def _open_journal(path: Path) -> optuna.storages.BaseStorage:
 def open_study(
     url: str,
     name: str,
-    direction: Literal["maximize", "minimize"],
+    direction: Direction | Sequence[Direction],
     pruner: optuna.pruners.BasePruner,
     *,
     identity: str,
@@ -191,7 +192,7 @@ def open_study(
     Args:
         url: of its storage.
         name: of the study.
-        direction: of its objective.
+        direction: of its objective, or of each of several.
         pruner: judges its trials.
         identity: tells it from others of that name.
         recorded: trials that it must hold.
@@ -217,7 +218,11 @@ def open_study(
         )
     check_history(trials, recorded, location)
     study = optuna.create_study(
-        study_name=name, storage=storage, direction=direction, pruner=pruner, load_if_exists=True
+        study_name=name,
+        storage=storage,
+        directions=[direction] if isinstance(direction, str) else list(direction),
+        pruner=pruner,
+        load_if_exists=True,
     )
     if owner is None:
         study.set_user_attr(IDENTITY, identity)

@@ -17,22 +17,34 @@ from diffrec.config.families import training_of
 from search_spaces.domains import Choice, IntUniform, LogUniform, PlainDomain, frozen
 from search_spaces.space import SearchSpace
 from search_spaces.variants import VARIANT, is_searched, variants_of
-from tune_runner.events import FinalState, RecordedTrials, TrialRecord
-from tune_runner.schema import CONFIRM, ERROR, NAME, POINT, RETRY_OF, ROLE, SEED, trial_name
-from tune_runner.search import notes, storage
+from tune_runner.events import RecordedTrials, TrialRecord
+from tune_runner.schema import (
+    CONFIRM,
+    ERROR,
+    LAST_REPORT,
+    NAME,
+    POINT,
+    RETRY_OF,
+    ROLE,
+    SEED,
+    trial_name,
+)
+from tune_runner.search import front, notes, storage
 from tune_runner.search.confirmation import by_point, winner_and_rival
 from tune_runner.search.coordinates import coordinate, coordinates, params_of, value_of
+from tune_runner.search.study_reader import StudyReader
 from tune_runner.study.config import StudyPlan
 
 if TYPE_CHECKING:
     from tune_runner.study.session import StudySession
 
 
-class StudyStore:
+class StudyStore(StudyReader):
     """An Optuna study with the ask-and-tell interface, and its running trials."""
 
     def __init__(self, study: optuna.Study, space: SearchSpace, plan: StudyPlan) -> None:
-        self._study, self._space, self._plan = study, space, plan
+        super().__init__(study, space.goals)
+        self._space, self._plan = space, plan
         self._running: dict[int, optuna.Trial] = {}
         self._epochs: dict[int, set[int]] = {}
         self._interrupted = [
@@ -71,7 +83,10 @@ class StudyStore:
         searched = [t for t in self._trials() if ROLE not in t.user_attrs]
         points = by_point(searched)
         chosen = winner_and_rival(
-            points, objective=self._space.objective, is_control=self._is_control
+            points,
+            objective=self._space.objective,
+            is_control=self._is_control,
+            outside=front.outside(points, self.goals),
         )
         last = max((t.user_attrs[SEED] for t in searched if SEED in t.user_attrs), default=0)
         queued = {(t.user_attrs.get(POINT), t.user_attrs.get(SEED)) for t in self._trials()}
@@ -100,7 +115,8 @@ class StudyStore:
             # Optuna has no public call to continue a running trial; it suggests the same values
             # again.
             trial = optuna.Trial(self._study, frozen._trial_id)
-            return self._adopt(trial, set(frozen.intermediate_values))
+            known = frozen.user_attrs.get(LAST_REPORT, ())[:1]
+            return self._adopt(trial, {*frozen.intermediate_values, *known})
         if not self._trials(TrialState.WAITING):
             if not self._can_sample():
                 return None
@@ -120,16 +136,29 @@ class StudyStore:
         one is judged.
         """
         trial, epochs = self._running[number], self._epochs[number]
+        several = len(self.goals.objectives) > 1
         if epoch not in epochs:
-            trial.report(value, epoch)
+            if several:  # Optuna takes no intermediate values then, and prunes nothing
+                trial.set_user_attr(LAST_REPORT, [epoch, value])
+            else:
+                trial.report(value, epoch)
             epochs.add(epoch)
-        if epoch < max(epochs) or ROLE in trial.user_attrs:  # a confirmation runs to its end
+        is_confirmation = ROLE in trial.user_attrs  # it runs to its end
+        if several or epoch < max(epochs) or is_confirmation:
             return False
         return trial.should_prune()
 
-    def complete(self, number: int, value: float) -> None:
-        """Close a trial with its score."""
-        self._study.tell(self._running.pop(number), value)
+    def complete(
+        self, number: int, value: float, metrics: Mapping[str, float] | None = None
+    ) -> None:
+        """Close a trial with its score.
+
+        Args:
+            number: of the trial.
+            value: of the objective, or of the first one.
+            metrics: `best/...`, of which the other objectives and the constraint are taken.
+        """
+        front.tell(self._study, self._running.pop(number), self._space, value, metrics)
 
     def prune(self, number: int) -> None:
         """Close a trial as pruned; its intermediate values stay, it has no score."""
@@ -151,50 +180,10 @@ class StudyStore:
         extra = sum(RETRY_OF in t.user_attrs or ROLE in t.user_attrs for t in self._trials())
         return self._plan.trials + extra
 
-    def counts(self) -> dict[FinalState, int]:
-        """Return how many trials ended in each way."""
-        return {
-            "complete": len(self._trials(TrialState.COMPLETE)),
-            "pruned": len(self._trials(TrialState.PRUNED)),
-            "failed": len(self._trials(TrialState.FAIL)),
-        }
-
-    def closed_trials(self) -> list[int]:
-        """Return the numbers of complete and pruned trials; they never need a checkpoint again."""
-        return [t.number for t in self._trials(TrialState.COMPLETE, TrialState.PRUNED)]
-
-    def best(self) -> tuple[int, float] | None:
-        """Return number and score of the best complete trial."""
-        if not self._trials(TrialState.COMPLETE):
-            return None
-        best = self._study.best_trial
-        return best.number, float(best.value or 0.0)
-
-    def durations(self) -> list[float]:
-        """Return the seconds that each trial took that has ended."""
-        ended = self._trials(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-        return [t.duration.total_seconds() for t in ended if t.duration]
-
-    def name(self, number: int) -> str:
-        """Return the name of a trial for people."""
-        trial = self._trials()[number]
-        return str(trial.user_attrs.get(NAME, f"{number:04d}"))
-
-    def pruned_epochs(self) -> list[int]:
-        """Return the epoch at which each pruned trial was pruned."""
-        return [t.last_step or 0 for t in self._trials(TrialState.PRUNED)]
-
-    def failures(self) -> dict[int, str]:
-        """Return the reason of each failed trial."""
-        return {t.number: str(t.user_attrs.get(ERROR, "")) for t in self._trials(TrialState.FAIL)}
-
     def finished(self) -> bool:
         """Return whether nothing is left to run."""
         open_states = (TrialState.RUNNING, TrialState.WAITING)
         return not self._trials(*open_states) and not self._can_sample()
-
-    def _trials(self, *states: TrialState) -> Sequence[FrozenTrial]:
-        return self._study.get_trials(deepcopy=False, states=states or None)
 
     def _remaining_budget(self) -> int:
         """Return how many trials may still be added; retries and confirmations do not count."""
@@ -300,7 +289,7 @@ def open_study_store(session: "StudySession", recorded: RecordedTrials) -> "Stud
     study = storage.open_study(
         config.storage or session.folder.storage_url,
         config.name,
-        space.objective.direction,
+        [objective.direction for objective in space.goals.objectives],
         pruner,
         identity=session.folder.identity(),
         recorded=recorded,
@@ -308,7 +297,7 @@ def open_study_store(session: "StudySession", recorded: RecordedTrials) -> "Stud
     # The seed depends on the study's length: a resumed one must not draw its first points again.
     drawn = len(study.get_trials(deepcopy=False))
     study.sampler = make_sampler(plan.sampler, space, config.seed + drawn)
-    notes.name_objective(study, space.objective.name)
+    notes.name_objectives(study, [objective.name for objective in space.goals.objectives])
     notes.note_study(study, space.question)
     store = StudyStore(study, space, plan)
     if not plan.is_sampled:

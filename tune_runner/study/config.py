@@ -19,13 +19,8 @@ from diffrec.config.presets import WITHOUT_ROWS, preset_for
 from diffrec.credentials import refuse_password, without_password
 from diffrec.errors import UserError, did_you_mean
 from diffrec.files import NAME_BYTES
-from search_spaces.definition import (
-    NEED_EMBEDDINGS,
-    POINT_LIMIT,
-    PRUNERS,
-    check_strategy,
-    short_name,
-)
+from search_spaces import goal_rules
+from search_spaces.definition import POINT_LIMIT, PRUNERS, check_strategy
 from search_spaces.space import SearchSpace
 from search_spaces.variants import variants_of
 from tune_runner.checkpoints.locations import check_store_url, is_url, study_location
@@ -233,13 +228,7 @@ class StudyPlan:
         for params in space.one_point_per_variant():
             space.resolve(params, plan.target, overrides=plan.overrides)
         if dataset.item_embeddings is None and not plan.needs_embeddings(space):
-            for name in space.metrics:
-                if short_name(name) in NEED_EMBEDDINGS:
-                    raise UserError(
-                        f"`{name}` needs item embeddings, which dataset {dataset.name!r} lacks; "
-                        "make them with: python -m diffrec embed FOLDER, or search "
-                        "another metric."
-                    )
+            goal_rules.check_without_embeddings(space, dataset.name)
         return plan
 
     def needs_embeddings(self, space: SearchSpace) -> bool:
@@ -294,6 +283,10 @@ def make_plan(config: StudyConfig, space: SearchSpace) -> StudyPlan:
             f"({count} seeds); give fewer --seeds, or --trials."
         )
     pruner = config.pruner or space.pruner
+    if config.confirm:
+        goal_rules.check_confirmation(space)
+    if pruner != "none":
+        goal_rules.check_pruning(space, f"the {pruner} pruner", "--pruner none")
     target = _target(config, space)
     configs = [space.resolve(p, target, overrides=overrides) for p in space.one_point_per_variant()]
     if pruner != "none" and not any(training_of(one) for one in configs):

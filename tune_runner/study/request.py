@@ -7,7 +7,7 @@ from diffrec.data import EMBEDDED_NAME, load_dataset
 from diffrec.errors import UserError
 from diffrec.files import check_output_file, check_output_folder
 from search_spaces import SearchSpace
-from search_spaces.definition import NEED_EMBEDDINGS, short_name
+from search_spaces.objectives import NEED_EMBEDDINGS, short_name
 from tune_runner.resources.allocation import allocate, local_cluster
 from tune_runner.study.config import StudyConfig, StudyPlan
 from tune_runner.study.folder import StudyFolder
@@ -47,7 +47,7 @@ def check_request(
     """
     # Making the embedded dataset takes longer than the whole dry run, and it has its own presets.
     is_preset = config.dataset == EMBEDDED_NAME and plan.target == TargetDataset(EMBEDDED_NAME)
-    if not is_preset or any(short_name(name) in NEED_EMBEDDINGS for name in space.metrics):
+    if not is_preset or any(short_name(name) in NEED_EMBEDDINGS for name in space.goals.metrics):
         data_dir = None if config.data_dir is None else Path(config.data_dir)
         dataset = load_dataset(config.dataset, data_dir, config.protocol)  # type: ignore[arg-type]
         plan = plan.for_dataset(dataset, space)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
+from search_spaces.objectives import Goals
 from tune_runner import schema
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class EndedTrial:
     end: int = 0
     """Milliseconds since the epoch."""
 
+    run_id: str = ""
+
 
 def ended_trial(run: "Run") -> EndedTrial:
     """Return the trial of a run."""
@@ -53,11 +56,16 @@ def ended_trial(run: "Run") -> EndedTrial:
         tags=tags,
         metrics=run.data.metrics,
         end=run.info.end_time or 0,
+        run_id=run.info.run_id,
     )
 
 
 def study_metrics(
-    trials: Sequence[EndedTrial], objective: str, *, maximize: bool
+    trials: Sequence[EndedTrial],
+    objective: str,
+    *,
+    maximize: bool,
+    goals: Goals | None = None,
 ) -> tuple[dict[str, float], str]:
     """Return the metrics of the study's run, and the name of the best trial, "" without any.
 
@@ -65,6 +73,7 @@ def study_metrics(
         trials: all that have ended.
         objective: metric that was searched by, by its own name.
         maximize: whether more of it is better.
+        goals: of a study with several objectives or a constraint: the first of its answer counts.
     """
     counts = Counter(trial.state for trial in trials)
     metrics = {f"{schema.TRIALS}/{state}": float(counts[state]) for state in _STATES}
@@ -74,19 +83,41 @@ def study_metrics(
     if not scored:
         return metrics, ""
     best = (max if maximize else min)(scored, key=lambda trial: trial.metrics[key])
-    shown = [name for name in _shown(objective) if name in best.metrics]
+    if goals is not None:
+        best = next(iter(front_trials(trials, goals)), best)
+    shown = [name for name in _shown(objective, goals) if name in best.metrics]
     results = {name: best.metrics[name] for name in shown}
     return {**results, **metrics}, best.name  # pages list the first one first
 
 
-def cell_metrics(trials: Iterable[EndedTrial], objective: str) -> dict[str, float]:
+def front_trials(trials: Iterable[EndedTrial], goals: Goals) -> list[EndedTrial]:
+    """Return the trials of the points that are the study's answer, the best point first.
+
+    A point is judged by the means of its seeds.
+    """
+    names = {name: schema.mlflow_name(f"best/{name}") for name in goals.metrics}
+    cells: dict[Params, list[EndedTrial]] = {}
+    for trial in trials:
+        if _is_result(trial) and all(key in trial.metrics for key in names.values()):
+            cells.setdefault(trial.params, []).append(trial)
+    points = list(cells.values())
+    scores = [
+        goals.scores({name: mean(t.metrics[key] for t in point) for name, key in names.items()})
+        for point in points
+    ]
+    return [trial for i in goals.answer(scores) for trial in points[i]]
+
+
+def cell_metrics(
+    trials: Iterable[EndedTrial], objective: str, goals: Goals | None = None
+) -> dict[str, float]:
     """Return means and sample standard deviations over the seeds of a cell, and their number.
 
     A seed that ran twice counts once; there is no deviation of a single seed.
     """
     by_seed = {trial.seed: trial for trial in trials if _is_result(trial)}
     metrics = {}
-    for name in _shown(objective):
+    for name in _shown(objective, goals):
         values = [t.metrics[name] for t in by_seed.values() if name in t.metrics]
         if values:
             metrics[name] = mean(values)
@@ -100,5 +131,7 @@ def _is_result(trial: EndedTrial) -> bool:
     return trial.state == "complete" and not trial.is_confirmation
 
 
-def _shown(objective: str) -> list[str]:
-    return [schema.mlflow_name(n) for n in (*schema.HEADLINE_METRICS, f"best/{objective}")]
+def _shown(objective: str, goals: Goals | None) -> list[str]:
+    judged = [objective] if goals is None else goals.metrics
+    names = (*schema.HEADLINE_METRICS, *(f"best/{name}" for name in judged))
+    return [schema.mlflow_name(name) for name in names]

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from mlflow.entities import Metric, Param, RunTag
 
+from search_spaces.objectives import Goals
 from tune_runner import schema
 from tune_runner.tracking.summaries import (
     EndedTrial,
     Params,
     cell_metrics,
     ended_trial,
+    front_trials,
     study_metrics,
 )
 
@@ -49,6 +51,8 @@ class SummaryWriter:
         self._cells: dict[str, str] | None = None
         """Runs of the cells, by their point."""
         self._changed: set[Params] = set()
+        self._marks: dict[str, str] = {}
+        """Last written mark of the front, by run."""
         self._tags: Mapping[str, str] | None = None
 
     def forget_study(self) -> None:
@@ -84,13 +88,15 @@ class SummaryWriter:
             return
         tags = self._tags = self._tags or self._client.get_run(parent).data.tags
         objective = tags.get(schema.OBJECTIVE, "valid/recall@20")
-        trials = list(self._trials().values())
+        trials, goals = list(self._trials().values()), _goals(tags)
         if len(tags.get(schema.SEEDS, "").split(",")) > 1:
             for params in self._changed:
                 members = [t for t in trials if t.params == params and not t.is_confirmation]
-                self._write_cell(params, members, objective)
+                self._write_cell(params, members, objective, goals)
         maximize = tags.get(schema.DIRECTION) != "minimize"
-        metrics, best = study_metrics(trials, objective, maximize=maximize)
+        metrics, best = study_metrics(trials, objective, maximize=maximize, goals=goals)
+        if goals is not None:
+            self._mark_front(trials, goals)
         metrics[schema.NUM_SEEDS] = float(len(tags.get(schema.SEEDS, "1").split(",")))
         rows = _rows(metrics, max((trial.end for trial in trials), default=0), len(trials))
         best_tags = [RunTag(schema.BEST_TRIAL, best)] if best else []
@@ -105,9 +111,21 @@ class SummaryWriter:
             self._ended = {n: trial for n, trial in ended.items() if trial.state != "running"}
         return self._ended
 
-    def _write_cell(self, params: Params, trials: list[EndedTrial], objective: str) -> None:
+    def _mark_front(self, trials: list[EndedTrial], goals: Goals) -> None:
+        """Write whether each complete trial of the search is on the front, where that changed."""
+        front = {trial.run_id for trial in front_trials(trials, goals)}
+        for trial in trials:
+            if trial.state == "complete" and not trial.is_confirmation:
+                mark = str(trial.run_id in front).lower()
+                if self._marks.get(trial.run_id, trial.tags.get(schema.FRONT)) != mark:
+                    self._client.set_tag(trial.run_id, schema.FRONT, mark)
+                    self._marks[trial.run_id] = mark
+
+    def _write_cell(
+        self, params: Params, trials: list[EndedTrial], objective: str, goals: Goals | None
+    ) -> None:
         """Write a cell's run, made if need be; a cell without any result has none."""
-        metrics = cell_metrics(trials, objective)
+        metrics = cell_metrics(trials, objective, goals)
         millis = max((trial.end for trial in trials), default=0)
         seeds = int(metrics[schema.NUM_SEEDS])
         cells = self._known_cells()
@@ -143,6 +161,19 @@ class SummaryWriter:
         name = f"{tags.get(schema.CELL, 'cell')} · mean"
         run = self._client.create_run(self._experiment, millis, run_name=name, tags=tags)
         return run.info.run_id
+
+
+def _goals(tags: Mapping[str, str]) -> Goals | None:
+    """Return the goals of a study with several objectives or a constraint; None for any other."""
+    if schema.OBJECTIVES not in tags and schema.CONSTRAINT not in tags:
+        return None
+    single = {"name": tags[schema.OBJECTIVE], "direction": tags[schema.DIRECTION]}
+    return Goals.of_space(
+        {
+            "objectives": json.loads(tags.get(schema.OBJECTIVES, "[]")) or [single],
+            "constraint": tags.get(schema.CONSTRAINT),
+        }
+    )
 
 
 def _point(params: Params) -> str:

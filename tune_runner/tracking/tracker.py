@@ -5,6 +5,7 @@ the thread, which retries while MLflow does not answer. What is unsent at the en
 study is resumed.
 """
 
+import json
 import queue
 import shlex
 import threading
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from diffrec.command_line import first_line, outside_fault
 from diffrec.credentials import without_password
 from diffrec.errors import UserError
+from search_spaces import SearchSpace
 from tune_runner import schema
 from tune_runner.events import StudyCallback, TrialRecord, TrialReport, TrialResult
 from tune_runner.resources.allocation import ClusterResources
@@ -287,6 +289,7 @@ def open_tracker(session: StudySession, cluster: ClusterResources, writer: Write
         schema.FOLDER: path_beside(database_path(session.uri), session.folder.path),
         schema.OBJECTIVE: space.objective.name,
         schema.DIRECTION: space.objective.direction,
+        **_goal_tags(space),
         **about,
         "question": space.question,
         "dataset_sha256": dataset.sha256,
@@ -317,6 +320,15 @@ def open_tracker(session: StudySession, cluster: ClusterResources, writer: Write
         }
     )
     return tracker
+
+
+def _goal_tags(space: SearchSpace) -> dict[str, str]:
+    tags = {}
+    if space.objectives:
+        tags[schema.OBJECTIVES] = json.dumps([one.to_dict() for one in space.objectives])
+    if space.constraint is not None:
+        tags[schema.CONSTRAINT] = space.constraint
+    return tags
 
 
 def _views(session: StudySession) -> dict[str, Any]:

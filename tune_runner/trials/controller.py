@@ -29,6 +29,7 @@ from tune_runner.study.config import NO_LIMITS, RunLimits
 from tune_runner.trials import retries
 from tune_runner.trials.disk_errors import stop_study_on_disk_error
 from tune_runner.trials.groups import ActiveTrial, Assignment, TrialGroup
+from tune_runner.trials.results import final_result
 
 logger = logging.getLogger(__name__)
 
@@ -258,7 +259,7 @@ class StudyController:
         outcome = None if trial.pruned or report is None else report.outcome
         if outcome is not None and self._schedule_retry(group, trial, outcome):
             return
-        result = _final_result(trial, outcome)
+        result = final_result(trial, outcome, self.store.goals)
         if result.state == "failed" and self.stop_reason is not None:
             return
         fraction = trial.mean_fraction
@@ -271,7 +272,7 @@ class StudyController:
         for callback in self._recorder:
             callback.on_trial_end(trial.record, result)
         if result.state == "complete" and result.value is not None:
-            self.store.complete(number, result.value)
+            self.store.complete(number, result.value, result.metrics)
         elif result.state == "pruned":
             self.store.prune(number)
         else:
@@ -317,17 +318,3 @@ class StudyController:
     def _notify(self, event: str, *args: Any) -> None:
         for callback in (*self._recorder, *self._callbacks):
             getattr(callback, event)(*args)
-
-
-def _final_result(trial: ActiveTrial, outcome: Outcome | None) -> TrialResult:
-    """Decide how a trial ended; without an outcome it was pruned."""
-    if outcome is None:
-        return TrialResult("pruned", trial.epoch)
-    error = retries.describe_failure(outcome)
-    if error is None and (outcome.value is None or not math.isfinite(outcome.value)):
-        error = f"the objective is not a number ({outcome.value}) after epoch {trial.epoch}"
-    if error is not None:
-        return TrialResult("failed", trial.epoch, metrics=outcome.metrics, error=error)
-    return TrialResult(
-        "complete", trial.epoch, outcome.value, outcome.metrics, artifacts=outcome.artifacts
-    )

@@ -26,7 +26,7 @@ from diffrec.evaluation.ranking import (
     user_results,
 )
 from diffrec.training.runs import build_run, score_test
-from search_spaces.definition import METRICS
+from search_spaces.objectives import METRICS
 
 NAMES = ("coverage", "gini", "arp", "aplt", "novelty", "ild")
 GROUPS = ("recall_short", "recall_middle", "recall_long")

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from search_spaces import Objective
 from tune_runner.checkpoints.locations import trial_location
 from tune_runner.checkpoints.retention import CheckpointRetention
 
@@ -10,6 +9,6 @@ from tune_runner.checkpoints.retention import CheckpointRetention
 def test_what_a_killed_driver_left_is_swept_but_open_failed_and_best_stay(tmp_path):
     for number in range(5):
         Path(trial_location(str(tmp_path), number)).mkdir()
-    keeper = CheckpointRetention(str(tmp_path), Objective(), (2, 0.9))
+    keeper = CheckpointRetention(str(tmp_path), lambda: {2})
     keeper.remove_stale([0, 1, 2])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["trial_0002", "trial_0003", "trial_0004"]

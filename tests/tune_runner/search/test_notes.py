@@ -44,5 +44,5 @@ def test_a_note_that_a_person_wrote_stays(study):
 
 def test_the_objective_has_its_name(study):
     for _ in range(2):
-        notes.name_objective(study, "valid/recall@20")
+        notes.name_objectives(study, ["valid/recall@20"])
     assert study.metric_names == ["valid/recall@20"]
