@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from analysis.comparisons.ablation import Comparison, against_control, main_effects
+from analysis.comparisons.beyond import BeyondComparison, beyond_control
 from analysis.comparisons.confirmation import Confirmation, confirmation
 from analysis.comparisons.factor_interactions import interactions
+from analysis.comparisons.front import Front, front_of
 from analysis.comparisons.literature import ReportedComparison, compare_to_reported
 from analysis.comparisons.other_studies import StudyBeside, study_beside
 from analysis.comparisons.patience import PatienceEffect, patience_effects
@@ -40,6 +42,11 @@ class Results:
     saved: tuple[SavedEpochs, ...]
     cost: StudyCost
     others: tuple[StudyBeside, ...] = ()
+    beyond: tuple[BeyondComparison, ...] = ()
+    """The cells against the control in the metrics beyond accuracy."""
+
+    front: Front | None = None
+    """Answer of a study with several objectives or a constraint."""
 
     @cached_property
     def importance(self) -> Importance | None:
@@ -78,4 +85,6 @@ def analyse(study: Study, others: Sequence[Study] = ()) -> Results:
         tuple(saved_epochs(study)),
         study_cost(study),
         tuple(study_beside(study, other, METRIC) for other in others),
+        tuple(beyond_control(study)),
+        front_of(study),
     )

@@ -148,6 +148,6 @@ class SpaceDefinition:
 
     @property
     def goals(self) -> Goals:
-        """What the study selects by: its objectives and its constraint."""
+        """Objectives and constraint of the study."""
         constraint = None if self.constraint is None else Constraint.parse(self.constraint)
         return Goals(self.objectives or (self.objective,), constraint)

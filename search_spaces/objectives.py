@@ -1,4 +1,4 @@
-"""What a study selects by: metrics, objectives, a constraint, and the front that they leave."""
+"""Metrics, objectives and the constraint of a study, and the rule that gives its answer."""
 
 import math
 import re

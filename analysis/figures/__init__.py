@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.figures import comparisons, search, training, weights
+from analysis.figures import comparisons, search, trade_offs, training, weights
 from analysis.figures.style import INK, PAPER, PLAIN, to_png, to_svg, wrap_labels
 from analysis.results import Results
 from diffrec.errors import UserError
@@ -53,6 +53,16 @@ FIGURES: Mapping[str, FigureSpec] = {
         comparisons.divergence,
         f"Mean of the changes within each seed, at the same number; {_STUDENT}.",
         "a grid of a number and a method",
+    ),
+    "accuracy_and_coverage": FigureSpec(
+        trade_offs.accuracy_and_coverage,
+        f"Test means over seeds; {_STUDENT}. A ring marks the control.",
+        "two cells whose trials recorded coverage",
+    ),
+    "front": FigureSpec(
+        trade_offs.pareto_front,
+        f"Means over seeds on validation; {_STUDENT}. Grey: points that are not in the answer.",
+        "several objectives or a constraint",
     ),
     "improvement": FigureSpec(
         comparisons.improvement,

@@ -10,6 +10,7 @@ from analysis.comparisons.ablation import (
     verdict_sentence,
 )
 from analysis.comparisons.confirmation import confirmation_sentence
+from analysis.comparisons.front import front_sentence
 from analysis.comparisons.literature import SOURCES, ReportedComparison
 from analysis.comparisons.other_studies import sentences_beside
 from analysis.comparisons.patience import patience_sentences
@@ -31,7 +32,8 @@ _NAME = title(METRIC)
 
 def sentences(results: Results) -> list[str]:
     """Return the conclusions, the answer to the question first; without empty ones."""
-    texts = [answer(results), winner_sentence(results)]
+    front = front_sentence(results.study, results.front)
+    texts = [answer(results), winner_sentence(results), front]
     if results.confirmation is None:  # else it is the answer
         texts.append(confirmation_sentence(results.study, None, _NAME))
     texts.append(_control_counts(results.control))
@@ -68,16 +70,17 @@ def winner_sentence(results: Results) -> str:
     """Return the best cell by validation, with its test value."""
     study = results.study
     cell = study.ranked()[0]
+    is_front = len(study.goals.objectives) > 1  # there is nothing that could be confirmed
     doubt = (
         ""
-        if results.confirmation is not None or len(study.ranked()) == 1
+        if results.confirmation is not None or len(study.ranked()) == 1 or is_front
         else " The best of many is partly the luckiest: it is a candidate until fresh seeds "
         "confirm it (--confirm N)."
     )
     return (
-        f"Best by validation: {cell_name(study, cell)} ({study.objective} "
-        f"{cell.mean(study.best_objective):.4f}), with {_NAME} {cell.mean(METRIC):.4f} on "
-        f"test.{doubt}"
+        f"Best by validation{' in the first objective' if is_front else ''}: "
+        f"{cell_name(study, cell)} ({study.objective} {cell.mean(study.best_objective):.4f}), with "
+        f"{_NAME} {cell.mean(METRIC):.4f} on test.{doubt}"
     )
 
 

@@ -4,7 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from analysis.comparisons.ablation import DETECTABLE_NOTE, Comparison, is_judged
+from analysis.comparisons.beyond import beyond_table
 from analysis.comparisons.confirmation import confirmation_table
+from analysis.comparisons.front import front_table
 from analysis.comparisons.literature import SOURCES, ReportedComparison
 from analysis.comparisons.other_studies import tables_beside
 from analysis.comparisons.patience import patience_table
@@ -51,6 +53,7 @@ def tables(results: Results) -> tuple[ReportTable, ...]:
 
 def _tables(results: Results) -> Iterator[ReportTable | None]:
     study = results.study
+    yield front_table(study, results.front)
     yield confirmation_table(study, METRIC, _NAME)
     yield comparison_table(
         "control",
@@ -59,6 +62,7 @@ def _tables(results: Results) -> Iterator[ReportTable | None]:
         f"{_PAIRED} {DETECTABLE_NOTE}",
     )
     yield users_table(results.users)
+    yield beyond_table(study, results.beyond)
     yield comparison_table(
         "effects",
         "Each factor, all else equal",

@@ -10,6 +10,7 @@ from typing import Any
 from analysis.study.labels import label_of, short_paths, value_label
 from analysis.study.weight_trajectory import Trajectory
 from search_spaces import Objective
+from search_spaces.objectives import Goals, Scores
 
 SEED = "seed"
 Params = tuple[tuple[str, Any], ...]
@@ -251,12 +252,38 @@ class Study:
         """Return how many trials are in a state."""
         return sum(trial.state == state for trial in self.trials)
 
+    @cached_property
+    def goals(self) -> Goals:
+        """Objectives and constraint of the study."""
+        if self.space.get("objectives") or self.space.get("constraint"):
+            return Goals.of_space(self.space)
+        return Goals((self._rule,))
+
+    @cached_property
+    def judged_cells(self) -> list[Cell]:
+        """Cells that have a result in all that the study judges by."""
+        keys = [f"best/{name}" for name in self.goals.metrics]
+        return [c for c in self.cells if not any(math.isnan(c.mean(key)) for key in keys)]
+
+    def scores_of(self, cell: Cell) -> Scores:
+        """Return the means that a cell is judged by."""
+        return self.goals.scores({name: cell.mean(f"best/{name}") for name in self.goals.metrics})
+
     def ranked(self) -> list[Cell]:
-        """Return the cells that have results, the best mean of the objective first."""
-        key = self.best_objective
-        cells = [cell for cell in self.cells if not math.isnan(cell.mean(key))]
+        """Return the cells that have results, the best mean of the objective first.
+
+        Those that a constraint leaves out come last.
+        """
+        key, cells = self.best_objective, self.judged_cells
+        violations = self.goals.violations([self.scores_of(cell) for cell in cells])
+        is_outside = {id(cell): over > 0 for cell, over in zip(cells, violations, strict=True)}
         return sorted(
-            cells, key=lambda cell: (self.sort_key(cell.mean(key)), cell.trials[0].number)
+            cells,
+            key=lambda cell: (
+                is_outside[id(cell)],
+                self.sort_key(cell.mean(key)),
+                cell.trials[0].number,
+            ),
         )
 
     def best_per_variant(self) -> list[Cell]:

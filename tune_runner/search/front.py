@@ -4,6 +4,7 @@ A point's trials are its seeds; it is judged by their means. Confirmation trials
 nothing may be selected by their seeds.
 """
 
+import copy
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from statistics import fmean
@@ -14,7 +15,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces.objectives import Goals, Scores
 from search_spaces.space import SearchSpace
-from tune_runner.schema import NAME, POINT, ROLE, SCORES
+from tune_runner.schema import NAME, SCORES
+from tune_runner.search.observations import observations, trials_by_point
+
+_CONSTRAINT = "constraints:"
+"""Prefix of the attributes in which Optuna keeps the violations of constraints."""
 
 
 class PointResult(NamedTuple):
@@ -41,11 +46,8 @@ class PointResult(NamedTuple):
 
 def point_results(trials: Sequence[FrozenTrial], goals: Goals) -> list[PointResult]:
     """Return the points of the search that have a complete trial."""
-    points: dict[Hashable, list[FrozenTrial]] = {}
-    for trial in trials:
-        if trial.state is TrialState.COMPLETE and ROLE not in trial.user_attrs:
-            key = trial.user_attrs.get(POINT, ("trial", trial.number))
-            points.setdefault(key, []).append(trial)
+    complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
+    points = trials_by_point(complete)
     return [PointResult(group, mean_scores(group, goals)) for group in points.values()]
 
 
@@ -62,6 +64,30 @@ def metrics_of(trial: FrozenTrial, goals: Goals) -> Mapping[str, float]:
     names = (objective.name for objective in goals.objectives)
     values = dict(zip(names, trial.values or (), strict=True))
     return {**values, **trial.user_attrs.get(SCORES, {})}
+
+
+def judged_observations(trials: Sequence[FrozenTrial], goals: Goals) -> list[FrozenTrial]:
+    """Return one observation for each point (`observations`), feasible or not as things stand.
+
+    What Optuna keeps of a constraint is from the end of the trial; the best has moved since.
+    """
+    seen = observations(trials)
+    if goals.constraint is None:
+        return seen
+    groups = list(trials_by_point(trials).values())
+    complete = [[t for t in group if t.state is TrialState.COMPLETE] for group in groups]
+    known = [i for i, group in enumerate(complete) if group]
+    violations = goals.violations([mean_scores(complete[i], goals) for i in known])
+    judged = dict(zip(known, violations, strict=True))
+    return [_with_violation(trial, judged.get(i)) for i, trial in enumerate(seen)]
+
+
+def _with_violation(trial: FrozenTrial, violation: float | None) -> FrozenTrial:
+    """Return a copy with this violation as its only constraint; None: without any."""
+    kept = {k: v for k, v in trial.system_attrs.items() if not k.startswith(_CONSTRAINT)}
+    seen = copy.copy(trial)
+    seen.system_attrs = kept if violation is None else {**kept, f"{_CONSTRAINT}current": violation}
+    return seen
 
 
 def tell(
@@ -127,11 +153,10 @@ def answer_text(trials: Sequence[FrozenTrial], goals: Goals) -> str:
             f"front of {len(points)} within the bound of {limited}: {spans(points, goals)}, "
             f"{_span(limited, [_limited(point) for point in points])}"
         )
-    best = points[0]
-    return (
-        f"{goals.objectives[0].name} {best.scores.values[0]:.4f} with {limited} "
-        f"{_limited(best):.4f} ({best.trials[0].user_attrs.get(NAME, f'{best.number:04d}')})"
-    )
+    best, name = points[0], goals.objectives[0].name
+    values = best.named(goals)
+    trial = best.trials[0].user_attrs.get(NAME, f"{best.number:04d}")
+    return f"{name} {values[name]:.4f} with {limited} {values[limited]:.4f} ({trial})"
 
 
 def spans(points: Sequence[PointResult], goals: Goals) -> str:

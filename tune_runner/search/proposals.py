@@ -26,7 +26,8 @@ from tune_runner.search.coordinates import (
     params_of,
     value_of,
 )
-from tune_runner.search.observations import StudyView, observations
+from tune_runner.search.front import judged_observations
+from tune_runner.search.observations import StudyView
 
 MakeSampler = Callable[[int], BaseSampler]
 """Makes a sampler from the seed of its random numbers."""
@@ -96,7 +97,7 @@ class PointSampler(BaseSampler):
         """Pass the end of a trial on to the sampler that drew it."""
         sampler = self._samplers.get(self._share(trial.params))
         if sampler is not None:
-            view: Any = StudyView(study, observations(study.get_trials(deepcopy=False)))
+            view: Any = StudyView(study, self._observations(study))
             sampler.after_trial(view, trial, state, values)
 
     def _new_point(
@@ -107,7 +108,7 @@ class PointSampler(BaseSampler):
         if share not in self._samplers:
             self._samplers[share] = self._make(self._seed + len(self._samplers))
         sampler = self._samplers[share]
-        seen = observations(study.get_trials(deepcopy=False))
+        seen = self._observations(study)
         if share is not None:
             seen = [other for other in seen if self._share(other.params) == share]
         view: Any = StudyView(study, seen)
@@ -119,6 +120,9 @@ class PointSampler(BaseSampler):
                 return drawn.params, drawn.distributions
             drawn = self._draw(sampler, view, trial, known)
         return self._untried(drawn, tried, known)
+
+    def _observations(self, study: optuna.Study) -> list[FrozenTrial]:
+        return judged_observations(study.get_trials(deepcopy=False), self._space.goals)
 
     def _draw(
         self, sampler: BaseSampler, view: Any, trial: FrozenTrial, known: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""What can be asked of an Optuna study without changing it: counts, failures, its answer so far."""
+"""Counts, failures and the answer so far of an Optuna study, which is not changed."""
 
 from collections.abc import Sequence
 

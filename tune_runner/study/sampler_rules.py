@@ -26,6 +26,12 @@ def check_sampler(name: str, space: SearchSpace) -> None:
 
 def _check_cmaes(space: SearchSpace) -> None:
     """Refuse a space that CMA-ES would mostly search at random, and CMA-ES without its package."""
+    if not space.goals.is_plain:
+        kind = "several objectives" if space.objectives else "a constraint"
+        raise UserError(
+            f"--sampler cmaes knows one objective and no constraint, but space {space.name!r} has "
+            f"{kind}; use tpe-hierarchical."
+        )
     is_fixed = space.equal_share  # each variant is a search of its own
     searched = [path for path in space.domains if not (is_fixed and path == VARIANT)]
     for path in searched:

@@ -4,12 +4,14 @@ import pytest
 from optuna.pruners import NopPruner
 from optuna.trial import TrialState
 
+from diffrec.errors import UserError
 from search_spaces import Choice, LogUniform, Objective, SearchSpace
 from tune_runner.search import front
 from tune_runner.search.samplers import make_sampler
 from tune_runner.search.storage import open_study
 from tune_runner.search.study_store import StudyStore
 from tune_runner.study.config import StudyPlan
+from tune_runner.study.sampler_rules import check_sampler
 
 RECALL, COVERAGE = Objective("valid/recall@20"), Objective("valid/coverage@20")
 RATE, DECAY = "training.learning_rate", "training.weight_decay"
@@ -137,18 +139,62 @@ def area(points):
     return covered
 
 
-def test_a_sampler_finds_more_of_a_planted_front_than_chance(tmp_path):
-    found = {"tpe": [], "random": []}
-    for sampler, areas in found.items():
-        for seed in range(4):
-            folder = tmp_path / f"{sampler}{seed}"
-            folder.mkdir()
-            domains = {RATE: LogUniform(0.01, 1.0), DECAY: LogUniform(1e-3, 1.0)}
-            space = space_of(domains=domains, strategy=sampler, trials=50)
-            store, study = open_store(folder, space, StudyPlan(sampler, "none", (1,), 50))
-            study.sampler = make_sampler(sampler, seed)
-            while (proposal := store.ask()) is not None:
-                finish(store, proposal)
-            areas.append(area(p.scores.values for p in front.answer(study.trials, store.goals)))
-    assert min(found["tpe"]) > 0.4  # of one half
-    assert sum(found["tpe"]) > sum(found["random"])
+def search(folder, sampler, seed, **goals):
+    """Search a planted trade-off in two intervals; return the study's answer and all its trials."""
+    folder.mkdir()
+    domains = {RATE: LogUniform(0.01, 1.0), DECAY: LogUniform(1e-3, 1.0)}
+    space = space_of(domains=domains, strategy=sampler, trials=40, **goals)
+    store, study = open_store(folder, space, StudyPlan(sampler, "none", (1,), 40))
+    study.sampler = make_sampler(sampler, space, seed)
+    while (proposal := store.ask()) is not None:
+        finish(store, proposal)
+    return front.answer(study.trials, store.goals), study.trials
+
+
+def test_samplers_find_more_of_a_planted_front_than_chance(tmp_path):
+    areas = {
+        name: area(p.scores.values for p in search(tmp_path / name, name, 0)[0])
+        for name in ("random", "tpe", "tpe-hierarchical")
+    }
+    assert min(areas["tpe"], areas["tpe-hierarchical"]) > max(areas["random"], 0.45)  # of one half
+
+
+def test_a_genetic_algorithm_of_optuna_searches_a_front(tmp_path):
+    (tmp_path / "nsga").mkdir()
+    space = space_of(strategy="optuna.samplers:NSGAIISampler", trials=10)
+    store, study = open_store(tmp_path / "nsga", space, StudyPlan(space.strategy, "none", (1,), 10))
+    study.sampler = make_sampler(space.strategy, space, 0)
+    while (proposal := store.ask()) is not None:
+        finish(store, proposal)
+    assert rates(store, study) == {0.1, 0.3, 0.5, 0.7, 0.9}  # no point twice, so all ten
+
+
+def test_samplers_are_shown_the_bound_as_it_stands_now(tmp_path):
+    goals = {"objectives": (), "objective": COVERAGE, "constraint": WITHIN}
+    space = space_of(**goals)
+    store, study = open_store(tmp_path, space, StudyPlan("grid", "none", (1, 2), 20))
+    for _ in range(20):
+        finish(store, store.ask())
+    bound = 0.9 * max(planted(t.params)[0] for t in study.trials)
+    seen = front.judged_observations(study.trials, store.goals)
+    assert len(seen) == 10  # a point, not a seed
+    for trial in seen:
+        recall = planted(trial.params)[0]
+        assert list(trial.constraints.values()) == [pytest.approx(0.9 - recall * 0.9 / bound)]
+    stored = [max(t.constraints.values()) <= 0 for t in study.trials[:10]]
+    current = [max(t.constraints.values()) <= 0 for t in seen]
+    assert (sum(stored), sum(current)) == (5, 1)
+
+
+def test_a_constrained_search_ends_within_its_bound(tmp_path):
+    goals = {"objectives": (), "objective": COVERAGE, "constraint": WITHIN}
+    answer, trials = search(tmp_path / "tpe", "tpe", 0, **goals)
+    best = max(planted(trial.params)[0] for trial in trials)
+    assert [point.scores.constrained >= 0.9 * best for point in answer] == [True]
+
+
+def test_cmaes_is_refused():
+    with pytest.raises(UserError, match="several objectives"):
+        check_sampler("cmaes", space_of())
+    with pytest.raises(UserError, match="a constraint"):
+        check_sampler("cmaes", space_of(objectives=(), objective=COVERAGE, constraint=WITHIN))

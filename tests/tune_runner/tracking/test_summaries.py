@@ -3,17 +3,24 @@
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from statistics import mean, stdev
 
 import pytest
 from mlflow.tracking import MlflowClient
 
 from analysis.study.mlflow_reader import read_study
+from search_spaces.objectives import Goals, Objective
 from servers import MlflowServer
 from tune_runner import schema
 from tune_runner.tracking import views
 from tune_runner.tracking.mlflow_writer import MlflowWriter
-from tune_runner.tracking.summaries import EndedTrial, cell_metrics, study_metrics
+from tune_runner.tracking.summaries import (
+    EndedTrial,
+    cell_metrics,
+    front_trials,
+    study_metrics,
+)
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 OBJECTIVE = "valid/recall@20"
@@ -43,6 +50,27 @@ def test_the_study_shows_its_best_complete_trial_of_the_search_and_counts_all(ma
     states = ("complete", "pruned", "failed")
     assert [metrics[f"trials/{state}"] for state in states] == [3, 1, 1]
     assert metrics["cost/seconds"] == 5.0
+
+
+def test_the_front_is_of_points_by_the_means_of_their_seeds():
+    goals = Goals((Objective(OBJECTIVE), Objective("valid/gini@20")))
+    cover = "best/valid/gini_at_20"
+    points = {"a": [(0.3, 0.9), (0.1, 0.9)], "b": [(0.25, 0.8), (0.25, 0.8)], "c": [(0.1, 0.5)]}
+    trials = [
+        replace(
+            ended(seed=str(seed)),
+            name=f"{point}{seed}",
+            params=frozenset({(PATH, point)}),
+            metrics={SCORE: recall, cover: gini},
+        )
+        for point, seeds in points.items()
+        for seed, (recall, gini) in enumerate(seeds)
+    ]
+    trials.append(replace(ended("failed"), metrics={SCORE: 0.9, cover: 0.1}))
+    assert [trial.name for trial in front_trials(trials, goals)] == ["b0", "b1", "c0"]
+    metrics, best = study_metrics(trials, OBJECTIVE, maximize=True, goals=goals)
+    assert best == "b0"  # a0 is the highest, but its point is not
+    assert metrics[cover] == 0.8
 
 
 def test_a_study_without_a_result_has_counts_alone():
