@@ -162,7 +162,7 @@ class Goals:
         Raises:
             UserError: they are not what a space writes.
         """
-        written = values.get("objectives") or [values.get("objective")]
+        written: Any = values.get("objectives") or [values.get("objective")]
         if not isinstance(written, list) or not all(isinstance(one, Mapping) for one in written):
             raise UserError(f"Objectives must be a list of objects, but got {written!r:.60}.")
         objectives = [Objective(one.get("name", ""), one.get("direction", "")) for one in written]

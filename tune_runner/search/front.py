@@ -147,13 +147,13 @@ def answer_text(trials: Sequence[FrozenTrial], goals: Goals) -> str:
     if goals.constraint is None:
         count = len(points)
         return f"front of {count} point{'s' if count > 1 else ''}: {spans(points, goals)}"
-    limited = goals.constraint.metric.name
+    limited, name = goals.constraint.metric.name, goals.objectives[0].name
     if len(goals.objectives) > 1:
         return (
             f"front of {len(points)} within the bound of {limited}: {spans(points, goals)}, "
             f"{_span(limited, [_limited(point) for point in points])}"
         )
-    best, name = points[0], goals.objectives[0].name
+    best = points[0]
     values = best.named(goals)
     trial = best.trials[0].user_attrs.get(NAME, f"{best.number:04d}")
     return f"{name} {values[name]:.4f} with {limited} {values[limited]:.4f} ({trial})"
