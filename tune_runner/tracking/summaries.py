@@ -93,11 +93,11 @@ def study_metrics(
 def front_trials(trials: Iterable[EndedTrial], goals: Goals) -> list[EndedTrial]:
     """Return the trials of the points that are the study's answer, the best point first.
 
-    A point is judged by the means of its seeds.
+    A point is judged by the means of its seeds; its trials are in the order of their numbers.
     """
     names = {name: schema.mlflow_name(f"best/{name}") for name in goals.metrics}
     cells: dict[Params, list[EndedTrial]] = {}
-    for trial in trials:
+    for trial in sorted(trials, key=lambda trial: int(trial.tags.get(schema.TRIAL_NUMBER, 0))):
         if _is_result(trial) and all(key in trial.metrics for key in names.values()):
             cells.setdefault(trial.params, []).append(trial)
     points = list(cells.values())
