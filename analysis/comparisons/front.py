@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analysis.comparisons.hypervolume import hypervolume
-from analysis.comparisons.statistics import LEVEL, Estimate, estimates
 from analysis.report_table import ReportTable
 from analysis.study.labels import NONE
 from analysis.study.metrics import METRIC, title
 from analysis.study.model import Cell, Study, cell_name, values_of
+from diffrec.evaluation.paired import LEVEL, Estimate, estimates
 
 _SHOWN = 20
 """Points of the table at most."""

@@ -3,7 +3,6 @@
 import math
 from typing import TYPE_CHECKING
 
-from analysis.comparisons.statistics import estimates
 from analysis.figures.style import (
     COLOURS,
     GREY,
@@ -17,6 +16,7 @@ from analysis.figures.style import (
 from analysis.results import Results
 from analysis.study.metrics import METRIC, title
 from analysis.study.model import cell_name
+from diffrec.evaluation.paired import estimates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
