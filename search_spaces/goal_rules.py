@@ -92,3 +92,16 @@ def check_without_embeddings(space: SpaceDefinition, dataset: str) -> None:
                 f"`{name}` needs item embeddings, which dataset {dataset!r} lacks; make them with: "
                 "python -m diffrec embed FOLDER, or search another metric."
             )
+
+
+def check_registration(space: SpaceDefinition) -> None:
+    """Refuse `--register` with several objectives.
+
+    Raises:
+        UserError: the space has several.
+    """
+    if space.objectives:
+        raise UserError(
+            f"--register takes the winner of a study, but space {space.name!r} has several "
+            "objectives, so a front of points is its answer; give the space a constraint instead."
+        )

@@ -13,6 +13,7 @@ from typing import Any
 from diffrec.command_line import run_command
 from diffrec.errors import UserError
 from diffrec.terminal import write_lines
+from search_spaces import goal_rules
 from tune_runner import exit_codes
 from tune_runner.cli.arguments import (
     arguments_without_address,
@@ -67,6 +68,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return _dry_run(args, config)
     if args.register is not None:
         check_can_register(args.register)
+        goal_rules.check_registration(study_space(config.space))
     from tune_runner.runner import run_study
 
     code = run_study(config, resume=bool(args.resume), retry_failed=args.retry_failed)

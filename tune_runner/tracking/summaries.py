@@ -4,6 +4,7 @@ MLflow's list, box plots and parallel coordinates then show and compare studies 
 computed from the trials that MLflow holds, so writing a summary again changes nothing.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -88,6 +89,19 @@ def study_metrics(
     shown = [name for name in _shown(objective, goals) if name in best.metrics]
     results = {name: best.metrics[name] for name in shown}
     return {**results, **metrics}, best.name  # pages list the first one first
+
+
+def goals_of(tags: Mapping[str, str]) -> Goals | None:
+    """Return the goals of a study with several objectives or a constraint; None for any other."""
+    if schema.OBJECTIVES not in tags and schema.CONSTRAINT not in tags:
+        return None
+    single = {"name": tags[schema.OBJECTIVE], "direction": tags[schema.DIRECTION]}
+    return Goals.of_space(
+        {
+            "objectives": json.loads(tags.get(schema.OBJECTIVES, "[]")) or [single],
+            "constraint": tags.get(schema.CONSTRAINT),
+        }
+    )
 
 
 def front_trials(trials: Iterable[EndedTrial], goals: Goals) -> list[EndedTrial]:

@@ -15,6 +15,7 @@ from tune_runner.tracking.summaries import (
     cell_metrics,
     ended_trial,
     front_trials,
+    goals_of,
     study_metrics,
 )
 
@@ -88,7 +89,7 @@ class SummaryWriter:
             return
         tags = self._tags = self._tags or self._client.get_run(parent).data.tags
         objective = tags.get(schema.OBJECTIVE, "valid/recall@20")
-        trials, goals = list(self._trials().values()), _goals(tags)
+        trials, goals = list(self._trials().values()), goals_of(tags)
         if len(tags.get(schema.SEEDS, "").split(",")) > 1:
             for params in self._changed:
                 members = [t for t in trials if t.params == params and not t.is_confirmation]
@@ -161,19 +162,6 @@ class SummaryWriter:
         name = f"{tags.get(schema.CELL, 'cell')} · mean"
         run = self._client.create_run(self._experiment, millis, run_name=name, tags=tags)
         return run.info.run_id
-
-
-def _goals(tags: Mapping[str, str]) -> Goals | None:
-    """Return the goals of a study with several objectives or a constraint; None for any other."""
-    if schema.OBJECTIVES not in tags and schema.CONSTRAINT not in tags:
-        return None
-    single = {"name": tags[schema.OBJECTIVE], "direction": tags[schema.DIRECTION]}
-    return Goals.of_space(
-        {
-            "objectives": json.loads(tags.get(schema.OBJECTIVES, "[]")) or [single],
-            "constraint": tags.get(schema.CONSTRAINT),
-        }
-    )
 
 
 def _point(params: Params) -> str:

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 from diffrec.errors import UserError
 from diffrec.evaluation.paired import LEVEL, Estimate, estimates, verdict
 from search_spaces import Objective
+from search_spaces.objectives import Goals
 from tune_runner import schema
+from tune_runner.tracking.summaries import goals_of
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -58,6 +60,11 @@ class RecordedStudy:
         maximize = tags.get(schema.DIRECTION, "maximize") != "minimize"
         return Objective(tags[schema.OBJECTIVE], "maximize" if maximize else "minimize")
 
+    @cached_property
+    def goals(self) -> Goals | None:
+        """Several objectives, or the constraint; None: the objective alone decides."""
+        return goals_of(self.run.data.tags)
+
     @property
     def score_key(self) -> str:
         """Name in MLflow of a trial's best value of the objective."""
@@ -67,6 +74,9 @@ class RecordedStudy:
         """Return the complete trials, the best by validation first, confirmations among them."""
         key = self.score_key
         scored = [run for run in self.trials if is_complete(run) and key in run.data.metrics]
+        if self.goals is not None:  # of the point that the constraint leaves as the winner
+            scored = [run for run in scored if run.data.tags.get(schema.FRONT) == "true"]
+            return sorted(scored, key=number_of)
         return sorted(scored, key=lambda run: self.objective.sort_key(run.data.metrics[key]))
 
     def cells(self, *, fresh: bool) -> dict[Params, list["Run"]]:
@@ -78,13 +88,24 @@ class RecordedStudy:
         return cells
 
     def ranked(self) -> list[Params]:
-        """Return the cells of the search, the best mean of the objective first."""
-        means = {}
+        """Return the cells of the search, the best mean of the objective first.
+
+        Those that a constraint leaves out come last.
+        """
+        means, limited = {}, {}
+        constraint = None if self.goals is None else self.goals.constraint
         for params, runs in self.cells(fresh=False).items():
             values = by_seed(runs, self.score_key)
             if values:
                 means[params] = mean(values.values())
-        return sorted(means, key=lambda params: self.objective.sort_key(means[params]))
+                if constraint is not None:
+                    key = schema.mlflow_name(f"best/{constraint.metric.name}")
+                    limited[params] = mean(by_seed(runs, key).values())
+        outside: set[Params] = set()
+        if constraint is not None and limited:
+            best = constraint.best(list(limited.values()))
+            outside = {p for p, value in limited.items() if constraint.violation(value, best) > 0}
+        return sorted(means, key=lambda p: (p in outside, self.objective.sort_key(means[p])))
 
     def control(self) -> Params | None:
         """Return the space's control; None if it has none."""
@@ -262,13 +283,20 @@ def winning_trials(study: RecordedStudy) -> list["Run"]:
     """Return the best complete trial; several if their values are equal.
 
     Raises:
-        UserError: none is complete.
+        UserError: none is complete, or several objectives leave no single winner.
     """
+    if study.goals is not None and len(study.goals.objectives) > 1:
+        raise UserError(
+            f"Study {study.name!r} has several objectives, so a front of points is its answer and "
+            "none of them its winner; choose one by a study with a constraint."
+        )
     ranked, key = study.best_trials(), study.score_key
     if not ranked:
         raise UserError(
             f"Study {study.name!r} has no finished trial with a result, so there is nothing to "
             "register; resume it first."
         )
+    if study.goals is not None:
+        return ranked
     best = ranked[0].data.metrics[key]
     return [run for run in ranked if run.data.metrics[key] == best]

@@ -5,11 +5,13 @@ import shutil
 import subprocess
 from dataclasses import replace
 from statistics import mean, stdev
+from types import SimpleNamespace
 
 import pytest
 from mlflow.tracking import MlflowClient
 
 from analysis.study.mlflow_reader import read_study
+from diffrec.errors import UserError
 from search_spaces.objectives import Goals, Objective
 from servers import MlflowServer
 from tune_runner import schema
@@ -21,6 +23,7 @@ from tune_runner.tracking.summaries import (
     front_trials,
     study_metrics,
 )
+from tune_runner.tracking.winner import RecordedStudy, winning_trials
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 OBJECTIVE = "valid/recall@20"
@@ -71,6 +74,30 @@ def test_the_front_is_of_points_by_the_means_of_their_seeds():
     metrics, best = study_metrics(trials, OBJECTIVE, maximize=True, goals=goals)
     assert best == "b0"  # a0 is the highest, but its point is not
     assert metrics[cover] == 0.8
+
+
+def recorded_run(number, point, metrics, **tags):
+    tags = {"state": "complete", "trial_number": str(number), **tags}
+    data = SimpleNamespace(tags=tags, params={PATH: point, "seed": "1"}, metrics=metrics)
+    return SimpleNamespace(data=data, info=SimpleNamespace(run_id=str(number)))
+
+
+def test_the_winner_with_a_constraint_is_the_best_that_meets_it_and_a_front_has_none():
+    cover = "best/valid/coverage_at_20"
+    results = {"a": (0.30, 0.1), "b": (0.295, 0.4), "c": (0.2, 0.9)}
+    trials = tuple(
+        recorded_run(i, point, {SCORE: recall, cover: coverage}, front=str(point == "b").lower())
+        for i, (point, (recall, coverage)) in enumerate(results.items())
+    )
+    tags = {"study": "s", "objective": "valid/coverage@20", "direction": "maximize"}
+    tags["constraint"] = "valid/recall@20 within 2 % of the best"
+    study = RecordedStudy(None, SimpleNamespace(data=SimpleNamespace(tags=tags)), trials)
+    assert [dict(params)[PATH] for params in study.ranked()] == ["b", "a", "c"]
+    assert winning_trials(study) == [trials[1]]
+    several = json.dumps([Objective(name).to_dict() for name in (OBJECTIVE, "valid/coverage@20")])
+    front = SimpleNamespace(data=SimpleNamespace(tags={**tags, "objectives": several}))
+    with pytest.raises(UserError, match="several objectives"):
+        winning_trials(RecordedStudy(None, front, trials))
 
 
 def test_a_study_without_a_result_has_counts_alone():
