@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 from diffrec.errors import UserError
 from diffrec.files import atomic_write
 from tune_runner.checkpoints.locations import is_url
+from tune_runner.checkpoints.patience import ShortReadError, retry_store
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -25,16 +26,18 @@ class BlobStore:
     """Files under one location, read through pyarrow.
 
     Every method raises OSError if the store does not answer, and UserError if there is no such kind
-    of store; the constructor raises nothing.
+    of store; the constructor raises nothing. What is read is as long as the store says, or it is an
+    error: a response that was cut short would be half a file.
     """
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, *, patience_seconds: float = 0.0) -> None:
         """Refer to a location.
 
         Args:
             location: a folder, or the URL of an object store.
+            patience_seconds: how long files are read and written again while a store fails.
         """
-        self.location = location
+        self.location, self._patience = location, patience_seconds
         self._folder = None if is_url(location) else Path(location)
 
     @cached_property
@@ -53,9 +56,15 @@ class BlobStore:
     def read(self, name: str) -> bytes | None:
         """Return the content of a file; None if there is none."""
         files, path = self._opened
+
+        def read() -> bytes:
+            with files.open_input_file(f"{path}/{name}") as file:
+                content = file.read()
+                _check_length(name, len(content), file.size())
+                return content
+
         try:
-            with files.open_input_stream(f"{path}/{name}") as file:
-                return file.read()
+            return retry_store(read, self._patience)
         except FileNotFoundError:
             return None
 
@@ -68,8 +77,8 @@ class BlobStore:
             name: name of the file.
             content: bytes, or a function that writes to an open binary file; what it writes is on
                 the disk before it replaces the old file.
-            check: called when all is written and before it replaces the old file; an error that it
-                raises leaves the old file.
+            check: called when all is written and before it replaces the old file, before each try
+                in a store; an error that it raises leaves the old file.
         """
 
         def fill(file: IO[bytes]) -> None:
@@ -79,19 +88,28 @@ class BlobStore:
                 os.fsync(file.fileno())
             else:
                 file.write(content)
-            if check is not None:
-                check()
 
         if self._folder is not None:
-            atomic_write(self._folder / name, fill)
+
+            def fill_and_check(file: IO[bytes]) -> None:
+                fill(file)
+                if check is not None:
+                    check()
+
+            atomic_write(self._folder / name, fill_and_check)
             return
-        files, path = self._opened
         # Whole on this machine first: a stream that an error closes would publish half a file.
         with TemporaryFile() as local:
             fill(local)
-            local.seek(0)
-            with files.open_output_stream(f"{path}/{name}") as file:
-                shutil.copyfileobj(local, file, _CHUNK_BYTES)
+            retry_store(lambda: self._upload(local, name, check), self._patience)
+
+    def _upload(self, local: IO[bytes], name: str, check: Callable[[], None] | None) -> None:
+        files, path = self._opened
+        if check is not None:
+            check()
+        local.seek(0)
+        with files.open_output_stream(f"{path}/{name}") as file:
+            shutil.copyfileobj(local, file, _CHUNK_BYTES)
 
     @contextmanager
     def local_file(self, name: str) -> Iterator[Path | None]:
@@ -109,10 +127,19 @@ class BlobStore:
     def download(self, name: str, target: Path) -> Path | None:
         """Copy a file to `target`, whole; return `target`, or None if there is no such file."""
         files, path = self._opened
-        try:
-            with files.open_input_stream(f"{path}/{name}") as source:
+
+        def copy() -> None:
+            with files.open_input_file(f"{path}/{name}") as source:
+
+                def fill(file: IO[bytes]) -> None:
+                    shutil.copyfileobj(source, file, _CHUNK_BYTES)
+                    _check_length(name, file.tell(), source.size())
+
                 target.parent.mkdir(parents=True, exist_ok=True)
-                atomic_write(target, lambda file: shutil.copyfileobj(source, file, _CHUNK_BYTES))
+                atomic_write(target, fill)
+
+        try:
+            retry_store(copy, self._patience)
         except FileNotFoundError:
             return None
         return target
@@ -140,15 +167,25 @@ class BlobStore:
             for name in names:  # a worker may be writing there, so part of it may fail
                 shutil.rmtree(self._folder / name, ignore_errors=True)
             return
-        files, path = self._opened
-        for name in names & self.names():
-            files.delete_dir(f"{path}/{name}")
+        from pyarrow.fs import FileType
+
+        files, path = self._opened  # only these are looked up: a store may hold thousands of others
+        infos = files.get_file_info([f"{path}/{name}" for name in sorted(names)])
+        for info in infos:
+            if info.type != FileType.NotFound:
+                files.delete_dir(info.path)
 
     def delete_partial(self) -> None:
         """Delete what writers that were killed have left of unfinished files."""
         if self._folder is not None:
             for partial in self._folder.glob(".*.new"):
                 partial.unlink(missing_ok=True)
+
+
+def _check_length(name: str, received: int, length: int) -> None:
+    """Raise ShortReadError unless all of a file has come."""
+    if received != length:
+        raise ShortReadError(f"{received:,} of {length:,} bytes of {name} were received")
 
 
 def _open_filesystem(location: str) -> tuple["FileSystem", str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from diffrec.errors import UserError
 from tune_runner.checkpoints.blobs import BlobStore, Dump
 from tune_runner.checkpoints.locations import STATE, TRIAL_PREFIX, trial_folder, trial_location
+from tune_runner.checkpoints.patience import PATIENCE_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class CheckpointStore:
             location: folder or URL (`trial_location`).
         """
         self._location = location
-        self._blobs = BlobStore(location)
+        self._blobs = BlobStore(location, patience_seconds=PATIENCE_SECONDS)
 
     def claim(self) -> str:
         """Become the only worker that may save here; return the token that `save` needs.
