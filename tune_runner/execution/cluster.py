@@ -67,6 +67,7 @@ def start_ray(address: str | None, job: str = "") -> ClusterResources:
         f"http://{url}{_token_hint()}" if url else None,
         node_cpus=max(node.get("CPU", 0.0) for node in nodes),
         node_gpus=max(node.get("GPU", 0.0) for node in nodes),
+        nodes=tuple(nodes),
         custom={name: total[name] for name in total if name not in ("CPU", "GPU")},
         grows=address is not None and has_autoscaler(),
     )

@@ -37,13 +37,16 @@ class TrialResources:
             gpus = float(int(gpus))
         return replace(self, cpus=min(2 * self.cpus, limit.cpus), gpus=gpus)
 
-    def describe(self) -> str:
-        """Return the resources as a phrase."""
+    def describe_one(self) -> str:
+        """Return what one trial or group has as a phrase."""
         gpus = f" and {self.gpus:g} GPU" if self.gpus else ", no GPU"
         custom = "".join(f", {amount:g} {name}" for name, amount in self.custom)
+        return f"{self.cpus:g} CPU{gpus}{custom}"
+
+    def describe(self) -> str:
+        """Return the resources as a phrase."""
         groups = f" groups of up to {self.fuse} trials" if self.fuse > 1 else ""
-        each = f"each with {self.cpus:g} CPU{gpus}{custom}"
-        return f"{self.max_concurrent}{groups} at a time, {each}"
+        return f"{self.max_concurrent}{groups} at a time, each with {self.describe_one()}"
 
 
 ONE_CPU = TrialResources()
@@ -78,8 +81,17 @@ class ClusterResources:
 
     node_gpus: float = 0.0
     custom: Mapping[str, float] = field(default_factory=dict)
+    nodes: tuple[Mapping[str, float], ...] = ()
+    """Resources of each node, as Ray names them; empty: there is one node."""
+
     grows: bool = False
     """True if an autoscaler adds nodes; then more may be requested than there is now."""
+
+    @property
+    def each_node(self) -> tuple[Mapping[str, float], ...]:
+        """Resources of each node; of one that has all if they are not known."""
+        whole = {"CPU": self.cpus, "GPU": self.gpus, **self.custom}
+        return self.nodes or (whole,)
 
     def largest_node(self, resources: TrialResources) -> TrialResources:
         """Return the most that one node can give to a trial that starts with `resources`."""
@@ -95,14 +107,15 @@ def check_fits(request: ResourceRequest, cluster: ClusterResources) -> None:
         UserError: more is requested for one trial than there is.
     """
     gpus = _requested_gpus(request)
-    requested = [("CPUs", request.cpus, cluster.cpus), ("GPUs", gpus, cluster.gpus)]
-    requested += [
-        (repr(name), amount, cluster.custom.get(name, 0.0)) for name, amount in request.custom
-    ]
-    for name, amount, available in requested:
+    requested = [("CPUs", "CPU", request.cpus), ("GPUs", "GPU", gpus)]
+    requested += [(repr(name), name, amount) for name, amount in request.custom]
+    nodes = cluster.each_node
+    for label, name, amount in requested:
+        available = max(node.get(name, 0.0) for node in nodes)
         if amount is not None and amount > available and not cluster.grows:
+            there = "there are" if len(nodes) == 1 else "the largest node has"
             raise UserError(
-                f"{amount:g} {name} per trial were requested, but there are {available:g}; request "
+                f"{amount:g} {label} per trial were requested, but {there} {available:g}; request "
                 "fewer."
             )
     if gpus is not None and gpus > 1 and gpus % 1:
@@ -122,15 +135,24 @@ def allocate(request: ResourceRequest, cluster: ClusterResources, *, trials: int
         UserError: more is requested than is available (`check_fits`).
     """
     check_fits(request, cluster)
-    gpus = _requested_gpus(request)
+    gpus, nodes = _requested_gpus(request), cluster.each_node
     share = min(cluster.gpus, 1.0) if gpus is None else gpus
-    slots = _gpu_slots(share, cluster.gpus)
     cpus = request.cpus
-    if cpus is None:  # a trial on a GPU gets an equal part of the CPUs
-        cpus = max(1.0, cluster.cpus // slots) if slots else 1.0
-    concurrent = min(int(cluster.cpus / cpus + 1e-9), trials, slots if share else trials)
-    for name, amount in request.custom:
-        concurrent = min(concurrent, int(cluster.custom.get(name, 0.0) / amount + 1e-9))
+    if cpus is None:  # a trial on a GPU gets an equal part of its node's CPUs
+        parts = [
+            node.get("CPU", 0.0) // slots
+            for node in nodes
+            if (slots := _gpu_slots(share, node.get("GPU", 0.0)))
+        ]
+        cpus = max(1.0, min(parts, default=1.0))  # so that a trial fits on every type of node
+    placed = TrialResources(cpus, share, custom=request.custom)
+    concurrent = min(trials, sum(slots_on(node, placed) for node in nodes))
+    has_workers = any(node.get("CPU", 0.0) for node in nodes)  # else they may still be started
+    if not concurrent and has_workers and not cluster.grows:
+        raise UserError(
+            f"No node has room for a trial of {placed.describe_one()}; request less, for example "
+            "with --cpus-per-trial."
+        )
     concurrent = max(1, concurrent)
     return TrialResources(
         cpus,

@@ -1,5 +1,7 @@
 """Where trials go: the machine's size, the user's request, whole and shared GPUs."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +39,48 @@ def test_place(requested, cpus, gpus, trials, placed):
 def test_a_share_of_a_gpu_gets_a_share_of_the_cpus():
     placed = allocate(ResourceRequest(gpus=0.25), ClusterResources(16, 2), trials=50)
     assert placed == TrialResources(2, 0.25, 8)
+
+
+SMALL, BIG = {"CPU": 4.0, "GPU": 1.0}, {"CPU": 32.0, "GPU": 2.0}
+PLAIN = {"CPU": 16.0}
+
+
+@pytest.mark.parametrize(
+    ("requested", "nodes", "placed"),
+    [
+        # its part of the CPUs is that of the poorest type, so that it fits on every type
+        (ResourceRequest(), (SMALL, BIG), TrialResources(4, 1, 3)),
+        (ResourceRequest(), (SMALL, PLAIN), TrialResources(4, 1, 1)),
+        (ResourceRequest(gpus=0.5), (SMALL, BIG), TrialResources(2, 0.5, 6)),
+        (ResourceRequest(cpus=8.0), (SMALL, BIG), TrialResources(8, 1, 2)),
+        (ResourceRequest(gpus=0.0), (SMALL, PLAIN), TrialResources(1, 0, 20)),
+        (ResourceRequest(cpus=3.0, gpus=0.0), (SMALL, PLAIN), TrialResources(3, 0, 6)),
+        (ResourceRequest(), ({}, {"CPU": 0.0}), TrialResources(1, 0, 1)),  # workers may come
+    ],
+)
+def test_shares_fit_on_nodes_of_every_type_and_each_node_is_counted(requested, nodes, placed):
+    assert allocate(requested, cluster_of(*nodes), trials=50) == placed
+
+
+def cluster_of(*nodes):
+    """A cluster of nodes with these resources."""
+    totals = [sum(node.get(name, 0.0) for node in nodes) for name in ("CPU", "GPU")]
+    return ClusterResources(*totals, nodes=nodes)
+
+
+@pytest.mark.parametrize(
+    ("requested", "words"),
+    [
+        (ResourceRequest(cpus=20.0, gpus=0.0), "20 CPUs .* the largest node has 16; request fewer"),
+        (ResourceRequest(cpus=8.0, gpus=1.0), "No node has room for a trial of 8 CPU and 1 GPU"),
+        (ResourceRequest(gpus=2.0), "2 GPUs .* the largest node has 1"),
+    ],
+)
+def test_a_trial_must_fit_on_one_node_however_many_there_are(requested, words):
+    with pytest.raises(UserError, match=words):
+        allocate(requested, cluster_of(SMALL, PLAIN, PLAIN), trials=50)
+    growing = replace(cluster_of(SMALL, PLAIN, PLAIN), grows=True)
+    assert allocate(requested, growing, trials=50).max_concurrent == 1
 
 
 @pytest.mark.parametrize(
