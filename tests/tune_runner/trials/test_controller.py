@@ -124,6 +124,20 @@ def test_an_accident_is_retried_a_set_number_of_times_and_never_scored(stage):
     assert controller.next_group("d").number == 1
 
 
+def test_a_trial_that_is_preempted_five_times_still_completes(stage):
+    controller, study, diary = stage
+    for times in range(5):
+        assert controller.next_group(f"a{times}").number == 0
+        assert not controller.on_report(f"a{times}", report(0, times + 1, 0.1 * times))
+        accident(controller, f"a{times}", "The actor's node was preempted: Spot reclaimed")
+    assert controller.next_group("b").number == 0
+    controller.on_report("b", report(0, 6, 0.5, Outcome(0.5)))
+    controller.on_end("b", failed=False)
+    assert study.trials[0].state is TrialState.COMPLETE
+    assert list(study.trials[0].intermediate_values) == [1, 2, 3, 4, 5, 6]
+    assert [e for e in diary.entries if e[0] == "ended"] == [("ended", 0, "complete", None)]
+
+
 def test_a_study_is_not_done_while_a_trial_may_come_back(stage):
     controller, study, _ = stage
     for key in "abcd":
