@@ -4,6 +4,7 @@ Names match without case, blanks, `_`, `-` and `.`; RecBole's `user_id:token` is
 several columns that could be meant the first in `KNOWN_NAMES` is taken, and the others are named.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,8 @@ KNOWN_NAMES: dict[Role, tuple[str, ...]] = {
         "day",
     ),
 }
+_ASIN = re.compile(r"B0[0-9A-Z]{8}|[0-9]{9}[0-9X]")
+_REVIEWER = re.compile(r"A[0-9A-Z]{10,28}")
 _RECBOLE_TYPES = ("token", "float", "token_seq", "float_seq")
 
 
@@ -146,37 +149,60 @@ def choose_by_position(
     _refuse_duplicates(source, [f"column {index + 1}" for index in range(fields)], indices)
     if "user" in indices or "item" in indices:
         _require_user_and_item(source, [f"column {n + 1}" for n in range(fields)], choice)
-        return choice
-    if fields > 4:
+    elif fields <= 4:
+        _refuse_item_first(source, rows)
+        indices |= {"user": 0, "item": 1}
+    else:
         raise UserError(
             f"{source} has no header and {fields} columns; give their positions, like "
             "--user-column 1 --item-column 2, or add a header."
         )
-    indices |= {"user": 0, "item": 1}
-    for index in range(2, fields):
-        if index not in indices.values():
-            _choose_by_values(source, rows, index, fields, choice, requested)
+    if fields <= 4:
+        for index in range(fields):
+            if index not in indices.values():
+                _choose_by_values(source, rows, index, choice, requested)
+    for role in ("user", "item"):
+        if (
+            role not in requested
+            and "time" not in indices
+            and looks_like_time([row[indices[role]] for row in rows if len(row) > indices[role]])
+        ):
+            choice.notes.append(
+                f"column {indices[role] + 1}, taken as the {role}, reads like a time; "
+                "--user-column, --item-column and --time-column choose"
+            )
     return choice
+
+
+def _refuse_item_first(source: Path, rows: Sequence[Sequence[str]]) -> None:
+    """Refuse Amazon's tables of 2018 and later without a header: item, user, rating, time."""
+    pairs = [row[:2] for row in rows if len(row) > 1]
+    if pairs and all(_ASIN.fullmatch(a) and _REVIEWER.fullmatch(b) for a, b in pairs):
+        raise UserError(
+            f"{source} has no header, and its first column reads like Amazon's products "
+            f"({pairs[0][0]}), the second like reviewers ({pairs[0][1]}); give --user-column 2 "
+            "--item-column 1."
+        )
 
 
 def _choose_by_values(
     source: Path,
     rows: Sequence[Sequence[str]],
     index: int,
-    fields: int,
     choice: ColumnChoice,
     requested: dict[Role, str],
 ) -> None:
-    """Take the third or fourth column as rating or time, by its values."""
+    """Take a column that is neither user nor item as rating or time, by its values."""
     cells = [row[index] for row in rows if len(row) > index]
     free = {role for role in ("rating", "time") if role not in {*choice.indices, *requested}}
-    counts = counts_rows([(row[0], row[index]) for row in rows if len(row) > index])
+    user = choice.indices["user"]
+    counts = counts_rows([(row[user], row[index]) for row in rows if len(row) > max(user, index)])
     inferred: Role | None = None
     if "time" in free and looks_like_time(cells):
         inferred = "time"
     elif "rating" in free and looks_like_rating(cells) and not counts:
         inferred = "rating"
-    elif "time" in free and choice.indices.get("rating") == 2 and is_number_column(cells):
+    elif "time" in free and choice.indices.get("rating") == index - 1 and is_number_column(cells):
         inferred = "time"  # the usual four: user, item, rating, time
     if inferred is None:
         if {"rating", "time"} <= set(requested):
@@ -201,6 +227,13 @@ def _find_column(source: Path, names: Sequence[str], requested: str, role: Role)
             f"like --{role}-column {matches[0] + 1}."
         )
     if matches:
+        position = int(requested) - 1 if requested.isdecimal() else matches[0]
+        if position != matches[0] and 0 <= position < len(names):
+            raise UserError(
+                f"{source} has a column named {requested!r} at position {matches[0] + 1}, so "
+                f"--{role}-column {requested} may mean two columns; rename it, or give "
+                "--skip-lines 1 to leave the header out and count positions."
+            )
         return matches[0]
     if requested.isdecimal() and 1 <= int(requested) <= len(names):
         return int(requested) - 1

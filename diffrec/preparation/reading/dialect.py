@@ -1,6 +1,7 @@
 """Dialect of a text table: lines before the rows, separator, header."""
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ COLONS = "::"
 _CANDIDATES = (COLONS, "\t", ",", ";", "|", BLANKS)
 _SEQUENCE_CANDIDATES = (BLANKS, "\t", ",")
 _COMMENT_MARKS = ("#", "%", "//")
+_NOT_BLANK = r"[^ \t]+"
+_QUOTED_OR_NOT = rf'"[^"]*"(?=[ \t]|$)|{_NOT_BLANK}'
+_QUOTED = re.compile(r'^"(.*)"$')
 _SAMPLE_BYTES = 1 << 20
 _SAMPLE_LINES = 1000
 _FIRST_LINES = 200
@@ -99,10 +103,15 @@ def find_dialect(file: PlainFile, options: ReadOptions) -> Dialect:
 
 def cut(lines: Sequence[str], separator: str, *, quotes: bool) -> list[list[str]]:
     """Return the cells of each row, without blanks at their ends; blank lines are left out."""
-    if separator == BLANKS:
-        return [line.split() for line in lines if line.strip()]
-    if len(separator) > 1:
-        rows = [line.split(separator) for line in lines if line.strip()]
+    if separator == BLANKS or len(separator) > 1:
+        cells = re.compile(_QUOTED_OR_NOT if quotes else _NOT_BLANK)
+        rows = [
+            cells.findall(line) if separator == BLANKS else line.split(separator)
+            for line in lines
+            if line.strip()
+        ]
+        if quotes:
+            rows = [[_QUOTED.sub(r"\1", cell.strip()) for cell in row] for row in rows]
     else:
         reader = csv.reader(
             [line + "\n" for line in lines],
@@ -157,8 +166,9 @@ def _is_data(lines: Sequence[str], first: str) -> bool:
     """Return True if later lines begin with the same mark among others, as part of ids."""
     mark = next(mark for mark in _COMMENT_MARKS if first.startswith(mark))
     is_marked = [text.startswith(mark) for text in lines]
-    after = is_marked.index(False) if False in is_marked else len(is_marked)
-    return any(is_marked[after:]) or after == len(is_marked)
+    if all(is_marked):
+        return not all(text.removeprefix(mark)[:1] in ("", " ", "\t", mark[0]) for text in lines)
+    return any(is_marked[is_marked.index(False) :])
 
 
 def _find_separator(body: Sequence[str], options: ReadOptions) -> tuple[str | None, bool]:
@@ -268,8 +278,10 @@ def _is_header(rows: Sequence[Sequence[str]], fields: int, options: ReadOptions)
     """Return True if the first row names the columns, False if it reads like the other rows."""
     first, later_rows = rows[0], rows[1:]
     names = [name for name in options.columns.requested().values() if not name.isdecimal()]
-    if has_known_names(first) or any(name in first for name in names):
+    if any(name in first for name in names):
         return True
+    if has_known_names(first):
+        return not _reads_like_row(first, later_rows)
     for column in range(min(fields, len(first))):
         cells = [row[column] for row in later_rows if len(row) > column]
         if not first[column]:
@@ -279,6 +291,16 @@ def _is_header(rows: Sequence[Sequence[str]], fields: int, options: ReadOptions)
         if looks_like_time(cells) and not looks_like_time([first[column]]):
             return True
     return False
+
+
+def _reads_like_row(first: Sequence[str], later_rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether a row has numbers where the others have: an id may be the word `book`."""
+    numeric = [
+        is_number_column([cell])
+        for n, cell in enumerate(first)
+        if is_number_column([row[n] for row in later_rows if len(row) > n])
+    ]
+    return bool(numeric) and all(numeric)
 
 
 def _complete_header(

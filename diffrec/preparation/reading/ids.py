@@ -9,8 +9,21 @@ from diffrec.errors import UserError
 
 _WHOLE = r"^(0|-?[1-9][0-9]*)$"
 _WITH_ZEROS = r"^(0|-?[1-9][0-9]*)\.0+$"
+_MARK = "\ufeff"
+"""Byte order mark."""
+
 _DECIMAL = r"^[+-]?[0-9]+(\.[0-9]+)?$"
-_MISSING = ("nan", "null", "none", "na", "n/a", "\\n", "undefined")
+_MISSING = ("nan", "null", "none", "na", "n/a", "#n/a", "<na>", "\\n", "undefined", "?", "-")
+_REMARK = r"^(#|%|//)\s|^:?[-=+|]{3,}:?$"
+"""Comments, and the rules that separate headers in tables made for the eye."""
+
+_ROUNDED = r"^[0-9]\.[0-9]{1,5}E\+[0-9]+$"
+"""Long numbers as Excel shows them."""
+
+_MOST_REMARKS = 0.5
+_MOST_EXAMPLES = 5
+_LOST = "\ufffd"
+"""Character that stands for bytes that were no text."""
 
 
 @dataclass(slots=True)
@@ -41,6 +54,7 @@ def number_ids(cells: pl.Series, kind: str, source: str) -> NumberedIds:
     distinct = cells.unique().drop_nulls()
     names = distinct.cast(pl.String)
     notes: list[str] = []
+    _refuse_zeros(names, kind, source)
     names = _strip_blanks(names, kind, notes)
     names = _strip_zero_fractions(names, kind, source, notes)
     filled = names.filter(names != "")
@@ -57,12 +71,28 @@ def number_ids(cells: pl.Series, kind: str, source: str) -> NumberedIds:
     lookup = np.full(int(codes.max() or 0) + 2, -1, dtype=np.int32)  # type: ignore[call-overload]
     lookup[table["code"].to_numpy()] = table["number"].fill_null(-1).to_numpy()
     numbers = lookup[codes.fill_null(len(lookup) - 1).to_numpy()]
-    _note_missing(ids, numbers, kind, notes)
+    _note_doubtful(ids, numbers, kind, notes)
     return NumberedIds(_id_array(ids), numbers, notes)
+
+
+def _refuse_zeros(names: pl.Series, kind: str, source: str) -> None:
+    """Refuse zero characters: `.npy` files lose them at an id's end, so that two would become one.
+
+    Raises:
+        UserError: an id has one.
+    """
+    with_zero = names.filter(names.str.contains("\0", literal=True))
+    if len(with_zero):
+        raise UserError(
+            f"The {kind} ids of {source} must be text without zero characters, but "
+            f"{len(with_zero)} have one ({with_zero.sort()[0]!r}); remove them."
+        )
 
 
 def _strip_blanks(names: pl.Series, kind: str, notes: list[str]) -> pl.Series:
     stripped = names.str.strip_chars()
+    if stripped.str.contains(_MARK, literal=True).any():  # of a file that was appended to another
+        stripped = stripped.str.strip_chars(_MARK).str.strip_chars()
     num_changed = int((stripped != names).sum())
     if not num_changed:
         return names
@@ -99,13 +129,25 @@ def _strip_zero_fractions(names: pl.Series, kind: str, source: str, notes: list[
     return integers
 
 
-def _note_missing(ids: pl.Series, numbers: np.ndarray, kind: str, notes: list[str]) -> None:
+def _note_doubtful(ids: pl.Series, numbers: np.ndarray, kind: str, notes: list[str]) -> None:
+    """Note ids that may be none: missing ones, comments, numbers that were rounded."""
     if ids.dtype != pl.String:
         return
-    suspects = np.flatnonzero(ids.str.to_lowercase().is_in(_MISSING).to_numpy())
-    for number in suspects.tolist():
-        rows = int(np.count_nonzero(numbers == number))
-        notes.append(f"{rows} rows have the {kind} id {ids[number]!r}: a missing one?")
+    is_missing = ids.str.to_lowercase().is_in(_MISSING)
+    is_remark = ids.str.contains(_REMARK)
+    if is_remark.sum() > _MOST_REMARKS * len(ids):  # the ids are written so
+        is_remark = is_missing & False
+    for is_meant, words in ((is_missing, "a missing one"), (is_remark & ~is_missing, "a comment")):
+        for number in np.flatnonzero(is_meant.to_numpy())[:_MOST_EXAMPLES].tolist():
+            rows = int(np.count_nonzero(numbers == number))
+            notes.append(f"{rows} rows have the {kind} id {ids[number]!r}: {words}?")
+    for pattern, reason in ((_ROUNDED, "as Excel rounds long numbers"), (_LOST, "of lost bytes")):
+        doubtful = ids.filter(ids.str.contains(pattern))
+        if len(doubtful):
+            notes.append(
+                f"{len(doubtful)} {kind} ids are written like {doubtful[0]!r}, {reason}: different "
+                "ones may have become one"
+            )
 
 
 def _id_array(ids: pl.Series) -> np.ndarray:

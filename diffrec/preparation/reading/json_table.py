@@ -16,6 +16,7 @@ from typing import Any
 from diffrec.errors import UserError
 from diffrec.preparation.reading.columns import ColumnChoice, choose_by_name, has_known_names
 from diffrec.preparation.reading.dialect import Dialect, read_sample
+from diffrec.preparation.reading.line_survey import find_not_utf8
 from diffrec.preparation.reading.options import Columns, ReadOptions, Role
 from diffrec.preparation.reading.plain_text import UNIT_SEPARATOR, PlainFile
 from diffrec.preparation.reading.sequences import sequence_table
@@ -42,6 +43,11 @@ def json_table(file: PlainFile, folder: Path, options: ReadOptions) -> Table:
     """
     records, notes = _records(file)
     if isinstance(records, dict):
+        if user := next((u for u, items in records.items() if not _is_text((u, *items))), None):
+            raise UserError(
+                f"{file.source} must hold text that can be written as UTF-8, but user "
+                f"{user!r} has half a character (a lone surrogate) in an id; correct it."
+            )
         lines = (UNIT_SEPARATOR.join((user, *items)) for user, items in records.items())
         target = folder / "sequences.plain"
         with target.open("w", encoding="utf-8", newline="\n") as out:
@@ -53,15 +59,19 @@ def json_table(file: PlainFile, folder: Path, options: ReadOptions) -> Table:
     first = list(islice(records(), _SAMPLED))
     names = list(dict.fromkeys(name for _, record in first for name in record))
     rows = [[_text(record.get(name)) for name in names] for _, record in first]
+    known = set(names)
     choice = choose_by_name(file.source, names, options.columns, rows)
     indices = list(choice.indices.values()) + ([] if choice.clock is None else [choice.clock])
     target, count = folder / "records.plain", 0
+    later: dict[str, int] = {}
     with target.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out, lineterminator="\n")
         for line, record in records():
             while count < line - 1:
                 out.write("\n")
                 count += 1
+            for name in record.keys() - known:
+                later.setdefault(name, line)
             writer.writerow(_cells(file.source, record, line, [names[index] for index in indices]))
             count += 1
     table = _to_text_table(
@@ -71,7 +81,13 @@ def json_table(file: PlainFile, folder: Path, options: ReadOptions) -> Table:
     if choice.clock is not None:
         table.names["time"] += f" and {names[choice.clock]}"
     table.unused = tuple(name for index, name in enumerate(names) if index not in indices)
+    table.unused += tuple(later)
     table.notes += [*choice.notes, *notes]
+    table.notes += [
+        f"{name!r} first comes up in line {line}, after {_SAMPLED} records, and is not used"
+        for name, line in later.items()
+        if has_known_names([name])
+    ]
     return table
 
 
@@ -123,6 +139,9 @@ def _records(
             f"{file.source} begins like JSON, but is neither a record per line nor one JSON value "
             f"({error}); write a record per line."
         ) from error
+    if isinstance(document, dict) and (split := _from_split(document)):
+        document = split
+        notes.append("columns and rows, as pandas' orient='split' writes them")
     if isinstance(document, dict) and (inner := _wrapped(document)):
         name, document = inner
         notes.append(f"the records are those of {name!r}")
@@ -157,7 +176,8 @@ def _records_by_line(file: PlainFile, parse: Callable[[str], Any]) -> Iterator[t
                 yield number, record
         except UnicodeDecodeError as error:
             raise UserError(
-                f"{file.source} must be text in UTF-8, but is not ({error}); give its --encoding."
+                f"{file.source} must be text in UTF-8, but line {find_not_utf8(file.path)} is not; "
+                "give its --encoding."
             ) from error
 
 
@@ -168,7 +188,21 @@ def _cells(source: Path, record: Record, line: int, names: Sequence[str]) -> lis
                 f"{source} must have plain values, but {name!r} in line {line} is nested; write "
                 "its parts as columns of their own."
             )
-    return [_text(record.get(name)) for name in names]
+    cells = [_text(record.get(name)) for name in names]
+    if not _is_text(cells):
+        raise UserError(
+            f"{source} must hold text that can be written as UTF-8, but line {line} holds half a "
+            "character (a lone surrogate, like \\ud800); correct or remove it."
+        )
+    return cells
+
+
+def _is_text(cells: Sequence[str]) -> bool:
+    try:
+        "".join(cells).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _wrapped(value: Mapping[str, Any]) -> tuple[str, list[Record]] | None:
@@ -179,6 +213,18 @@ def _wrapped(value: Mapping[str, Any]) -> tuple[str, list[Record]] | None:
         if isinstance(items, list) and items and all(isinstance(item, dict) for item in items)
     ]
     return lists[0] if len(lists) == 1 else None
+
+
+def _from_split(value: Mapping[str, Any]) -> list[Record] | None:
+    """Return the records of an object with `columns` and rows as `data`, None if it is none."""
+    names, rows = value.get("columns"), value.get("data")
+    if not set(value) <= {"columns", "index", "data"} or not isinstance(names, list):
+        return None
+    if not isinstance(rows, list) or not all(
+        isinstance(row, list) and len(row) == len(names) for row in rows
+    ):
+        return None
+    return [dict(zip(map(_text, names), row, strict=True)) for row in rows]
 
 
 def _from_columns(source: Path, columns: Mapping[str, Any]) -> list[Record]:

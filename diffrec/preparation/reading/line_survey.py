@@ -195,6 +195,16 @@ def _first_not_utf8(block: bytes, first_line: int) -> int | None:
     return None
 
 
+def find_not_utf8(path: Path) -> int | None:
+    """Return the first line that is not UTF-8, counted from 1; None if all are."""
+    line = 1
+    for block in line_blocks(path):
+        if (found := _first_not_utf8(block, line)) is not None:
+            return found
+        line += block.count(b"\n")
+    return None
+
+
 def find_line(path: Path, *, start: int, first_line: int, row: int, quotes: bool) -> int:
     """Return the line at which a row begins, counted from 0 over the rows a parser makes."""
     pending, line, num_rows = b"", first_line, 0

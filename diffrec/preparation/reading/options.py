@@ -1,5 +1,6 @@
 """Options of reading a source of ratings or events; no polars here."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -79,8 +80,10 @@ class ReadOptions:
                     f"An encoding must be one that Python knows, like latin-1, cp1252 or utf-16, "
                     f"but got {self.encoding!r}."
                 ) from None
-        if self.time_format is not None and "%" not in self.time_format:
-            raise UserError(
-                "A time format is written as for strptime, like %d/%m/%Y, but got "
-                f"{self.time_format!r}."
-            )
+        if self.time_format is not None:
+            codes = set(re.findall(r"%[-_0#]?[.:]*([A-Za-z+])", self.time_format))
+            if not codes - set("HIkMSpPfTRXrzZ"):
+                raise UserError(
+                    "A time format is that of dates, written as for strptime, like %d/%m/%Y, but "
+                    f"got {self.time_format!r}."
+                )

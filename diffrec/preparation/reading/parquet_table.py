@@ -12,8 +12,8 @@ from diffrec.preparation.reading.table import Table, text_times
 from diffrec.preparation.reading.times import DATE_UNIT, TimeReader
 
 _SAMPLED = 1000
-_EXACT = 2**53
-"""Largest whole number up to which float64 holds every one."""
+_EXACT = {pl.Float16: 2**11, pl.Float32: 2**24, pl.Float64: 2**53}
+"""Largest whole number up to which a type holds every one."""
 
 
 def parquet_table(
@@ -49,6 +49,7 @@ def parquet_table(
         format="Parquet",
     )
     for role in ("user", "item"):
+        _require_exact(table, role, schema[names_by_role[role]])
         text = _id_text(source, names_by_role[role], role, schema[names_by_role[role]])
         table.cells = table.cells.with_columns(text)
     if "rating" in names_by_role:
@@ -113,6 +114,21 @@ def _schema(file: Path) -> pl.Schema:
         ) from error
 
 
+def _require_exact(table: Table, role: Role, dtype: pl.DataType) -> None:
+    """Refuse ids as floats beyond the whole numbers that their type holds: some became others."""
+    if not dtype.is_float() and not (isinstance(dtype, pl.Decimal) and dtype.scale):
+        return
+    limit = _EXACT.get(type(dtype), 2**53)
+    number = pl.col(role).cast(pl.Float64)
+    largest = table.cells.select(number.filter(number.is_finite()).abs().max()).collect().item()
+    if largest is not None and largest > limit:
+        raise UserError(
+            f"The {role} ids of {table.source} must be exact, but its column "
+            f"{table.names[role]!r} is {dtype}, which holds whole numbers up to {limit:,}, and has "
+            f"{largest:.0f}: ids may have become others; write them as text or integers."
+        )
+
+
 def _id_text(source: Path, name: str, role: Role, dtype: pl.DataType) -> pl.Expr:
     """Return the id as text."""
     column = pl.col(role)
@@ -127,8 +143,7 @@ def _id_text(source: Path, name: str, role: Role, dtype: pl.DataType) -> pl.Expr
         number = column.cast(pl.Float64)
         integer = number.cast(pl.Int64, strict=False)
         text = pl.when(number == integer).then(integer.cast(pl.String) + ".0")
-        is_exact = number.is_between(-_EXACT, _EXACT)
-        return pl.when(is_exact).then(text.otherwise(number.cast(pl.String))).alias(role)
+        return pl.when(number.is_finite()).then(text.otherwise(number.cast(pl.String))).alias(role)
     raise UserError(
         f"The {role} ids of {source} must be text or whole numbers, but its column {name!r} is "
         f"{_dtype_name(dtype)}; write it as text, or name another column."

@@ -110,12 +110,22 @@ def replace_colons(file: PlainFile, target: Path) -> PlainFile:
     return rewrite_lines(file, target, transform)
 
 
-def replace_blanks(file: PlainFile, target: Path) -> PlainFile:
-    """Return a copy with runs of blanks and tabs replaced; those at a line's ends are removed."""
+def replace_blanks(file: PlainFile, target: Path, *, quotes: bool) -> PlainFile:
+    """Return a copy with runs of blanks and tabs replaced; those at a line's ends are removed.
+
+    Args:
+        file: to copy.
+        target: of the copy.
+        quotes: whether blanks between quotes stay, as R's `write.table` writes them.
+    """
     ends = re.compile(rb"^[ \t]+|[ \t\r]+$", re.MULTILINE)
-    runs = re.compile(rb"[ \t]+")
+    runs = re.compile(rb'("[^"\n]*")|[ \t]+' if quotes else rb"()[ \t]+")
     cell_end = UNIT_SEPARATOR.encode()
-    return rewrite_lines(file, target, lambda block: runs.sub(cell_end, ends.sub(b"", block)))
+
+    def transform(block: bytes) -> bytes:
+        return runs.sub(lambda run: run.group(1) or cell_end, ends.sub(b"", block))
+
+    return rewrite_lines(file, target, transform)
 
 
 def _decompress(file: PlainFile, compression: Compression, target: Path) -> str:
@@ -162,9 +172,9 @@ def _only_member(archive: zipfile.ZipFile, source: Path) -> str:
         for info in archive.infolist()
         if not info.is_dir() and not info.filename.startswith("__MACOSX/")
     ]
-    if "[Content_Types].xml" in members:
+    if "[Content_Types].xml" in members or "content.xml" in members:
         raise UserError(
-            f"{source} must be a table, but it is an Office document (an Excel workbook?); save "
+            f"{source} must be a table, but it is an Office document (a workbook?); save "
             "the sheet as CSV."
         )
     if len(members) != 1:

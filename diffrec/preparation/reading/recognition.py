@@ -1,6 +1,8 @@
 """Recognition of a file by its content: compression, format, encoding; its name is not used."""
 
 import codecs
+import contextlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -31,10 +33,13 @@ _FOREIGN: tuple[tuple[bytes, str], ...] = (
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"Rar!", "a rar archive"),
     (b"MATLAB 5.0", "a MATLAB file"),
+    (b"\x04\x22\x4d\x18", "compressed with lz4"),
+    (b"\x1f\x9d", "compressed with compress (.Z)"),
     (b"RDX", "an R data file"),
     (b"{\\rtf", "a rich text document"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself"),
     (b"%%MatrixMarket", "a Matrix Market file, whose second line is no row"),
+    (b"\x80\x02", "a Python pickle"),
     (b"\x80\x03", "a Python pickle"),
     (b"\x80\x04", "a Python pickle"),
     (b"\x80\x05", "a Python pickle"),
@@ -48,6 +53,13 @@ _BYTE_ORDER_MARKS: tuple[tuple[bytes, str], ...] = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+_TAG = re.compile(r"<[a-z!?]")
+_END_OF_ELEMENT = re.compile(r"</|/>|^<[!?]|^<(html|head|body|script)")
+_HTML = re.compile(r"<(!doctype html|html|head|body|script|table|div|meta|p|tr)\b")
+_SQL = re.compile(
+    r"(\s|--[^\n]*\n|/\*.*?\*/;?)*(create table|insert into|drop table|begin transaction|pragma )"
 )
 
 _HEAD_BYTES = 65536
@@ -94,14 +106,12 @@ def recognise(path: Path, source: Path, encoding: str | None = None) -> Content:
             f"{source} must be a Parquet file by its name, but it does not begin like one; check "
             "the download, or rename it."
         )
-    if encoding is not None:
-        return Content("text", encoding)
-    for mark, name in _BYTE_ORDER_MARKS:
-        if head.startswith(mark):
-            return Content("text", name)
-    _refuse_binary(source, head)
-    _refuse_markup(source, head)
-    return Content("text")
+    marked = next((name for mark, name in _BYTE_ORDER_MARKS if head.startswith(mark)), None)
+    if encoding is None and marked is None:
+        _refuse_binary(source, head)
+    with contextlib.suppress(UnicodeError):  # decoding all of it tells
+        _refuse_other_text(source, head.decode(encoding or marked or "utf-8", errors="ignore"))
+    return Content("text", encoding or marked)
 
 
 def _refuse(source: Path, kind: str) -> None:
@@ -127,16 +137,17 @@ def _refuse_binary(source: Path, head: bytes) -> None:
     _refuse(source, "binary (it has zero bytes)")
 
 
-def _refuse_markup(source: Path, head: bytes) -> None:
-    start = head.lstrip()[:200].lower()
-    if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b"<script")):
-        raise UserError(
-            f"{source} must be a table, but it is an HTML page (a download that met a login or an "
-            "error page?); fetch the file itself."
-        )
-    if start.startswith((b"<?xml", b"<!doctype", b"<!--")):
+def _refuse_other_text(source: Path, head: str) -> None:
+    """Refuse text of another kind: markup, SQL and so on."""
+    start = head.lstrip("\ufeff \t\r\n")[:2000].lower()
+    if _TAG.match(start) and _END_OF_ELEMENT.search(start):
+        if _HTML.search(start):
+            raise UserError(
+                f"{source} must be a table, but it is an HTML page (a download that met a login "
+                "or an error page?); fetch the file itself."
+            )
         _refuse(source, "an XML document")
-    if start.startswith(b"@relation"):
+    if start.startswith("@relation"):
         _refuse(source, "an ARFF file")
-    if start.startswith((b"-- mysql dump", b"create table", b"insert into")):
+    if _SQL.match(start):
         _refuse(source, "an SQL dump")

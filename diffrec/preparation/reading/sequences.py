@@ -3,14 +3,18 @@
 Both look alike; only the order differs in meaning. Items are taken in the line's order.
 """
 
+import re
 from array import array
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
 from diffrec.errors import UserError
 from diffrec.preparation.reading.dialect import BLANKS, Dialect
+from diffrec.preparation.reading.line_survey import find_not_utf8
 from diffrec.preparation.reading.options import ReadOptions
 from diffrec.preparation.reading.plain_text import UNIT_SEPARATOR, PlainFile
 from diffrec.preparation.reading.table import Table
@@ -31,7 +35,7 @@ def sequence_table(file: PlainFile, separator: str, folder: Path, skipped: int) 
         file.path.open(encoding="utf-8-sig", newline="\n") as lines,
         target.open("w", encoding="utf-8", newline="\n") as out,
     ):
-        for number, line in enumerate(lines, start=1):
+        for number, line in enumerate(_lines(file, lines), start=1):
             user, *items = _cells(line, separator) if number > skipped else [""]
             counts.append(len(items))
             if not user:
@@ -69,6 +73,16 @@ def sequence_table(file: PlainFile, separator: str, folder: Path, skipped: int) 
     )
 
 
+def _lines(file: PlainFile, lines: TextIO) -> Iterator[str]:
+    try:
+        yield from lines
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{file.source} must be text in UTF-8, but line {find_not_utf8(file.path)} is not; "
+            "give --encoding, latin-1 or cp1252 for instance."
+        ) from error
+
+
 def _cells(line: str, separator: str) -> list[str]:
-    cells = line.split() if separator == BLANKS else line.strip("\r\n").split(separator)
+    cells = re.split(r"[ \t]+", line) if separator == BLANKS else line.split(separator)
     return [stripped for cell in cells if (stripped := cell.strip())] or [""]

@@ -15,7 +15,13 @@ import numpy as np
 import polars as pl
 
 from diffrec.errors import UserError
+from diffrec.preparation.reading.columns import plain_name
 from diffrec.preparation.reading.dialect import find_dialect
+from diffrec.preparation.reading.doubts import (
+    refuse_lists_in_cells,
+    refuse_thousands,
+    refuse_unlike,
+)
 from diffrec.preparation.reading.folders import find_files, partition_keys
 from diffrec.preparation.reading.ids import NumberedIds, number_ids
 from diffrec.preparation.reading.json_table import is_json, json_table
@@ -28,6 +34,8 @@ from diffrec.preparation.reading.text_table import require_utf8_ids, text_table
 from diffrec.preparation.reading.times import time_warnings, to_integer_times
 
 PARTS = ("train", "valid", "test")
+_NOT_OF_NAMES = r'(:(token|float)(_seq)?$)|[ \t_.\-"\u00a0\ufeff]'
+"""Parts of a header that `plain_name` leaves out, and a byte order mark."""
 
 
 @dataclass(slots=True)
@@ -97,13 +105,14 @@ def read_source(path: Path, options: ReadOptions | None = None) -> Source:
     kinds = {role: pl.Categorical(pl.Categories.random()) for role in ("user", "item")}
     with tempfile.TemporaryDirectory(prefix="diffrec-") as folder:
         tables = []
-        for number, (part, group) in enumerate(files):
+        for number, (part, group) in enumerate(files.groups):
             copies = Path(folder, str(number))
             copies.mkdir()
             table = open_table(group, copies, options, path)
             table.part = part
             tables.append(table)
-        _refuse_different(path, tables)
+        refuse_unlike(path, tables)
+        tables[0].notes += files.notes
         row_groups = [_read_rows(table, kinds, options) for table in tables]
         return _concatenate(path, row_groups, options)
 
@@ -144,20 +153,12 @@ def open_table(
     return text_table(plain, dialect, folder, options)
 
 
-def _refuse_different(path: Path, tables: Sequence[Table]) -> None:
-    roles = {tuple(sorted(table.names)) for table in tables}
-    if len(roles) > 1:
-        raise UserError(
-            f"The files of {path} must have the same columns, but some have a rating or time and "
-            "others have none; give --rating-column none or --time-column none."
-        )
-
-
 def _read_rows(table: Table, kinds: Mapping[str, pl.DataType], options: ReadOptions) -> _Rows:
     frame = _collect(table, kinds, wide=False)
     values = [role for role in ("rating", "time") if role in frame.columns]
     if any(frame[role].null_count() for role in values):
         frame = _collect(table, kinds, wide=True)
+        refuse_thousands(table)
     rows = _Rows(table, frame)
     if table.rows is not None and len(frame) != table.rows:
         raise UserError(
@@ -165,9 +166,10 @@ def _read_rows(table: Table, kinds: Mapping[str, pl.DataType], options: ReadOpti
             "--no-quotes, or write it with another separator."
         )
     _drop_rows(rows, values, options)
+    refuse_lists_in_cells(table, rows.frame)
     if table.time is not None:
         reader = table.time[0]
-        times, rows.unit = to_integer_times(rows.frame["time"].to_numpy(), reader)
+        times, rows.unit = to_integer_times(rows.frame["time"].to_numpy(), reader, table.source)
         rows.frame = rows.frame.with_columns(pl.Series("time", times))
         table.notes += reader.notes
     return rows
@@ -190,11 +192,11 @@ def _drop_rows(rows: _Rows, values: Sequence[str], options: ReadOptions) -> None
     roles = ["user", "item", *values]
     has_blank_ids = any(len(_blank_names(frame[role])) for role in ("user", "item"))
     if not has_blank_ids and not any(frame[role].null_count() for role in roles):
-        keep = ~_header_mask(frame, table)
+        keep = ~_header_mask(frame, table, values)
     else:
         is_blank = _blank_mask(table, roles)
         rows.dropped["empty rows"] = int(np.count_nonzero(is_blank)) - table.blank_rows
-        keep = ~is_blank & ~_header_mask(frame, table)
+        keep = ~is_blank & ~_header_mask(frame, table, values)
         is_bad = _bad_row_mask(frame, table, roles, keep, options)
         rows.dropped["rows with empty or unreadable cells"] = int(np.count_nonzero(is_bad))
         keep &= ~is_bad
@@ -220,11 +222,19 @@ def _blank_mask(table: Table, roles: Sequence[str]) -> np.ndarray:
     return is_blank.to_series().to_numpy()
 
 
-def _header_mask(frame: pl.DataFrame, table: Table) -> np.ndarray:
+def _header_mask(frame: pl.DataFrame, table: Table, values: Sequence[str]) -> np.ndarray:
     """Return a mask of rows that repeat the header, as in concatenated files, bool (rows,)."""
-    if not table.lines:
-        return np.zeros(len(frame), dtype=bool)
-    same = [pl.col(role) == table.names[role].strip() for role in ("user", "item")]
+    nothing = np.zeros(len(frame), dtype=bool)
+    if not table.lines or table.by_position:
+        return nothing
+    same = [pl.col(role).is_null() for role in values]  # a name is no number
+    for role in ("user", "item"):
+        cells = frame[role].unique().drop_nulls().cast(pl.String)
+        plain = cells.str.to_lowercase().str.replace_all(_NOT_OF_NAMES, "")
+        headers = cells.filter(plain == plain_name(table.names[role]))
+        if not len(headers):
+            return nothing
+        same.append(pl.any_horizontal(pl.col(role) == header for header in headers))
     return frame.select(pl.all_horizontal(same).fill_null(value=False)).to_series().to_numpy()
 
 

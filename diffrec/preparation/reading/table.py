@@ -43,6 +43,9 @@ class Table:
     format: str = ""
     decimal_comma: bool = False
     time: tuple[TimeReader, TimeReader | None] | None = None
+    by_position: bool = False
+    """True if the source has no header, so that columns were taken by their positions."""
+
     part: str | None = None
     """train, valid or test if the source is split already."""
 

@@ -39,8 +39,13 @@ def text_table(file: PlainFile, dialect: Dialect, folder: Path, options: ReadOpt
     choice = _choose_columns(file.source, dialect, options)
     separator, quotes = dialect.separator, options.quotes is not False
     if separator in (COLONS, BLANKS):
-        change = replace_colons if separator == COLONS else replace_blanks
-        file, separator, quotes = change(file, folder / "cells.plain"), UNIT_SEPARATOR, False
+        target = folder / "cells.plain"
+        file = (
+            replace_colons(file, target)
+            if separator == COLONS
+            else replace_blanks(file, target, quotes=quotes)
+        )
+        separator = UNIT_SEPARATOR
     first_line = dialect.lines_before_rows + 1
     survey = _survey(file, first_line, separator, dialect.fields, quotes)
     if quotes and survey.padded and not survey.stray:
@@ -73,6 +78,7 @@ def text_table(file: PlainFile, dialect: Dialect, folder: Path, options: ReadOpt
         notes=[*file.notes, *dialect.notes, *choice.notes],
         format=f"text, {_SEPARATOR_NAMES.get(dialect.separator, dialect.separator)} between cells",
         decimal_comma=dialect.separator != ",",
+        by_position=dialect.header is None,
     )
     if choice.clock is not None:
         table.names["time"] += f" and {names[choice.clock]}"
@@ -92,6 +98,12 @@ def _choose_columns(source: Path, dialect: Dialect, options: ReadOptions) -> Col
     if dialect.header is None:
         choice = choose_by_position(source, dialect.rows, options.columns, dialect.fields)
         choice.notes.insert(0, "no header: the first row reads like the others")
+        first = list(dialect.rows[0])
+        if len(first) > 2 and first == [str(n) for n in range(len(first))]:
+            choice.notes.append(
+                f"the first row is {', '.join(first)}: if pandas wrote it as a header, "
+                "--skip-lines 1 leaves it out"
+            )
         return choice
     return choose_by_name(source, dialect.header, options.columns, dialect.rows)
 
@@ -231,8 +243,10 @@ def require_utf8_ids(table: Table, ids: Sequence[str], role: Role) -> None:
     """Refuse ids that are not UTF-8: different ids would become equal."""
     if not any("�" in name for name in ids):
         return
-    note = next((note for note in table.notes if "is not UTF-8" in note), "")
-    line = note.split()[1] if note else "?"
+    note = next((note for note in table.notes if "is not UTF-8" in note), None)
+    if note is None:
+        return  # the mark of lost bytes stands in the source itself
+    line = note.split()[1]
     raise UserError(
         f"{table.source} must be text in UTF-8, but its {role} ids are not (line {line}); give "
         "--encoding, latin-1 or cp1252 for instance."

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -39,6 +40,9 @@ _NAMED = (
     *(f"{date} {clock}" for date, clock in product(_NAMED_DATES, _CLOCKS)),
     "%m %d, %Y",  # Amazon's reviewTime
 )
+
+_ROUNDED = re.compile(r"\d(\.\d{1,5})?E\+\d+")
+"""Numbers as Excel shows long ones."""
 
 Extremes = Callable[[], tuple[int, int]]
 """Returns the largest first and second number of dates like 07/11/2016, over the whole column."""
@@ -109,7 +113,17 @@ def choose_reader(
         if all(re.fullmatch(r"(19|20)\d{12}", cell) for cell in filled):
             return TimeReader("%Y%m%d%H%M%S", ("%Y%m%d%H%M%S",)), None
         integer_reader = TimeReader("numbers")
-        float_reader = TimeReader("numbers", is_fraction=True)
+        rounded = next((cell for cell in filled if _ROUNDED.fullmatch(cell)), None)
+        float_reader = TimeReader(
+            "numbers",
+            is_fraction=True,
+            notes=()
+            if rounded is None
+            else (
+                f"times like {rounded} are rounded, as Excel does with long numbers: different "
+                "ones may have become one",
+            ),
+        )
         is_whole = all(re.fullmatch(r"[+-]?\d+", cell) for cell in filled)
         return (integer_reader, float_reader) if is_whole else (float_reader, None)
     if not is_dated(filled):
@@ -126,8 +140,12 @@ def choose_reader(
     )
 
 
-def to_integer_times(times: np.ndarray, reader: TimeReader) -> tuple[np.ndarray, str]:
-    """Return times as int64 in the same order, and their unit in words."""
+def to_integer_times(times: np.ndarray, reader: TimeReader, source: Path) -> tuple[np.ndarray, str]:
+    """Return times as int64 in the same order, and their unit in words.
+
+    Raises:
+        UserError: one is larger than int64 holds.
+    """
     if times.dtype.kind == "i":
         unit = reader.unit or (DATE_UNIT if reader.formats else NUMBERS)
         if reader.nanoseconds:
@@ -136,6 +154,11 @@ def to_integer_times(times: np.ndarray, reader: TimeReader) -> tuple[np.ndarray,
     largest = float(np.abs(times).max()) if len(times) else 0.0
     if largest < 2**62 and np.array_equal(times, np.rint(times)):
         return times.astype(np.int64), NUMBERS
+    if largest >= 2**63:
+        raise UserError(
+            f"{source} must have times below 2^63 (9.2e18), but one is {largest:g}; write them in "
+            "a coarser unit, or give --time-column none."
+        )
     # As many decimals as int64 holds beside the largest: no two different times become one.
     decimals = int(np.clip(np.floor(np.log10(9e18 / max(largest, 1e-300))), 0, 15))
     return np.rint(times * 10.0**decimals).astype(np.int64), f"1e-{decimals} of {NUMBERS}"
@@ -174,24 +197,31 @@ def parse_moment(moment: str, unit: str) -> int:
 
 def time_warnings(times: np.ndarray, unit: str) -> list[str]:
     """Return warnings on implausible times: mixed units, zeros, placeholders."""
-    if not len(times) or unit.startswith("1e-"):
+    if not len(times):
         return []
-    low, high = float(times.min()), float(times.max())
-    ticks = {"nano": 1e9, "milli": 1e3}.get(unit.partition("seconds")[0], 1e6)
-    if unit == NUMBERS:
-        median = abs(float(np.median(times)))
-        if median < 1e8:
-            return []  # places in a history, years
-        ticks = next(ticks for limit, ticks in _UNITS if median < limit)
+    scale = 10.0 ** int(unit[3:].split()[0]) if unit.startswith("1e-") else 1.0
+    low, high = float(times.min()) / scale, float(times.max()) / scale
     warnings = []
+    if low == high and len(times) > 1:
+        warnings.append("all times are equal: the source's order counts as the order of time")
+    zeros = int(np.count_nonzero(times == 0))
+    ticks = {"nano": 1e9, "milli": 1e3}.get(unit.partition("seconds")[0], 1e6)
+    if unit.endswith(NUMBERS):
+        median = float(np.median(times)) / scale
+        if abs(median) < 1e8:  # places in a history, years
+            return warnings
+        ticks = next(ticks for limit, ticks in _UNITS if abs(median) < limit)
+        negative = int(np.count_nonzero(times < 0))
+        if negative and median > 0:
+            warnings.append(f"{negative} times are before 1970 (down to {low:g}): missing ones?")
     jump = low > 0 and high / low > 300 and low > 1e6
-    if (high - low) / ticks > _HUNDRED_YEARS or (unit == NUMBERS and jump):
+    if (high - low) / ticks > _HUNDRED_YEARS or (unit.endswith(NUMBERS) and jump):
         warnings.append(
             f"times run from {_format_time(low, ticks)} to {_format_time(high, ticks)}, more than "
             "a hundred years or a change of unit: are seconds and milliseconds mixed, or "
             "placeholders among them?"
         )
-    if zeros := int(np.count_nonzero(times == 0)):
+    if zeros:
         warnings.append(f"{zeros} times are 0 (1970-01-01): missing ones?")
     return warnings
 

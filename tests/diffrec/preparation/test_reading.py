@@ -16,20 +16,8 @@ from hypothesis import strategies as st
 
 from diffrec.errors import UserError
 from diffrec.preparation.reading.options import Columns, ReadOptions
-from diffrec.preparation.reading.source import Source, read_source
-
-ROWS = [
-    (f"u{u}", f"i{i}", 1 + (u * i) % 5, 1_400_000_000 + 60 * (7 * u + i))
-    for u in range(4)
-    for i in range(5)
-]
-PAIRS = [(user, item) for user, item, _, _ in ROWS]
-
-
-def table(rows=ROWS, separator=",", header="user,item,rating,timestamp", end="\n") -> str:
-    lines = [] if header is None else [header.replace(",", separator)]
-    lines += [separator.join(map(str, row)) for row in rows]
-    return end.join(lines) + end
+from diffrec.preparation.reading.source import read_source
+from small_tables import PAIRS, ROWS, check_accounts, pairs, table
 
 
 def numbered(rows=ROWS):
@@ -42,17 +30,6 @@ def with_time(write) -> str:
 
 def day(time: int, layout: str) -> str:
     return np.datetime64(time, "s").astype(object).strftime(layout)
-
-
-def pairs(source: Source) -> list[tuple[str, str]]:
-    users, items = source.user_ids[source.users], source.item_ids[source.items]
-    return list(zip(map(str, users.tolist()), map(str, items.tolist()), strict=True))
-
-
-def check_accounts(source: Source) -> None:
-    lines = dict(source.report.lines)
-    if lines and "lines of users" not in lines:
-        assert lines.pop("lines") == sum(lines.values()) + sum(source.report.rows.values())
 
 
 def spread(time: int) -> int:
