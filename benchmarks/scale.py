@@ -258,7 +258,7 @@ def row(session: object, args: argparse.Namespace) -> str:
         objective=space.objective.name,
         checkpoints=checkpoints,
         recorder=tracker,
-        callbacks=(spending, CheckpointRetention(checkpoints, space.objective, None)),
+        callbacks=(spending, CheckpointRetention(checkpoints, store.kept)),
         resources=resources,
     )
     cluster = Cluster(controller, args.nodes, lambda nodes: spending.tick(controller, nodes))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import optuna
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces.objectives import Goals
@@ -34,12 +35,14 @@ class StudyReader:
 
         Of a study with several objectives it is the point of the front that is best in the first.
         """
-        if not self._trials(TrialState.COMPLETE):
+        complete = self._trials(TrialState.COMPLETE)
+        if not complete:
             return None
         if not self.goals.is_plain:
             points = front.answer(self._trials(), self.goals)
             return (points[0].number, points[0].scores.values[0]) if points else None
-        best = self._study.best_trial
+        maximize = self._study.direction is StudyDirection.MAXIMIZE
+        best = (max if maximize else min)(complete, key=lambda trial: trial.value or 0.0)
         return best.number, float(best.value or 0.0)
 
     def kept(self) -> set[int]:

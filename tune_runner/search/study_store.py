@@ -5,7 +5,7 @@ here. A trial's seed is an attribute, not a parameter: a sampler must not learn 
 a dead driver left running is resumed under its own number.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -39,17 +39,29 @@ if TYPE_CHECKING:
     from tune_runner.study.session import StudySession
 
 
+_AHEAD = 100
+"""Points of a grid that wait in the study at a time. Optuna reads all trials that have not ended
+from a database at each draw: 10,000 waiting ones would take seconds."""
+
+
 class StudyStore(StudyReader):
-    """An Optuna study with the ask-and-tell interface, and its running trials."""
+    """An Optuna study with the ask-and-tell interface, and its running trials.
+
+    What waits and what counts to the budget is kept here too, since only this driver adds trials.
+    """
 
     def __init__(self, study: optuna.Study, space: SearchSpace, plan: StudyPlan) -> None:
         super().__init__(study, space.goals)
         self._space, self._plan = space, plan
         self._running: dict[int, optuna.Trial] = {}
         self._epochs: dict[int, set[int]] = {}
-        self._interrupted = [
-            t.number for t in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        ]
+        trials = self._trials()
+        self._interrupted = [t for t in trials if t.state is TrialState.RUNNING]
+        self._num_waiting = sum(t.state is TrialState.WAITING for t in trials)
+        self._num_counted = sum(not {RETRY_OF, ROLE} & t.user_attrs.keys() for t in trials)
+        self._planned: deque[tuple[int, Mapping[str, Any], int]] = deque()
+        """Points of the grid, with seeds, that the study does not hold yet."""
+        self._has_looked = False
 
     @property
     def is_sampled(self) -> bool:
@@ -57,21 +69,21 @@ class StudyStore(StudyReader):
         return self._plan.is_sampled
 
     def enqueue_grid(self) -> None:
-        """Queue the points of the grid that the study does not hold yet, up to the budget."""
+        """Plan the points of the grid that the study does not hold yet, up to the budget."""
         queued = {(t.user_attrs.get(POINT), t.user_attrs.get(SEED)) for t in self._trials()}
         points = list(enumerate(self._space.grid_samples()))
         planned = [(i, sample, seed) for seed in self._plan.seeds for i, sample in points]
-        for index, sample, seed in planned[: self._plan.trials]:
-            if (index, seed) not in queued:
-                self._study.enqueue_trial(
-                    coordinates(self._space, sample), user_attrs={SEED: seed, POINT: index}
-                )
+        new = (
+            (i, point, s) for i, point, s in planned[: self._plan.trials] if (i, s) not in queued
+        )
+        self._planned = deque(new)
+        self._refill()
 
     def enqueue_start(self, points: Sequence[Mapping[str, Any]]) -> None:
         """Queue the points that a sampled study starts from, unless it has begun."""
         if not self._trials():
             for sample in points[: self._plan.trials]:
-                self._study.enqueue_trial(coordinates(self._space, sample))
+                self._enqueue(coordinates(self._space, sample), {})
 
     def enqueue_confirmation(self, seeds: int) -> int:
         """Queue the winner and its rival again on `seeds` fresh seeds; return how many trials.
@@ -94,7 +106,7 @@ class StudyStore(StudyReader):
         new = [pair for pair in planned if pair not in queued]
         for point, seed in new:
             attrs = {SEED: seed, POINT: point, ROLE: CONFIRM}
-            self._study.enqueue_trial(dict(points[point][0].params), user_attrs=attrs)
+            self._enqueue(dict(points[point][0].params), attrs)
         return len(new)
 
     def enqueue_failed(self) -> int:
@@ -105,28 +117,37 @@ class StudyStore(StudyReader):
         for trial in failed:
             attrs = {k: v for k, v in trial.user_attrs.items() if k in (SEED, POINT, ROLE)}
             attrs[RETRY_OF] = trial.number
-            self._study.enqueue_trial(dict(trial.params), user_attrs=attrs)
+            self._enqueue(dict(trial.params), attrs)
         return len(failed)
 
     def ask(self) -> TrialRecord | None:
         """Return the next trial to run, not yet resolved; None when the budget is spent."""
         if self._interrupted:
-            frozen = self._trials()[self._interrupted.pop(0)]
+            frozen = self._interrupted.pop(0)
             # Optuna has no public call to continue a running trial; it suggests the same values
             # again.
             trial = optuna.Trial(self._study, frozen._trial_id)
             known = frozen.user_attrs.get(LAST_REPORT, ())[:1]
             return self._adopt(trial, {*frozen.intermediate_values, *known})
-        if not self._trials(TrialState.WAITING):
+        if self._num_waiting <= _AHEAD // 2:
+            self._refill()
+        if not self._num_waiting and not self._can_sample() and not self._has_looked:
+            self._has_looked = True  # once, at the end: for what somebody else has queued
+            self._num_waiting = len(self._trials(TrialState.WAITING))
+        if not self._num_waiting:
             if not self._can_sample():
                 return None
             if self._space.equal_share:
-                self._study.enqueue_trial({VARIANT: self._least_tried()})
+                self._enqueue({VARIANT: self._least_tried()}, {})
+        if self._num_waiting:
+            self._num_waiting -= 1
+        else:
+            self._num_counted += 1
         return self._adopt(self._study.ask(), set())
 
     def num_remaining(self) -> int:
         """Return how many trials `ask` will still return."""
-        queued = len(self._interrupted) + len(self._trials(TrialState.WAITING))
+        queued = len(self._interrupted) + self._num_waiting + len(self._planned)
         return queued + (max(0, self._remaining_budget()) if self._plan.is_sampled else 0)
 
     def report(self, number: int, epoch: int, value: float) -> bool:
@@ -183,12 +204,23 @@ class StudyStore(StudyReader):
     def finished(self) -> bool:
         """Return whether nothing is left to run."""
         open_states = (TrialState.RUNNING, TrialState.WAITING)
-        return not self._trials(*open_states) and not self._can_sample()
+        is_given_out = not self._planned and not self._can_sample()
+        return is_given_out and not self._trials(*open_states)
 
     def _remaining_budget(self) -> int:
         """Return how many trials may still be added; retries and confirmations do not count."""
-        counted = [t for t in self._trials() if not {RETRY_OF, ROLE} & t.user_attrs.keys()]
-        return self._plan.trials - len(counted)
+        return self._plan.trials - self._num_counted
+
+    def _enqueue(self, params: dict[str, Any], attrs: Mapping[str, Any]) -> None:
+        self._study.enqueue_trial(params, user_attrs=dict(attrs))
+        self._num_waiting += 1
+        self._num_counted += not {RETRY_OF, ROLE} & attrs.keys()
+
+    def _refill(self) -> None:
+        """Queue more points of the grid."""
+        while self._planned and self._num_waiting < _AHEAD:
+            index, sample, seed = self._planned.popleft()
+            self._enqueue(coordinates(self._space, sample), {SEED: seed, POINT: index})
 
     def _least_tried(self) -> str:
         """Return the variant with the fewest points so far, of those with something to search.
@@ -243,13 +275,13 @@ class StudyStore(StudyReader):
         first, *other_seeds = self._plan.seeds
         queued = [
             t.user_attrs.get(SEED)
-            for t in self._trials()
+            for t in (self._trials() if other_seeds else ())
             if t.user_attrs.get(POINT) == trial.number
         ]
         for seed in other_seeds:
             if seed not in queued and self._remaining_budget() > 0:
                 attrs = {SEED: seed, POINT: trial.number}
-                self._study.enqueue_trial(dict(trial.params), user_attrs=attrs)
+                self._enqueue(dict(trial.params), attrs)
         trial.set_user_attr(POINT, trial.number)
         trial.set_user_attr(SEED, first)
 

@@ -54,6 +54,42 @@ def test_a_reopened_grid_queues_nothing_twice(open_store):
     assert len(study.trials) == 4
 
 
+def test_of_a_large_grid_a_hundred_points_wait_at_a_time_and_each_is_asked_once(open_store):
+    space = SearchSpace(
+        name="large",
+        question="?",
+        variant="DiffRec",
+        domains={"training.learning_rate": Choice(*(0.001 * (i + 1) for i in range(80)))},
+        replicates=3,
+    )
+    asked = []
+    for upto in (30, 170, 240):  # three drivers, one after the other
+        store, study = open_store(space, 240, (1, 2, 3))
+        assert store.num_remaining() == 240 - len(asked)
+        assert not store.finished()
+        while len(asked) < upto:
+            trial = store.ask()
+            waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+            assert len(waiting) <= 100
+            asked.append((trial.params["training.learning_rate"], trial.seed))
+            store.complete(trial.number, 1.0)
+    assert store.ask() is None
+    assert store.finished()
+    points = [0.001 * (i + 1) for i in range(80)]
+    assert asked == [(point, seed) for seed in (1, 2, 3) for point in points]
+
+
+def test_a_point_that_somebody_else_has_queued_is_run_at_the_end(open_store):
+    store, study = open_store()
+    study.enqueue_trial({"training.learning_rate": 0.1}, user_attrs={"seed": 7, "point": 0})
+    asked = []
+    while (trial := store.ask()) is not None:
+        asked.append(trial.seed)
+        store.complete(trial.number, 1.0)
+    assert sorted(asked) == [1, 1, 2, 2, 7]
+    assert store.finished()
+
+
 def test_a_larger_budget_adds_only_what_is_missing(open_store):
     store, _ = open_store(trials=1, seeds=(1,))
     store.complete(store.ask().number, 1.0)
