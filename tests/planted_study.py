@@ -91,6 +91,27 @@ class PlantedStudy:
         yield {"what": "close", "time": now, "state": "complete"}
 
 
+NOISE = (0.0, 0.001, -0.0005, 0.0004, -0.0008)
+WINNER, CONTROL = {"variant": "L-DiffRec"}, {"variant": "Popularity"}
+
+
+def _results(level, first_seed, spread=1.0):
+    """(validation, test) by seed: a level with some noise."""
+    pairs = enumerate(NOISE, start=first_seed)
+    return {seed: (level - 0.05 + spread * e, level + spread * e) for seed, e in pairs}
+
+
+def planted_results(folder, uri, name, *, ours=0.3, rival=0.2, winner=WINNER, **more):
+    """A study whose winner has `ours` on fresh seeds, and its control `rival`."""
+    study = PlantedStudy(folder / "runs", uri, name, control=CONTROL, **more)
+    study.add(CONTROL, {1: (0.1, 0.2)}).add(winner, {1: (0.28, 0.33)})
+    if ours is not None:
+        study.add(CONTROL, _results(rival, 2), fresh=True)
+        spread = 0.5 if winner is WINNER else 0.3
+        study.add(winner, _results(ours, 2, spread), fresh=True)
+    return study
+
+
 def histories(count, num_items, rng, users=None):
     """Return lists of items: whole histories of users first, then random subsets."""
     lists = [] if users is None else [users.items_of(u).tolist() for u in range(users.num_users)]

@@ -65,6 +65,8 @@ ELSEWHERE = (
         r"clustering_ablation\+baselines).*",
         "tune_runner/test_families_study.py::test_families_of_one_study",
     ),
+    (r"python -m tune_runner .*--register films.*", "tune_runner/test_registration.py::test_the_"),
+    (r"mlflow models serve .*|curl -s .*", "tune_runner/test_served.py::test_the_server_answers"),
     (r"python -m analysis STUDY --figure .*", "analysis/test_command.py::test_one_figure_is_drawn"),
     (r"python -m analysis STUDY.*", "analysis/test_command.py::test_page_tables_and_figures"),
     (

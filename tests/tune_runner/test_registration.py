@@ -15,31 +15,11 @@ from mlflow.tracking import MlflowClient
 import tune_runner
 from diffrec.data import load_dataset
 from diffrec.errors import UserError
-from planted_study import PlantedStudy, histories, recommended, train
+from planted_study import WINNER, PlantedStudy, histories, planted_results, recommended, train
 from tune_runner.cli import main
 from tune_runner.study.names import check_model_name
 from tune_runner.tracking.winner import judge_winner, read_recorded, winning_trials
 from tune_runner.tracking_uri import update_artifact_locations
-
-NOISE = (0.0, 0.001, -0.0005, 0.0004, -0.0008)
-WINNER, CONTROL = {"variant": "L-DiffRec"}, {"variant": "Popularity"}
-
-
-def results(level, first_seed, spread=1.0):
-    """(validation, test) by seed: a level with some noise."""
-    pairs = enumerate(NOISE, start=first_seed)
-    return {seed: (level - 0.05 + spread * e, level + spread * e) for seed, e in pairs}
-
-
-def planted(folder, uri, name, *, ours=0.3, rival=0.2, winner=WINNER, **more):
-    """A study whose winner has `ours` on fresh seeds, and its control `rival`."""
-    study = PlantedStudy(folder / "runs", uri, name, control=CONTROL, **more)
-    study.add(CONTROL, {1: (0.1, 0.2)}).add(winner, {1: (0.28, 0.33)})
-    if ours is not None:
-        study.add(CONTROL, results(rival, 2), fresh=True)
-        spread = 0.5 if winner is WINNER else 0.3
-        study.add(winner, results(ours, 2, spread), fresh=True)
-    return study
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +30,12 @@ def checkpoint(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, checkpoint):
+def place(tmp_path_factory, checkpoint, empty_database):
     """A folder with a study `first`, confirmed to be better than its control."""
     folder = tmp_path_factory.mktemp("place")
+    shutil.copy(empty_database, folder)
     uri = f"sqlite:///{folder / 'mlflow.db'}"
-    planted(folder, uri, "first").write(checkpoint, of=1)
+    planted_results(folder, uri, "first").write(checkpoint, of=1)
     return folder
 
 
@@ -153,7 +134,7 @@ def test_a_better_one_takes_the_alias_and_a_moved_store_keeps_its_models(
 ):
     uri = f"sqlite:///{place / 'mlflow.db'}"
     winner = {"variant": "L-DiffRec", "training.learning_rate": 0.001}
-    planted(place, uri, "second", ours=0.4, rival=0.3, winner=winner).write(checkpoint)
+    planted_results(place, uri, "second", ours=0.4, rival=0.3, winner=winner).write(checkpoint)
     second = tune_runner.register("second", first.name)
     assert second.is_champion
     assert second.reason.startswith("On fresh seeds it is better than the champion, version 1: ")
@@ -182,7 +163,7 @@ def judged(folder, uri, name, champion=None, **more):
         )
         return read_recorded(client, run)
 
-    planted(folder, uri, name, **more).write()
+    planted_results(folder, uri, name, **more).write()
     study = recorded(name)
     against = None
     if champion is not None:
@@ -220,7 +201,7 @@ def test_other_data_and_a_champion_without_fresh_seeds_compare_nothing(place, tm
     other = judged(place, uri, "other data", "first", winner=OTHER, dataset="mine", data_dir=data)
     assert not other.is_better
     assert "other data than the champion, version 7 (dataset mine and embedded)" in other.reason
-    planted(place, uri, "unconfirmed", ours=None).write()
+    planted_results(place, uri, "unconfirmed", ours=None).write()
     lone = judged(place, uri, "lone", "unconfirmed", winner=OTHER)
     assert not lone.is_better
     assert "have 0 fresh seeds in common" in lone.reason
@@ -228,7 +209,7 @@ def test_other_data_and_a_champion_without_fresh_seeds_compare_nothing(place, tm
 
 def test_the_best_single_trial_is_not_the_confirmed_cell(place):
     uri = f"sqlite:///{place / 'mlflow.db'}"
-    study = planted(place, uri, "lucky")
+    study = planted_results(place, uri, "lucky")
     study.add(OTHER, {1: (0.27, 0.3), 2: (0.5, 0.3)}).add(WINNER, {2: (0.6, 0.3), 3: (0.0, 0.3)})
     study.write()
     client = MlflowClient(uri)
@@ -292,7 +273,7 @@ HELPER = "import yaml\n\n\ndef shifted(counts):\n    return counts + len(yaml.sa
 
 
 @pytest.fixture
-def from_file(tmp_path, monkeypatch):
+def from_file(tmp_path, monkeypatch, empty_database):
     """A study of a recommender that stands in a space file, on a dataset with text ids."""
     from diffrec import user_code
     from diffrec.config import external
@@ -313,9 +294,10 @@ def from_file(tmp_path, monkeypatch):
     model = build_model(config, dataset.tuning_split())
     model.fit(dataset.train)
     write_checkpoint(tmp_path / "model.pt", Checkpoint(config, model.state_dict()))
+    shutil.copy(empty_database, tmp_path)
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     winner = {"variant": "SpaceCounts"}
-    study = planted(tmp_path, uri, "s", winner=winner, dataset="mine", data_dir=data)
+    study = planted_results(tmp_path, uri, "s", winner=winner, dataset="mine", data_dir=data)
     study.write(tmp_path / "model.pt", of=1)
     yield dataset
     external._REGISTERED.pop("SpaceCounts", None)
@@ -432,9 +414,9 @@ def test_what_cannot_be_registered_is_one_sentence(
     if study == "unfinished":
         PlantedStudy("runs", uri, study).add(WINNER, {1: (None, None)}).write(checkpoint, of=0)
     elif study == "lost":
-        planted(place, uri, study).write(checkpoint, of=0)
+        planted_results(place, uri, study).write(checkpoint, of=0)
     elif study == "folderless":
-        planted(place, uri, study).write()
+        planted_results(place, uri, study).write()
         shutil.rmtree(place / "runs" / study)
     before = sorted(place.rglob("*"))
     capsys.readouterr()

@@ -76,8 +76,16 @@ def _run(arguments: Sequence[str] | None) -> int:
         return code
     if code == exit_codes.COMPLETE:
         return _register(args, config.name)
-    write_lines(sys.stderr, f"Not registered as {args.register!r}, since the study has not ended.")
+    reason = _UNREGISTERED.get(code, "no trial is complete, or a fault stopped the study")
+    write_lines(sys.stderr, f"Not registered as {args.register!r}: {reason}.")
     return code
+
+
+_UNREGISTERED = {
+    exit_codes.INTERRUPTED: "the study was interrupted; resume it with --register",
+    exit_codes.RECORD_INCOMPLETE: "MLflow lacks some of the record; resume it with --register",
+}
+"""Why the winner of a study is not registered, by the study's exit code."""
 
 
 def _register(args: argparse.Namespace, study: str) -> int:

@@ -89,9 +89,7 @@ def _carry_module(name: str, code: CarriedCode, recommender: str) -> None:
 
 def _source(name: str, recommender: str) -> Path:
     """Return the folder of a package, or the file of a module."""
-    known = sys.modules.get(name)
-    spec = None if known is not None else importlib.util.find_spec(name)
-    file = getattr(known, "__file__", None) or (None if spec is None else spec.origin)
+    file = _origin(name)
     if file is None or not Path(file).is_file():
         raise _refusal(recommender, f"{name} is no file or regular package")
     path = Path(file).resolve()
@@ -109,13 +107,17 @@ def _refusal(recommender: str, reason: str) -> UserError:
 
 def _exists(module: str, folder: Path) -> bool:
     """Return whether a module can be imported here, by a file of `folder` too."""
-    if module in sys.modules:
-        return True
     with user_code.imports_from(folder):
-        try:
-            return importlib.util.find_spec(module) is not None
-        except (ImportError, ValueError):
-            return False
+        return module in sys.modules or importlib.util.find_spec(module) is not None
+
+
+def _origin(module: str) -> str | None:
+    """Return the file of a top-level module; None if it has none."""
+    known = sys.modules.get(module)
+    if known is not None:
+        return getattr(known, "__file__", None)
+    spec = importlib.util.find_spec(module)
+    return None if spec is None else spec.origin
 
 
 def _without_space(source: Path) -> str:
@@ -149,9 +151,7 @@ def _is_installable(module: str) -> bool:
     One that was installed from a folder or a repository is carried as source instead, and so is a
     file that lies beside the code that imports it.
     """
-    packages = distributions(module)
-    spec = importlib.util.find_spec(module)
-    origin = None if spec is None else spec.origin
+    packages, origin = distributions(module), _origin(module)
     return bool(packages) and all(
         package.read_text("direct_url.json") is None
         and origin is not None

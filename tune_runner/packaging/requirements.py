@@ -69,15 +69,22 @@ def _probe(
 ) -> dict[str, Any]:
     """Load the model in a process of its own; return what was imported there."""
     request = {"code": str(code), "data": str(data), "histories": [list(h) for h in histories]}
-    done = subprocess.run(
-        [sys.executable, "-I", "-B", "-c", _PROBE],
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-        check=False,
-        cwd=data,
-    )
+    command = [sys.executable, "-I", "-B", "-c", _PROBE]
+    try:
+        done = subprocess.run(
+            command,
+            input=json.dumps(request),
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+            cwd=data,
+        )
+    except subprocess.TimeoutExpired:
+        raise UserError(
+            f"The recommender {recommender} cannot be served: it did not answer two short "
+            f"histories within {_SECONDS} seconds; mend its `scores`."
+        ) from None
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         seen = {"error": said[-1]}

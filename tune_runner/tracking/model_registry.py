@@ -103,35 +103,42 @@ class ModelRegistry:
         """
         from mlflow.exceptions import MlflowException
 
-        model_id = ""
         try:
-            experiment, run = trial.info.experiment_id, trial.info.run_id
-            model = self._client.create_logged_model(
-                experiment, schema.SERVED_MODEL, run, dict(tags), dict(trial.data.params)
-            )
-            model_id = model.model_id
-            with tempfile.TemporaryDirectory() as folder:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # MLflow's, about its own type hints
-                    _save(
-                        Path(folder, "model"), files, model_id, run, model.artifact_location, tags
-                    )
-                self._client.log_model_artifacts(model_id, str(Path(folder) / "model"))
-            self._client.finalize_logged_model(model_id, "READY")
-            version = self._register(model_id, run, tags, description)
-            self._note_output(run, model_id)
+            return self._add_version(trial, files, tags, description)
         except MlflowException as error:
-            self._undo(model_id)
             raise self._refusal(error) from error
+
+    def _add_version(
+        self, trial: "Run", files: ServedFiles, tags: Mapping[str, str], description: str
+    ) -> str:
+        experiment, run = trial.info.experiment_id, trial.info.run_id
+        model = self._client.create_logged_model(
+            experiment, schema.SERVED_MODEL, run, dict(tags), dict(trial.data.params)
+        )
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "model"
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # MLflow's, about its own types and pandas
+                    _save(path, files, model.model_id, run, model.artifact_location, tags)
+                self._client.log_model_artifacts(model.model_id, str(path))
+            self._client.finalize_logged_model(model.model_id, "READY")
+            version = self._register(model.model_id, run, tags, description)
+            self._note_output(run, model.model_id)
+        except BaseException:
+            self._undo(model.model_id, model.artifact_location)
+            raise
         return version
 
-    def _undo(self, model_id: str) -> None:
-        """Remove what a refused version has left; what MLflow does not remove stays."""
+    def _undo(self, model_id: str, location: str) -> None:
+        """Remove what a version that failed has left; what MLflow does not remove stays."""
         from mlflow.exceptions import MlflowException
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+        with suppress(MlflowException, NotImplementedError, OSError):
+            get_artifact_repository(location).delete_artifacts()
         with suppress(MlflowException):
-            if model_id:
-                self._client.delete_logged_model(model_id)
+            self._client.delete_logged_model(model_id)
             model = self._find() if self._is_new else None
             if model is not None and not model.latest_versions:
                 self._client.delete_registered_model(self._name)
@@ -215,12 +222,10 @@ def _save(
 ) -> None:
     """Write the model as MLflow reads it, with what it carries."""
     import pandas as pd
+    from mlflow.models import Model
+    from mlflow.pyfunc import save_model
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MLflow's, about its own type hints
-        from mlflow import pyfunc
-        from mlflow.models import Model
-    pyfunc.save_model(
+    save_model(
         str(folder),
         loader_module=_LOADER,
         data_path=str(files.data),
