@@ -127,4 +127,6 @@ def _not_found(
         )
     available = available_datasets(requested)
     hint = did_you_mean(name, dict.fromkeys((*available, *RELEASED_NAMES)))
+    if Path(name).is_dir():
+        hint += f"; the folder here is given as ./{name}"
     return f"Dataset {name!r} was not found in {searched}; known are {', '.join(available)}{hint}."

@@ -50,7 +50,8 @@ def read_table(path: Path, text_columns: Sequence[str] = ()) -> pl.DataFrame:
 
     Args:
         path: `.csv`, `.tsv` or `.parquet`.
-        text_columns: columns of a text file that stay as written: `007` is no 7.
+        text_columns: columns of a text file that stay as written: `007` is no 7. Blanks at the
+            ends of cells are removed, as `prepare` does.
 
     Raises:
         UserError: there is no such file, or it is no table of its ending's format.
@@ -69,5 +70,9 @@ def read_table(path: Path, text_columns: Sequence[str] = ()) -> pl.DataFrame:
         )
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"{path} must be a table, but it cannot be read ({reason}).") from error
-    return frame.with_columns(pl.col(pl.String).map_elements(read_cell, pl.String))
+        form = {".csv": " with commas between cells", ".tsv": " with tabs between cells"}
+        raise UserError(
+            f"{path} must be a table{form.get(path.suffix, '')}, but it cannot be read ({reason})."
+        ) from error
+    cells = pl.col(pl.String)
+    return frame.with_columns(cells.map_elements(lambda cell: read_cell(cell.strip()), pl.String))

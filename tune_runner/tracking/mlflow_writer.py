@@ -95,7 +95,7 @@ class MlflowWriter:
         }
         if not self._parent:
             run = self._client.create_run(
-                self._experiment, _millis(message), run_name=self._study, tags=tags
+                self._experiment, _millis(message), run_name=self._study, tags=_cut(tags)
             )
             self._parent = run.info.run_id
         else:
@@ -188,7 +188,7 @@ class MlflowWriter:
         if message.get("role") is not None:
             tags[schema.ROLE] = message["role"]
         created = self._client.create_run(
-            self._experiment, _millis(message), run_name=message["name"], tags=tags
+            self._experiment, _millis(message), run_name=message["name"], tags=_cut(tags)
         )
         self._runs[trial] = created.info.run_id
         return created.info.run_id
@@ -274,7 +274,7 @@ class MlflowWriter:
         return self._epochs[trial]
 
     def _tag(self, run: str, tags: Mapping[str, Any]) -> None:
-        self._client.log_batch(run, tags=[RunTag(k, str(v)[:_TAG_LENGTH]) for k, v in tags.items()])
+        self._client.log_batch(run, tags=[RunTag(*tag) for tag in _cut(tags).items()])
 
     def _find(self, kind: str, condition: str = "") -> str:
         """Return the id of a run of the study; "" if there is none.
@@ -328,6 +328,11 @@ def _millis(message: Message) -> int:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _cut(tags: Mapping[str, Any]) -> dict[str, str]:
+    """Return tags as text of a length that every database of MLflow holds."""
+    return {key: str(value)[:_TAG_LENGTH] for key, value in tags.items()}
 
 
 def _commits(tags: Mapping[str, str], commit: str) -> dict[str, str]:

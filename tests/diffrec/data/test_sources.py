@@ -175,3 +175,10 @@ def test_ml_1m_loads_in_a_fraction_of_a_second():
     dataset = load_dataset("ml-1m_clean", folder.parent)
     assert time.perf_counter() - start < 1.0  # 0.05 s where nothing else runs
     assert dataset.embeddings_source == "file"
+
+
+def test_a_folder_of_the_name_is_offered_as_a_path(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"the folder here is given as \./mine"):
+        load_dataset("mine")

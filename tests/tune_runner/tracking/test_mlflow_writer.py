@@ -20,9 +20,8 @@ def message(kind, trial=0, **content):
 def whole_study():
     """Messages of a study with a complete, a pruned, a failed and an open trial."""
     epochs = {"1": {"train/loss": 2.0}, "2": {"train/loss": 1.0, "valid/recall@20": 0.3}}
-    messages = [
-        message("study", tags={"kind": "study", "study": "s"}, artifacts={"space.json": {}})
-    ]
+    tags = {"kind": "study", "study": "s", "command": "x" * 10_000}
+    messages = [message("study", tags=tags, artifacts={"space.json": {}})]
     for trial in range(4):
         start = {"name": f"000{trial}", "params": {"seed": 1, "x.y": [1, 2]}, "config": {"a": 1}}
         messages += [
@@ -63,6 +62,7 @@ def test_children_hang_under_the_study_with_their_states(runs):
     _, by_number = runs
     parent = by_number[None]
     assert parent.data.tags["state"] == "interrupted"
+    assert parent.data.tags["command"] == "x" * 4000  # PostgreSQL refuses more than 8,000
     children = [by_number[str(n)] for n in range(4)]
     assert {c.data.tags["mlflow.parentRunId"] for c in children} == {parent.info.run_id}
     assert [c.data.tags["state"] for c in children] == ["complete", "pruned", "failed", "running"]
