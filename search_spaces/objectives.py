@@ -216,7 +216,7 @@ class Goals:
     def _front(self, results: Sequence[Scores], size: int) -> list[int]:
         """Return the feasible results that no other one dominates in the first `size` metrics."""
         keys = {
-            i: self._keys(results[i])
+            i: self.sort_key(results[i])
             for i, over in enumerate(self.violations(results))
             if over <= 0
         }
@@ -228,8 +228,11 @@ class Goals:
                 front.append(i)
         return front
 
-    def _keys(self, scores: Scores) -> tuple[float, ...]:
-        """Return the sort keys of the objectives and, last, of the constraint's metric."""
+    def sort_key(self, scores: Scores) -> tuple[float, ...]:
+        """Return a key by which the best result in the first objective comes first.
+
+        Equal ones are told apart by the other objectives and, last, by the constraint's metric.
+        """
         keys = [o.sort_key(v) for o, v in zip(self.objectives, scores.values, strict=True)]
         if self.constraint is not None:
             keys.append(self.constraint.metric.sort_key(_known(scores.constrained)))

@@ -1,6 +1,7 @@
 """Figures of trade-offs: accuracy against coverage, and the front of several objectives."""
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from analysis.figures.style import (
@@ -15,7 +16,7 @@ from analysis.figures.style import (
 )
 from analysis.results import Results
 from analysis.study.metrics import METRIC, title
-from analysis.study.model import cell_name
+from analysis.study.model import Cell, cell_name
 from diffrec.evaluation.paired import estimates
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ COVERAGE = "test/coverage@20"
 
 _NAMED = 12
 """Most points that are named."""
+
+_APART = (0.35, 0.06)
+"""Distance of a point to any other, as shares of the axes, from which on it is named."""
 
 
 def accuracy_and_coverage(results: Results) -> "Figure | None":
@@ -59,8 +63,8 @@ def accuracy_and_coverage(results: Results) -> "Figure | None":
         )
         if cell.is_control:
             axes.plot([x.mean], [y.mean], "o", mfc="none", mec=INK, markersize=11)
-        if len(cells) <= _NAMED:
-            write(axes, x.mean, y.mean, f"  {cell_name(study, cell)}")
+    if len(cells) <= _NAMED:
+        _name_points(axes, [cell_name(study, cell) for cell in cells], cells)
     colouring.name_groups(axes, {colouring.group(cell) for cell in cells}, marks=True)
     legend_below(figure)
     return figure
@@ -104,6 +108,30 @@ def pareto_front(results: Results) -> "Figure | None":
     _draw_bound(axes, results)
     legend_below(figure)
     return figure
+
+
+def _name_points(axes: "Axes", names: Sequence[str], cells: Sequence[Cell]) -> None:
+    """Write names beside the points that no other one is near to, towards the middle."""
+    points = [(cell.mean(METRIC), cell.mean(COVERAGE)) for cell in cells]
+    middle = (min(x for x, _ in points) + max(x for x, _ in points)) / 2
+    for name, (x, y), is_alone in zip(names, points, _apart(points), strict=True):
+        if is_alone:
+            side, text = ("right", f"{name}  ") if x > middle else ("left", f"  {name}")
+            write(axes, x, y, text, ha=side)
+
+
+def _apart(points: Sequence[tuple[float, float]]) -> list[bool]:
+    """Return which points are far enough from all others for a name beside them."""
+    spans = [max(axis) - min(axis) or 1.0 for axis in zip(*points, strict=True)]
+    scaled = [(x / spans[0], y / spans[1]) for x, y in points]
+    return [
+        all(
+            abs(x - other[0]) > _APART[0] or abs(y - other[1]) > _APART[1]
+            for j, other in enumerate(scaled)
+            if j != i
+        )
+        for i, (x, y) in enumerate(scaled)
+    ]
 
 
 def _draw_bound(axes: "Axes", results: Results) -> None:

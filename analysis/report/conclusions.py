@@ -33,7 +33,8 @@ _NAME = title(METRIC)
 def sentences(results: Results) -> list[str]:
     """Return the conclusions, the answer to the question first; without empty ones."""
     front = front_sentence(results.study, results.front)
-    texts = [answer(results), winner_sentence(results), front]
+    texts = [answer(results), winner_sentence(results)]
+    texts.append("" if front == texts[0] else front)
     if results.confirmation is None:  # else it is the answer
         texts.append(confirmation_sentence(results.study, None, _NAME))
     texts.append(_control_counts(results.control))
@@ -59,6 +60,8 @@ def answer(results: Results) -> str:
     """
     if results.confirmation is not None:
         return confirmation_sentence(results.study, results.confirmation, _NAME)
+    if results.front is not None:
+        return front_sentence(results.study, results.front)
     if is_judged(results.control):
         return _answer_of_control(results)
     if is_judged(results.effects):

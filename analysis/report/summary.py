@@ -39,7 +39,7 @@ def summary_table(results: Results) -> SummaryTable:
     Every variant that was sampled has a row, its best point, however far below the ten it lies.
     """
     study = results.study
-    metrics = (*TEST_METRICS, study.best_objective)
+    metrics = (*TEST_METRICS, *(f"best/{name}" for name in study.goals.metrics))
     if study.is_sampled:
         rows = tuple(_top(study))
         labels = tuple(f"{cell.trials[0].number:04d}" for cell in rows)
@@ -71,10 +71,17 @@ def state_sentence(study: Study) -> str:
 
 def selection_sentence(study: Study) -> str:
     """Return what trials were selected by, and what the test columns are."""
-    most = "highest" if study.maximize else "lowest"
+    constraint = study.goals.constraint
+    judged = " and ".join(
+        f"{one.name} ({'highest' if one.direction == 'maximize' else 'lowest'} is best)"
+        for one in study.goals.objectives
+    )
+    bound = (
+        "" if constraint is None else f", among what meets the bound of {constraint.metric.name}"
+    )
     return (
-        f"Selection was on validation: stopping, pruning and ranking saw only {study.objective} "
-        f"({most} is best). Test columns are scored once per trial, at its best validation epoch."
+        f"Selection was on validation: stopping, pruning and ranking saw only {judged}{bound}. "
+        "Test columns are scored once per trial, at its best validation epoch."
     )
 
 

@@ -274,17 +274,12 @@ class Study:
 
         Those that a constraint leaves out come last.
         """
-        key, cells = self.best_objective, self.judged_cells
-        violations = self.goals.violations([self.scores_of(cell) for cell in cells])
-        is_outside = {id(cell): over > 0 for cell, over in zip(cells, violations, strict=True)}
-        return sorted(
-            cells,
-            key=lambda cell: (
-                is_outside[id(cell)],
-                self.sort_key(cell.mean(key)),
-                cell.trials[0].number,
-            ),
-        )
+        cells = self.judged_cells
+        scores = [self.scores_of(cell) for cell in cells]
+        over = self.goals.violations(scores)
+        keys = [(v > 0, self.goals.sort_key(s)) for v, s in zip(over, scores, strict=True)]
+        order = sorted(range(len(cells)), key=lambda i: (keys[i], cells[i].trials[0].number))
+        return [cells[i] for i in order]
 
     def best_per_variant(self) -> list[Cell]:
         """Return each variant's best cell by validation, the best variant first."""

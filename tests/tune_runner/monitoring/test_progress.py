@@ -40,3 +40,15 @@ def test_a_best_of_zero_is_a_best():
     for number, value in enumerate((0.0, -0.5)):
         progress.on_trial_end(record(number), TrialResult("complete", 1, value))
     assert "best valid/recall@20 0.0000 (0000" in progress.line()
+
+
+def test_a_study_with_several_objectives_shows_what_it_found_so_far():
+    answers = iter(("", "front of 1 point: a 0.1", "front of 2 points: a 0.1 to 0.2"))
+    progress = Progress(
+        Objective(), Screen(io.StringIO()), concurrent=1, answer=lambda: next(answers)
+    )
+    progress.start(2, {"complete": 0, "pruned": 0, "failed": 0}, None)
+    assert "front" not in progress.line()
+    for number, points in ((0, "1 point: a 0.1"), (1, "2 points: a 0.1 to 0.2")):
+        progress.on_trial_end(record(number), TrialResult("complete", 1, 0.1))
+        assert f"; front of {points};" in progress.line()
