@@ -257,6 +257,8 @@ def _combine_date_and_clock(
 
 
 def _require_user_and_item(source: Path, names: Sequence[str], choice: ColumnChoice) -> None:
+    if not names:
+        raise UserError(f"{source} must hold rows of ratings or events, but it has no columns.")
     for role in ("user", "item"):
         if role not in choice.indices:
             raise UserError(

@@ -27,6 +27,9 @@ _QUOTED = re.compile(r'^"(.*)"$')
 _SAMPLE_BYTES = 1 << 20
 _SAMPLE_LINES = 1000
 _FIRST_LINES = 200
+_MOST_HEADERS = 0.1
+"""Largest share of rows that may repeat the header."""
+
 _REGULAR = 0.9
 """Least share of lines with the same number of fields for a regular separator."""
 
@@ -183,7 +186,7 @@ def _find_separator(body: Sequence[str], options: ReadOptions) -> tuple[str | No
             continue
         share = frequency / counts.total()
         is_regular = share >= _REGULAR
-        is_named = has_known_names(rows[0]) and len(rows[0]) > 1
+        is_named = _names_columns(rows) and len(rows[0]) > 1
         # Blanks come last: titles and dates contain them as well.
         score = (
             is_regular + is_named + share * (not is_regular),
@@ -247,6 +250,11 @@ def _table_dialect(
     rows = _first_rows(body, separator, options)
     counts = Counter(len(row) for row in rows[1:] or rows)
     fields = counts.most_common(1)[0][0]
+    if fields < 2:
+        raise UserError(
+            f"{source} must have columns, but the separator {separator!r} does not cut its lines "
+            "in two; give another."
+        )
     header, header_lines, notes = None, 0, []
     comment = comments[-1].lstrip("#%/ ") if comments else ""
     if comment and not has_known_names(rows[0]):
@@ -280,7 +288,7 @@ def _is_header(rows: Sequence[Sequence[str]], fields: int, options: ReadOptions)
     names = [name for name in options.columns.requested().values() if not name.isdecimal()]
     if any(name in first for name in names):
         return True
-    if has_known_names(first):
+    if _names_columns(rows):
         return not _reads_like_row(first, later_rows)
     for column in range(min(fields, len(first))):
         cells = [row[column] for row in later_rows if len(row) > column]
@@ -291,6 +299,19 @@ def _is_header(rows: Sequence[Sequence[str]], fields: int, options: ReadOptions)
         if looks_like_time(cells) and not looks_like_time([first[column]]):
             return True
     return False
+
+
+def _names_columns(rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether the first row has a column's name that is no value of that column."""
+    first, later_rows = rows[0], rows[1:]
+    return has_known_names(
+        [
+            cell
+            for n, cell in enumerate(first)
+            if sum(row[n] == cell for row in later_rows if len(row) > n)
+            <= _MOST_HEADERS * len(later_rows)
+        ]
+    )
 
 
 def _reads_like_row(first: Sequence[str], later_rows: Sequence[Sequence[str]]) -> bool:

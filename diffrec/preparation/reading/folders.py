@@ -33,6 +33,7 @@ def find_files(path: Path) -> SourceFiles:
         UserError: there is nothing at `path`, or it is unclear which files of a folder to read.
     """
     if path.is_file():
+        _require_utf8_name(path)
         return SourceFiles([(None, [path])])
     if not path.is_dir():
         if path.exists():
@@ -49,6 +50,8 @@ def find_files(path: Path) -> SourceFiles:
     ]
     if not files:
         raise UserError(f"{path} must hold files of ratings, but the folder holds none.")
+    for file in files:
+        _require_utf8_name(file)
     if len(files) == 1:
         return SourceFiles([(None, files)])
     if split := _split_files(path, files):
@@ -146,6 +149,15 @@ def _require_parts(path: Path, part: str, files: Sequence[Path]) -> None:
         f"{path} must have one {part} file, but has "
         f"{', '.join(str(f.relative_to(path)) for f in files)}; leave one there."
     )
+
+
+def _require_utf8_name(file: Path) -> None:
+    try:
+        str(file.absolute()).encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"The name of a file must be text in UTF-8, but is {str(file)!r}; rename it."
+        ) from error
 
 
 def _is_hidden(name: str) -> bool:

@@ -134,7 +134,7 @@ def _records(
         raise UserError(f"{file.source} must hold JSON records, but its first line is not one.")
     try:
         document = _loads(file.path.read_text(encoding="utf-8-sig"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(
             f"{file.source} begins like JSON, but is neither a record per line nor one JSON value "
             f"({error}); write a record per line."

@@ -1,6 +1,7 @@
 """Sources that can be read without an error but not as they are meant: mended, told or refused."""
 
 import json
+import os
 
 import numpy as np
 import polars as pl
@@ -88,6 +89,7 @@ WORDS = {
         "u0,book,4\n" + table(TRIPLES, header=None),
         {"columns": Columns(user="1", item="2", rating="3")},
     ),
+    "a user called user": ("user,i1,4,1400000001\n" + table(header=None), {}),
     "a user called date": ("date,i1,4,1400000001\n" + table(header=None), {}),
 }
 
@@ -98,6 +100,13 @@ def test_a_first_row_with_the_word_of_a_column_stays_a_row(kind, tmp_path):
     source = read(tmp_path, content, **options)
     assert source.report.rows["rows read"] == len(ROWS) + 1
     assert source.ratings is not None
+
+
+def test_words_that_every_row_has_are_no_header(tmp_path):
+    rows = [(user, "name of", item, "track of", time) for user, item, _, time in ROWS]
+    columns = Columns(user="1", item="3", time="5")
+    source = read(tmp_path, table(rows, "\t", None), columns=columns)
+    assert pairs(source) == PAIRS
 
 
 def test_a_row_whose_ids_are_the_names_of_their_columns_stays_a_row(tmp_path):
@@ -210,6 +219,10 @@ REFUSED = {
     "XML without a head": ("<ratings><r u='1'/>\n<r u='2'/></ratings>", {}, "an XML document"),
     "an SQL dump": ("-- by hand\nINSERT INTO r VALUES (1,2);\n", {}, "an SQL dump"),
     "lz4": (b"\x04\x22\x4d\x18abc", {}, "lz4"),
+    "JSON of five thousand levels": ("[" * 5000 + "]" * 5000, {}, "begins like JSON"),
+    "no records": ("[]", {}, "has no columns"),
+    "a separator that is not there": (table(), {"separator": ";"}, "';' does not cut"),
+    "blanks that are not there": (table(), {"separator": " "}, "' ' does not cut"),
     "comments alone": ("# a, b\n# c, d\n", {}, "it holds none"),
     "a stray quote between blanks": (
         table(TRIPLES, " ", None) + 'u1 i"1 5\n',
@@ -225,6 +238,14 @@ def test_what_would_be_read_wrongly_is_refused(kind, tmp_path):
     with pytest.raises(UserError) as refusal:
         read(tmp_path, content, **options)
     assert words in str(refusal.value)
+
+
+def test_a_file_whose_name_is_no_text_is_refused(tmp_path):
+    path = tmp_path / os.fsdecode(b"r\xff.csv")
+    path.write_text(table())
+    for source in (path, tmp_path):
+        with pytest.raises(UserError, match="rename it"):
+            read_source(source)
 
 
 def test_ids_that_a_short_float_cannot_hold_are_refused(tmp_path):
