@@ -4,9 +4,11 @@
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from analysis.replay import command
 from diffrec.command_line import CliParser, folder_path, run_command
 from diffrec.files import check_output_folder
 from tune_runner.tracking_uri import default_tracking_uri
@@ -16,6 +18,7 @@ EXAMPLES = (
     ("set another study beside it", "python -m analysis NAME --against OTHER"),
     ("the numbers alone, at once", "python -m analysis NAME --no-figures"),
     ("one figure for a paper", "python -m analysis NAME --figure curves"),
+    ("would another sampler have found more?", "python -m analysis replay NAME"),
 )
 
 
@@ -71,7 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    args = parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words[:1] == ["replay"]:  # a command of its own
+        return command.run(words[1:])
+    args = parser().parse_args(words)
     uri = args.tracking_uri or default_tracking_uri()
     from analysis.report import build
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from analysis.cli import parser as analysis_parser
+from analysis.replay.command import parser as replay_parser
 from diffrec.__main__ import build_parser as diffrec_parser
 from diffrec.config.families import FAMILIES
 from diffrec.config.presets import ALL_VARIANTS, preset
@@ -78,6 +79,8 @@ def _cli() -> str:
         *_command(tune_parser()),
         "## `python -m analysis` (`diffrec-report`)",
         *_command(analysis_parser()),
+        "## `python -m analysis replay`",
+        *_command(replay_parser()),
         "## `python -m diffrec` (`diffrec`)",
     ]
     for name, command in _subcommands(diffrec_parser()).items():

@@ -48,7 +48,15 @@ def check_strategy(name: object, what: str) -> None:
         )
 
 
-PRUNERS = ("median", "hyperband", "successive-halving", "percentile", "patient", "none")
+PRUNERS = (
+    "median",
+    "hyperband",
+    "successive-halving",
+    "percentile",
+    "patient",
+    "extrapolation",
+    "none",
+)
 
 POINT_LIMIT = 100_000
 """Cells of a grid, seeds of a point and trials of a study at most: Optuna keeps every trial in

@@ -12,6 +12,7 @@ import yaml
 import diffrec
 import search_spaces
 from analysis import cli as analysis_cli
+from analysis.replay import command as replay_command
 from diffrec import __main__ as diffrec_cli
 from tune_runner import cli as tune_cli
 from tune_runner.cli.arguments import parser as tune_parser
@@ -25,6 +26,7 @@ PAGES = sorted(
 PARSERS = {
     "python -m tune_runner": tune_parser,
     "diffrec-tune": tune_parser,
+    "python -m analysis replay": replay_command.parser,
     "python -m analysis": analysis_cli.parser,
     "diffrec-report": analysis_cli.parser,
     "python -m diffrec": diffrec_cli.build_parser,
@@ -67,6 +69,11 @@ ELSEWHERE = (
     ),
     (r"python -m tune_runner .*--register films.*", "tune_runner/test_registration.py::test_the_"),
     (r"mlflow models serve .*|curl -s .*", "tune_runner/test_served.py::test_the_server_answers"),
+    (
+        r"python -m tune_runner --space joint --name recorded .*",
+        "analysis/replay/test_replay.py::test_the_shipped_recording",
+    ),
+    (r"python -m analysis replay .*", "analysis/replay/test_replay.py::test_the_command_compares"),
     (r"python -m analysis STUDY --figure .*", "analysis/test_command.py::test_one_figure_is_drawn"),
     (r"python -m analysis STUDY.*", "analysis/test_command.py::test_page_tables_and_figures"),
     (

@@ -6,6 +6,7 @@ import shlex
 import pytest
 
 from analysis import cli as analysis_cli
+from analysis.replay import command as replay_command
 from diffrec import __main__ as diffrec_cli
 from tune_runner.cli import arguments as tune_cli
 
@@ -18,6 +19,7 @@ def subcommands(parser):
 
 PROGRAMS = {
     "python -m tune_runner": tune_cli.parser,
+    "python -m analysis replay": replay_command.parser,
     "python -m analysis": analysis_cli.parser,
     "python -m diffrec": diffrec_cli.build_parser,
 }
@@ -26,7 +28,13 @@ PROGRAMS = {
 def parsers():
     """Return every parser by its name."""
     diffrec = diffrec_cli.build_parser()
-    every = [tune_cli.parser(), analysis_cli.parser(), diffrec, *subcommands(diffrec)]
+    every = [
+        tune_cli.parser(),
+        analysis_cli.parser(),
+        replay_command.parser(),
+        diffrec,
+        *subcommands(diffrec),
+    ]
     return {parser.prog: parser for parser in every}
 
 

@@ -81,6 +81,20 @@ class TrialRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Leader:
+    """Point of the search with the best mean over its seeds."""
+
+    number: int
+    """Its complete trial that ended last."""
+
+    name: str
+    value: float
+    """Mean of the objective over the seeds that it has run with."""
+
+    num_seeds: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class TrialResult:
     """Final state of a trial, as the controller has decided it."""
 
@@ -90,6 +104,8 @@ class TrialResult:
     metrics: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None
     artifacts: Mapping[str, Any] = field(default_factory=dict)
+    leader: Leader | None = None
+    """Leader after this end; None for callbacks that are called before it counts."""
 
 
 @dataclass(frozen=True, slots=True)

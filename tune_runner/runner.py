@@ -188,7 +188,7 @@ def _run(
     store, tracker, resources = started.store, started.tracker, started.resources
     config, space, plan, folder = session.config, session.space, session.plan, session.folder
     checkpoints = config.checkpoints_of(folder.checkpoints)
-    objective, best = space.objective, store.best()
+    objective, best = space.objective, store.leader()
     nodes, elastic = NodeLookup(), None
     spending = watch_spending(session, tracker, resources)
     if config.address is not None:
@@ -200,8 +200,7 @@ def _run(
     is_plain, durations = store.goals.is_plain, store.durations()
     answer = None if is_plain else store.answer_text
     progress = Progress(objective, screen, concurrent=at_once, durations=durations, answer=answer)
-    judge = None if is_plain else store.best
-    gauges = Gauges(config.name, objective, concurrent=at_once, durations=durations, best=judge)
+    gauges = Gauges(config.name, objective, concurrent=at_once, durations=durations)
     views = (progress, gauges)
     retention = CheckpointRetention(checkpoints, store.kept)
     retention.remove_stale(store.closed_trials())
@@ -218,10 +217,9 @@ def _run(
         max_resources=started.cluster.largest_node(resources),
         limits=config.limits,
     )
-    best_trial = None if best is None else (best[1], store.name(best[0]))
     reported_problems: set[str] = set()
     for view in views:
-        view.start(store.num_planned(), store.counts(), best_trial)
+        view.start(store.num_planned(), store.counts(), best)
 
     def tick() -> None:
         if folder.is_gone():

@@ -10,6 +10,7 @@ from typing import Any
 from analysis.study.labels import label_of, short_paths, value_label
 from analysis.study.weight_trajectory import Trajectory
 from search_spaces import Objective
+from search_spaces.leading import leader
 from search_spaces.objectives import Goals, Scores
 
 SEED = "seed"
@@ -272,12 +273,19 @@ class Study:
     def ranked(self) -> list[Cell]:
         """Return the cells that have results, the best mean of the objective first.
 
-        Those that a constraint leaves out come last.
+        Those that a constraint leaves out come last. In a sampled study no cell leads with fewer
+        seeds than another (`search_spaces.leading`).
         """
         cells = self.judged_cells
         scores = [self.scores_of(cell) for cell in cells]
         over = self.goals.violations(scores)
-        keys = [(v > 0, self.goals.sort_key(s)) for v, s in zip(over, scores, strict=True)]
+        values = {i: list(c.by_seed(self.best_objective).values()) for i, c in enumerate(cells)}
+        is_raced = self.is_sampled and self.goals.is_plain
+        first = leader(values, self.sort_key, is_sampled=True) if is_raced else None
+        keys = [
+            (v > 0, first not in (None, i), self.goals.sort_key(s))
+            for i, (v, s) in enumerate(zip(over, scores, strict=True))
+        ]
         order = sorted(range(len(cells)), key=lambda i: (keys[i], cells[i].trials[0].number))
         return [cells[i] for i in order]
 

@@ -111,7 +111,7 @@ def study_folder(tmp_path, rates):
         folder.write(
             {
                 "settings": {"name": "begun", "storage": None},
-                "plan": {"trials": 4},
+                "plan": {"trials": 4, "sampler": "grid"},
                 "space": rates.to_dict(),
                 "dataset": {"name": "embedded"},
             }

@@ -6,12 +6,19 @@ They are set in the driver. Gauges of the workers would stay on when a worker ta
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ray.util.metrics import Gauge
 
 from search_spaces import Objective
-from tune_runner.events import FinalState, StudyCallback, TrialRecord, TrialReport, TrialResult
+from tune_runner.events import (
+    FinalState,
+    Leader,
+    StudyCallback,
+    TrialRecord,
+    TrialReport,
+    TrialResult,
+)
 from tune_runner.monitoring.durations import estimate_seconds_left
 
 BEST = "diffrec_study_best"
@@ -54,7 +61,6 @@ class Gauges(StudyCallback):
         *,
         concurrent: int = 1,
         durations: Sequence[float] = (),
-        best: Callable[[], tuple[int, float] | None] | None = None,
     ) -> None:
         """Make the gauges; `start` sets them.
 
@@ -63,10 +69,8 @@ class Gauges(StudyCallback):
             objective: the metric that is searched by.
             concurrent: trials that run at a time, for the estimate of the time left.
             durations: seconds of each trial that has ended before, for the same.
-            best: returns (number, value) of the best trial; None: the best value of the objective.
         """
-        self._find_best = best
-        self._objective, self._concurrent = objective, concurrent
+        self._concurrent = concurrent
         self._running: dict[int, float] = {}
         """Start of each running trial, by number."""
         self._reports: dict[int, TrialReport] = {}
@@ -91,12 +95,10 @@ class Gauges(StudyCallback):
         for gauge in self._gauges.values():
             gauge.set_default_tags(study_tag)
 
-    def start(
-        self, total: int, ended: Mapping[FinalState, int], best: tuple[float, str] | None
-    ) -> None:
+    def start(self, total: int, ended: Mapping[FinalState, int], best: Leader | None) -> None:
         """Set the gauges to what earlier drivers reached: `ended` and `best`."""
         self._ended.update(ended)
-        self._total, self._best = total, None if best is None else best[0]
+        self._total, self._best = total, None if best is None else best.value
         self._show()
 
     def plan(self, total: int) -> None:
@@ -119,17 +121,13 @@ class Gauges(StudyCallback):
         self._reports[trial.number] = report
 
     def on_trial_end(self, trial: TrialRecord, end: TrialResult) -> None:
-        """Count a trial by its end, and show its score if there is no better one."""
+        """Count a trial by its end, and show the leader's mean."""
         now = time.monotonic()
         self._durations.append(now - self._running.pop(trial.number, now))
         self._reports.pop(trial.number, None)
         self._ended[end.state] += 1
-        value, is_better = end.value, self._objective.is_better
-        if value is not None and (self._best is None or is_better(value, self._best)):
-            self._best = value
-        if self._find_best is not None:
-            found = self._find_best()
-            self._best = None if found is None else found[1]
+        if end.leader is not None:
+            self._best = end.leader.value
         self._show()
 
     def _show(self) -> None:

@@ -9,7 +9,14 @@ from rich.console import Console
 from rich.text import Text
 
 from search_spaces import Objective
-from tune_runner.events import FinalState, StudyCallback, TrialRecord, TrialReport, TrialResult
+from tune_runner.events import (
+    FinalState,
+    Leader,
+    StudyCallback,
+    TrialRecord,
+    TrialReport,
+    TrialResult,
+)
 from tune_runner.monitoring.durations import (
     estimate_seconds_left,
     format_duration,
@@ -65,15 +72,13 @@ class Progress(StudyCallback):
         self._ended: Counter[str] = Counter()
         self._running: dict[int, _Running] = {}
         self._durations = list(durations)
-        self._best: tuple[float, str] | None = None
+        self._best: Leader | None = None
         self._started = time.monotonic()
         self._total = self._loading = 0
         self._stop_note = ""
         self._is_over = False
 
-    def start(
-        self, total: int, ended: Mapping[FinalState, int], best: tuple[float, str] | None
-    ) -> None:
+    def start(self, total: int, ended: Mapping[FinalState, int], best: Leader | None) -> None:
         """Start the view; `ended` and `best` are what earlier drivers have reached."""
         self._total, self._best = total, best
         self._ended.update(ended)
@@ -108,9 +113,7 @@ class Progress(StudyCallback):
         row = self._running.pop(trial.number, None)
         self._durations.append(0.0 if row is None else now - row.started)
         self._ended[end.state] += 1
-        value, is_better = end.value, self._objective.is_better
-        if value is not None and (self._best is None or is_better(value, self._best[0])):
-            self._best = (value, trial.name)
+        self._best = end.leader or self._best
         self._update_answer()
         phrase = {
             "complete": f"complete  {self._objective.name} {end.value or 0:.4f}",
@@ -187,11 +190,11 @@ class Progress(StudyCallback):
         """Return the best so far; "" if there is none."""
         if self._find_answer is not None:
             return self._answer
-        return (
-            ""
-            if self._best is None
-            else f"{self._objective.name} {self._best[0]:.4f} ({self._best[1]})"
-        )
+        if self._best is None:
+            return ""
+        count = self._best.num_seeds
+        seeds = f"mean of {count} seeds, " if count > 1 else ""
+        return f"{self._objective.name} {self._best.value:.4f} ({seeds}{self._best.name})"
 
     def _update_answer(self) -> None:
         if self._find_answer is not None:

@@ -4,11 +4,13 @@ import fcntl
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from optuna.trial import FrozenTrial, TrialState
 
 from diffrec.credentials import without_secrets
+from search_spaces.leading import leader
 from search_spaces.objectives import Goals
 from tune_runner.monitoring.answers import (
     FailureAnswer,
@@ -20,6 +22,7 @@ from tune_runner.monitoring.durations import estimate_seconds_left, format_estim
 from tune_runner.monitoring.messages import objective_answers
 from tune_runner.schema import ERROR, LAST_REPORT, NAME, RETRY_OF, ROLE
 from tune_runner.search import front, storage
+from tune_runner.search.replicates import racing_points
 from tune_runner.study.description import FOR_STATUS, read_description
 from tune_runner.study.folder import LOCK, StudyFolder
 
@@ -54,7 +57,7 @@ def read_status(folder: StudyFolder) -> StatusAnswer:
         objective=objectives[0],
         objectives=objectives,
         constraint=space.get("constraint"),
-        best=_best(trials, goals),
+        best=_best(trials, goals, is_sampled=plan["sampler"] != "grid"),
         front=[] if goals.is_plain else _front(trials, goals),
         running=[_answer(t) for t in running],
         failures=[
@@ -129,15 +132,17 @@ def _counts(trials: Sequence[FrozenTrial], *, alive: bool) -> dict[str, int]:
     }
 
 
-def _best(trials: Sequence[FrozenTrial], goals: Goals) -> TrialAnswer | None:
+def _best(trials: Sequence[FrozenTrial], goals: Goals, *, is_sampled: bool) -> TrialAnswer | None:
+    """Return the newest trial of the leading point, with the point's mean."""
     if not goals.is_plain:
-        points = front.answer(trials, goals)
-        return _answer(points[0].trials[0]) if points else None
-    complete = [t for t in trials if t.state is TrialState.COMPLETE]
-    if not complete:
+        found = front.answer(trials, goals)
+        return _answer(found[0].trials[0]) if found else None
+    points = racing_points(trials)
+    values = {number: point.values for number, point in enumerate(points)}
+    first = leader(values, goals.objectives[0].sort_key, is_sampled=is_sampled)
+    if first is None:
         return None
-    key = goals.objectives[0].sort_key
-    return _answer(min(complete, key=lambda t: key(t.value or 0.0)))
+    return replace(_answer(points[first].newest), value=points[first].mean)
 
 
 def _front(trials: Sequence[FrozenTrial], goals: Goals) -> list[FrontAnswer]:

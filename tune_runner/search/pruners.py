@@ -6,6 +6,8 @@ intermediate values in the study. Steps are epochs.
 
 import optuna
 
+from tune_runner.search.extrapolation import ExtrapolationPruner
+
 _STARTUP_TRIALS = 5
 """Complete trials before the median and percentile rules say anything."""
 
@@ -33,5 +35,7 @@ def make_pruner(name: str, *, max_epochs: int, eval_every: int) -> optuna.pruner
             return optuna.pruners.HyperbandPruner(
                 min_resource=warmup, max_resource=max_epochs, reduction_factor=3
             )
+        case "extrapolation":
+            return ExtrapolationPruner(n_warmup_steps=warmup)
         case _:
             return optuna.pruners.NopPruner()

@@ -32,6 +32,8 @@ from tune_runner.schema import (
 from tune_runner.search import front, notes, storage
 from tune_runner.search.confirmation import by_point, winner_and_rival
 from tune_runner.search.coordinates import coordinate, coordinates, params_of, value_of
+from tune_runner.search.observations import trials_by_point
+from tune_runner.search.replicates import next_missing, next_replicate
 from tune_runner.search.study_reader import StudyReader
 from tune_runner.study.config import StudyPlan
 
@@ -51,7 +53,7 @@ class StudyStore(StudyReader):
     """
 
     def __init__(self, study: optuna.Study, space: SearchSpace, plan: StudyPlan) -> None:
-        super().__init__(study, space.goals)
+        super().__init__(study, space.goals, is_sampled=plan.is_sampled, num_seeds=len(plan.seeds))
         self._space, self._plan = space, plan
         self._running: dict[int, optuna.Trial] = {}
         self._epochs: dict[int, set[int]] = {}
@@ -99,6 +101,7 @@ class StudyStore(StudyReader):
             objective=self._space.objective,
             is_control=self._is_control,
             outside=front.outside(points, self.goals),
+            is_sampled=self._plan.is_sampled,
         )
         last = max((t.user_attrs[SEED] for t in searched if SEED in t.user_attrs), default=0)
         queued = {(t.user_attrs.get(POINT), t.user_attrs.get(SEED)) for t in self._trials()}
@@ -134,7 +137,7 @@ class StudyStore(StudyReader):
         if not self._num_waiting and not self._can_sample() and not self._has_looked:
             self._has_looked = True  # once, at the end: for what somebody else has queued
             self._num_waiting = len(self._trials(TrialState.WAITING))
-        if not self._num_waiting:
+        if not self._num_waiting and not self._queue_replicate():
             if not self._can_sample():
                 return None
             if self._space.equal_share:
@@ -164,8 +167,10 @@ class StudyStore(StudyReader):
             else:
                 trial.report(value, epoch)
             epochs.add(epoch)
-        is_confirmation = ROLE in trial.user_attrs  # it runs to its end
-        if several or epoch < max(epochs) or is_confirmation:
+        # a confirmation runs to its end; so does a further seed: a mean of survivors is too good
+        attrs = trial.user_attrs
+        is_further = self._plan.is_sampled and attrs[SEED] != self._plan.seeds[0]
+        if several or epoch < max(epochs) or ROLE in attrs or is_further:
             return False
         return trial.should_prune()
 
@@ -238,12 +243,39 @@ class StudyStore(StudyReader):
     def _can_sample(self) -> bool:
         return self._plan.is_sampled and self._remaining_budget() > 0
 
+    def _queue_replicate(self) -> bool:
+        """Queue a point with its next seed if that is to be run next; return whether it was.
+
+        With several objectives or a constraint every point gets all its seeds at once.
+        """
+        if len(self._plan.seeds) == 1 or not self._can_sample():
+            return False
+        trials, num_points = self._trials(), self._space.num_points()
+        if not self.goals.is_plain:
+            found = next_missing(trials, self._plan.seeds)
+        else:
+            found = next_replicate(
+                trials,
+                self._plan.seeds,
+                self._space.objective.sort_key,
+                remaining=self._remaining_budget(),
+                equal_share=self._space.equal_share,
+                has_new_points=num_points is None or len(trials_by_point(trials)) < num_points,
+            )
+        if found is None:
+            return False
+        point, seed = found
+        self._enqueue(dict(point.trials[0].params), {SEED: seed, POINT: point.key})
+        return True
+
     def _adopt(self, trial: optuna.Trial, epochs: set[int]) -> TrialRecord:
         params = self._space.build_point(
             lambda path, domain: _suggest(trial, coordinate(self._space, path), domain)
         )
         if SEED not in trial.user_attrs:
-            self._plan_replicates(trial)
+            # The seed comes last: a driver that dies in between does this again.
+            trial.set_user_attr(POINT, trial.number)
+            trial.set_user_attr(SEED, self._plan.seeds[0])
         self._running[trial.number], self._epochs[trial.number] = trial, epochs
         attrs = trial.user_attrs
         ordered = {path: params[path] for path in self._space.domains if path in params}
@@ -266,24 +298,6 @@ class StudyStore(StudyReader):
             one_start = self._space.start_published and not self._space.equal_share
             return one_start and trial.number == 0
         return frozen(params_of(self._space, trial.params)) == self._space.control
-
-    def _plan_replicates(self, trial: optuna.Trial) -> None:
-        """Queue a sampled point with the other seeds, then give it the first.
-
-        The seed comes last: a driver that dies in between does this again, adding nothing twice.
-        """
-        first, *other_seeds = self._plan.seeds
-        queued = [
-            t.user_attrs.get(SEED)
-            for t in (self._trials() if other_seeds else ())
-            if t.user_attrs.get(POINT) == trial.number
-        ]
-        for seed in other_seeds:
-            if seed not in queued and self._remaining_budget() > 0:
-                attrs = {SEED: seed, POINT: trial.number}
-                self._enqueue(dict(trial.params), attrs)
-        trial.set_user_attr(POINT, trial.number)
-        trial.set_user_attr(SEED, first)
 
 
 def _suggest(trial: optuna.Trial, name: str, domain: PlainDomain) -> Any:

@@ -19,6 +19,7 @@ FOR_STATUS: dict[str, Kind] = {
     "settings.name": str,
     "plan": dict,
     "plan.trials": int,
+    "plan.sampler": str,
     "space": dict,
     "space.name": str,
     "space.objective": dict,
@@ -32,7 +33,6 @@ FOR_STATUS: dict[str, Kind] = {
 FOR_RESUME: dict[str, Kind] = {
     **FOR_STATUS,
     "settings.space": (str, dict),
-    "plan.sampler": str,
     "plan.seeds": list,
     "dataset.sha256": str,
     "dataset.protocol": str,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
+from search_spaces.leading import leader
 from search_spaces.objectives import Goals
 from tune_runner import schema
 
@@ -67,14 +68,18 @@ def study_metrics(
     *,
     maximize: bool,
     goals: Goals | None = None,
+    is_sampled: bool = False,
 ) -> tuple[dict[str, float], str]:
     """Return the metrics of the study's run, and the name of the best trial, "" without any.
+
+    The best is the point with the best mean over its seeds; its newest trial stands for it.
 
     Args:
         trials: all that have ended.
         objective: metric that was searched by, by its own name.
         maximize: whether more of it is better.
         goals: of a study with several objectives or a constraint: the first of its answer counts.
+        is_sampled: whether a sampler drew the points.
     """
     counts = Counter(trial.state for trial in trials)
     metrics = {f"{schema.TRIALS}/{state}": float(counts[state]) for state in _STATES}
@@ -83,11 +88,20 @@ def study_metrics(
     scored = [t for t in trials if _is_result(t) and key in t.metrics]
     if not scored:
         return metrics, ""
-    best = (max if maximize else min)(scored, key=lambda trial: trial.metrics[key])
+    points: dict[Params, list[EndedTrial]] = {}
+    for trial in scored:
+        points.setdefault(trial.params, []).append(trial)
+    first = leader(
+        {point: [t.metrics[key] for t in members] for point, members in points.items()},
+        lambda value: -value if maximize else value,
+        is_sampled=is_sampled,
+    )
+    assert first is not None
+    best = max(points[first], key=lambda trial: trial.end)
     if goals is not None:
         best = next(iter(front_trials(trials, goals)), best)
-    shown = [name for name in _shown(objective, goals) if name in best.metrics]
-    results = {name: best.metrics[name] for name in shown}
+    means = cell_metrics(points[best.params], objective, goals)
+    results = {name: means[name] for name in _shown(objective, goals) if name in means}
     return {**results, **metrics}, best.name  # pages list the first one first
 
 

@@ -95,7 +95,13 @@ class SummaryWriter:
                 members = [t for t in trials if t.params == params and not t.is_confirmation]
                 self._write_cell(params, members, objective, goals)
         maximize = tags.get(schema.DIRECTION) != "minimize"
-        metrics, best = study_metrics(trials, objective, maximize=maximize, goals=goals)
+        metrics, best = study_metrics(
+            trials,
+            objective,
+            maximize=maximize,
+            goals=goals,
+            is_sampled=tags.get(schema.SAMPLER, "grid") != "grid",
+        )
         if goals is not None:
             self._mark_front(trials, goals)
         metrics[schema.NUM_SEEDS] = float(len(tags.get(schema.SEEDS, "1").split(",")))

@@ -277,6 +277,7 @@ class StudyController:
             self.store.prune(number)
         else:
             self.store.fail(number, result.error or "")
+        result = replace(result, leader=self.store.leader())
         for callback in self._callbacks:
             callback.on_trial_end(trial.record, result)
 

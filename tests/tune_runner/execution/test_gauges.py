@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from search_spaces import Objective
-from tune_runner.events import TrialRecord, TrialReport, TrialResult
+from tune_runner.events import Leader, TrialRecord, TrialReport, TrialResult
 from tune_runner.execution import gauges
 
 DASHBOARD = Path(__file__).parents[3] / "deploy" / "grafana-dashboard.json"
@@ -68,11 +68,13 @@ def test_prometheus_sees_the_study(ray_local):
     new = gauges.Gauges("new", Objective())
     new.start(9, none, None)
     worse = gauges.Gauges("worse", Objective("valid/ndcg@20"))
-    worse.start(2, none, (0.5, "0000"))
-    worse.on_trial_end(trial(1), TrialResult("complete", 8, 0.25))
+    worse.start(2, none, Leader(0, "0000", 0.5))
+    worse.on_trial_end(trial(1), TrialResult("complete", 8, 0.25, leader=Leader(0, "0000", 0.5)))
     resumed = gauges.Gauges("resumed", Objective())
-    resumed.start(5, none, (0.0625, "0000"))
-    ends = [TrialResult("complete", 8, v) for v in (0.25, 0.125)] + [TrialResult("pruned", 3)]
+    resumed.start(5, none, Leader(0, "0000", 0.0625))
+    leader = Leader(1, "0001", 0.25)
+    ends = [TrialResult("complete", 8, v, leader=leader) for v in (0.25, 0.125)]
+    ends.append(TrialResult("pruned", 3))
     for number, end in enumerate(ends, start=1):
         resumed.on_trial_start(trial(number))
         resumed.on_trial_end(trial(number), end)

@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 from diffrec.errors import UserError
 from search_spaces import Choice, Condition, IntUniform, LogUniform, SearchSpace, Uniform
 from search_spaces.definition import STRATEGIES
+from tune_runner.schema import POINT, ROLE
 from tune_runner.search.hierarchical import groups_of
 from tune_runner.search.observations import observations
 from tune_runner.search.samplers import make_sampler
@@ -149,19 +150,13 @@ def test_parameters_that_are_active_together_are_one_group_parents_first():
 
 def test_a_point_with_several_seeds_is_one_observation_with_their_mean():
     study = optuna.create_study(direction="maximize", sampler=make_sampler("random", planted(), 0))
-    store = StudyStore(study, planted(), StudyPlan("random", "none", (1, 2, 3), 9))
-    values = iter([0.1, 0.5, 0.3, 0.9, 0.1])
-    for value in values:
-        store.complete(store.ask().number, value)
-    store.fail(store.ask().number, "why")
-    seen = observations(study.trials)
-    assert [t.value for t in seen[:2]] == pytest.approx([0.3, 0.5])
-    assert [t.state for t in seen[:2]] == 2 * [TrialState.COMPLETE]
-    assert len(seen) == len({repr(t.params) for t in study.trials})
-
-
-class OwnSampler(optuna.samplers.RandomSampler):
-    """A user's sampler."""
+    for value, point, confirms in ((0.1, 0, False), (0.5, 1, False), (0.4, 0, False), (9, 1, True)):
+        trial = study.ask()
+        trial.set_user_attr(POINT, point)
+        if confirms:
+            trial.set_user_attr(ROLE, "confirm")
+        study.tell(trial, value)
+    assert [t.value for t in observations(study.trials)] == pytest.approx([0.25, 0.5])
 
 
 def test_a_sampler_of_ones_own_is_given_by_its_import_path(tmp_path, monkeypatch):
