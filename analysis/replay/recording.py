@@ -55,6 +55,11 @@ def from_study(study: Study) -> Recording:
     Raises:
         UserError: too few of its trials are complete, or its space was not recorded.
     """
+    if not study.goals.is_plain:
+        raise UserError(
+            f"A replay needs a study with one objective and no constraint, but {study.name!r} has "
+            f"{', '.join(study.goals.metrics)}; replay another one."
+        )
     trials = tuple(
         RecordedTrial(trial.params, trial.seed or 0, trial.curves[study.objective])
         for trial in study.distinct_trials

@@ -169,5 +169,8 @@ def test_a_study_of_mlflow_becomes_a_recording(store):
     domains = dict(study.space["domains"])
     domains["autoencoder.num_clusters"] = {"kind": "choice", "values": [2, 10]}
     study = replace(study, space={**study.space, "domains": domains})
+    front = {**study.space, "objectives": [{"name": "valid/recall@20"}, {"name": "valid/gini@20"}]}
+    with pytest.raises(UserError, match="one objective and no constraint"):
+        from_study(replace(study, space=front))
     with pytest.raises(UserError, match="needs 10 complete points or more, but Study 'clusters'"):
         from_study(study)

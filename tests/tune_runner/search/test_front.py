@@ -78,7 +78,8 @@ def test_a_planted_front_is_found_and_a_resumed_study_keeps_it(tmp_path):
     assert [len(point.trials) for point in points] == [2] * 5
     assert points[0].scores.values == pytest.approx((0.9, 0.1))  # the mean of its seeds
     assert store.kept() == {point.number for point in points}
-    assert store.best() == (points[0].number, pytest.approx(0.9))
+    leader = store.leader()
+    assert (leader.number, leader.value) == (points[0].number, pytest.approx(0.9))
     assert store.answer_text() == (
         "front of 5 points: valid/recall@20 0.1000 to 0.9000, valid/coverage@20 0.1000 to 0.9000"
     )
