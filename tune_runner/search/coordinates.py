@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import optuna
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -41,6 +42,16 @@ def value_of(domain: PlainDomain, stored: Any) -> Any:
     if not isinstance(domain, Choice):
         return stored
     return domain.values[domain.labels.index(stored)]
+
+
+def suggest(trial: optuna.Trial, name: str, domain: PlainDomain) -> Any:
+    """Return the value that a trial proposes for a parameter."""
+    if isinstance(domain, Choice):
+        return value_of(domain, trial.suggest_categorical(name, list(domain.labels)))
+    if isinstance(domain, IntUniform):
+        return trial.suggest_int(name, domain.low, domain.high, log=domain.log)
+    log = isinstance(domain, LogUniform)
+    return trial.suggest_float(name, domain.low, domain.high, log=log)
 
 
 def params_of(space: SearchSpace, stored: Mapping[str, Any]) -> dict[str, Any]:

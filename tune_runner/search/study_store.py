@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from diffrec.config import TrainingConfig
 from diffrec.config.families import training_of
-from search_spaces.domains import Choice, IntUniform, LogUniform, PlainDomain, frozen
+from search_spaces.domains import frozen
 from search_spaces.space import SearchSpace
 from search_spaces.variants import VARIANT, is_searched, variants_of
 from tune_runner.events import RecordedTrials, TrialRecord
@@ -31,7 +31,7 @@ from tune_runner.schema import (
 )
 from tune_runner.search import front, notes, storage
 from tune_runner.search.confirmation import by_point, winner_and_rival
-from tune_runner.search.coordinates import coordinate, coordinates, params_of, value_of
+from tune_runner.search.coordinates import coordinate, coordinates, params_of, suggest
 from tune_runner.search.observations import trials_by_point
 from tune_runner.search.replicates import next_missing, next_replicate
 from tune_runner.search.study_reader import StudyReader
@@ -270,7 +270,7 @@ class StudyStore(StudyReader):
 
     def _adopt(self, trial: optuna.Trial, epochs: set[int]) -> TrialRecord:
         params = self._space.build_point(
-            lambda path, domain: _suggest(trial, coordinate(self._space, path), domain)
+            lambda path, domain: suggest(trial, coordinate(self._space, path), domain)
         )
         if SEED not in trial.user_attrs:
             # The seed comes last: a driver that dies in between does this again.
@@ -298,15 +298,6 @@ class StudyStore(StudyReader):
             one_start = self._space.start_published and not self._space.equal_share
             return one_start and trial.number == 0
         return frozen(params_of(self._space, trial.params)) == self._space.control
-
-
-def _suggest(trial: optuna.Trial, name: str, domain: PlainDomain) -> Any:
-    if isinstance(domain, Choice):
-        return value_of(domain, trial.suggest_categorical(name, list(domain.labels)))
-    if isinstance(domain, IntUniform):
-        return trial.suggest_int(name, domain.low, domain.high, log=domain.log)
-    log = isinstance(domain, LogUniform)
-    return trial.suggest_float(name, domain.low, domain.high, log=log)
 
 
 def open_study_store(session: "StudySession", recorded: RecordedTrials) -> "StudyStore":
