@@ -6,9 +6,11 @@ given out and has no node yet. They end with the driver, however it ends; a stan
 """
 
 import json
+from collections.abc import Sequence
 
 from tune_runner.execution.nodes import NodeLookup
 from tune_runner.resources.allocation import TrialResources, slots_on
+from tune_runner.resources.nodes import ClusterNode
 
 MAX_PENDING = 100
 """Largest number of trials that wait for nodes at a time."""
@@ -43,6 +45,8 @@ class ElasticCluster:
         self._resources, self._limit = resources, limit
         self._learns, self._grows = learns, grows
         self._nodes, self._slots = nodes, resources.max_concurrent
+        self._counted: Sequence[ClusterNode] = ()
+        """Nodes of the last look-up that were counted: there may be a thousand."""
 
     @property
     def slots(self) -> int:
@@ -51,7 +55,9 @@ class ElasticCluster:
 
     def max_given_out(self) -> int:
         """Return how many groups may run or wait for a node."""
-        if nodes := self._nodes():  # none: Ray has not answered yet
+        nodes = self._nodes()
+        if nodes and nodes is not self._counted:  # none: Ray has not answered yet
+            self._counted = nodes
             self._slots = sum(
                 slots_on(node.resources, self._resources) for node in nodes if not node.leaves
             )
