@@ -41,9 +41,8 @@ if TYPE_CHECKING:
     from tune_runner.study.session import StudySession
 
 
-_AHEAD = 100
-"""Points of a grid that wait in the study at a time. Optuna reads all trials that have not ended
-from a database at each draw: 10,000 waiting ones would take seconds."""
+_AHEAD = 20
+"""Points of a grid that wait in a study: at each draw Optuna reads all that have not ended."""
 
 
 class StudyStore(StudyReader):
@@ -64,6 +63,7 @@ class StudyStore(StudyReader):
         self._planned: deque[tuple[int, Mapping[str, Any], int]] = deque()
         """Points of the grid, with seeds, that the study does not hold yet."""
         self._has_looked = False
+        self._best: tuple[int, float] | None = None
 
     @property
     def is_sampled(self) -> bool:
@@ -185,6 +185,16 @@ class StudyStore(StudyReader):
             metrics: `best/...`, of which the other objectives and the constraint are taken.
         """
         front.tell(self._study, self._running.pop(number), self._space, value, metrics)
+        if self._best is not None:
+            first, best = self._best  # of equal ones the first, as Optuna does
+            if self._space.objective.is_better(value, best) or (value == best and number < first):
+                self._best = (number, value)
+
+    def best(self) -> tuple[int, float] | None:
+        """Return number and score of the best complete trial; read once of a plain study."""
+        if self._best is None or not self.goals.is_plain:
+            self._best = super().best()
+        return self._best
 
     def prune(self, number: int) -> None:
         """Close a trial as pruned; its intermediate values stay, it has no score."""
