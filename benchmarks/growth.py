@@ -3,6 +3,7 @@
     python benchmarks/growth.py                # small sizes: minutes
     python benchmarks/growth.py --scale 4      # four times as large
     python benchmarks/growth.py --out FOLDER
+    python benchmarks/growth.py --dataset amazon-beauty     # its rows against rows of its shape
 
 One size is changed at a time, from a common centre; every point is a process of its own, so that
 its peak of memory is its own. Printed as a table with the slope of each line (1 is proportional).
@@ -21,6 +22,8 @@ import torch
 from measuring import machine, report, split_of_size
 
 from diffrec.config.presets import preset
+from diffrec.data import load_dataset
+from diffrec.data.interactions import TuningSplit
 from diffrec.evaluation.ranking import evaluate
 from diffrec.training.run import TrainingRun
 
@@ -35,10 +38,15 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="on users, items, interactions")
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "docs/figures")
+    parser.add_argument("--dataset", help="first users of a dataset beside random ones alike")
+    parser.add_argument("--users", type=int, default=6000, help="of the dataset")
     parser.add_argument("--point", type=json.loads, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.point:
         print(json.dumps(_measure(**args.point, repeats=args.repeats)))
+        return
+    if args.dataset:
+        _compare(args.dataset, args.users, args.repeats)
         return
     centre = {n: int(v * (1 if n == "steps" else args.scale)) for n, v in _CENTRE.items()}
     lines: dict[str, list[tuple[int, list[float]]]] = {}
@@ -51,6 +59,21 @@ def main() -> None:
     _draw(lines, args.out / "growth.svg")
 
 
+def _compare(name: str, users: int, repeats: int) -> None:
+    """Print the measures of a dataset's first users, and of random interactions of that shape."""
+    whole = load_dataset(name).tuning_split()
+    first = np.arange(min(users, whole.train.num_users))
+    lists = (whole.train.select_users(first), whole.valid.select_users(first))
+    split = TuningSplit(*lists, whole.item_embeddings)
+    shape = (len(first), split.train.num_items, len(split.train.indices))
+    print(machine())
+    rows: list[tuple[str, ...]] = [("", *_MEASURES[:2])]
+    for label, measured in ((name, split), ("random, alike", split_of_size(*shape))):
+        seconds = _measure_split(measured, _CENTRE["steps"], repeats)
+        rows.append((label, *(f"{value:.2f}" for value in seconds)))
+    report(rows)
+
+
 def _point(sizes: dict[str, int], repeats: int) -> list[float]:
     command = [sys.executable, __file__, "--point", json.dumps(sizes), "--repeats", str(repeats)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -58,10 +81,16 @@ def _point(sizes: dict[str, int], repeats: int) -> list[float]:
 
 
 def _measure(users: int, items: int, interactions: int, steps: int, repeats: int) -> list[float]:
-    """Return the measures of one point; seconds are the process's own (CPU)."""
-    torch.set_num_threads(1)
+    """Return the measures of one point."""
     split = split_of_size(users, items, interactions)
     before = _peak()
+    seconds = _measure_split(split, steps, repeats)
+    return [*seconds, _peak() - before]
+
+
+def _measure_split(split: TuningSplit, steps: int, repeats: int) -> list[float]:
+    """Return the seconds of an epoch and of a validation, the process's own (CPU)."""
+    torch.set_num_threads(1)
     config = preset("DiffRec", "ml-1m_clean").config.replace_values(
         {
             "diffusion.num_steps": steps,
@@ -80,7 +109,7 @@ def _measure(users: int, items: int, interactions: int, steps: int, repeats: int
             started = time.process_time()
             work()
             seconds[i] = min(seconds[i], time.process_time() - started)
-    return [*seconds, _peak() - before]
+    return seconds
 
 
 def _peak() -> float:
