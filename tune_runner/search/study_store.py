@@ -63,7 +63,6 @@ class StudyStore(StudyReader):
         self._planned: deque[tuple[int, Mapping[str, Any], int]] = deque()
         """Points of the grid, with seeds, that the study does not hold yet."""
         self._has_looked = False
-        self._best: tuple[int, float] | None = None
 
     @property
     def is_sampled(self) -> bool:
@@ -127,8 +126,7 @@ class StudyStore(StudyReader):
         """Return the next trial to run, not yet resolved; None when the budget is spent."""
         if self._interrupted:
             frozen = self._interrupted.pop(0)
-            # Optuna has no public call to continue a running trial; it suggests the same values
-            # again.
+            # No public call continues a running trial; it suggests the same values again.
             trial = optuna.Trial(self._study, frozen._trial_id)
             known = frozen.user_attrs.get(LAST_REPORT, ())[:1]
             return self._adopt(trial, {*frozen.intermediate_values, *known})
@@ -185,16 +183,6 @@ class StudyStore(StudyReader):
             metrics: `best/...`, of which the other objectives and the constraint are taken.
         """
         front.tell(self._study, self._running.pop(number), self._space, value, metrics)
-        if self._best is not None:
-            first, best = self._best  # of equal ones the first, as Optuna does
-            if self._space.objective.is_better(value, best) or (value == best and number < first):
-                self._best = (number, value)
-
-    def best(self) -> tuple[int, float] | None:
-        """Return number and score of the best complete trial; read once of a plain study."""
-        if self._best is None or not self.goals.is_plain:
-            self._best = super().best()
-        return self._best
 
     def prune(self, number: int) -> None:
         """Close a trial as pruned; its intermediate values stay, it has no score."""
