@@ -101,14 +101,26 @@ def _results(level, first_seed, spread=1.0):
     return {seed: (level - 0.05 + spread * e, level + spread * e) for seed, e in pairs}
 
 
-def planted_results(folder, uri, name, *, ours=0.3, rival=0.2, winner=WINNER, **more):
-    """A study whose winner has `ours` on fresh seeds, and its control `rival`."""
-    study = PlantedStudy(folder / "runs", uri, name, control=CONTROL, **more)
-    study.add(CONTROL, {1: (0.1, 0.2)}).add(winner, {1: (0.28, 0.33)})
+def planted_results(
+    folder,
+    uri,
+    name,
+    *,
+    ours=0.3,
+    rival=0.2,
+    winner=WINNER,
+    other=CONTROL,
+    control=CONTROL,
+    first_seed=2,
+    **more,
+):
+    """A study whose winner has `ours` on fresh seeds, and the other cell `rival`."""
+    study = PlantedStudy(folder / "runs", uri, name, control=control, **more)
+    study.add(other, {1: (0.1, 0.2)}).add(winner, {1: (0.28, 0.33)})
     if ours is not None:
-        study.add(CONTROL, _results(rival, 2), fresh=True)
+        study.add(other, _results(rival, first_seed), fresh=True)
         spread = 0.5 if winner is WINNER else 0.3
-        study.add(winner, _results(ours, 2, spread), fresh=True)
+        study.add(winner, _results(ours, first_seed, spread), fresh=True)
     return study
 
 

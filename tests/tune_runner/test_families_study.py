@@ -2,11 +2,14 @@
 
 import json
 
+import mlflow
+import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
 from analysis.__main__ import main as analyse
 from diffrec.__main__ import main as diffrec
+from tune_runner.cli import main as tune
 from tune_runner.resources.allocation import ResourceRequest
 from tune_runner.runner import run_study
 from tune_runner.study.config import StudyConfig
@@ -77,6 +80,15 @@ def test_families_of_one_study_are_trained_recorded_and_shown_side_by_side(
     assert "* marks the control" in shown
     assert diffrec(["recommend", "--run", "mixed", "--users", "3", "-k", "2"]) == 0
     assert capsys.readouterr().out.count("\n") == 3
+    assert tune(["--resume", "mixed", "--register", "mixed", "--max-concurrent", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert "registered models:/mixed/1: trial 0" in shown
+    assert "no: It was not run on fresh seeds, so nothing shows that it is better than" in shown
+    served = mlflow.pyfunc.load_model(client.get_model_version("mixed", "1").source)
+    (items,) = served.predict(pd.DataFrame({"history": [[3, 1, 2]]}), params={"k": 4})["items"]
+    assert diffrec(["recommend", "--run", "mixed", "--history", "3,1,2", "-k", "4"]) == 0
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [f"history,{item},{rank}" for rank, item in enumerate(items, start=1)] == lines
 
 
 CLUSTERED = """

@@ -15,7 +15,15 @@ from mlflow.tracking import MlflowClient
 import tune_runner
 from diffrec.data import load_dataset
 from diffrec.errors import UserError
-from planted_study import WINNER, PlantedStudy, histories, planted_results, recommended, train
+from planted_study import (
+    CONTROL,
+    WINNER,
+    PlantedStudy,
+    histories,
+    planted_results,
+    recommended,
+    train,
+)
 from tune_runner.cli import main
 from tune_runner.study.names import check_model_name
 from tune_runner.tracking.winner import judge_winner, read_recorded, winning_trials
@@ -173,6 +181,9 @@ def judged(folder, uri, name, champion=None, **more):
 
 
 OTHER = {"variant": "DiffRec"}
+BESIDE = {"champion": "first", "winner": OTHER, "other": WINNER, "control": WINNER}
+BESIDE |= {"first_seed": 30}
+"""A study with other seeds than the champion's, which it runs as its own control."""
 
 
 @pytest.mark.parametrize(
@@ -185,6 +196,10 @@ OTHER = {"variant": "DiffRec"}
         ("over", {"champion": "first", "winner": OTHER, "ours": 0.4}, True, "champion, version 7"),
         ("as", {"champion": "first", "winner": OTHER, "ours": 0.3}, False, "within noise"),
         ("under", {"champion": "first", "winner": OTHER, "ours": 0.25}, False, "worse than the"),
+        ("won", {"control": WINNER}, True, "it is better than Popularity: test/"),
+        ("none named", {"control": None}, True, "it is better than Popularity: test/"),
+        ("beside", {**BESIDE, "ours": 0.4}, True, "better than the champion, version 7: test/"),
+        ("apart", {**BESIDE, "other": CONTROL}, False, "have 0 fresh seeds in common"),
         ("itself", {"champion": "first", "ours": 0.5}, False, "very configuration"),
     ],
 )
