@@ -155,7 +155,7 @@ def choose_by_position(
     else:
         raise UserError(
             f"{source} has no header and {fields} columns; give their positions, like "
-            "--user-column 1 --item-column 2, or add a header."
+            "--user-column 1 --item-column 2, or --format sequences for lines of a user and items."
         )
     if fields <= 4:
         for index in range(fields):

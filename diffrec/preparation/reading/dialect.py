@@ -200,7 +200,7 @@ def _find_separator(body: Sequence[str], options: ReadOptions) -> tuple[str | No
 
 def _are_sequences(body: Sequence[str], separator: str) -> bool:
     """Return whether each line is a user and then items: every user has one line."""
-    rows = cut(body, separator, quotes=False)
+    rows = [row if row[-1] else row[:-1] for row in cut(body, separator, quotes=False)]
     users = [row[0] for row in rows]
     return (
         len(rows) > 1

@@ -200,6 +200,8 @@ def _blank_bad_rows(
         hint = " (a comment?)" if text.startswith(("#", "%", "//")) else ""
         if line == dialect.lines_before_rows + 1 and dialect.header is None:
             hint = " (a title? --skip-lines skips it)"
+        if dialect.header is None and len(survey.bad) > max(1, survey.rows // 10):
+            hint = " (lines of a user and items? --format sequences)"
         raise UserError(
             f"{file.source} must have {dialect.fields} fields in every row, but {len(survey.bad)} "
             f"rows do not (the first is line {line} with {num_fields}: "

@@ -219,6 +219,7 @@ REFUSED = {
     "XML without a head": ("<ratings><r u='1'/>\n<r u='2'/></ratings>", {}, "an XML document"),
     "an SQL dump": ("-- by hand\nINSERT INTO r VALUES (1,2);\n", {}, "an SQL dump"),
     "lz4": (b"\x04\x22\x4d\x18abc", {}, "lz4"),
+    "two lines of a user": ("1 2 3 4 5 6\n2 3\n1 7 8 9 4 5\n", {}, "--format sequences"),
     "JSON of five thousand levels": ("[" * 5000 + "]" * 5000, {}, "begins like JSON"),
     "no records": ("[]", {}, "has no columns"),
     "a separator that is not there": (table(), {"separator": ";"}, "';' does not cut"),

@@ -229,6 +229,7 @@ WITHOUT_TIME = {
         " ".join((f"u{u}", *(f"i{i}" for i in range(5)))) for u in range(4)
     ),
     "lines of different length": "u0 i0 i1\nu1 i0 i1 i2 i3\nu2 i4\nu3\n",
+    "lines that end in commas": "u0,i0,i1,\nu1,i0,i1,i2,i3,\nu2,i4,\n",
     "commas in lines of different length": "u0,i0,i1\nu1,i0,i1,i2,i3\nu2,i4\n",
     "users with items in JSON": json.dumps(
         {f"u{u}": [f"i{i}" for i in range(5)] for u in range(4)}
@@ -246,6 +247,7 @@ def test_pairs_and_sequences_have_neither_rating_nor_time(kind, tmp_path):
     assert source.ratings is None
     numbers = {
         "lines of different length": 7,
+        "lines that end in commas": 7,
         "commas in lines of different length": 7,
         "users with baskets in JSON": 12,
     }
