@@ -236,7 +236,7 @@ def row(session: object, args: argparse.Namespace) -> str:
     from tune_runner.resources.allocation import TrialResources
     from tune_runner.resources.spending import Ledger, Spent
     from tune_runner.search import storage as storages
-    from tune_runner.search.study_store import open_study_store
+    from tune_runner.search.open_store import open_study_store
     from tune_runner.study.budgets import Budgets
     from tune_runner.trials.controller import StudyController
     from tune_runner.trials.spending import SpendingWatch

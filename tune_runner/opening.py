@@ -46,7 +46,7 @@ def start_parts(
     """
     screen.step("loading Ray, Optuna and MLflow")
     import_libraries()
-    from tune_runner.search.study_store import open_study_store
+    from tune_runner.search.open_store import open_study_store
 
     new = database_path(session.uri)
     note = " (a new database takes a while)" if new is not None and not new.exists() else ""

@@ -114,6 +114,12 @@ def _add_search(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--sampler", help=", ".join(STRATEGIES) + "; or module:Class")
     group.add_argument("--pruner", help=", ".join(PRUNERS))
+    group.add_argument(
+        "--start-from",
+        "--from",
+        metavar="STUDY",
+        help="try the best points of an earlier study first, or of several: A,B",
+    )
 
 
 def _add_limits(group: argparse._ArgumentGroup) -> None:

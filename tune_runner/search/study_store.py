@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from diffrec.config import TrainingConfig
-from diffrec.config.families import training_of
 from search_spaces.domains import frozen
 from search_spaces.space import SearchSpace
 from search_spaces.variants import VARIANT, is_searched, variants_of
-from tune_runner.events import RecordedTrials, TrialRecord
+from tune_runner.events import TrialRecord
 from tune_runner.schema import (
     CONFIRM,
     ERROR,
@@ -29,7 +27,7 @@ from tune_runner.schema import (
     SEED,
     trial_name,
 )
-from tune_runner.search import front, notes, storage
+from tune_runner.search import front, notes
 from tune_runner.search.confirmation import by_point, winner_and_rival
 from tune_runner.search.coordinates import coordinate, coordinates, params_of, suggest
 from tune_runner.search.observations import trials_by_point
@@ -38,7 +36,7 @@ from tune_runner.search.study_reader import StudyReader
 from tune_runner.study.config import StudyPlan
 
 if TYPE_CHECKING:
-    from tune_runner.study.session import StudySession
+    pass
 
 
 _AHEAD = 20
@@ -81,10 +79,10 @@ class StudyStore(StudyReader):
         self._refill()
 
     def enqueue_start(self, points: Sequence[Mapping[str, Any]]) -> None:
-        """Queue the points that a sampled study starts from, unless it has begun."""
+        """Queue the points, by coordinate, that a sampled study starts from, once."""
         if not self._trials():
-            for sample in points[: self._plan.trials]:
-                self._enqueue(coordinates(self._space, sample), {})
+            for point in points[: self._plan.trials]:
+                self._enqueue(dict(point), {})
 
     def enqueue_confirmation(self, seeds: int) -> int:
         """Queue the winner and its rival again on `seeds` fresh seeds; return how many trials.
@@ -296,48 +294,3 @@ class StudyStore(StudyReader):
             one_start = self._space.start_published and not self._space.equal_share
             return one_start and trial.number == 0
         return frozen(params_of(self._space, trial.params)) == self._space.control
-
-
-def open_study_store(session: "StudySession", recorded: RecordedTrials) -> "StudyStore":
-    """Open the study, new or known, and queue its grid.
-
-    Args:
-        session: the study.
-        recorded: trials that it must hold.
-
-    Raises:
-        UserError: its storage has lost some, or holds another study.
-    """
-    from tune_runner.search.pruners import make_pruner
-    from tune_runner.search.samplers import make_sampler
-
-    config, space, plan = session.config, session.space, session.plan
-    configs = [
-        space.resolve(p, plan.target, overrides=plan.overrides)
-        for p in space.one_point_per_variant()
-    ]
-    # A closed form is over after one step, which no pruner judges: any length will do.
-    training = next(filter(None, map(training_of, configs)), TrainingConfig())
-    pruner = make_pruner(
-        plan.pruner, max_epochs=training.max_epochs, eval_every=training.eval_every
-    )
-    study = storage.open_study(
-        config.storage or session.folder.storage_url,
-        config.name,
-        [objective.direction for objective in space.goals.objectives],
-        pruner,
-        identity=session.folder.identity(),
-        recorded=recorded,
-    )
-    # The seed depends on the study's length: a resumed one must not draw its first points again.
-    drawn = len(study.get_trials(deepcopy=False))
-    study.sampler = make_sampler(plan.sampler, space, config.seed + drawn)
-    notes.name_objectives(study, [objective.name for objective in space.goals.objectives])
-    notes.note_study(study, space.question)
-    store = StudyStore(study, space, plan)
-    if not plan.is_sampled:
-        store.enqueue_grid()
-    elif space.start_published:
-        variants = variants_of(space) if space.equal_share else variants_of(space)[:1]
-        store.enqueue_start([space.published_samples(plan.target, v) for v in variants])
-    return store

@@ -93,6 +93,9 @@ class StudyConfig:
     checkpoints: str | None = None
     """URL of an object store that trials keep their checkpoints in; None: the study's folder."""
 
+    start_from: str | None = None
+    """Earlier studies, separated by commas, whose best points are tried first."""
+
     confirm: int | None = None
     """Fresh seeds on which the winner and its rival are run again once the search is over."""
 
@@ -283,6 +286,11 @@ def make_plan(config: StudyConfig, space: SearchSpace) -> StudyPlan:
             f"({count} seeds); give fewer --seeds, or --trials."
         )
     pruner = config.pruner or space.pruner
+    if config.start_from is not None and sampler == "grid":
+        raise UserError(
+            f"--start-from gives a sampler points to begin with, but space {space.name!r} is run "
+            "as a grid, which has all of its points; leave it out, or give --sampler."
+        )
     if config.confirm:
         goal_rules.check_confirmation(space)
     if pruner != "none":

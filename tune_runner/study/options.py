@@ -90,6 +90,9 @@ class StudyOptions(RunOptions, total=False):
 
     sampler: str | None
     pruner: str | None
+    start_from: str | None
+    """Earlier studies, separated by commas, whose best points are tried first."""
+
     max_epochs: int | None
     patience: int | None
     precision: str | None

@@ -120,6 +120,7 @@ def test_the_flags_are_frozen():
         "--data-dir",
         "--dataset",
         "--dry-run",
+        "--from",
         "--fuse",
         "--gpus-per-trial",
         "--help",

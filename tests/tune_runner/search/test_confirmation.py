@@ -6,6 +6,7 @@ from optuna.trial import TrialState
 
 from search_spaces import Choice, LogUniform, SearchSpace
 from tune_runner.schema import POINT, ROLE, SEED
+from tune_runner.search.coordinates import coordinates
 from tune_runner.search.storage import open_study
 from tune_runner.search.study_store import StudyStore
 from tune_runner.study.config import StudyPlan
@@ -77,8 +78,8 @@ def test_a_sampled_search_is_compared_with_where_it_started(tmp_path):
         start_published=True,
     )
     store, study = ledger_of(tmp_path, space, StudyPlan("random", "none", (1,), 4))
-    store.enqueue_start([space.published_samples("embedded")])
-    store.enqueue_start([space.published_samples("embedded")])
+    store.enqueue_start([coordinates(space, space.published_samples("embedded"))])
+    store.enqueue_start([coordinates(space, space.published_samples("embedded"))])
     first, *_ = run(store, lambda p: float(p.number))
     assert first.params == {"training.learning_rate": 1e-3}
     assert len(study.trials) == 4
