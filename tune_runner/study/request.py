@@ -10,6 +10,7 @@ from search_spaces import SearchSpace
 from search_spaces.objectives import NEED_EMBEDDINGS, short_name
 from tune_runner.resources.allocation import allocate, local_cluster
 from tune_runner.study.config import StudyConfig, StudyPlan
+from tune_runner.study.description import FOR_STATUS, read_description
 from tune_runner.study.folder import StudyFolder
 from tune_runner.tracking_uri import check_tracking_uri, database_path, default_tracking_uri
 
@@ -52,6 +53,8 @@ def check_request(
         dataset = load_dataset(config.dataset, data_dir, config.protocol)  # type: ignore[arg-type]
         plan = plan.for_dataset(dataset, space)
     check_folder(config)
+    for name in (config.start_from or "").split(",") if new and config.start_from else ():
+        read_description(StudyFolder(Path(config.runs_dir), name), FOR_STATUS)
     if new and StudyFolder(Path(config.runs_dir), config.name).exists():
         raise UserError(
             f"Study {config.name!r} exists already; resume it with --resume {config.name}, or "

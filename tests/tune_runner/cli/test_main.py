@@ -252,6 +252,12 @@ SMOKE = ["--space", "smoke"]
         ([*SMOKE, "--gpus-per-trial", "many"], "a number or auto"),
         ([*SMOKE, "--gpus-per-trial", "auto"], "but there are 0"),
         ([*SMOKE, "--fuse", "0"], "--fuse must be 1 or more"),
+        ([*SMOKE, "--from", "old"], "--start-from gives a sampler points to begin with"),
+        (
+            ["--space", "joint", "--sampler", "cmaes"],
+            "`variant` of space 'joint' has listed values",
+        ),
+        (["--space", "joint", "--sampler", "no_module:Mine"], "there is no module 'no_module'"),
         ([*SMOKE, "--fuse", "1.5"], "a whole number or auto"),
         (["--space", "closed.py", "--fuse", "4"], "EASE cannot be fused"),
         ([*SMOKE, "--resources", "[1]"], "must be a JSON object"),
