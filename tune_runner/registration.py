@@ -177,7 +177,7 @@ def _load(study: "RecordedStudy", files: "StudyFiles", path: Path) -> "tuple[Che
     from diffrec.data.idmaps import read_id_map
     from diffrec.data.sources import find_folder
     from diffrec.training.checkpoint import load_checkpoint
-    from tune_runner.tracking.study_files import dataset_of
+    from tune_runner.tracking.run_lookup import dataset_of
 
     checkpoint = load_checkpoint(path, trusted=True)
     recorded = dataset_of(study.run)

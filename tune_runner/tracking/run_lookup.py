@@ -47,17 +47,30 @@ def find_run(name: str) -> TrackedRun:
     parent = run if kind == "study" else _get_run(client, run.data.tags[schema.PARENT])
     tags = parent.data.tags
     path = (Path() if database is None else database.parent) / tags.get(schema.FOLDER, "")
-    dataset = {
-        "name": tags["dataset"],
-        "sha256": tags["dataset_sha256"],
-        "protocol": tags["protocol"],
-    }
+    dataset = dataset_of(parent)
     folder = StudyFolder(path.parent, path.name)
     if kind == "study":
         return best_run(folder, dataset)
     settings = read_description(folder, FOR_LOOKUP)["settings"]
     number = int(run.data.tags[schema.TRIAL_NUMBER])
     return _tracked(folder, settings, number, dataset, f" (run {parent.info.run_id})")
+
+
+def dataset_of(study: "Run") -> dict[str, str]:
+    """Return name, sha256 and protocol of the dataset of a study's run.
+
+    Raises:
+        UserError: the record does not have them.
+    """
+    tags = study.data.tags
+    keys = {"name": schema.DATASET, "sha256": "dataset_sha256", "protocol": schema.PROTOCOL}
+    missing = [key for key in keys.values() if key not in tags]
+    if missing:
+        raise UserError(
+            f"The record of study {study.info.run_name!r} has no tag {missing[0]!r}, which says "
+            "what its models were trained on; give a checkpoint with --checkpoint and --dataset."
+        )
+    return {name: tags[key] for name, key in keys.items()}
 
 
 def best_run(folder: StudyFolder, dataset: dict[str, str]) -> TrackedRun:

@@ -63,13 +63,3 @@ def study_files(study: "Run", uri: str) -> StudyFiles:
     path = (Path() if database is None else database.parent) / recorded
     folder = StudyFolder(path.parent, path.name)
     return StudyFiles(folder, read_description(folder, FOR_LOOKUP)["settings"])
-
-
-def dataset_of(study: "Run") -> dict[str, str]:
-    """Return name, sha256 and protocol of the dataset of a study's run."""
-    tags = study.data.tags
-    return {
-        "name": tags[schema.DATASET],
-        "sha256": tags["dataset_sha256"],
-        "protocol": tags[schema.PROTOCOL],
-    }

@@ -14,6 +14,7 @@ from diffrec.config.presets import preset
 from diffrec.data.interactions import Interactions, TuningSplit
 from diffrec.data.sources import load_dataset
 from diffrec.errors import UserError
+from diffrec.evaluation.beyond_accuracy import catalogue_of
 from diffrec.evaluation.ranking import evaluate
 from diffrec.models.holdout import truncate_histories, visible_lengths
 from diffrec.models.monotone_recency import MonotoneRecencyCurve
@@ -179,7 +180,13 @@ def test_a_guarded_run_is_never_worse_than_its_own_network_without_weights(confi
     assert run.model.query.query == Query(
         bool(best["valid/query_weighted"]), best["valid/query_scale"]
     )
-    again = evaluate(run.model, history=split.train, target=split.valid, seen=[split.train])
+    again = evaluate(
+        run.model,
+        history=split.train,
+        target=split.valid,
+        seen=[split.train],
+        catalogue=catalogue_of(split.train, split.item_embeddings),
+    )
     assert again == {
         k.removeprefix("valid/"): v
         for k, v in best.items()
