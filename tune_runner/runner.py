@@ -16,6 +16,7 @@ from tune_runner.execution.preflight import check_shared, check_store, refuse_jo
 from tune_runner.monitoring import messages
 from tune_runner.monitoring.messages import Unsent
 from tune_runner.monitoring.progress import Progress, workers_phrase
+from tune_runner.monitoring.pruning_watch import PruningWatch
 from tune_runner.monitoring.report import print_report, read_answer
 from tune_runner.monitoring.screen import Screen
 from tune_runner.opening import StartedParts, start_parts
@@ -212,7 +213,12 @@ def _run(
         objective=objective.name,
         checkpoints=checkpoints,
         recorder=tracker,
-        callbacks=(*views, retention, spending),
+        callbacks=(
+            *views,
+            retention,
+            spending,
+            PruningWatch(store.pruning_sentence, progress.note),
+        ),
         resources=resources,
         max_resources=started.cluster.largest_node(resources),
         limits=config.limits,
@@ -276,6 +282,8 @@ def _close(
         screen.write(f"spent     {describe_spent(spent)}")
     for line in messages.end_message(store.pruned_epochs(), failures):
         screen.write(line)
+    if sentence := store.pruning_sentence():
+        screen.write(f"pruning   {sentence}")
     screen.write_links(messages.end_links(session.uri, session.folder.path))
     if unsent.messages:
         screen.write(messages.unsent(unsent, resume))

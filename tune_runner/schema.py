@@ -83,6 +83,9 @@ SCORES = "scores"
 """Optuna attribute of a complete trial of a study with several objectives or a constraint: the
 value of each metric that it is judged by."""
 
+WOULD_PRUNE = "would_prune"
+"""Optuna attribute of a trial that is never pruned: the epoch at which it would have been."""
+
 LAST_REPORT = "last_report"
 """Optuna attribute of a trial with several objectives: [epoch, value of the first one] of its last
 validation, since Optuna takes no intermediate values of such a trial."""

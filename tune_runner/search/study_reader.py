@@ -11,6 +11,7 @@ from tune_runner.events import FinalState, Leader
 from tune_runner.schema import ERROR, NAME
 from tune_runner.search import front
 from tune_runner.search.replicates import KEPT, RacingPoint, racing_points
+from tune_runner.search.unpruned import pruning_sentence
 
 
 class StudyReader:
@@ -102,6 +103,11 @@ class StudyReader:
     def pruned_epochs(self) -> list[int]:
         """Return the epoch at which each pruned trial was pruned."""
         return [t.last_step or 0 for t in self._trials(TrialState.PRUNED)]
+
+    def pruning_sentence(self) -> str:
+        """Return what pruning would have cost (`search.unpruned`); "" where nothing is known."""
+        objective, *others = self.goals.objectives
+        return "" if others else pruning_sentence(self._trials(), objective)  # several: unpruned
 
     def failures(self) -> dict[int, str]:
         """Return the reason of each failed trial."""

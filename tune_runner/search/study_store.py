@@ -25,6 +25,7 @@ from tune_runner.schema import (
     RETRY_OF,
     ROLE,
     SEED,
+    WOULD_PRUNE,
     trial_name,
 )
 from tune_runner.search import front, notes
@@ -33,6 +34,7 @@ from tune_runner.search.coordinates import coordinate, coordinates, params_of, s
 from tune_runner.search.observations import trials_by_point
 from tune_runner.search.replicates import next_missing, next_replicate
 from tune_runner.search.study_reader import StudyReader
+from tune_runner.search.unpruned import is_never_pruned
 from tune_runner.study.config import StudyPlan
 
 if TYPE_CHECKING:
@@ -168,7 +170,12 @@ class StudyStore(StudyReader):
         is_further = self._plan.is_sampled and attrs[SEED] != self._plan.seeds[0]
         if several or epoch < max(epochs) or ROLE in attrs or is_further:
             return False
-        return trial.should_prune()
+        should_prune = trial.should_prune()
+        if should_prune and is_never_pruned(number):
+            if WOULD_PRUNE not in attrs:
+                trial.set_user_attr(WOULD_PRUNE, epoch)
+            return False
+        return should_prune
 
     def complete(
         self, number: int, value: float, metrics: Mapping[str, float] | None = None
