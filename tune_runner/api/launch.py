@@ -29,7 +29,7 @@ def run_study(
     space: SearchSpace | Mapping[str, Any] | str | os.PathLike[str],
     **options: Unpack[StudyOptions],
 ) -> StudyHandle:
-    """Start a study and return at once when its first trials start.
+    """Start a study and return its handle once the first trials start.
 
     It runs in a process of its own, which continues when this one ends; `load_study` finds it
     again. Ray runs there, too, so a Ray session of this process is left alone; with its address as
