@@ -150,7 +150,7 @@ def test_a_study_is_found_again_by_name_and_folder(study, place, tmp_path, monke
     assert found.trials().equals(study.trials())
     assert found.recommend([3]).equals(study.recommend([3]))
     assert repr(found) == f"StudyHandle('{place}/runs/dropout')"
-    with pytest.raises(UserError, match=r"No study named 'frist' .*did you mean 'dropout'"):
+    with pytest.raises(UserError, match=r"No study named 'dropuot' .*did you mean 'dropout'"):
         load_study("dropuot", runs_dir=place / "runs")
 
 
