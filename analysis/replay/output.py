@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def moments(trials: int) -> tuple[int, ...]:
-    """Return the numbers of trials after which regret is told: a third, two, and all."""
+    """Return the numbers of trials after which regret is shown: a third, two, and all."""
     return tuple(sorted({max(1, trials // 3), max(1, 2 * trials // 3), trials}))
 
 

@@ -1,4 +1,4 @@
-"""A study stops at its budget in money, keeps what it has, and goes on with a larger one."""
+"""A study stops at its budget in money, keeps what it has, and continues with a larger one."""
 
 import json
 from dataclasses import replace
@@ -43,7 +43,7 @@ def test_a_study_stops_at_its_budget_and_a_larger_one_continues_it(
     assert parent.data.metrics["spent/cost"] == pytest.approx(first.cost)
 
     larger = replace(config, max_cost=1000.0)
-    assert run_study(larger, resume=True, backend=FakeBackend()) == 0
+    assert run_study(larger, resume=True, backend=FakeBackend(seconds=0.15)) == 0
     assert [trial.state for trial in watch.trials()] == [TrialState.COMPLETE] * 4
     assert watch.harm() == Harm()
     second = spent("paid")

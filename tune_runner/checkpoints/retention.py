@@ -35,10 +35,9 @@ class CheckpointRetention(StudyCallback):
         """Delete a pruned trial's checkpoint, and those of complete trials that are overtaken.
 
         A worker that trains a group learns from the missing checkpoint that this trial was pruned.
+        A failed one keeps its own, but may be the last of the study: then fewer others stay.
         """
-        if end.state == "pruned":
-            remove_trials(self._checkpoints, {trial.number})
-        elif end.state == "complete":
-            kept = self._find_kept()
-            remove_trials(self._checkpoints, {*self._kept, trial.number} - kept)
-            self._kept = kept
+        kept = self._find_kept()
+        ended = set() if end.state == "failed" else {trial.number}
+        remove_trials(self._checkpoints, (self._kept | ended) - kept)
+        self._kept = kept

@@ -48,7 +48,7 @@ def find_requirements(
     Args:
         code: what the model carries.
         data: folder of `diffrec.serving.save_served`.
-        histories: what it is asked with.
+        histories: input of the prediction.
         recommender: its name, for messages.
 
     Raises:

@@ -180,7 +180,7 @@ class Ledger:
         trial = self._trials.setdefault(number, _TrialEnergy())
         if not math.isnan(joules):
             before = trial.measured if not math.isnan(trial.measured) else 0.0
-            if not known and joules >= before:  # less: it goes on from a checkpoint
+            if not known and joules >= before:  # less: it continues from a checkpoint
                 kwh = (joules - before) / JOULES_PER_KWH
                 spent = self._spent
                 self._spent = replace(

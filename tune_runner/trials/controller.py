@@ -267,19 +267,21 @@ class StudyController:
             COST_CPUS: trial.resources.cpus * fraction,
             COST_GPUS: trial.resources.gpus * fraction,
         }
-        result = replace(result, metrics={**result.metrics, **costs})
-        number = trial.record.number
+        self._close(trial.record, replace(result, metrics={**result.metrics, **costs}))
+
+    def _close(self, record: TrialRecord, result: TrialResult) -> None:
+        """Record a trial's end: in the record first, then in the study, which the others look at."""
         for callback in self._recorder:
-            callback.on_trial_end(trial.record, result)
+            callback.on_trial_end(record, result)
         if result.state == "complete" and result.value is not None:
-            self.store.complete(number, result.value, result.metrics)
+            self.store.complete(record.number, result.value, result.metrics)
         elif result.state == "pruned":
-            self.store.prune(number)
+            self.store.prune(record.number)
         else:
-            self.store.fail(number, result.error or "")
+            self.store.fail(record.number, result.error or "")
         result = replace(result, leader=self.store.leader())
         for callback in self._callbacks:
-            callback.on_trial_end(trial.record, result)
+            callback.on_trial_end(record, result)
 
     def _schedule_retry(self, group: TrialGroup, trial: ActiveTrial, outcome: Outcome) -> bool:
         """Queue a failed trial again if a retry may succeed; return whether it was."""
@@ -313,8 +315,7 @@ class StudyController:
     def _reject(self, record: TrialRecord, error: str) -> None:
         """Fail a trial that has no valid configuration, without running it."""
         self._notify("on_trial_start", record)
-        self._notify("on_trial_end", record, TrialResult("failed", 0, error=error))
-        self.store.fail(record.number, error)
+        self._close(record, TrialResult("failed", 0, error=error))
 
     def _notify(self, event: str, *args: Any) -> None:
         for callback in (*self._recorder, *self._callbacks):

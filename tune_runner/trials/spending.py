@@ -26,7 +26,7 @@ RECORD_SECONDS = 10.0
 """How often the amounts are recorded: what a driver that is killed has spent since is not known."""
 
 NOTE_SECONDS = 60.0
-"""How often MLflow is told."""
+"""Seconds between two records in MLflow."""
 
 
 class SpendingWatch(StudyCallback):

@@ -219,7 +219,7 @@ def test_random_noise_has_the_stated_share_and_is_never_in_test(source, tmp_path
 FAULTS = {
     "an unknown column": ("user,item\n1,2\n", ["--rating-column", "stars"], "no column 'stars'"),
     "no item column": ("user,thing\n1,2\n", [], "must have a column of items"),
-    "five columns without a header": ("1,2,3,4,5\n", [], "add a header"),
+    "five columns without a header": ("1,2,3,4,5\n", [], "give their positions"),
     "an empty cell": ("user,item,rating\n1,,3\n", [], "1 cells of its item column"),
     "a rating that is none": ("user,item,rating\n1,2,good\n", [], "of its rating column"),
     "a time that is none": ("user,item,time\n1,2,soon\n", [], "of its time column"),

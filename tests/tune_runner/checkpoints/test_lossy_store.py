@@ -40,7 +40,7 @@ def test_over_a_bad_network_no_checkpoint_is_lost_torn_or_taken_from_its_worker(
         state = {"epoch": epoch, "weights": torch.full((30_000,), float(epoch))}
         files.save(store, state, token=tokens[number])
         epochs[number] = epoch
-        if chance.random() < 0.3:  # its worker is lost: another one goes on
+        if chance.random() < 0.3:  # its worker is lost: another one continues
             old, tokens[number] = tokens[number], store.claim()
             with pytest.raises(ClaimLostError):
                 files.save(store, {"epoch": -1}, token=old)

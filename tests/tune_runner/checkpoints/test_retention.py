@@ -29,3 +29,13 @@ def test_the_models_of_points_that_may_lead_stay_until_the_order_is_final(tmp_pa
             names = sorted(p.name for p in tmp_path.iterdir())
             assert names == ["trial_0000", "trial_0003", "trial_0004"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["trial_0000", "trial_0003"]
+
+
+def test_a_study_that_ends_with_a_failure_keeps_its_leader_alone(tmp_path):
+    kept = {0, 1}
+    for number in range(3):
+        Path(trial_location(str(tmp_path), number)).mkdir()
+    keeper = CheckpointRetention(str(tmp_path), lambda: set(kept))
+    kept = {0}  # no seed is left that could change the order
+    keeper.on_trial_end(TrialRecord(2, "2", {}, 1), TrialResult("failed", 0))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["trial_0000", "trial_0002"]

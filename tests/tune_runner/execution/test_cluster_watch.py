@@ -1,4 +1,4 @@
-"""A study whose Ray has died says so at once, leaves no process behind, and goes on."""
+"""A study whose Ray has died says so at once, leaves no process behind, and can be resumed."""
 
 import os
 import shutil

@@ -102,7 +102,7 @@ def test_what_a_trial_measured_replaces_what_was_assumed_since_its_last_report()
     ledger.report(7, 500.0, known=False)
     assert ledger.spent.kwh == ledger.spent.measured_kwh == pytest.approx(500 / 3.6e6)
     ledger.add(10.0, [WORKER], run, TrialResources(2.0))
-    ledger.report(7, 300.0, known=False)  # its worker was lost: it goes on from a checkpoint
+    ledger.report(7, 300.0, known=False)  # its worker was lost: it continues from a checkpoint
     ledger.report(7, 450.0, known=False)
     assert ledger.spent.measured_kwh == pytest.approx((500 + 150) / 3.6e6)
     assert ledger.spent.kwh == pytest.approx((500 + 150 + 200) / 3.6e6)

@@ -40,7 +40,7 @@ def test_a_missing_one_is_refused_once_trials_were_begun(url, tmp_path):
     with pytest.raises(UserError, match=r"does not hold all .* trials 0000, 0001, 0002"):
         open_(url)
     assert list(tmp_path.iterdir()) == []
-    open_(url, recorded=RecordedTrials())  # killed before the first trial: it goes on
+    open_(url, recorded=RecordedTrials())  # killed before the first trial: it continues
 
 
 def test_another_study_of_the_same_name_is_refused(study, url):

@@ -229,7 +229,7 @@ def test_every_commit_that_had_a_hand_in_it_is_named_once_the_first_one_first(to
 
     name = "test_every_commit_that_had_a_hand_in_it_is_named_once_the_first_one_first"
     torn(study("b1"), message("start", 0, **START, commit="b1"))
-    for _ in range(2):  # another driver goes on with it, from newer code
+    for _ in range(2):  # another driver continues it, from newer code
         resumed = message("start", 0, **START, commit="a2")
         client, runs = torn(study("a2"), resumed, message("start", 1, **START, commit="a2"))
     commits = {run.data.tags["trial_number"]: run.data.tags["git_commit"] for run in runs}
