@@ -37,7 +37,7 @@ def ease_weights(train: Interactions, regularization: float) -> np.ndarray:
 def ease_scores(
     train: Interactions, regularization: float, half_life: float = np.inf
 ) -> np.ndarray:
-    """Score by EASE, queried with the recency-weighted history; binary for an infinite half-life."""
+    """Score by EASE; the query is weighted by recency, binary for an infinite half-life."""
     return recency_history(train, half_life) @ ease_weights(train, regularization)
 
 

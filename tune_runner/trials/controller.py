@@ -270,7 +270,7 @@ class StudyController:
         self._close(trial.record, replace(result, metrics={**result.metrics, **costs}))
 
     def _close(self, record: TrialRecord, result: TrialResult) -> None:
-        """Record a trial's end: in the record first, then in the study, which the others look at."""
+        """Note a trial's end: in the record first, then in the study, which others look at."""
         for callback in self._recorder:
             callback.on_trial_end(record, result)
         if result.state == "complete" and result.value is not None:

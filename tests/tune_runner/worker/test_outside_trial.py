@@ -1,4 +1,4 @@
-"""A trial of a recommender from outside is killed by SIGKILL and continues with the same results."""
+"""An outside recommender's trial, killed by SIGKILL, continues with the same results."""
 
 import json
 import os
