@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 
 from PIL import Image
@@ -105,8 +106,13 @@ def _terminal(text: str, folder: Path) -> str:
         "...",
         *lines[answers : answers + _ANSWER_LINES],
     ]
-    body = "\n".join(html.escape(line[:_COLUMNS]) for line in parts)
+    body = "\n".join(html.escape(line) for part in parts for line in _wrapped(part))
     return f"<b>$ {COMMAND}</b>\n{body}"
+
+
+def _wrapped(line: str) -> list[str]:
+    """Return a line as a terminal of `_COLUMNS` shows it: words stay whole, labels stand alone."""
+    return textwrap.wrap(line, _COLUMNS, subsequent_indent=" " * 10) or [""]
 
 
 def _shoot(chromium: str, page: Path, target: Path) -> None:
