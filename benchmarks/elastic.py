@@ -5,7 +5,7 @@
 The command itself runs a study of 60 trials (real training, Ray, Optuna and MLflow) on a cluster
 of one-core nodes, which are processes of this machine. A kill hits a random node (its raylet,
 SIGKILL; another one joins soon after) or a random worker. `--minutes` interrupts the study after so
-long, and the next call with the same `--state` resumes it: kills and what was spent go on.
+long, and the next call with the same `--state` resumes it: kills and what was spent are kept.
 
 What must hold at the end: no trial has failed, every trial has each of its epochs once in MLflow,
 and both records agree (tests/faults.py); of the node-seconds that were held at least nine tenths
@@ -16,7 +16,6 @@ import argparse
 import json
 import os
 import random
-import re
 import shutil
 import signal
 import subprocess
@@ -37,7 +36,7 @@ os.environ |= {  # a lost node is noticed after two seconds
 
 import psutil  # noqa: E402 - after the path
 
-from faults import Harm, Watch  # noqa: E402
+from faults import WORKER, Harm, Watch  # noqa: E402
 
 SIZES = (0, 4, 1, 3)
 """Nodes of the phases, one after the other; the last one stays."""
@@ -45,13 +44,12 @@ SIZES = (0, 4, 1, 3)
 SPACE = """
 from search_spaces import Choice, SearchSpace
 SPACE = SearchSpace(
-    name="elastic", question="Does it go on?", variant="DiffRec", replicates={seeds},
+    name="elastic", question="Does it survive lost nodes?", variant="DiffRec", replicates={seeds},
     overrides={{"training.max_epochs": {epochs}, "training.eval_every": 4,
                "training.patience": {epochs}}},
     domains={{"training.learning_rate": Choice(0.001, 0.002, 0.003, 0.004, 0.005, 0.006)}},
 )
 """
-_WORKER = re.compile(r"ray::(Recommender|\d{4} )")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -113,7 +111,7 @@ def kill_worker(chance: random.Random) -> bool:
     found = []
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):
-            if _WORKER.match(" ".join(process.cmdline())):
+            if WORKER.match(" ".join(process.cmdline())):
                 found.append(process)
     if not found:
         return False

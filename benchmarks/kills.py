@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import random
-import re
 import shutil
 import subprocess
 import sys
@@ -28,7 +27,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import psutil  # noqa: E402 - after the path
 
-from faults import Harm, Watch  # noqa: E402
+from faults import WORKER, Harm, Watch  # noqa: E402
 from tune_runner import exit_codes  # noqa: E402
 
 SPACE = """
@@ -44,9 +43,6 @@ EARLY_SECONDS = 20.0
 KINDS = ("early", "raylets", "gcs", "drivers", "drivers", "drivers", "workers")
 """Kills of one study, in order, as long as more of the kind are wanted. A driver survives its
 worker and ends the study, so that kill is the last."""
-
-_WORKER = re.compile(r"ray::(Recommender|\d{4} )")
-"""Titles of workers, before and in a trial."""
 
 PROCESS = {"raylets": "raylet", "gcs": "gcs_server"}
 HARM = (*(field.name for field in fields(Harm)), "not finished", "orphans", "traceback")
@@ -94,7 +90,7 @@ class Study:
         process = psutil.Process(driver.pid)
         processes = process.children(recursive=True)
         victims = {
-            "workers": [p for p in processes if _WORKER.match(_title(p))],
+            "workers": [p for p in processes if WORKER.match(_title(p))],
             **{k: [p for p in processes if p.name() == name] for k, name in PROCESS.items()},
         }.get(kind, [process])
         if not victims:

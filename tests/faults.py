@@ -1,5 +1,6 @@
 """What must hold of a study after any fault: nothing lost, nothing twice, the two records agree."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,9 @@ RECORDED = {
     TrialState.FAIL: "failed",
     TrialState.RUNNING: "running",
 }
+
+WORKER = re.compile(r"ray::(Recommender|\d{4} )")
+"""Titles of workers, before and in a trial."""
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,19 @@ def parser() -> argparse.ArgumentParser:
         metavar="URI",
         help="MLflow's database or server (default: MLFLOW_TRACKING_URI, else ./mlflow.db)",
     )
-    search = result.add_argument_group("what is simulated")
+    _add_search(result.add_argument_group("what is simulated"))
+    output = result.add_argument_group("what is made")
+    output.add_argument("--json", action="store_true", help="answer in JSON")
+    output.add_argument(
+        "--figure", metavar="FILE", type=Path, help="draw regret by trials, as *.png or *.svg"
+    )
+    output.add_argument(
+        "--export", metavar="FILE", type=Path, help="write the curves as *.csv.gz, and stop"
+    )
+    return result
+
+
+def _add_search(search: argparse._ArgumentGroup) -> None:
     search.add_argument(
         "--sampler",
         nargs="+",
@@ -64,15 +76,6 @@ def parser() -> argparse.ArgumentParser:
         help="curve of a point that was not recorded: surrogate (fitted to all), or nearest (the "
         "nearest recorded point's)",
     )
-    output = result.add_argument_group("what is made")
-    output.add_argument("--json", action="store_true", help="answer in JSON")
-    output.add_argument(
-        "--figure", metavar="FILE", type=Path, help="draw regret by trials, as *.png or *.svg"
-    )
-    output.add_argument(
-        "--export", metavar="FILE", type=Path, help="write the curves as *.csv.gz, and stop"
-    )
-    return result
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -30,11 +30,7 @@ def check_name(name: str) -> None:
             f"A study's name must be seen as it is, but got {name!r}: it is blank, or holds signs "
             "without a width or of the writing direction; leave them out."
         )
-    if any(unicodedata.category(sign) in _UNPRINTABLE for sign in name):
-        raise UserError(
-            f"A study's name must hold no control characters, line breaks or bytes that are not "
-            f"UTF-8, but got {name!r}; leave them out."
-        )
+    _refuse_unprintable("A study's name", name)
     if len(name.encode()) > NAME_BYTES:
         raise UserError(
             f"A study's name must have {NAME_BYTES} bytes at most, since it is the name of a "
@@ -61,11 +57,7 @@ def check_model_name(name: str) -> None:
             f"A registered model's name must be seen as it is, but got {name!r}: it is blank, or "
             "has blanks at an end or signs without a width; leave them out."
         )
-    if any(unicodedata.category(sign) in _UNPRINTABLE for sign in name):
-        raise UserError(
-            f"A registered model's name must hold no control characters, line breaks or bytes that "
-            f"are not UTF-8, but got {name!r}; leave them out."
-        )
+    _refuse_unprintable("A registered model's name", name)
     if any(sign in name for sign in _IN_URIS) or name == "." or name.startswith(".."):
         raise UserError(
             "A registered model's name must fit into models:/NAME@champion, without "
@@ -76,4 +68,12 @@ def check_model_name(name: str) -> None:
         raise UserError(
             f"A registered model's name must have {_MODEL_CHARACTERS} characters at most, but "
             f"{name[:20]!r}... has {len(name)}; choose a shorter one."
+        )
+
+
+def _refuse_unprintable(kind: str, name: str) -> None:
+    if any(unicodedata.category(sign) in _UNPRINTABLE for sign in name):
+        raise UserError(
+            f"{kind} must hold no control characters, line breaks or bytes that are not UTF-8, but "
+            f"got {name!r}; leave them out."
         )

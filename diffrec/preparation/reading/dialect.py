@@ -11,21 +11,19 @@ from typing import Literal
 from diffrec.errors import UserError
 from diffrec.preparation.reading.columns import KNOWN_NAMES, has_known_names
 from diffrec.preparation.reading.options import ReadOptions
-from diffrec.preparation.reading.plain_text import PlainFile
+from diffrec.preparation.reading.plain_text import PlainFile, read_sample
 from diffrec.preparation.reading.values import is_number_column, looks_like_time
 
 BLANKS = " "
 """Separator that means runs of blanks and tabs."""
 
 COLONS = "::"
-_CANDIDATES = (COLONS, "\t", ",", ";", "|", BLANKS)
+SEPARATORS = (COLONS, "\t", ",", ";", "|", BLANKS)
 _SEQUENCE_CANDIDATES = (BLANKS, "\t", ",")
 _COMMENT_MARKS = ("#", "%", "//")
 _NOT_BLANK = r"[^ \t]+"
 _QUOTED_OR_NOT = rf'"[^"]*"(?=[ \t]|$)|{_NOT_BLANK}'
 _QUOTED = re.compile(r'^"(.*)"$')
-_SAMPLE_BYTES = 1 << 20
-_SAMPLE_LINES = 1000
 _FIRST_LINES = 200
 _MOST_HEADERS = 0.1
 """Largest share of rows that may repeat the header."""
@@ -59,18 +57,6 @@ class Dialect:
     def lines_before_rows(self) -> int:
         """Number of lines before the first row."""
         return self.skipped + self.blank + self.comments + self.header_lines
-
-
-def read_sample(path: Path) -> tuple[list[str], bool]:
-    """Return the first lines of a text, without line ends, and whether they are all of it."""
-    with path.open("rb") as file:
-        head = file.read(_SAMPLE_BYTES)
-        is_whole = not file.read(1)
-    lines = head.decode("utf-8-sig", errors="replace").split("\n")
-    if (not is_whole and len(lines) > 1) or lines[-1] == "":
-        lines.pop()
-    is_whole = is_whole and len(lines) <= _SAMPLE_LINES
-    return [line.removesuffix("\r") for line in lines[:_SAMPLE_LINES]], is_whole
 
 
 def find_dialect(file: PlainFile, options: ReadOptions) -> Dialect:
@@ -178,11 +164,12 @@ def _find_separator(body: Sequence[str], options: ReadOptions) -> tuple[str | No
     """Return the separator that cuts the lines most evenly, and whether it does so at all."""
     best_score: tuple[float, int, int] | None = None
     best_separator = None
-    for rank, separator in enumerate(_CANDIDATES):
+    for rank, separator in enumerate(SEPARATORS):
         rows = _first_rows(body, separator, options)
         counts = Counter(len(row) for row in rows[1:] or rows)
         fields, frequency = counts.most_common(1)[0] if counts else (0, 0)
-        if fields < 2:
+        # A cell that begins or ends within quotes was cut inside them.
+        if fields < 2 or (separator == COLONS and any(c.count('"') % 2 for r in rows for c in r)):
             continue
         share = frequency / counts.total()
         is_regular = share >= _REGULAR

@@ -7,7 +7,11 @@ from pathlib import Path
 import polars as pl
 
 from diffrec.errors import UserError
+from diffrec.preparation.reading.dialect import BLANKS, SEPARATORS, Dialect, cut
+from diffrec.preparation.reading.options import ReadOptions
+from diffrec.preparation.reading.plain_text import PlainFile, read_sample
 from diffrec.preparation.reading.table import Table
+from diffrec.preparation.reading.values import is_number_column, looks_like_time
 
 _SAMPLED = 200
 _MOST = 0.8
@@ -41,6 +45,37 @@ def refuse_unlike(path: Path, tables: Sequence[Table]) -> None:
             f"The files of {path} must have the same columns, but some have a rating or time and "
             "others have none; give --rating-column none or --time-column none."
         )
+
+
+def refuse_two_separators(file: PlainFile, dialect: Dialect, options: ReadOptions) -> None:
+    """Refuse a table without a header that two separators cut evenly: ids may hold either.
+
+    A comma in a number or a time belongs to it. Blanks stand in names, so they do not count; and a
+    line with quotes says itself what belongs together.
+
+    Raises:
+        UserError: that is so, and no separator was given.
+    """
+    if dialect.header is not None or options.separator is not None or dialect.separator == BLANKS:
+        return
+    lines = [line for line in read_sample(file.path)[0][dialect.lines_before_rows :] if line]
+    if any('"' in line for line in lines):
+        return
+    rows = cut(lines, dialect.separator, quotes=False)
+    for other in SEPARATORS:
+        is_even = len({line.count(other) for line in lines}) == 1 and other in lines[0]
+        if other in (dialect.separator, BLANKS) or not is_even:
+            continue
+        if any(other in cell and not _is_value(cell) for row in rows for cell in row):
+            shown = ["tab" if s == "\t" else s for s in (dialect.separator, other)]
+            raise UserError(
+                f"{file.source} has no header, and both {shown[0]} and {shown[1]} cut its lines "
+                f"evenly; give --separator '{shown[0]}' or --separator '{shown[1]}'."
+            )
+
+
+def _is_value(cell: str) -> bool:
+    return is_number_column([cell.replace(",", ".")]) or looks_like_time([cell])
 
 
 def _is_sequence(table: Table) -> bool:

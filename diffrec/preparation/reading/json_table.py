@@ -15,10 +15,10 @@ from typing import Any
 
 from diffrec.errors import UserError
 from diffrec.preparation.reading.columns import ColumnChoice, choose_by_name, has_known_names
-from diffrec.preparation.reading.dialect import Dialect, read_sample
+from diffrec.preparation.reading.dialect import Dialect
 from diffrec.preparation.reading.line_survey import find_not_utf8
 from diffrec.preparation.reading.options import Columns, ReadOptions, Role
-from diffrec.preparation.reading.plain_text import UNIT_SEPARATOR, PlainFile
+from diffrec.preparation.reading.plain_text import UNIT_SEPARATOR, PlainFile, read_sample
 from diffrec.preparation.reading.sequences import sequence_table
 from diffrec.preparation.reading.table import Table
 from diffrec.preparation.reading.text_table import text_table

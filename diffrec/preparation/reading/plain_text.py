@@ -23,6 +23,9 @@ BLOCK = 1 << 24
 UNIT_SEPARATOR = "\x1f"
 """ASCII unit separator: written where a file's own separator is wider than one character."""
 
+_SAMPLE_BYTES = 1 << 20
+_SAMPLE_LINES = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class PlainFile:
@@ -213,3 +216,15 @@ def _with_line_feeds(file: PlainFile, target: Path) -> PlainFile:
         while block := lines.read(BLOCK):
             out.write(block.replace(b"\r", b"\n"))
     return replace(file, path=target, notes=(*file.notes, "lines end in carriage returns"))
+
+
+def read_sample(path: Path) -> tuple[list[str], bool]:
+    """Return the first lines of a text, without line ends, and whether they are all of it."""
+    with path.open("rb") as file:
+        head = file.read(_SAMPLE_BYTES)
+        is_whole = not file.read(1)
+    lines = head.decode("utf-8-sig", errors="replace").split("\n")
+    if (not is_whole and len(lines) > 1) or lines[-1] == "":
+        lines.pop()
+    is_whole = is_whole and len(lines) <= _SAMPLE_LINES
+    return [line.removesuffix("\r") for line in lines[:_SAMPLE_LINES]], is_whole

@@ -20,6 +20,7 @@ from diffrec.preparation.reading.dialect import find_dialect
 from diffrec.preparation.reading.doubts import (
     refuse_lists_in_cells,
     refuse_thousands,
+    refuse_two_separators,
     refuse_unlike,
 )
 from diffrec.preparation.reading.folders import find_files, partition_keys
@@ -150,6 +151,7 @@ def open_table(
     dialect = find_dialect(plain, options)
     if dialect.kind == "sequences":
         return sequence_table(plain, dialect.separator, folder, dialect.lines_before_rows)
+    refuse_two_separators(plain, dialect, options)
     return text_table(plain, dialect, folder, options)
 
 

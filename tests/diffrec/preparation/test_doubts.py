@@ -241,6 +241,34 @@ def test_what_would_be_read_wrongly_is_refused(kind, tmp_path):
     assert words in str(refusal.value)
 
 
+TWO_SEPARATORS = {
+    "colons in ids": [(f"a::{user}", f"b::{item}") for user, item in PAIRS],
+    "a bar and a number in ids": [(f"{user}|3", f"{item}|4") for user, item in PAIRS],
+    "semicolons in ids, a rating": [(f"a;{u}", f"b;{i}", rating) for u, i, rating in TRIPLES],
+}
+
+
+@pytest.mark.parametrize("kind", TWO_SEPARATORS)
+def test_two_separators_that_cut_alike_are_asked_about(kind, tmp_path):
+    """The bar would make a user of `u0` and a rating of 4 without a word."""
+    rows = TWO_SEPARATORS[kind]
+    with pytest.raises(UserError, match="cut its lines evenly; give --separator"):
+        read(tmp_path, table(rows, header=None))
+    expected = [(str(user), str(item)) for user, item, *_ in rows]
+    assert pairs(read(tmp_path, table(rows, header=None), separator=",")) == expected
+    named = "user,item,rating"[: 9 if len(rows[0]) == 2 else None]
+    assert pairs(read(tmp_path, table(rows, header=named))) == expected
+    bars = read(tmp_path, quoted([tuple(map(str, row)) for row in rows], ","), separator=None)
+    assert pairs(bars) == expected
+
+
+def test_a_comma_of_a_date_is_no_separator(tmp_path):
+    rows = [(user, item, rating, "Nov 21, 2016") for user, item, rating in TRIPLES]
+    source = read(tmp_path, table(rows, ";", header=None))
+    assert pairs(source) == PAIRS
+    assert source.times is not None
+
+
 def test_a_file_whose_name_is_no_text_is_refused(tmp_path):
     path = tmp_path / os.fsdecode(b"r\xff.csv")
     path.write_text(table())
